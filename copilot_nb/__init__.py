@@ -1,0 +1,110 @@
+"""Named Copilot sessions in a notebook: many conversations at once, one client in the kernel.
+
+``%load_ext copilot_nb`` registers the magics; the same sessions are Python objects::
+
+    import copilot_nb as cp
+
+    s1 = cp.session("session1")
+    turn = s1.send("How do I create a virtual environment?")  # returns at once
+    turn.wait().text
+
+Nothing heavy is imported here: names are looked up when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from copilot_nb.errors import (
+        CopilotNBError,
+        InputError,
+        ProviderError,
+        RuntimeUnavailable,
+        SessionError,
+        SessionInUse,
+        SessionNotFound,
+        TurnError,
+        TurnFailed,
+        TurnInterrupted,
+        TurnTimeout,
+    )
+    from copilot_nb.sessions.api import delete, session, sessions
+    from copilot_nb.sessions.session import Session
+    from copilot_nb.sessions.turn import Turn
+    from copilot_nb.settings import CopilotNB
+
+    __version__: str
+
+_HOMES = {
+    "copilot_nb.errors": (
+        "CopilotNBError",
+        "InputError",
+        "ProviderError",
+        "RuntimeUnavailable",
+        "SessionError",
+        "SessionInUse",
+        "SessionNotFound",
+        "TurnError",
+        "TurnFailed",
+        "TurnInterrupted",
+        "TurnTimeout",
+    ),
+    "copilot_nb.settings": ("CopilotNB",),
+    "copilot_nb.sessions.api": ("delete", "session", "sessions"),
+    "copilot_nb.sessions.session": ("Session",),
+    "copilot_nb.sessions.turn": ("Turn",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "CopilotNB",
+    "CopilotNBError",
+    "InputError",
+    "ProviderError",
+    "RuntimeUnavailable",
+    "Session",
+    "SessionError",
+    "SessionInUse",
+    "SessionNotFound",
+    "Turn",
+    "TurnError",
+    "TurnFailed",
+    "TurnInterrupted",
+    "TurnTimeout",
+    "__version__",
+    "delete",
+    "load_ipython_extension",
+    "session",
+    "sessions",
+    "unload_ipython_extension",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("copilot-nb")
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'copilot_nb' has no attribute {name!r}")
+    return getattr(import_module(_HOME_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Register the magics, their completion and the settings with `shell` (``%load_ext copilot_nb``)."""
+    from copilot_nb.notebook.extension import load
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """Take the magics back and stop the runtime (``%unload_ext copilot_nb``)."""
+    from copilot_nb.notebook.extension import unload
+
+    unload(shell)

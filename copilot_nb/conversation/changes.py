@@ -1,0 +1,126 @@
+"""What can happen to a conversation: the changes that `transcript.advance` folds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from copilot_nb.conversation.parts import TurnState, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Prompted:
+    """A prompt was accepted: a turn begins."""
+
+    turn_id: str
+    prompt: str
+    at: datetime | None = None
+    event_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """More of an answer."""
+
+    part_id: str
+    text: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextDone:
+    """A whole message of the answer, as the runtime stored it; `model` wrote it."""
+
+    part_id: str
+    text: str
+    model: str = ""
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """More of the reasoning."""
+
+    part_id: str
+    text: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDone:
+    """A whole piece of reasoning."""
+
+    part_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStarted:
+    """The model called a tool."""
+
+    call_id: str
+    name: str
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFinished:
+    """A tool answered."""
+
+    call_id: str
+    succeeded: bool
+    result: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReported:
+    """What one model call cost."""
+
+    usage: Usage
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """The runtime calls the model again: what had come of that call is void."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Something a reader should know: a compaction, a model switch."""
+
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The partial answer of an interrupted turn, read back from where it was kept."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The turn is over: `state` is one of the final ones."""
+
+    state: TurnState = TurnState.DONE
+    error: str = ""
+    at: datetime | None = None
+
+
+Change = (
+    Prompted
+    | TextDelta
+    | TextDone
+    | ReasoningDelta
+    | ReasoningDone
+    | ToolStarted
+    | ToolFinished
+    | UsageReported
+    | Retried
+    | Noted
+    | Kept
+    | Ended
+)

@@ -1,0 +1,70 @@
+r"""From the body of a cell to the prompt: only ``{{ expression }}`` is looked at, all other braces are literal.
+
+`str.format` would trip over every ``{`` of a code example; here a prompt is literal text, and ``\{{`` writes two
+braces. An expression may hold braces itself: it ends at the first ``}}`` that makes it valid Python.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable
+
+from copilot_nb.errors import InputError
+
+_OPENING = re.compile(r"\\?\{\{")
+
+
+def interpolate(body: str, evaluate: Callable[[str], object]) -> str:
+    r"""Return `body` with each ``{{ expression }}`` replaced by `str` of its value.
+
+    Parameters
+    ----------
+    body : str
+        What the user typed.
+    evaluate : callable
+        Evaluates one Python expression; its errors are passed on.
+
+    Raises
+    ------
+    InputError
+        If what stands between ``{{`` and ``}}`` is not a Python expression.
+
+    Examples
+    --------
+    >>> interpolate(r"{{ 1 + 1 }} {not this} \{{ nor this }}", eval)
+    '2 {not this} {{ nor this }}'
+    """
+    pieces: list[str] = []
+    position = 0
+    while (match := _OPENING.search(body, position)) is not None:
+        pieces.append(body[position : match.start()])
+        position = match.end()
+        if match[0].startswith("\\") or "}}" not in body[position:]:
+            pieces.append("{{")
+            continue
+        expression, position = _expression(body, position)
+        pieces.append(str(evaluate(expression)))
+    return "".join([*pieces, body[position:]])
+
+
+def _expression(body: str, start: int) -> tuple[str, int]:
+    """Return the expression that begins at `start`, and where the text after its ``}}`` begins."""
+    line_end = body.find("\n\n", start)
+    limit = len(body) if line_end < 0 else line_end
+    end = body.find("}}", start, limit)
+    while end >= 0:
+        expression = body[start:end].strip()
+        if _is_expression(expression):
+            return expression, end + 2
+        end = body.find("}}", end + 1, limit)
+    shown = " ".join(body[start:limit].split("}}", maxsplit=1)[0].split())
+    raise InputError(f"{{{{ {shown[:60]} }}}} is not a Python expression", r"for literal braces write \{{")
+
+
+def _is_expression(text: str) -> bool:
+    try:
+        ast.parse(text, mode="eval")
+    except (SyntaxError, ValueError):
+        return False
+    return True

@@ -1,0 +1,214 @@
+"""A conversation as immutable data, and the one pure step that moves it on.
+
+A `Transcript` is a tuple of `TurnRecord`; a `Change` is something that happened to its last turn. `advance`
+gives the next transcript, and the same changes give the same transcript whether they come live from the
+runtime or are read back from its event log: history and display cannot differ.
+
+Deltas are not persisted by the runtime, finished messages are; therefore a finished part replaces the
+deltas of the same `part_id`, and the parts of a call that the runtime retries are dropped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from copilot_nb.conversation.changes import (
+    Change,
+    Ended,
+    Kept,
+    Noted,
+    Prompted,
+    ReasoningDelta,
+    ReasoningDone,
+    Retried,
+    TextDelta,
+    TextDone,
+    ToolFinished,
+    ToolStarted,
+    UsageReported,
+)
+from copilot_nb.conversation.parts import Part, Reasoning, Text, ToolCall, TurnState, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRecord:
+    """One prompt and all that followed from it.
+
+    Attributes
+    ----------
+    turn_id : str
+        The runtime's message id of the prompt.
+    prompt : str
+        What the user typed, after interpolation.
+    parts : tuple of Text, Reasoning or ToolCall
+        What followed, in order.
+    state : TurnState
+        Where the turn stands.
+    model : str
+        The model that answered, as the runtime names it; ``""`` until known.
+    usage : Usage or None
+        Tokens and cost, summed over the model calls of the turn.
+    started_at, first_token_at, finished_at : datetime or None
+        Times (with zone) of the prompt, of the first token and of the end.
+    notes : tuple of str
+        What the runtime did on the way: retries, compaction, a model switch.
+    error : str
+        Why the turn failed; ``""`` where it did not.
+    event_id : str
+        The runtime's id of the event that began the turn (what rewind and fork refer to).
+    """
+
+    turn_id: str
+    prompt: str
+    parts: tuple[Part, ...] = ()
+    state: TurnState = TurnState.WORKING
+    model: str = ""
+    usage: Usage | None = None
+    started_at: datetime | None = None
+    first_token_at: datetime | None = None
+    finished_at: datetime | None = None
+    notes: tuple[str, ...] = ()
+    error: str = ""
+    event_id: str = ""
+
+    @property
+    def text(self) -> str:
+        """The answer's Markdown: its text parts joined (a blank line where a tool call stands between)."""
+        pieces: list[str] = []
+        adjacent = False
+        for part in self.parts:
+            if isinstance(part, Text):
+                if adjacent and pieces:
+                    pieces[-1] += part.text
+                elif part.text:
+                    pieces.append(part.text)
+                adjacent = bool(pieces)
+            elif isinstance(part, ToolCall):
+                adjacent = False
+        return "\n\n".join(pieces)
+
+    @property
+    def reasoning(self) -> str:
+        """The model's reasoning, joined; ``""`` where there is none."""
+        return "\n\n".join(part.text for part in self.parts if isinstance(part, Reasoning))
+
+    @property
+    def time_to_first_token_s(self) -> float | None:
+        """Seconds from the prompt to the first token; ``None`` until there is one."""
+        return _seconds(self.started_at, self.first_token_at)
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds from the prompt to the end; ``None`` until it has ended."""
+        return _seconds(self.started_at, self.finished_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """All turns of a session, oldest first."""
+
+    turns: tuple[TurnRecord, ...] = ()
+
+    @property
+    def last(self) -> TurnRecord | None:
+        """The last turn; ``None`` in an empty session."""
+        return self.turns[-1] if self.turns else None
+
+
+def advance(transcript: Transcript, change: Change) -> Transcript:
+    """Return the transcript after `change`; a change before the first prompt changes nothing."""
+    if isinstance(change, Prompted):
+        turn = TurnRecord(change.turn_id, change.prompt, started_at=change.at, event_id=change.event_id)
+        return Transcript((*transcript.turns, turn))
+    if not transcript.turns:
+        return transcript
+    return Transcript((*transcript.turns[:-1], advance_turn(transcript.turns[-1], change)))
+
+
+def replay(changes: Iterable[Change]) -> Transcript:
+    """Fold `changes` into a transcript (one pass; for history read back whole)."""
+    done: list[TurnRecord] = []
+    for change in changes:
+        if isinstance(change, Prompted):
+            done.extend(advance(Transcript(), change).turns)
+        elif done:
+            done[-1] = advance_turn(done[-1], change)
+    return Transcript(tuple(done))
+
+
+def advance_turn(turn: TurnRecord, change: Change) -> TurnRecord:
+    """Return `turn` after `change`.
+
+    Raises
+    ------
+    TypeError
+        If `change` is a `Prompted`: that begins a turn of its own.
+    """
+    match change:
+        case TextDelta(part_id, text, at):
+            return _appended(turn, Text(part_id, text), at)
+        case ReasoningDelta(part_id, text, at):
+            return _appended(turn, Reasoning(part_id, text), at)
+        case TextDone(part_id, text, model, at):
+            turn = _completed(turn, Text(part_id, text, complete=True))
+            return dataclasses.replace(turn, model=model or turn.model, finished_at=at or turn.finished_at)
+        case ReasoningDone(part_id, text):
+            return _completed(turn, Reasoning(part_id, text, complete=True))
+        case ToolStarted(call_id, name, arguments):
+            return dataclasses.replace(turn, parts=(*turn.parts, ToolCall(call_id, name, arguments)))
+        case ToolFinished(call_id, succeeded, result):
+            return _tool_finished(turn, call_id, succeeded, result)
+        case UsageReported(usage, model):
+            total = turn.usage + usage if turn.usage else usage
+            return dataclasses.replace(turn, usage=total, model=model or turn.model)
+        case Retried(reason):
+            kept = tuple(p for p in turn.parts if isinstance(p, ToolCall) or p.complete)
+            return dataclasses.replace(turn, parts=kept, notes=(*turn.notes, f"retried: {reason}"))
+        case Noted(note):
+            return dataclasses.replace(turn, notes=(*turn.notes, note))
+        case Kept(text):
+            return dataclasses.replace(turn, parts=(*turn.parts, Text("kept", text, complete=True)))
+        case Ended() if turn.state.is_final:
+            return turn
+        case Ended(state, error, at):
+            return dataclasses.replace(turn, state=state, error=error, finished_at=at or turn.finished_at)
+        case _:
+            raise TypeError(f"{type(change).__name__} does not change a turn")
+
+
+def _appended(turn: TurnRecord, piece: Text | Reasoning, at: datetime | None) -> TurnRecord:
+    *before, last = turn.parts or (None,)
+    if isinstance(last, type(piece)) and last.part_id == piece.part_id and not last.complete:
+        parts = (*before, dataclasses.replace(last, text=last.text + piece.text))
+    else:
+        parts = (*turn.parts, piece)
+    return dataclasses.replace(turn, parts=parts, first_token_at=turn.first_token_at or at)
+
+
+def _completed(turn: TurnRecord, piece: Text | Reasoning) -> TurnRecord:
+    parts = list(turn.parts)
+    for i, part in enumerate(parts):
+        if isinstance(part, type(piece)) and part.part_id == piece.part_id:
+            parts[i] = piece
+            break
+    else:
+        if piece.text:
+            parts.append(piece)
+    return dataclasses.replace(turn, parts=tuple(parts))
+
+
+def _tool_finished(turn: TurnRecord, call_id: str, succeeded: bool, result: str) -> TurnRecord:
+    parts = tuple(
+        dataclasses.replace(part, succeeded=succeeded, result=result)
+        if isinstance(part, ToolCall) and part.call_id == call_id
+        else part
+        for part in turn.parts
+    )
+    return dataclasses.replace(turn, parts=parts)
+
+
+def _seconds(start: datetime | None, end: datetime | None) -> float | None:
+    return (end - start).total_seconds() if start and end else None

@@ -1,0 +1,1 @@
+"""Named sessions: the state of this kernel's conversations."""

@@ -1,0 +1,95 @@
+"""The settings of `copilot_nb`: one traitlets `Configurable`, reachable by `%config CopilotNB`.
+
+Every trait can also be set in `ipython_config.py` (``c.CopilotNB.model = "gpt-5"``). The precedence of
+what is said about a turn is: the flag in the cell, then the session's own, then these, then the default.
+Durations are in seconds (``_s``), sizes in bytes (``_bytes``), tokens (``_tokens``) or counts.
+"""
+
+from __future__ import annotations
+
+import os
+
+from traitlets import Bool, Float, Int, TraitError, Unicode, default, validate
+from traitlets.config import Configurable
+
+DEFAULT_SYSTEM_MESSAGE = "You are a helpful assistant in a notebook. Answer in Markdown."
+
+
+class CopilotNB(Configurable):
+    """Settings for the sessions of this kernel."""
+
+    provider = Unicode(
+        help="Where answers come from: 'github', 'local', or '' to choose (a Copilot login, else the "
+        "embedded model). Default: the environment variable COPILOT_NB_PROVIDER, else ''.",
+    ).tag(config=True)
+    model = Unicode(
+        help="Model of new sessions, as its provider names it; '' is the provider's default. "
+        "Default: the environment variable COPILOT_NB_MODEL, else ''.",
+    ).tag(config=True)
+    system = Unicode(
+        DEFAULT_SYSTEM_MESSAGE,
+        help="System message of new sessions.",
+    ).tag(config=True)
+    home = Unicode(
+        help="Folder in which the Copilot runtime keeps its sessions. Default: COPILOT_HOME, else ~/.copilot.",
+    ).tag(config=True)
+    runtime_path = Unicode(
+        help="Path of the Copilot runtime's executable; '' searches for it (see `%copilot doctor`).",
+    ).tag(config=True)
+    offline = Bool(
+        help="Start the runtime in its offline mode: no request leaves this machine, only models on it answer. "
+        "Default: whether COPILOT_OFFLINE is 'true' or '1'.",
+    ).tag(config=True)
+    warm_start = Bool(
+        True,
+        help="Start the runtime in the background as soon as the extension is loaded.",
+    ).tag(config=True)
+    timeout_s = Float(
+        120.0,
+        help="Seconds without any sign from the model after which a turn is given up (idle time, not total).",
+    ).tag(config=True)
+    max_loaded_sessions = Int(
+        8,
+        help="Sessions kept loaded in the runtime (count); the least recently used one is unloaded first. "
+        "A loaded session slows every turn by 1-2 ms.",
+    ).tag(config=True)
+    max_prompt_bytes = Int(
+        500_000,
+        help="Largest prompt that is sent, in bytes of UTF-8.",
+    ).tag(config=True)
+    local_model_path = Unicode(
+        help="GGUF file of the embedded model; '' takes the one that `copilot-nb[local]` installs. "
+        "Default: the environment variable COPILOT_NB_LOCAL_MODEL, else ''.",
+    ).tag(config=True)
+    local_context_tokens = Int(
+        8192,
+        help="Context window of the embedded model, in tokens.",
+    ).tag(config=True)
+
+    @default("provider")
+    def _default_provider(self) -> str:
+        return os.environ.get("COPILOT_NB_PROVIDER", "")
+
+    @default("model")
+    def _default_model(self) -> str:
+        return os.environ.get("COPILOT_NB_MODEL", "")
+
+    @default("home")
+    def _default_home(self) -> str:
+        return os.environ.get("COPILOT_HOME", "") or os.path.expanduser("~/.copilot")
+
+    @default("offline")
+    def _default_offline(self) -> bool:
+        return os.environ.get("COPILOT_OFFLINE", "").lower() in ("1", "true")
+
+    @default("local_model_path")
+    def _default_local_model_path(self) -> str:
+        return os.environ.get("COPILOT_NB_LOCAL_MODEL", "")
+
+    @validate("timeout_s", "max_loaded_sessions", "max_prompt_bytes", "local_context_tokens")
+    def _positive(self, proposal: dict[str, object]) -> object:
+        value = proposal["value"]
+        assert isinstance(value, (int, float))
+        if value <= 0:
+            raise TraitError(f"must be greater than 0, not {value}")
+        return value
