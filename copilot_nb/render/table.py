@@ -1,0 +1,127 @@
+"""Small tables for a notebook and for a terminal: one value, two faces.
+
+Values are strings already; they are escaped here. In a terminal a character takes none, one or two columns (Unicode's
+East Asian Width), so columns line up with any script.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import Protocol
+
+from copilot_nb.render.escape import escape, well_formed
+
+MAX_CELL_COLUMNS = 60
+
+_LEFT = ' style="text-align:left"'  # JupyterLab's default is to the right
+
+
+class _Printer(Protocol):
+    def text(self, text: str, /) -> None: ...
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of strings under named columns.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        The heads of the columns.
+    rows : tuple of tuple of str
+        The cells; a short row is filled up, of a long one the rest is left out.
+    caption : str
+        What the table shows, in a line.
+    empty : str
+        What is said instead of a table without rows.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    caption: str = ""
+    empty: str = ""
+
+    def _repr_html_(self) -> str:
+        if not self.rows and self.empty:
+            return f"<p>{_escaped(self.empty)}</p>"
+        head = "".join(f'<th scope="col"{_LEFT}>{_escaped(column)}</th>' for column in self.columns)
+        body = "".join(f"<tr>{''.join(f'<td{_LEFT}>{_escaped(c)}</td>' for c in row)}</tr>" for row in self._rows())
+        return f"<table>{_caption(self.caption)}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    def __str__(self) -> str:
+        if not self.rows and self.empty:
+            return self.empty
+        rows = [tuple(_shortened(cell) for cell in row) for row in (self.columns, *self._rows())]
+        widths = [max(map(text_columns, column)) for column in zip(*rows, strict=True)]
+        lines = ["  ".join(map(_padded, row, widths)).rstrip() for row in rows]
+        lines.insert(1, "  ".join("─" * width for width in widths))
+        return "\n".join([self.caption, *lines] if self.caption else lines)
+
+    def _repr_pretty_(self, printer: _Printer, cycle: bool) -> None:  # noqa: ARG002 - the signature is IPython's
+        printer.text(str(self))
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        size = len(self.columns)
+        return [(*row[:size], *[""] * (size - len(row))) for row in self.rows]
+
+
+@dataclass(frozen=True)
+class Card:
+    """A title over pairs of label and value."""
+
+    title: str
+    rows: tuple[tuple[str, str], ...]
+
+    def _repr_html_(self) -> str:
+        body = "".join(
+            f'<tr><th scope="row"{_LEFT}>{_escaped(label)}</th><td{_LEFT}>{_escaped(value)}</td></tr>'
+            for label, value in self.rows
+        )
+        return f"<table>{_caption(self.title)}<tbody>{body}</tbody></table>"
+
+    def __str__(self) -> str:
+        width = max((text_columns(label) for label, _ in self.rows), default=0)
+        indent = "\n" + " " * (width + 2)
+        pairs = ((label, well_formed(value).rstrip().replace("\n", indent)) for label, value in self.rows)
+        return "\n".join([self.title, *(f"{_padded(label, width)}  {value}".rstrip() for label, value in pairs)])
+
+    def _repr_pretty_(self, printer: _Printer, cycle: bool) -> None:  # noqa: ARG002 - the signature is IPython's
+        printer.text(str(self))
+
+
+def text_columns(text: str) -> int:
+    """Return how many columns of a terminal `text` takes."""
+    return sum(map(_character_columns, text))
+
+
+def _character_columns(character: str) -> int:
+    if unicodedata.combining(character) or unicodedata.category(character) in ("Cf", "Mn", "Me", "Cc"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _shortened(cell: str) -> str:
+    """Return a cell as one line of at most `MAX_CELL_COLUMNS` columns."""
+    line = " ".join(well_formed(cell).split())
+    if text_columns(line) <= MAX_CELL_COLUMNS:
+        return line
+    kept, width = [], 1
+    for character in line:
+        width += _character_columns(character)
+        if width > MAX_CELL_COLUMNS:
+            break
+        kept.append(character)
+    return "".join(kept).rstrip() + "…"
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - text_columns(text))
+
+
+def _escaped(text: str) -> str:
+    return escape(text).replace("\n", "<br>")
+
+
+def _caption(text: str) -> str:
+    return f"<caption{_LEFT}>{_escaped(text)}</caption>" if text else ""

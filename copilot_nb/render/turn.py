@@ -1,0 +1,160 @@
+"""A turn as what its cell shows: HTML for the notebook, Markdown for everything else.
+
+The HTML must read well in three places: live in a notebook, light or dark; in a saved notebook; and where all styles
+are taken away (GitHub). So it is made of elements that mean something by themselves, with few inline styles, and a
+state is told in words, not by a colour. Every string that comes from a model, a tool or a user passes `escape`, `quote`
+or `markdown_to_html`.
+
+`text/plain` of a finished turn is the Markdown the model wrote, to the letter.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from copilot_nb.conversation.parts import Text, ToolCall, TurnState
+from copilot_nb.conversation.transcript import TurnRecord
+from copilot_nb.render.escape import escape, quote, well_formed
+from copilot_nb.render.highlight import plain_code
+from copilot_nb.render.markdown import markdown_to_html
+from copilot_nb.render.words import duration, shortened
+
+MAX_TOOL_CHARS = 10_000
+LIVE_REASONING_CHARS = 300
+
+_QUIET = ' style="opacity:.7;font-size:.85em"'
+_BAR = ' style="margin:.8em 0;border-left:4px solid;padding-left:.6em"'
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a turn does not know about itself: its session, who provides the model, and a note for the reader."""
+
+    session: str
+    provider: str
+    note: str = ""
+
+
+def turn_html(turn: TurnRecord, label: Label, *, live: bool = False) -> str:
+    """Render a turn for `text/html`.
+
+    Parameters
+    ----------
+    turn : TurnRecord
+        The turn, at any stage.
+    label : Label
+        Its session and provider.
+    live : bool, default False
+        The compact variant for a turn that is still coming: no coloured code, tool calls by name only.
+    """
+    pieces = [*_notes(turn, label), _reasoning(turn, live), *_answer(turn, live), _outcome(turn), _footer(turn, label)]
+    return '<div class="copilot-nb">' + "".join(pieces) + "</div>"
+
+
+def turn_text(turn: TurnRecord, label: Label) -> str:
+    """Return a turn for `text/plain`: the answer's Markdown, and one line in brackets unless the turn is done."""
+    text = well_formed(turn.text)
+    if turn.state is TurnState.DONE:
+        return text
+    line = f"[{label.session}: {_state_words(turn)}]"
+    return f"{text}\n\n{line}" if text else line
+
+
+def footer_text(turn: TurnRecord, label: Label) -> str:
+    """Return the line under an answer: session, model, times, tokens, cost; what is unknown is left out."""
+    facts = [label.session, f"{turn.model} ({label.provider})" if turn.model else label.provider]
+    if turn.time_to_first_token_s is not None:
+        facts.append(f"first token {duration(turn.time_to_first_token_s)}")
+    if turn.duration_s is not None:
+        facts.append(duration(turn.duration_s))
+    if turn.usage and (turn.usage.input_tokens or turn.usage.output_tokens):
+        facts.append(f"{turn.usage.input_tokens:,} → {turn.usage.output_tokens:,} tokens")
+    if turn.usage and turn.usage.cost:
+        facts.append(f"cost {turn.usage.cost:.3g}")
+    return " · ".join(fact for fact in facts if fact)
+
+
+def turn_metadata(turn: TurnRecord, label: Label, session_id: str) -> dict[str, Any]:
+    """Return the metadata of a turn's output, ready for JSON, under one key."""
+    facts = {
+        "session": label.session,
+        "session_id": session_id,
+        "model": turn.model,
+        "provider": label.provider,
+        "turn_id": turn.turn_id,
+        "state": turn.state.value,
+        "usage": dataclasses.asdict(turn.usage) if turn.usage else {},
+        "duration_s": turn.duration_s,
+        "time_to_first_token_s": turn.time_to_first_token_s,
+    }
+    return {"copilot_nb": facts}
+
+
+def _notes(turn: TurnRecord, label: Label) -> Iterator[str]:
+    notes = [line for note in (label.note, *turn.notes) for line in note.splitlines() if line.strip()]
+    if notes:
+        yield f"<div{_QUIET}>" + "<br>".join(f"<em>{escape(note)}</em>" for note in notes) + "</div>"
+
+
+def _reasoning(turn: TurnRecord, live: bool) -> str:
+    reasoning = turn.reasoning
+    if not reasoning.strip():
+        return ""
+    if live:
+        # the end of it while there is no answer, so that one sees it move
+        end = "" if turn.text else f"<div{_QUIET}>… {escape(reasoning[-LIVE_REASONING_CHARS:])}</div>"
+        return f"<div{_QUIET}>Reasoning: {len(reasoning):,} characters</div>{end}"
+    return f"<details><summary>Reasoning</summary>{markdown_to_html(reasoning, highlight=False)}</details>"
+
+
+def _answer(turn: TurnRecord, live: bool) -> Iterator[str]:
+    """Render texts and tool calls in their order; texts with nothing but reasoning between them are one."""
+    text = ""
+    for part in turn.parts:
+        if isinstance(part, Text):
+            text += part.text
+        elif isinstance(part, ToolCall):
+            yield markdown_to_html(text, highlight=not live)
+            yield _tool_call(part, live)
+            text = ""
+    yield markdown_to_html(text, highlight=not live)
+
+
+def _tool_call(call: ToolCall, live: bool) -> str:
+    outcome = {True: "✓ done", False: "✗ failed", None: "… running"}[call.succeeded]
+    summary = f"Tool <code>{quote(call.name)}</code> {outcome}"
+    if live:
+        return f"<div{_QUIET}>{summary}</div>"
+    blocks = "".join(
+        f"<div>{title}</div>{plain_code(shortened(content, MAX_TOOL_CHARS), framed=True)}"
+        for title, content in (("Arguments", call.arguments), ("Result", call.result))
+        if content
+    )
+    return f"<details><summary>{summary}</summary>{blocks}</details>"
+
+
+def _outcome(turn: TurnRecord) -> str:
+    if turn.state is TurnState.INTERRUPTED:
+        return f"<p{_BAR}>■ <strong>Interrupted</strong>{escape(_state_words(turn).removeprefix('interrupted'))}</p>"
+    if turn.state is TurnState.FAILED:
+        return f"<p{_BAR}>✗ <strong>Failed</strong>{escape(_state_words(turn).removeprefix('failed'))}</p>"
+    return ""
+
+
+def _state_words(turn: TurnRecord) -> str:
+    if turn.state is TurnState.INTERRUPTED:
+        why = f" ({' '.join(turn.error.split())})" if turn.error else ""
+        return f"interrupted{why}: " + ("partial answer kept" if turn.text else "nothing had been answered yet")
+    if turn.state is TurnState.FAILED:
+        return f"failed: {' '.join(turn.error.split()) or 'no reason was given'}"
+    return "queued" if turn.state is TurnState.QUEUED else "working"
+
+
+def _footer(turn: TurnRecord, label: Label) -> str:
+    text = escape(footer_text(turn, label))
+    if not turn.state.is_final:
+        text = f'<span aria-hidden="true">▌</span> {_state_words(turn)}… {text}'
+    return f"<div{_QUIET}>{text}</div>"

@@ -1,0 +1,217 @@
+"""Every feature of Markdown that a model uses, and text that is cut off or made to be slow."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from copilot_nb.render.escape import escape, quote, well_formed
+from copilot_nb.render.markdown import MAX_CHARS, CodeBlock, code_blocks, markdown_to_html
+
+LINK = 'target="_blank" rel="noopener noreferrer nofollow"'
+
+
+def html(source: str, *, highlight: bool = True) -> str:
+    return markdown_to_html(source, highlight=highlight).strip()
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("", ""),
+        ("a\nb", "<p>a\nb</p>"),
+        ("a  \nb", "<p>a<br>\nb</p>"),
+        ("# a\n###### b", "<h1>a</h1>\n<h6>b</h6>"),
+        ("a\n===", "<h1>a</h1>"),
+        ("**a** *b* ~~c~~ `d`", "<p><strong>a</strong> <em>b</em> <s>c</s> <code>d</code></p>"),
+        ("- a\n- b", "<ul>\n<li>a</li>\n<li>b</li>\n</ul>"),
+        ("3. a", '<ol start="3">\n<li>a</li>\n</ol>'),
+        ("- [ ] a\n- [x] b", "<ul>\n<li>☐ a</li>\n<li>☑ b</li>\n</ul>"),
+        ("> a", "<blockquote>\n<p>a</p>\n</blockquote>"),
+        ("---", "<hr>"),
+        ("<b>a</b> &amp; &copy;", "<p>&lt;b&gt;a&lt;/b&gt; &amp; ©</p>"),
+        (r"\*a\*", "<p>*a*</p>"),
+        ("`<b> $a$`", "<p><code>&lt;b&gt; $a$</code></p>"),
+        ("a\x00b", "<p>a\ufffdb</p>"),
+        ("\ud83d\ude00 \ud83d", "<p>\U0001f600 \ufffd</p>"),
+    ],
+)
+def test_text(source: str, expected: str) -> None:
+    assert html(source) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("[a](https://b.example)", f'<a href="https://b.example" {LINK}>a</a>'),
+        ('[a](https://b.example "t")', f'<a href="https://b.example" title="t" {LINK}>a</a>'),
+        ("[a](mailto:a@b.example)", f'<a href="mailto:a@b.example" {LINK}>a</a>'),
+        ("<https://b.example>", f'<a href="https://b.example" {LINK}>https://b.example</a>'),
+        ("[a][r]\n\n[r]: https://b.example", f'<a href="https://b.example" {LINK}>a</a>'),
+        ("https://b.example/x_y_z?a=1&b=2", f'<a href="https://b.example/x_y_z?a=1&amp;b=2" {LINK}>'),
+        ("(see https://b.example/x).", f'(see <a href="https://b.example/x" {LINK}>https://b.example/x</a>).'),
+        ("![a](https://b.example/i.png)", f'<a href="https://b.example/i.png" {LINK}>a</a>'),
+        ("![](https://b.example/i.png)", f'<a href="https://b.example/i.png" {LINK}>image</a>'),
+        ("[![a](https://i.example)](https://b.example)", f'<p><a href="https://b.example" {LINK}>a</a></p>'),
+    ],
+)
+def test_links(source: str, expected: str) -> None:
+    assert expected in html(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["[a](notes.md)", "[a](#b)", "[a](//b.example)", "[a](javascript:b)", "![a](data:image/png;base64,AA)", "http://"],
+)
+def test_what_is_no_link_stays_as_it_was_written(source: str) -> None:
+    assert html(source) == f"<p>{source}</p>"
+
+
+def test_a_link_to_nowhere_is_text() -> None:
+    assert html("[*a*]() ![b]() [![c]()](https://d.example)") == (
+        f'<p><em>a</em> b <a href="https://d.example" {LINK}>c</a></p>'
+    )
+
+
+def test_tables_are_aligned_left_unless_they_say_otherwise() -> None:
+    table = html("| a | b | c |\n|---|:-:|--:|\n| 1 | 2 |\n")
+    assert '<th style="text-align:left">a</th>\n<th style="text-align:center">b</th>' in table
+    assert '<td style="text-align:left">1</td>' in table
+    assert '<td style="text-align:right"></td>' in table
+
+
+def test_code_is_coloured_where_the_language_is_known() -> None:
+    coloured = html("```python\nx = 1 < 2\n```")
+    assert coloured.startswith('<div class="highlight"><pre style=')
+    assert '<span class="o">&lt;</span>' in coloured
+    for source in ("```python\nx = 1 < 2\n```", "```nosuch\nx = 1 < 2\n```", "    x = 1 < 2"):
+        assert "x = 1 &lt; 2\n</pre>" in html(source, highlight=False)
+    for source in ("```nosuch\nx = 1\n```", "```\nx = 1\n```", "```python\n" + "x = 1\n" * 5000):
+        assert "<span" not in html(source)
+
+
+def test_code_keeps_its_blank_lines() -> None:
+    assert html("```text\n\n\n a\n\n```").endswith("<span></span>\n\n a\n\n</pre></div>")
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        *("$x$", "$a_1 + b_2$", "$-5$", "$$x$$", r"\(a_1 * b_1 * c\)", r"\[ a \]", r"$\$5$", r"$\text{a}\_b$"),
+        *("$$\na\n+ b\n$$", "\\[\na\n- b\n\\]", "\\begin{align}\na &= b \\\\\nc &= d\n\\end{align}"),
+    ],
+)
+@pytest.mark.parametrize("place", ["{}", "> {}", "- {}"])
+def test_formulae_are_handed_on_as_they_are(formula: str, place: str) -> None:
+    indent = {"{}": "\n", "> {}": "\n> ", "- {}": "\n  "}[place]
+    rendered = html(place.replace("{}", formula.replace("\n", indent)))
+    tag = "div" if "\n" in formula or (place == "{}" and formula == "$$x$$") else "span|div"
+    assert any(f"<{t}>{quote(formula)}</{t}>" in rendered for t in tag.split("|")), rendered
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *(
+            "costs $5 and $6",
+            "$HOME/$USER",
+            "a $ b $ c",
+            "US$5 or CA$6",
+            r"\$x\$",
+            "$",
+            "$$",
+            "$$$$",
+            r"\(",
+            "$x",
+            "x$",
+        ),
+        *(r"\\(x\\)", "&#36;x&#36;", "$a `b$ c`", "$$\n\na\n$$", "\\begin{a}\nb\n\\end{c}", "$a\n\nb$"),
+    ],
+)
+def test_what_is_no_formula_is_not_typeset(source: str) -> None:
+    rendered = html(source)
+    for sign in ("$", "\\(", "\\[", "\\begin"):
+        assert sign not in rendered.replace("<span>$</span>", "").replace("<code>b$ c</code>", "")
+
+
+def test_a_formula_that_reaches_out_is_shown_as_source() -> None:
+    assert html(r"$\href{https://b.example}{x}$") == r"<p><code>$\href{https://b.example}{x}$</code></p>"
+
+
+def test_an_answer_cut_off_anywhere_renders() -> None:
+    answer = (
+        "# A\n\n**b** [c](https://d.example) $e$\n\n| f | g |\n|---|---|\n| `h` | i |\n\n```python\nj = 1\n```\n- [x] k"
+    )
+    for end in range(len(answer) + 1):
+        assert "<script" not in html(answer[:end], highlight=False)
+    assert html("a\n\n```python\nb = 1", highlight=False) == "<p>a</p>\n<pre>b = 1</pre>"
+    assert html("a [b](https://c.exam", highlight=False).startswith("<p>a [b](<a href=")
+    assert html("| a | b |\n|--", highlight=False) == "<p>| a | b |\n|--</p>"
+    assert html("a **b", highlight=False) == "<p>a **b</p>"
+
+
+def test_code_blocks() -> None:
+    source = "a\n```python\nx = 1\n\n```\n- b\n  ```{bash} c\n  ls\n  ```\n~~~\n~~~\n    indented\n\n```r:file.R\nopen"
+    assert code_blocks(source) == (
+        CodeBlock("python", "x = 1\n"),
+        CodeBlock("bash", "ls"),
+        CodeBlock("", ""),
+        CodeBlock("r", "open"),
+    )
+    assert code_blocks("no code, only `x`") == ()
+
+
+def test_escape_leaves_nothing_for_html_or_mathjax() -> None:
+    assert escape('<a b="c">&') == '&lt;a b="c"&gt;&amp;'
+    assert escape(r"$5 \(x\) \begin{a}") == r"<span>$</span>5 <span>\</span>(x\) <span>\</span>begin{a}"
+    assert quote("<\"'$") == "&lt;&quot;&#x27;$"
+    assert well_formed("a\ud83d\ude00\udc00") == "a\U0001f600\ufffd"
+
+
+def test_a_source_that_is_too_large_or_grows_too_much_is_shown_as_it_is() -> None:
+    assert html("*" * MAX_CHARS + "<") == f"<pre>{'*' * MAX_CHARS}&lt;</pre>"
+    bomb = f"[a]: https://b.example/{'c' * 1900}\n\n" + "[a] " * 5000
+    assert html(bomb) == f"<pre>{bomb.strip()} </pre>"
+
+
+N = 100_000
+SLOW = {
+    **{
+        repr(piece): piece * (N // len(piece))
+        for piece in (">", "> ", ">a\n", "[", "![", "[a](", "*", "*a ", "a**b", "_a")
+    },
+    **{
+        repr(piece): piece * (N // len(piece))
+        for piece in ("`", "`a``b ", "~~", "- ", "- a\n", "> - ", "|", "&", "<", "\\")
+    },
+    **{
+        repr(piece): piece * (N // len(piece))
+        for piece in ("$", "$a ", "$$a\n", "\\(", "\\[\n", "\\begin{a}\n", "http://")
+    },
+    **{
+        repr(piece): piece * (N // len(piece))
+        for piece in ("```\n", "a\n=", "# ", "\n", "\t", "[a]: b\n", "*_~~", "\x00")
+    },
+    "backticks": "".join("`" * i + " " for i in range(1, 440)),
+    "brackets": "[" * (N // 2) + "]" * (N // 2),
+    "nested links": "[" * (N // 4) + "](https://a.example)" * (N // 16),
+    "nested lists": "".join("  " * i + "- a\n" for i in range(300)),
+    "wide table": "|" + "a|" * 12_500 + "\n|" + "-|" * 12_500 + "\n" + "a\n" * 12_500,
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_hostile_text_takes_no_more_than_its_share(name: str) -> None:
+    began = time.process_time()
+    markdown_to_html(SLOW[name])
+    assert time.process_time() - began < 10  # about 1 s; a quadratic step would take minutes
+
+
+def test_importing_the_room_does_not_import_the_lexers() -> None:
+    program = "import sys, json, copilot_nb.render.turn; print(json.dumps(sorted(sys.modules)))"
+    modules = json.loads(subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout)
+    assert not {"pygments", "pygments.lexers", "IPython", "copilot"} & set(modules)
