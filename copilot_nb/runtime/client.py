@@ -1,0 +1,345 @@
+"""The one `CopilotClient` of this kernel: started at first use, healed when it dies, stopped with the kernel.
+
+This module is the door to the SDK: its objects and its exceptions do not leave this room. It is imported on the
+loop's own thread (`import copilot` alone takes about 1.5 s) and everything in it runs there.
+
+Three things the SDK leaves to its host, measured on 1.0.25:
+
+* A process started with the kernel gets the kernel's interrupts (SIGINT goes to the whole process group) and
+  ends; `_own_session` starts it in a session of its own. It still ends when its standard input closes, so a
+  killed kernel leaves nothing behind.
+* A waiter is not woken when the runtime dies. While a turn is under way, `_watch` pings.
+* `mode="empty"` would hide a login kept in the system keychain, so its lean defaults are spelt out in `_LEAN`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from copilot import CopilotClient, CopilotRequestContext, CopilotRequestHandler, RuntimeConnection
+from copilot.generated import rpc
+
+from copilot_nb.runtime.connection import Connection
+from copilot_nb.runtime.events import history as fold_history
+from copilot_nb.runtime.faults import SDK_ERRORS, translated
+from copilot_nb.runtime.provision import find_runtime
+
+if TYPE_CHECKING:
+    from copilot_nb.conversation.changes import Change
+    from copilot_nb.conversation.transcript import Transcript
+    from copilot_nb.runtime.providers.base import Endpoint
+    from copilot_nb.settings import CopilotNB
+
+log = logging.getLogger(__name__)
+# Both log tracebacks of what is told to the user in one line; whoever configures logging still gets them.
+logging.getLogger("copilot").addHandler(logging.NullHandler())
+logging.getLogger("copilot_nb").addHandler(logging.NullHandler())
+
+CLIENT_NAME = "copilot-nb"
+PING_EVERY_S = 0.5
+PING_TIMEOUT_S = 10.0
+TAIL_EVENTS = 50
+GONE = "the Copilot runtime has stopped"
+_METADATA_BATCH = 100
+STOP_TIMEOUT_S = 3.0
+"""The SDK's own graceful stop takes 0.1 s; a kernel is killed some seconds after it was told to shut down."""
+
+_LEAN: Mapping[str, Any] = {
+    "streaming": True,
+    "available_tools": [],
+    "client_name": CLIENT_NAME,
+    "coauthor_enabled": False,
+    "custom_agents_local_only": True,
+    "embedding_cache_storage": "in-memory",
+    "enable_config_discovery": False,
+    "enable_experimental_mode": False,
+    "enable_file_hooks": False,
+    "enable_host_git_operations": False,
+    "enable_on_demand_instruction_discovery": False,
+    "enable_session_store": False,
+    "enable_session_telemetry": False,
+    "enable_skills": False,
+    "included_builtin_skills": [],
+    "manage_schedule_enabled": False,
+    "mcp_oauth_token_storage": "in-memory",
+    "memory": {"enabled": False},
+    "skip_custom_instructions": True,
+    "skip_embedding_retrieval": True,
+}
+"""Options of every session: no tools, nothing discovered, nothing remembered outside its history.
+
+Without them a prompt carries some 40 kB of instructions and tool definitions. No permission handler is given
+either: the runtime then denies every request at once.
+"""
+
+
+class RuntimeClient:
+    """Owns the SDK's client and the runtime's process.
+
+    Parameters
+    ----------
+    settings : CopilotNB
+        Where the runtime is, where it keeps sessions, whether it may use the network.
+    transports : callable
+        Returns the in-kernel models, by the host name that stands for each.
+    is_busy : callable
+        Whether a turn is under way; only then is the runtime watched.
+    on_lost : callable
+        Called with the reason when the runtime died or hung; every connection is void by then.
+    """
+
+    def __init__(
+        self,
+        settings: CopilotNB,
+        transports: Callable[[], Mapping[str, httpx.AsyncBaseTransport]],
+        is_busy: Callable[[], bool],
+        on_lost: Callable[[str], None],
+    ) -> None:
+        self._settings = settings
+        self._transports = transports
+        self._is_busy = is_busy
+        self._on_lost = on_lost
+        self._client: CopilotClient | None = None
+        self._starting = asyncio.Lock()
+        self._watcher: asyncio.Task[None] | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a runtime has been started and not been lost since."""
+        return self._client is not None
+
+    async def ready(self) -> CopilotClient:
+        """Return the SDK's client, connected: started if need be, replaced if it no longer answers.
+
+        Raises
+        ------
+        RuntimeUnavailable
+            If there is no runtime or it cannot be started.
+        """
+        async with self._starting:
+            if self._client is not None and _has_ended(self._client):
+                await self._lose(self._client, GONE)
+            if self._client is None:
+                self._client = await self._start()
+                self._watcher = asyncio.create_task(self._watch(self._client))
+            return self._client
+
+    async def _start(self) -> CopilotClient:
+        location = find_runtime(self._settings.runtime_path)
+        client = CopilotClient(
+            connection=_own_session(str(location.path)),
+            env=self._environment(),
+            base_directory=self._settings.home,
+            request_handler=_Router(self._transports),
+            log_level="error",
+            client_info={"application_name": CLIENT_NAME},
+        )
+        try:
+            with translated("starting the Copilot runtime"):
+                await client.start()
+        except BaseException:
+            await _end(client, client.force_stop())
+            raise
+        return client
+
+    def _environment(self) -> dict[str, str]:
+        environment = {name: value for name, value in os.environ.items() if name != "COPILOT_OFFLINE"}
+        environment["COPILOT_AUTO_UPDATE"] = "false"
+        if self._settings.offline:
+            # The runtime's offline mode refuses to start without a provider of its own; ours are named per session.
+            environment["COPILOT_OFFLINE"] = "true"
+            environment.setdefault("COPILOT_PROVIDER_BASE_URL", "http://127.0.0.1:9/v1")
+            environment.setdefault("COPILOT_MODEL", "none")
+        return environment
+
+    async def _check(self, client: CopilotClient) -> None:
+        try:
+            await asyncio.wait_for(client.ping(), PING_TIMEOUT_S)
+        except TimeoutError:
+            await self._lose(client, "the Copilot runtime no longer answers")
+        except SDK_ERRORS:
+            await self._lose(client, GONE)
+
+    async def _watch(self, client: CopilotClient) -> None:
+        while self._client is client:
+            await asyncio.sleep(PING_EVERY_S)
+            if self._is_busy():
+                await self._check(client)
+
+    async def _lose(self, client: CopilotClient, reason: str) -> None:
+        if self._client is not client:
+            return
+        self._client = None
+        log.warning("%s; it is started again at the next use", reason)
+        self._on_lost(reason)
+        await _end(client, client.force_stop())
+
+    async def stop(self) -> None:
+        """Stop the runtime: gracefully, by force after `STOP_TIMEOUT_S` seconds."""
+        client, self._client = self._client, None
+        if self._watcher is not None:
+            self._watcher.cancel()
+        if client is None:
+            return
+        try:
+            await _end(client, asyncio.wait_for(client.stop(), STOP_TIMEOUT_S))
+        except* (TimeoutError, *SDK_ERRORS):
+            log.info("the Copilot runtime did not stop by itself; ending it", exc_info=True)
+            await _end(client, client.force_stop())
+
+    async def open(
+        self,
+        session_id: str,
+        endpoint: Endpoint,
+        system: str,
+        on_change: Callable[[Change], None],
+        on_fault: Callable[[Exception], None],
+        *,
+        title: str | None = None,
+    ) -> Connection:
+        """Load a session: create it where `title` is given, else resume it.
+
+        The caller must know which: the SDK's `create_session` over an id that is on disk mixes two histories
+        without an error.
+        """
+        client = await self.ready()
+        options = {**_LEAN, **endpoint.options}
+        options["system_message"] = {"mode": "replace", "content": system}
+        if endpoint.model:
+            options["model"] = endpoint.model
+        with translated(f"opening session {session_id}"):
+            if title is None:
+                session = await client.resume_session(session_id, **options)
+            else:
+                session = await client.create_session(session_id=session_id, name=title, **options)
+        return Connection(session, on_change, on_fault)
+
+    async def is_logged_in(self) -> bool:
+        """Whether the runtime finds a Copilot login."""
+        client = await self.ready()
+        with translated("asking for the login"):
+            return bool((await client.get_auth_status()).isAuthenticated)
+
+    async def list_ids(self) -> dict[str, str]:
+        """Return the ids of all stored sessions, newest first, with the time each was last changed (ISO 8601)."""
+        client = await self.ready()
+        with translated("listing sessions"):
+            listed = await client.rpc.sessions.list(rpc.SessionsListRequest(metadata_limit=0))
+        return {entry.session_id: str(entry.modified_time) for entry in listed.sessions}
+
+    async def annotations(self, session_ids: list[str]) -> dict[str, dict[str, str]]:
+        """Return what `Connection.annotate` stored, for those of `session_ids` that exist."""
+        client = await self.ready()
+        found: dict[str, dict[str, str]] = {}
+        for start in range(0, len(session_ids), _METADATA_BATCH):
+            request = rpc.SessionsGetClientMetadataRequest(session_ids=session_ids[start : start + _METADATA_BATCH])
+            with translated("reading the sessions' metadata"):
+                entries: Any = await client.rpc.sessions.get_client_metadata(request)
+            found |= {entry["sessionId"]: entry["metadata"] for entry in entries if entry["status"] == "ok"}
+        return found
+
+    async def is_in_use(self, session_id: str) -> bool:
+        """Whether another process has the session open."""
+        client = await self.ready()
+        with translated(f"looking at session {session_id}"):
+            answer = await client.rpc.sessions.check_in_use(rpc.SessionsCheckInUseRequest(session_ids=[session_id]))
+        return session_id in answer.in_use
+
+    async def changed_at(self, session_id: str) -> str:
+        """Return when the session was last changed (ISO 8601); ``""`` where there is none of that id."""
+        client = await self.ready()
+        with translated(f"looking at session {session_id}"):
+            metadata = await client.get_session_metadata(session_id)
+        return metadata.modified_time.isoformat() if metadata else ""
+
+    async def tail(self, session_id: str) -> Transcript:
+        """Read the last turns of a session's log (those within its last `TAIL_EVENTS` events)."""
+        client = await self.ready()
+        request = rpc.SessionsReadPersistedEventsRequest(
+            session_id=session_id, direction=rpc.EventsReadDirection.BACKWARD, max=TAIL_EVENTS
+        )
+        with translated(f"reading session {session_id}"):
+            return fold_history((await client.rpc.sessions.read_persisted_events(request)).events)
+
+    async def flush(self, session_id: str) -> None:
+        """Have the runtime write to disk what it still holds of the session's log."""
+        client = await self.ready()
+        with translated(f"saving session {session_id}"):
+            await client.rpc.sessions.save(rpc.SessionsSaveRequest(session_id=session_id))
+
+    async def history(self, session_id: str) -> Transcript:
+        """Read a session's log, without loading the session, and fold it into a transcript."""
+        client = await self.ready()
+        await self.flush(session_id)
+        events: list[Any] = []
+        cursor: str | None = None
+        while True:
+            request = rpc.SessionsReadPersistedEventsRequest(session_id=session_id, cursor=cursor, max=1000)
+            with translated(f"reading session {session_id}"):
+                page = await client.rpc.sessions.read_persisted_events(request)
+            events += page.events
+            if not page.has_more:
+                return fold_history(events)
+            cursor = page.cursor
+
+    async def delete(self, session_id: str) -> None:
+        """Delete a session and its history from disk."""
+        client = await self.ready()
+        with translated(f"deleting session {session_id}"):
+            await client.delete_session(session_id)
+
+
+def _process(client: CopilotClient) -> subprocess.Popen[bytes] | None:
+    """Return the runtime's process, which the SDK keeps to itself."""
+    return getattr(client, "_cli_process", None)
+
+
+def _has_ended(client: CopilotClient) -> bool:
+    """Whether the process is gone: asked before each use, because a ping would cost a tenth of a short turn."""
+    process = _process(client)
+    return process is not None and process.poll() is not None
+
+
+async def _end(client: CopilotClient, ending: Awaitable[None]) -> None:
+    """Await the end of the runtime's process and close the pipes to it, which the SDK leaves to the collector."""
+    process = _process(client)
+    try:
+        await ending
+    finally:
+        if process is not None:
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
+
+
+class _Router(CopilotRequestHandler):
+    """Serves requests to an in-kernel model's host from its transport; lets all others through."""
+
+    def __init__(self, transports: Callable[[], Mapping[str, httpx.AsyncBaseTransport]]) -> None:
+        self._transports = transports
+
+    async def send_request(self, request: httpx.Request, ctx: CopilotRequestContext) -> httpx.Response:
+        transport = self._transports().get(request.url.host)
+        if transport is None:
+            return await super().send_request(request, ctx)
+        await request.aread()
+        request.extensions["copilot_session_id"] = ctx.session_id
+        return await transport.handle_async_request(request)
+
+
+def _own_session(path: str) -> RuntimeConnection:
+    """Return a connection to the runtime at `path`, started out of reach of the kernel's interrupts."""
+    command = ["node", path] if path.endswith(".js") else [path]
+    if sys.platform != "win32":
+        command = [sys.executable, "-I", "-S", "-c", _SETSID, *command]
+    return RuntimeConnection.for_stdio(path=command[0], args=command[1:])
+
+
+_SETSID = "import os, sys; os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])"

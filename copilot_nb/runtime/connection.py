@@ -1,0 +1,85 @@
+"""A session as the runtime has it loaded: prompts go in, changes of its transcript come out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from copilot.generated import rpc
+
+from copilot_nb.runtime.events import changes, keep_line
+from copilot_nb.runtime.faults import translated
+
+if TYPE_CHECKING:
+    from copilot import CopilotSession
+    from copilot.session_events import SessionEvent
+
+    from copilot_nb.conversation.changes import Change
+
+log = logging.getLogger(__name__)
+
+
+class Connection:
+    """A loaded session; made by `RuntimeClient.open`.
+
+    Parameters
+    ----------
+    session : CopilotSession
+        The SDK's handle.
+    on_change : callable
+        Called on the loop's thread with each `Change`, in order.
+    on_fault : callable
+        Called with an exception that handling an event raised; the SDK itself would only log it.
+    """
+
+    def __init__(
+        self,
+        session: CopilotSession,
+        on_change: Callable[[Change], None],
+        on_fault: Callable[[Exception], None],
+    ) -> None:
+        self.session_id = session.session_id
+        self._session = session
+        self._on_change = on_change
+        self._on_fault = on_fault
+        session.on(self._handle)
+
+    def _handle(self, event: SessionEvent) -> None:
+        try:
+            for change in changes(event):
+                self._on_change(change)
+        except Exception as error:  # the border to the SDK, which swallows what a handler raises
+            log.exception("an event of session %s could not be handled", self.session_id)
+            self._on_fault(error)
+
+    async def send(self, prompt: str, display_prompt: str | None = None) -> str:
+        """Send a prompt and return its message id; `display_prompt` is what the history keeps in its place."""
+        with translated(f"sending to {self.session_id}"):
+            return await self._session.send(prompt, display_prompt=display_prompt)
+
+    async def abort(self) -> None:
+        """Stop the turn under way; without one, nothing happens."""
+        with translated(f"stopping {self.session_id}"):
+            await self._session.abort()
+
+    async def keep(self, partial: str) -> None:
+        """Write the partial answer of an interrupted turn to the session's log."""
+        with translated(f"keeping the partial answer of {self.session_id}"):
+            await self._session.log(keep_line(partial))
+
+    async def switch_model(self, model: str) -> None:
+        """Let `model` answer from the next prompt on."""
+        with translated(f"switching {self.session_id} to {model}"):
+            await self._session.set_model(model)
+
+    async def annotate(self, entries: Mapping[str, str]) -> None:
+        """Store `entries` in the session's own metadata (keys ≤ 256 bytes, values ≤ 16 KiB)."""
+        with translated(f"annotating {self.session_id}"):
+            request = rpc.MetadataUpdateClientMetadataRequest(set=dict(entries))
+            await self._session.rpc.metadata.update_client_metadata(request)
+
+    async def close(self) -> None:
+        """Unload the session; its history stays on disk."""
+        with translated(f"closing {self.session_id}"):
+            await self._session.disconnect()

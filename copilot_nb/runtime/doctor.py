@@ -1,0 +1,156 @@
+"""What is there and what is missing, each finding with the line to type.
+
+Nothing is sent anywhere and the SDK is not imported; the runtime is started once to ask for its version. The
+findings are plain data: the command line prints them, and the notebook adds its own (front end, login).
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from copilot_nb.errors import ProviderError, RuntimeUnavailable
+from copilot_nb.runtime.pin import pinned_version
+from copilot_nb.runtime.provision import DOCTOR_HINT, RuntimeLocation, check_runtime, find_local_model, find_runtime
+from copilot_nb.settings import CopilotNB
+
+MINIMUM_PYTHON = (3, 11)
+PROVIDERS = ("", "github", "local")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes
+    ----------
+    what : str
+        The thing, in a word or two.
+    ok : bool
+        Whether it is as it must be.
+    detail : str
+        What was found.
+    fix : str
+        What to type; with `ok`, a thing worth doing that nothing depends on.
+    """
+
+    what: str
+    ok: bool
+    detail: str
+    fix: str = ""
+
+
+def diagnose(settings: CopilotNB) -> list[Finding]:
+    """Look at everything that `copilot_nb` needs below the notebook."""
+    return [
+        _python(),
+        _own_version(),
+        _sdk(),
+        *_runtime(settings),
+        _home(settings),
+        *_local_model(settings),
+        _provider(settings),
+    ]
+
+
+def _python() -> Finding:
+    enough = sys.version_info >= MINIMUM_PYTHON
+    detail = f"{platform.python_version()} ({sys.executable})"
+    return Finding("Python", enough, detail, "" if enough else "install Python 3.11 or newer")
+
+
+def _version_of(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _own_version() -> Finding:
+    version = _version_of("copilot-nb")
+    return Finding(
+        "copilot-nb", version is not None, version or "not installed", "" if version else "pip install copilot-nb"
+    )
+
+
+def _sdk() -> Finding:
+    version, pin = _version_of("github-copilot-sdk"), pinned_version()
+    if version is None or pin is None:
+        detail = f"{version}, which names no runtime version" if version else "not installed"
+        return Finding("Copilot SDK", False, detail, "pip install --upgrade --force-reinstall copilot-nb")
+    return Finding("Copilot SDK", True, f"{version}, asks for runtime {pin}")
+
+
+def _runtime(settings: CopilotNB) -> Iterator[Finding]:
+    try:
+        location = find_runtime(settings.runtime_path)
+    except RuntimeUnavailable as exc:
+        yield Finding("Copilot runtime", False, exc.message, exc.hint.removesuffix(DOCTOR_HINT).removeprefix("run: "))
+        yield _npm()
+        return
+    try:
+        yield _compared(check_runtime(location))
+    except RuntimeUnavailable as exc:
+        yield Finding("Copilot runtime", False, exc.message, exc.hint.removeprefix("run: "))
+
+
+def _compared(location: RuntimeLocation) -> Finding:
+    pin = pinned_version()
+    detail = f"{location.version}, {location.path} ({location.source})"
+    if location.version == pin:
+        return Finding("Copilot runtime", True, detail)
+    return Finding("Copilot runtime", True, f"{detail}; the SDK asks for {pin}", "copilot-nb install-runtime")
+
+
+def _npm() -> Finding:
+    """Only `install-runtime` may need it, where GitHub cannot be reached: a note, never a fault."""
+    npm = shutil.which("npm")
+    return Finding("npm", True, npm or "not installed", "" if npm else "install Node.js, if GitHub cannot be reached")
+
+
+def _home(settings: CopilotNB) -> Finding:
+    home = Path(settings.home).expanduser()
+    # the runtime makes its home itself, so the nearest folder that exists is what must let it
+    existing = next(folder for folder in (home, *home.absolute().parents) if folder.exists())
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            return Finding("Runtime home", True, str(home))
+    except OSError as exc:
+        why = f"{home} cannot be written to: {exc.strerror or exc}"
+        return Finding("Runtime home", False, why, "%config CopilotNB.home = '…', or set COPILOT_HOME")
+
+
+def _local_model(settings: CopilotNB) -> Iterator[Finding]:
+    needed = settings.provider == "local"
+    fix = "copilot-nb install-model"
+    engine = importlib.util.find_spec("xllamacpp") is not None
+    version = _version_of("xllamacpp") or "installed"
+    detail = f"xllamacpp {version}" if engine else f"xllamacpp is not installed{'' if needed else ' (optional)'}"
+    yield Finding("Model engine", engine or not needed, detail, "" if engine else fix)
+    try:
+        yield Finding("Embedded model", True, str(find_local_model(settings.local_model_path)))
+    except ProviderError as exc:
+        optional = not needed and not settings.local_model_path
+        detail = exc.message + (" (optional)" if optional else "")
+        yield Finding("Embedded model", optional, detail, exc.hint.removeprefix("run: "))
+
+
+def _provider(settings: CopilotNB) -> Finding:
+    name = settings.provider
+    if name not in PROVIDERS:
+        return Finding(
+            "Provider", False, f"unknown: {name!r}", "%config CopilotNB.provider = 'github' (or 'local', or '')"
+        )
+    if name == "github" and settings.offline:
+        detail = "'github', but the runtime is set to be offline: no request leaves this machine"
+        return Finding("Provider", False, detail, "unset COPILOT_OFFLINE, or: %config CopilotNB.offline = False")
+    return Finding(
+        "Provider", True, f"'{name}'" if name else "chosen for each session (Copilot login, else the embedded model)"
+    )

