@@ -1,0 +1,169 @@
+"""The talk of one session with the runtime: one prompt at a time goes out, what comes is folded into its turn.
+
+Everything here runs on the loop's thread. The runtime does not store the partial answer of a turn that was
+interrupted, nor does its model see it again; both are made good here: it is kept in the session's log, and the next
+prompt tells the model what it had said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from copilot_nb.conversation.changes import Change, Ended, Kept, Prompted
+from copilot_nb.conversation.parts import Text, TurnState
+from copilot_nb.conversation.transcript import Transcript, TurnRecord, advance
+from copilot_nb.errors import CopilotNBError, RuntimeUnavailable, TurnTimeout
+from copilot_nb.sessions.wording import reminded
+
+if TYPE_CHECKING:
+    from copilot_nb.runtime.connection import Connection
+    from copilot_nb.sessions.turn import Turn
+
+ABORT_GRACE_S = 2.0
+"""How long the runtime has to confirm an abort, in seconds, before its session is let go (it takes 0.02 s)."""
+
+MAX_TOLD_CHARS = 20_000
+"""How much of a partial answer the model is told it had said, in characters."""
+
+
+class Exchange:
+    """What is under way between a session and the runtime.
+
+    Attributes
+    ----------
+    current : Turn or None
+        The turn whose prompt is with the runtime.
+    last_sign_s : float
+        The loop's time when the runtime was last heard of.
+    """
+
+    def __init__(self) -> None:
+        self.current: Turn | None = None
+        self.last_sign_s = 0.0
+        self._connection: Connection | None = None
+        self._over = asyncio.Event()
+        self._told = ""
+        self._unkept = ""
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the runtime holds the session in memory."""
+        return self._connection is not None
+
+    async def connect(self, connection: Connection) -> None:
+        """Talk through `connection` from now on, which first keeps what could not be kept when the last one broke."""
+        self._connection = connection
+        if self._unkept:
+            await connection.keep(self._unkept)
+            self._unkept = ""
+
+    async def disconnect(self) -> None:
+        """Take the session out of the runtime's memory, whatever it is doing."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def annotate(self, entries: Mapping[str, str]) -> None:
+        """Store `entries` in the session's own metadata, if the session is loaded."""
+        if self._connection is not None:
+            await self._connection.annotate(entries)
+
+    def remember(self, last: TurnRecord | None) -> None:
+        """Recall, when resuming, what the model was saying when it was last interrupted."""
+        if not self._told and last is not None and last.state is TurnState.INTERRUPTED:
+            self._told = last.text[-MAX_TOLD_CHARS:]
+
+    async def run(self, turn: Turn, timeout_s: float) -> None:
+        """Send the prompt of `turn` and return when the turn has ended, however.
+
+        Raises
+        ------
+        TurnTimeout
+            If nothing comes for `timeout_s` seconds.
+        RuntimeUnavailable
+            If the runtime cannot be reached.
+        """
+        assert self._connection is not None
+        prompt, display = (reminded(turn.prompt, self._told), turn.prompt) if self._told else (turn.prompt, None)
+        self.current = turn
+        self._over.clear()
+        self._sign()
+        try:
+            await self._connection.send(prompt, display)
+            self._told = ""
+            if turn.stop_requested:
+                await self.abort(turn)
+            await self._until_over(turn, timeout_s)
+        finally:
+            self.current = None
+            await self._keep_partial(turn)
+
+    async def _until_over(self, turn: Turn, timeout_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        while not self._over.is_set():
+            left_s = self.last_sign_s + timeout_s - loop.time()
+            if left_s <= 0:
+                await self.abort(turn)
+                raise TurnTimeout(
+                    f"nothing came from {turn.session.model_label} for {timeout_s:g} s",
+                    "run the cell again, or raise --timeout",
+                )
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), left_s)
+
+    async def abort(self, turn: Turn) -> None:
+        """Stop `turn`, if its prompt is with the runtime."""
+        if turn is not self.current or self._connection is None:
+            return
+        try:
+            await asyncio.wait_for(self._connection.abort(), ABORT_GRACE_S)
+            await asyncio.wait_for(self._over.wait(), ABORT_GRACE_S)
+        except (TimeoutError, CopilotNBError):
+            # An abort that crosses a prompt just sent can be lost; the session is loaded afresh at the next use.
+            self._break_off("")
+
+    def lost(self, reason: str) -> None:
+        """Take note that the runtime is gone: the turn under way is interrupted, the next use loads the session."""
+        self._break_off(reason)
+
+    def _break_off(self, reason: str) -> None:
+        self._connection = None
+        if self.current is not None:
+            self.current.apply(Ended(TurnState.INTERRUPTED, reason))
+            self._over.set()
+
+    async def _keep_partial(self, turn: Turn) -> None:
+        if not turn.text or all(part.complete for part in turn.record.parts if isinstance(part, Text)):
+            return
+        self._told = turn.text[-MAX_TOLD_CHARS:]
+        self._unkept = turn.text
+        if self._connection is not None:
+            with suppress(RuntimeUnavailable):
+                await self._connection.keep(turn.text)
+                self._unkept = ""
+
+    def on_change(self, change: Change) -> None:
+        """Fold what the runtime reports into the turn under way."""
+        self._sign()
+        turn = self.current
+        if turn is None or isinstance(change, Kept):
+            return
+        if isinstance(change, Prompted):
+            turn.begin(advance(Transcript(), change).turns[0])
+        elif turn.record.turn_id or (isinstance(change, Ended) and change.state is not TurnState.DONE):
+            turn.apply(change)
+            # `session.error` and `abort` carry a time and are followed by `session.idle`, which is the end.
+            if isinstance(change, Ended) and change.at is None:
+                self._over.set()
+
+    def on_fault(self, error: Exception) -> None:
+        """End the turn under way because handling an event of it failed."""
+        if self.current is not None:
+            self.current.apply(Ended(TurnState.FAILED, f"{type(error).__name__}: {error}"))
+            self._over.set()
+
+    def _sign(self) -> None:
+        self.last_sign_s = asyncio.get_running_loop().time()

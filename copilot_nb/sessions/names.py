@@ -1,0 +1,101 @@
+"""Names people type and the ids the runtime stores.
+
+The runtime's ids match ``[A-Za-z0-9_-]{1,250}``; a name may be any printable text. A name that is a legal id is its
+own id, so that `copilot --resume session1` finds it; another is mapped to a readable, stable one: what is legal in
+it, and ten hexadecimal digits of its SHA-256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+
+from copilot_nb.errors import InputError
+
+MAX_NAME_CHARS = 300
+MAX_TITLE_CHARS = 100
+_LEGAL_ID = re.compile(r"[A-Za-z0-9_-]{1,250}")
+
+COMMANDS = (
+    "ask",
+    "compare",
+    "doctor",
+    "export",
+    "fix",
+    "fork",
+    "help",
+    "import",
+    "login",
+    "logout",
+    "ls",
+    "models",
+    "new",
+    "panel",
+    "provider",
+    "prune",
+    "rename",
+    "restart",
+    "rewind",
+    "rm",
+    "search",
+    "show",
+    "status",
+    "stop",
+    "usage",
+    "use",
+    "wait",
+    "whoami",
+)
+"""Words that `%copilot` understands or will understand; none can be a session's name."""
+
+
+def check_name(name: str) -> str:
+    """Return `name` as it is stored (Unicode NFC, outer blanks removed).
+
+    Raises
+    ------
+    InputError
+        If it is empty, too long, starts with ``-`` or ``%``, holds control characters, or is one of `COMMANDS`.
+    """
+    name = unicodedata.normalize("NFC", name).strip()
+    if not name:
+        raise InputError("a session needs a name", "for example: %%copilot session1")
+    if name in COMMANDS:
+        raise InputError(
+            f"{name!r} is a word of %copilot and cannot name a session", f"try {name}1, or %copilot {name}"
+        )
+    if name[0] in "-%":
+        raise InputError(f"a session's name cannot start with {name[0]!r}: {name[:40]!r}", "see %copilot help")
+    if len(name) > MAX_NAME_CHARS:
+        raise InputError(f"a session's name has at most {MAX_NAME_CHARS} characters, not {len(name)}")
+    if any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
+        raise InputError(f"a session's name cannot hold control characters: {name[:40]!r}")
+    return name
+
+
+def check_id(session_id: str) -> str:
+    """Return `session_id`.
+
+    Raises
+    ------
+    InputError
+        If the runtime would reject it.
+    """
+    if not _LEGAL_ID.fullmatch(session_id):
+        raise InputError(f"{session_id[:60]!r} is no session id", "use 1 to 250 letters A-Z a-z, digits, _ and -")
+    return session_id
+
+
+def id_for(name: str) -> str:
+    """Return the id of a new session called `name`: the name itself where it is a legal id."""
+    if _LEGAL_ID.fullmatch(name):
+        return name
+    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^A-Za-z0-9_]+", "-", ascii_name).strip("-")[:40] or "session"
+    return f"{slug}-{hashlib.sha256(name.encode()).hexdigest()[:10]}"
+
+
+def title_for(name: str) -> str:
+    """Return the title the runtime lists a session under: no quotes, at most `MAX_TITLE_CHARS` characters."""
+    return name.replace('"', "'")[:MAX_TITLE_CHARS].strip() or "session"

@@ -1,0 +1,64 @@
+"""What is stored of a session beside its history, and how it is listed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from copilot_nb.render.words import age, count
+
+PREFIX = "copilot_nb/"
+"""Our part of the runtime's own metadata of a session."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """A session on disk.
+
+    Attributes
+    ----------
+    session_id, name : str
+        What the runtime and what the user calls it.
+    provider, model, system, notebook : str
+        What it was last used with and where; ``""`` where unknown.
+    turns : int
+        Finished turns (count).
+    used_at : datetime or None
+        When it was last changed.
+    """
+
+    session_id: str
+    name: str
+    provider: str = ""
+    model: str = ""
+    system: str = ""
+    notebook: str = ""
+    turns: int = 0
+    used_at: datetime | None = None
+
+    @classmethod
+    def from_metadata(cls, session_id: str, entries: Mapping[str, str], changed: str) -> StoredSession:
+        """Make one of what the runtime stored (`changed`: ISO 8601, ``""`` where unknown)."""
+        turns = entries.get(f"{PREFIX}turns", "")
+        return cls(
+            session_id,
+            entries.get(f"{PREFIX}name", session_id),
+            provider=entries.get(f"{PREFIX}provider", ""),
+            model=entries.get(f"{PREFIX}model", ""),
+            system=entries.get(f"{PREFIX}system", ""),
+            notebook=entries.get(f"{PREFIX}notebook", ""),
+            turns=int(turns) if turns.isdecimal() else 0,
+            used_at=datetime.fromisoformat(changed) if changed else None,
+        )
+
+    def used(self, now: datetime) -> str:
+        """Return how long ago it was last used, in words."""
+        return f"{age(now - self.used_at)} ago" if self.used_at else ""
+
+    def resumed_note(self, now: datetime) -> str:
+        """Return the line that says what is being resumed."""
+        said = [count(self.turns, "turn")]
+        said += [f"last used {self.used(now)}"] if self.used_at else []
+        said += [f"in {self.notebook}"] if self.notebook else []
+        return f"resumed {self.name}: {', '.join(said)}"

@@ -1,0 +1,208 @@
+"""A turn as its sender holds it: a handle that fills while the answer comes."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import dataclasses
+import json
+import threading
+import time
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+from copilot_nb.conversation.changes import Change
+from copilot_nb.conversation.parts import TurnState, Usage
+from copilot_nb.conversation.transcript import TurnRecord, advance_turn
+from copilot_nb.errors import CopilotNBError, TurnInterrupted
+from copilot_nb.render.markdown import CodeBlock, code_blocks
+from copilot_nb.render.turn import Label, turn_html, turn_metadata, turn_text
+from copilot_nb.runtime.loop import POLL_S
+
+if TYPE_CHECKING:
+    from copilot_nb.sessions.session import Session
+
+STOP_GRACE_S = 3.0
+"""How long an interrupted `wait` waits for the runtime to confirm, in seconds (it takes 0.03 s as a rule)."""
+
+
+class Turn:
+    """One prompt sent to a session, and what came of it; made by `Session.send`.
+
+    It can be waited for (`wait`), awaited from any event loop, stopped, and looked at at any moment: what has come
+    so far is in `text`. A notebook renders it as the answer.
+
+    Attributes
+    ----------
+    session : Session
+        The session it was sent to.
+    notes : list of str
+        What a reader should know before the answer: "resumed …", "model: a → b".
+    """
+
+    def __init__(self, session: Session, prompt: str) -> None:
+        self.session = session
+        self.notes: list[str] = []
+        self._record = TurnRecord("", prompt, state=TurnState.QUEUED)
+        self._error: CopilotNBError | None = None
+        self._finished: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._changed = threading.Condition()
+        self._version = 0
+        self.stop_requested = False
+
+    def __repr__(self) -> str:
+        return f"<Turn of {self.session.name!r}: {self.state.value}, {len(self.text)} characters>"
+
+    @property
+    def record(self) -> TurnRecord:
+        """The turn as it stands: an immutable snapshot."""
+        return self._record
+
+    @property
+    def prompt(self) -> str:
+        """What was sent."""
+        return self._record.prompt
+
+    @property
+    def text(self) -> str:
+        """The answer's Markdown, as far as it has come."""
+        return self._record.text
+
+    @property
+    def state(self) -> TurnState:
+        """Where the turn stands."""
+        return self._record.state
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more will come."""
+        return self._finished.done()
+
+    @property
+    def model(self) -> str:
+        """The model that answers; ``""`` until known."""
+        return self._record.model
+
+    @property
+    def usage(self) -> Usage | None:
+        """Tokens and cost; ``None`` until reported."""
+        return self._record.usage
+
+    @property
+    def error(self) -> CopilotNBError | None:
+        """Why the turn failed or was interrupted; ``None`` where it was not (or not yet)."""
+        return self._error
+
+    @property
+    def code_blocks(self) -> tuple[CodeBlock, ...]:
+        """The fenced code blocks of the answer, in order."""
+        return code_blocks(self.text)
+
+    def json(self) -> Any:
+        """Return the answer, or its first JSON block, as Python data.
+
+        Raises
+        ------
+        ValueError
+            If it is not JSON.
+        """
+        fenced = [block.code for block in self.code_blocks if block.language.lower() in ("json", "")]
+        return json.loads(fenced[0] if fenced else self.text)
+
+    def wait(self, timeout_s: float | None = None, on_update: Callable[[Turn], object] | None = None) -> Turn:
+        """Wait for the end and return the turn itself.
+
+        Parameters
+        ----------
+        timeout_s : float, optional
+            Seconds to wait at most; the turn goes on after that. ``None``: until it has ended.
+        on_update : callable, optional
+            Called in the waiting thread with the turn, after changes (several may be folded into one call).
+
+        Raises
+        ------
+        TurnError or another CopilotNBError
+            If the turn failed or was interrupted. What had come stays in `text`. An interrupt of the kernel stops
+            the turn.
+        TimeoutError
+            After `timeout_s` seconds.
+        RuntimeError
+            If called from the thread that receives the answers, which would wait for itself.
+        """
+        if self.session.manager.loop.is_current():
+            raise RuntimeError("await the turn instead: this thread receives the answers")
+        try:
+            self._follow(timeout_s, on_update)
+        except KeyboardInterrupt:
+            self._interrupted(on_update)
+        if self._error is not None:
+            raise self._error
+        return self
+
+    def _follow(self, timeout_s: float | None, on_update: Callable[[Turn], object] | None) -> None:
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        seen = -1
+        while not self.done:
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimeoutError(f"no end within {timeout_s} s")
+            with self._changed:
+                if self._version == seen:
+                    self._changed.wait(POLL_S)
+                seen = self._version
+            if on_update is not None:
+                on_update(self)
+
+    def _interrupted(self, on_update: Callable[[Turn], object] | None) -> None:
+        self.stop()
+        try:
+            self._follow(STOP_GRACE_S, on_update)
+        except (KeyboardInterrupt, TimeoutError):
+            raise TurnInterrupted(f"stopped waiting for {self.session.name}") from None
+
+    def stop(self) -> None:
+        """Ask the model to stop; what has come is kept. Without effect on a turn that has ended."""
+        self.session.stop_turn(self)
+
+    def __await__(self) -> Generator[Any, None, Turn]:
+        yield from asyncio.wrap_future(self._finished).__await__()
+        if self._error is not None:
+            raise self._error
+        return self
+
+    def apply(self, change: Change) -> None:
+        """Fold a change in and tell whoever waits (called by the session, on the loop's thread)."""
+        self._update(advance_turn(self._record, change))
+
+    def begin(self, record: TurnRecord) -> None:
+        """Take over the identity the runtime gave the turn (called by the session)."""
+        self._update(dataclasses.replace(record, notes=(*self._record.notes, *record.notes)))
+
+    def finish(self, error: CopilotNBError | None = None) -> None:
+        """End the turn (called by the session); `error` is what a waiter gets."""
+        if self.done:
+            return
+        self._error = error
+        if error is not None and not self._record.state.is_final:
+            state = TurnState.INTERRUPTED if isinstance(error, TurnInterrupted) else TurnState.FAILED
+            self._record = dataclasses.replace(self._record, state=state, error=self._record.error or str(error))
+        self._finished.set_result(None)
+        self._notify()
+
+    def _update(self, record: TurnRecord) -> None:
+        self._record = record
+        self._notify()
+
+    def _notify(self) -> None:
+        with self._changed:
+            self._version += 1
+            self._changed.notify_all()
+
+    @property
+    def label(self) -> Label:
+        """What a rendering needs to know beside the record."""
+        return Label(self.session.name, self.session.provider, " · ".join(self.notes))
+
+    def _repr_mimebundle_(self, **_options: object) -> tuple[dict[str, str], dict[str, object]]:
+        record = self._record
+        bundle = {"text/html": turn_html(record, self.label), "text/plain": turn_text(record, self.label)}
+        return bundle, turn_metadata(record, self.label, self.session.session_id)

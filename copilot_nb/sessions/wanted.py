@@ -1,0 +1,38 @@
+"""What one call asks of a session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a call wants; a field left empty is the session's own, else the settings'.
+
+    Attributes
+    ----------
+    model, provider : str
+        Which model answers, and where it comes from.
+    system : str or None
+        The system message; ``""`` is a system message too, therefore ``None``.
+    session_id : str
+        What the runtime stores a new session under.
+    new : bool
+        Begin anew, whatever there is of that name.
+    """
+
+    model: str = ""
+    provider: str = ""
+    system: str | None = None
+    session_id: str = ""
+    new: bool = False
+
+    def over(self, other: Wanted) -> Wanted:
+        """Return what `self` wants and, where it says nothing, what `other` wants."""
+        if self.provider and not self.model:
+            other = Wanted(system=other.system)  # another provider has other models
+        return Wanted(
+            self.model or other.model,
+            self.provider or other.provider,
+            other.system if self.system is None else self.system,
+        )
