@@ -1,0 +1,177 @@
+"""The grammar of ``%%copilot`` and ``%copilot``: parsers whose help is the documentation.
+
+A prompt is literal text: no quote, brace or dollar in it is looked at. Only the words before it are split, by
+`split_head`, which therefore knows which options take a value.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from copilot_nb.errors import InputError
+
+FORMATS = ("markdown", "text", "code", "json")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises instead of leaving the process, and that says one line."""
+
+    def __init__(self, prog: str, description: str) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            add_help=False,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what argparse would print.
+
+        Raises
+        ------
+        InputError
+            Always.
+        """
+        raise InputError(f"{self.prog}: {message}", f"see %copilot help {self.prog.split()[-1].lstrip('%')}")
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option: its spellings, its help, and the value it takes (``""``: none)."""
+
+    flags: tuple[str, ...]
+    help: str
+    value: str = ""
+    settings: tuple[tuple[str, Any], ...] = ()
+
+    def add_to(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the option to a parser."""
+        if self.value:
+            parser.add_argument(*self.flags, metavar=self.value, help=self.help, **dict(self.settings))
+        else:
+            parser.add_argument(*self.flags, action="store_true", help=self.help, **dict(self.settings))
+
+
+SESSION_OPTIONS = (
+    Option(("-m", "--model"), "model that answers; on an existing session: switch to it", "MODEL"),
+    Option(("-p", "--provider"), "where the model comes from: github or local", "PROVIDER"),
+    Option(("-s", "--system"), "system message, or @FILE to read it from", "TEXT|@FILE"),
+    Option(("--id",), "id under which the runtime stores a new session", "SESSION_ID", (("dest", "session_id"),)),
+    Option(("--new",), "begin anew; an earlier session of that name is kept as NAME~1"),
+)
+TURN_OPTIONS = (
+    Option(("-q", "--quiet"), "show nothing (see --out)"),
+    Option(("-o", "--out"), "variable that receives the Turn", "VAR"),
+    Option(
+        ("-f", "--format"),
+        "markdown: rendered; text: as it is; code: its code goes into the next cell; json: checked and shown",
+        "FORMAT",
+        (("choices", FORMATS), ("default", "markdown")),
+    ),
+    Option(
+        ("--timeout",),
+        "seconds without a sign from the model after which the turn is given up",
+        "SECONDS",
+        (("type", float), ("default", 0.0), ("dest", "timeout_s")),
+    ),
+)
+ASK_OPTIONS = SESSION_OPTIONS + TURN_OPTIONS
+
+
+def cell_parser() -> Parser:
+    """Return the parser of ``%%copilot``."""
+    parser = Parser(
+        "%%copilot",
+        "Send the body of the cell to a session, which is created if it is new and resumed if it exists.\n"
+        r"The body is literal text; only {{ expression }} is replaced by its value (\{{ writes two braces).",
+    )
+    parser.add_argument("name", nargs="?", default="", help="the session; without it the one chosen by %%copilot use")
+    for option in ASK_OPTIONS:
+        option.add_to(parser)
+    return parser
+
+
+def ask_parser() -> Parser:
+    """Return the parser of ``%copilot ask``."""
+    parser = Parser("%copilot ask", "Send one line to a session: %copilot ask [options] NAME PROMPT")
+    parser.add_argument("name", help="the session")
+    for option in ASK_OPTIONS:
+        option.add_to(parser)
+    return parser
+
+
+def parse_cell(line: str) -> argparse.Namespace:
+    """Parse the first line of a ``%%copilot`` cell.
+
+    Raises
+    ------
+    InputError
+        If it cannot be understood.
+    """
+    return cell_parser().parse_args(split_words(line))
+
+
+def parse_ask(rest: str) -> tuple[argparse.Namespace, str]:
+    """Parse ``[options] NAME PROMPT`` and return the options and the prompt, untouched.
+
+    Raises
+    ------
+    InputError
+        If it cannot be understood.
+    """
+    head, prompt = split_head(rest, ASK_OPTIONS)
+    return ask_parser().parse_args(head), prompt
+
+
+def split_words(line: str) -> list[str]:
+    """Split a line into words as a shell does.
+
+    Raises
+    ------
+    InputError
+        If a quotation is not closed.
+    """
+    try:
+        return shlex.split(line)
+    except ValueError as error:
+        raise InputError(f"cannot read {line.strip()[:60]!r}: {str(error).lower()}", "close the quotation") from error
+
+
+_WORD = re.compile(r"""\s*((?:"[^"]*"|'[^']*'|[^\s"'])+)""")
+
+
+def split_head(text: str, options: Sequence[Option]) -> tuple[list[str], str]:
+    """Split options and one name off the beginning of `text`; the rest is returned as it is."""
+    takes_value = {flag for option in options if option.value for flag in option.flags}
+    head: list[str] = []
+    while (match := _WORD.match(text)) is not None:
+        text = text[match.end() :]
+        head += split_words(match[1])
+        is_value = len(head) > 1 and head[-2] in takes_value
+        if not head[-1].startswith("-") and not is_value:
+            break
+    return head, text.strip()
+
+
+def system_message(value: str | None) -> str | None:
+    """Return the system message that ``-s TEXT|@FILE`` names.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read.
+    """
+    if value is None or not value.startswith("@"):
+        return value
+    try:
+        return Path(value[1:]).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise InputError(f"cannot read the system message from {value[1:]}: {reason}") from error

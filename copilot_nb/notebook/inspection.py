@@ -1,0 +1,51 @@
+"""What ``%copilot`` and ``%copilot doctor`` show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from copilot_nb.errors import CopilotNBError
+from copilot_nb.notebook.kernel import has_rich_output, is_headless
+from copilot_nb.render.table import Card, Table
+from copilot_nb.runtime.doctor import diagnose
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from copilot_nb.sessions.manager import Manager
+    from copilot_nb.settings import CopilotNB
+
+
+def status_card(manager: Manager, used: str) -> Card:
+    """Return the card: which model answers a new session, and what the sessions of this kernel do."""
+    sessions = [f"{session.name}: {session.state}, {session.model or 'default model'}" for session in manager]
+    rows = [
+        ("new sessions", _answering(manager)),
+        ("this kernel's sessions", "; ".join(sessions) or "none yet"),
+        ("%%copilot goes to", used or "the session it names"),
+        ("stored in", manager.settings.home),
+        ("next", "%%copilot session1   ·   %copilot ls   ·   %copilot help"),
+    ]
+    return Card("copilot_nb", tuple(rows))
+
+
+def _answering(manager: Manager) -> str:
+    try:
+        provider, model = manager.default_choice()
+    except CopilotNBError as error:
+        return str(error)
+    small = " – a very small model inside this kernel, for trying things out" if provider == "local" else ""
+    return f"answered by {model or 'the default model'} ({provider}){small}"
+
+
+def checkup(shell: InteractiveShell, settings: CopilotNB) -> Table:
+    """Return the findings: each OK, or with the line to type."""
+    findings = [(f.what, "OK" if f.ok else "✗", f.detail, f.fix) for f in diagnose(settings)]
+    findings.append(("front end", "OK", _front_end(shell), ""))
+    return Table(("what", "state", "found", "to do"), tuple(findings))
+
+
+def _front_end(shell: InteractiveShell) -> str:
+    if not has_rich_output(shell):
+        return "a terminal: answers are printed as they come"
+    return "no one to ask (headless)" if is_headless(shell) else "a notebook"

@@ -1,0 +1,66 @@
+"""The running shell, seen as a place to work in: its variables, its front end, its notebook."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from copilot_nb.errors import InputError
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+
+def has_rich_output(shell: InteractiveShell) -> bool:
+    """Whether the shell is a kernel, whose outputs can be replaced; a terminal prints."""
+    return getattr(shell, "kernel", None) is not None
+
+
+def is_headless(shell: InteractiveShell) -> bool:
+    """Whether nobody can be asked: no front end that takes input (nbclient, papermill, Voilà)."""
+    kernel = getattr(shell, "kernel", None)
+    # ipykernel keeps the front end's answer to "do you take input?" in this attribute, and nowhere else.
+    return kernel is not None and not getattr(kernel, "_allow_stdin", True)
+
+
+def notebook_name(shell: InteractiveShell) -> str:
+    """Return the notebook's path as far as the front end tells it; ``""`` where it does not.
+
+    JupyterLab and Notebook set JPY_SESSION_NAME, VS Code the variable ``__vsc_ipynb_file__``.
+    """
+    named = shell.user_ns.get("__vsc_ipynb_file__", "") or os.environ.get("JPY_SESSION_NAME", "")
+    return str(named)
+
+
+def evaluate(shell: InteractiveShell, expression: str) -> object:
+    """Return the value of an expression of the user's.
+
+    Raises
+    ------
+    InputError
+        If it raises anything.
+    """
+    try:
+        return shell.ev(expression)
+    except NameError as error:
+        hint = r"define it in a cell above; for literal braces write \{{"
+        raise InputError(f"{{{{ {expression} }}}}: {error}", hint) from error
+    except Exception as error:  # the user's own code may raise anything
+        raise InputError(f"{{{{ {expression} }}}} raised {type(error).__name__}: {error}") from error
+
+
+def check_variable(variable: str | None) -> None:
+    """Check the name of a variable before anything is sent.
+
+    Raises
+    ------
+    InputError
+        If no variable can have that name.
+    """
+    if variable is not None and not variable.isidentifier():
+        raise InputError(f"--out takes the name of a variable, not {variable!r}")
+
+
+def assign(shell: InteractiveShell, variable: str, value: object) -> None:
+    """Give a variable of the notebook a value."""
+    shell.push({variable: value})

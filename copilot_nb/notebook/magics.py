@@ -1,0 +1,50 @@
+"""``%%copilot`` and ``%copilot``: parse, call, return. What they do is in `commands`, imported at first use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from copilot_nb.settings import CopilotNB
+
+
+@magics_class
+class CopilotMagics(Magics):
+    """The magics of one shell.
+
+    Parameters
+    ----------
+    shell : InteractiveShell
+        The shell they are registered with.
+    settings : CopilotNB
+        The settings of its sessions.
+    """
+
+    def __init__(self, shell: InteractiveShell, settings: CopilotNB) -> None:
+        super().__init__(shell)
+        self._settings = settings
+        self._used = ""
+
+    @no_var_expand
+    @line_cell_magic
+    def copilot(self, line: str, cell: str | None = None) -> object:
+        """Talk to named Copilot sessions.
+
+        ``%%copilot NAME`` sends the body of the cell to the session NAME; ``%copilot`` shows where things stand;
+        ``%copilot help`` lists what else there is.
+        """
+        from copilot_nb.notebook.commands import Desk
+
+        assert self.shell is not None
+        desk = Desk(self.shell, self._settings, self._used)
+        try:
+            if cell is None:
+                return desk.run_line(line)
+            desk.run_cell(line, cell)
+        finally:
+            self._used = desk.used
+        return None
