@@ -1,1 +1,15 @@
-"""Deterministic models for tests, plugged in where the real one is: behind the real runtime."""
+"""Deterministic models for tests, plugged in where the real one is: behind the real runtime.
+
+For example, in a notebook's test::
+
+    import copilot_nb.testing as testing
+
+    model = testing.ScriptedModel(["Hello.", testing.Reply(error=testing.ChatError(500, "down"))])
+    testing.install(model)
+"""
+
+from copilot_nb.runtime.providers.chat import ChatError, ChatRequest, FunctionCall, Message
+from copilot_nb.testing.plug import install
+from copilot_nb.testing.scripted import Reply, ScriptedModel
+
+__all__ = ["ChatError", "ChatRequest", "FunctionCall", "Message", "Reply", "ScriptedModel", "install"]

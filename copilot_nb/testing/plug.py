@@ -1,0 +1,26 @@
+"""Putting a model of one's own in the place of the real one, for this process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from copilot_nb.runtime.providers.embedded import InKernel
+from copilot_nb.sessions.api import shared_manager
+
+if TYPE_CHECKING:
+    from copilot_nb.runtime.providers.chat import ChatModel
+
+
+def install(model: ChatModel, name: str = "scripted") -> None:
+    """Let `model` answer new sessions of this process, as the provider `name`; everything else stays real.
+
+    Parameters
+    ----------
+    model : ChatModel
+        For example a `ScriptedModel`.
+    name : str, default "scripted"
+        The provider's name: letters, digits and ``-``.
+    """
+    manager = shared_manager()
+    manager.providers.add(InKernel(name, lambda: model))
+    manager.settings.provider = name

@@ -1,0 +1,348 @@
+"""A real JupyterLab in a real Chromium, for tests.
+
+The fixture to ask for is `lab`: ``nb = lab.open("1 + 1", "2 + 2")`` writes a notebook, opens it in a page of its own
+and returns a `Notebook` once its kernel is idle. ``lab.open(..., app="notebook")`` does the same in Notebook 7, and
+`lab.visit` opens any other page (Voilà, a file of nbconvert) in the same guarded browser. What a `Notebook` can do is
+written on its methods.
+
+One server serves all tests, with its home, settings and kernels in a temporary directory; each test has a browser
+context of its own, and its kernels are shut down after it. No page gets out of the loopback interface: whatever else it
+asks for is refused and listed in `Lab.refused`. Waits are for states (a kernel that is idle, a command that has
+resolved), never for times. A failed test leaves a screenshot of each page, whose path is in the report.
+
+Playwright's synchronous API keeps an event loop running in this thread, so the browser lives for a module, not for
+the whole session: tests that run a loop of their own would not start beside it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import nbformat
+import psutil
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, sync_playwright
+
+CHROMIUM_FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
+)
+# logins, keys and settings of whoever runs the tests must not reach the kernels
+PRIVATE_VARIABLES = re.compile(
+    r"(COPILOT_(?!NB_|CLI_PATH$)|GH_|GITHUB_|OPENAI_|ANTHROPIC_|AZURE_|JUPYTER|IPYTHON|XDG_)"
+)
+LAB_SETTINGS: dict[str, dict[str, Any]] = {
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    "notebook-extension/tracker": {"windowingMode": "none"},  # all cells are in the page, seen or not
+}
+READY = """() => {
+    const session = window.jupyterapp?.shell?.currentWidget?.context?.sessionContext?.session;
+    return session?.kernel?.status === 'idle' && session.kernel.connectionStatus === 'connected';
+}"""
+START = """([key, command, cell]) => {
+    const app = window.jupyterapp, {content, context} = app.shell.currentWidget;
+    if (cell !== null) { content.activeCellIndex = cell; content.deselectAll(); }
+    (window.copilotNbRuns ??= {})[key] = '';
+    const promise = command ? app.commands.execute(command) : context.sessionContext.restartKernel();
+    promise.then(
+        () => { window.copilotNbRuns[key] = 'done'; },
+        error => { window.copilotNbRuns[key] = String(error); });
+}"""
+
+
+@dataclass(frozen=True)
+class Server:
+    """The JupyterLab server: `url` without a slash at its end, the `token`, and the directory of notebooks."""
+
+    url: str
+    token: str
+    notebooks: Path
+
+    def api(self, path: str, method: str = "GET") -> Any:
+        """Call the server's REST interface."""
+        headers = {"Authorization": f"token {self.token}"}
+        request = urllib.request.Request(f"{self.url}/api/{path}", method=method, headers=headers)
+        with urllib.request.urlopen(request, timeout=30) as response:
+            body = response.read()
+        return json.loads(body) if body else None
+
+    def page_url(self, path: str) -> str:
+        """Return the address of a page of this server, with the token."""
+        return f"{self.url}/{path}{'&' if '?' in path else '?'}token={self.token}"
+
+
+@dataclass(frozen=True)
+class Running:
+    """A command that was started in the page."""
+
+    page: Page
+    key: str
+
+    def wait(self, timeout_s: float = 60) -> None:
+        """Wait for it to end (a cell that raises ends it too)."""
+        self.page.wait_for_function("key => window.copilotNbRuns[key]", arg=self.key, timeout=timeout_s * 1000)
+        result = self.page.evaluate("key => window.copilotNbRuns[key]", self.key)
+        assert result == "done", result
+
+
+@dataclass
+class Notebook:
+    """An open notebook with a running kernel; cells are counted from 0."""
+
+    page: Page
+    path: Path
+    server: Server
+    js_errors: list[str] = field(default_factory=list)
+    _keys: Iterator[int] = field(default_factory=itertools.count)
+
+    def start(self, cell: int) -> Running:
+        """Run a cell and do not wait for it."""
+        return self.command("notebook:run-cell", cell)
+
+    def run(self, cell: int, timeout_s: float = 60) -> None:
+        """Run a cell and wait for its end."""
+        self.start(cell).wait(timeout_s)
+
+    def run_all(self, timeout_s: float = 120) -> None:
+        """Run all cells and wait for the last (or for the one that raises)."""
+        self.command("notebook:run-all-cells").wait(timeout_s)
+
+    def command(self, name: str, cell: int | None = None) -> Running:
+        """Start a command of the front end, on a cell if one is given."""
+        return self._start(name, cell)
+
+    def cell(self, cell: int) -> Locator:
+        """Return the whole cell in the page."""
+        return self.page.locator(".jp-Notebook .jp-Cell").nth(cell)
+
+    def output(self, cell: int) -> Locator:
+        """Return the output area of a cell in the page."""
+        return self.cell(cell).locator(".jp-Cell-outputArea")
+
+    def outputs(self, cell: int) -> list[dict[str, Any]]:
+        """Return the outputs of a cell as the front end holds them (nbformat, unsaved)."""
+        script = "i => window.jupyterapp.shell.currentWidget.content.widgets[i].model.outputs.toJSON()"
+        found: list[dict[str, Any]] = self.page.evaluate(script, cell)
+        return found
+
+    def errors(self, cell: int) -> list[str]:
+        """Return what a cell raised, as ``"Name: value"``."""
+        return [f"{o['ename']}: {o['evalue']}" for o in self.outputs(cell) if o["output_type"] == "error"]
+
+    def set_source(self, cell: int, source: str) -> None:
+        """Replace the source of a cell."""
+        script = "([i, s]) => window.jupyterapp.shell.currentWidget.content.widgets[i].model.sharedModel.setSource(s)"
+        self.page.evaluate(script, [cell, source])
+
+    def sources(self) -> list[str]:
+        """Return the sources of all cells."""
+        script = "() => window.jupyterapp.shell.currentWidget.content.widgets.map(w => w.model.sharedModel.source)"
+        found: list[str] = self.page.evaluate(script)
+        return found
+
+    def wait_idle(self, timeout_s: float = 60) -> None:
+        """Wait until the kernel is connected and idle."""
+        self.page.wait_for_function(READY, timeout=timeout_s * 1000)
+
+    def interrupt(self) -> None:
+        """Interrupt the kernel, as the stop button does."""
+        self.command("notebook:interrupt-kernel").wait()
+
+    def restart(self) -> None:
+        """Restart the kernel (without the question the button asks) and wait until it is idle."""
+        self._start(None).wait()
+        self.wait_idle()
+
+    def save(self) -> nbformat.NotebookNode:
+        """Save, and return the notebook as it now is on the disk."""
+        self.command("docmanager:save").wait()
+        return nbformat.read(self.path, as_version=4)
+
+    def reload(self) -> None:
+        """Reload the page; the kernel goes on."""
+        self.page.reload()
+        self.wait_idle()
+
+    def theme(self, name: str) -> None:
+        """Change the theme: ``"JupyterLab Light"`` or ``"JupyterLab Dark"``."""
+        self.page.evaluate("t => { window.jupyterapp.commands.execute('apputils:change-theme', {theme: t}) }", name)
+        self.page.wait_for_selector(f'body[data-jp-theme-name="{name}"]', state="attached")
+        self.page.wait_for_selector("#jupyterlab-splash", state="detached")
+
+    def _start(self, command: str | None, cell: int | None = None) -> Running:
+        key = str(next(self._keys))
+        self.page.evaluate(START, [key, command, cell])
+        return Running(self.page, key)
+
+
+@dataclass
+class Lab:
+    """A browser of its own on the common server."""
+
+    server: Server
+    context: BrowserContext
+    name: str
+    refused: list[str] = field(default_factory=list)
+
+    def open(self, *cells: str, app: str = "lab", metadata: dict[str, Any] | None = None) -> Notebook:
+        """Open a new notebook of code cells in JupyterLab, or in Notebook 7 with ``app="notebook"``."""
+        path = self.write(*cells, metadata=metadata)
+        page = self.context.new_page()
+        notebook = Notebook(page, path, self.server)
+        page.on("pageerror", lambda error: notebook.js_errors.append(str(error)))
+        url = f"lab/tree/{path.name}?reset" if app == "lab" else f"notebooks/{path.name}"
+        page.goto(self.server.page_url(url))
+        notebook.wait_idle()
+        return notebook
+
+    def write(self, *cells: str, metadata: dict[str, Any] | None = None) -> Path:
+        """Write a notebook of code cells where the server finds it."""
+        spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        notebook = nbformat.v4.new_notebook(metadata={"kernelspec": spec, **(metadata or {})})
+        notebook.cells = [nbformat.v4.new_code_cell(source) for source in cells]
+        path = self.server.notebooks / f"{self.name}-{secrets.token_hex(3)}.ipynb"
+        nbformat.write(notebook, path)
+        return path
+
+    def visit(self, url: str) -> Page:
+        """Open any page: an address, or the path of a page of the server (``"voila/render/x.ipynb"``)."""
+        page = self.context.new_page()
+        page.goto(url if "://" in url else self.server.page_url(url))
+        return page
+
+    def guard(self, route: Route) -> None:
+        """Let a request go on if it stays on this machine; refuse and list it otherwise."""
+        if urlsplit(route.request.url).hostname in ("127.0.0.1", "localhost", None):
+            route.continue_()
+        else:
+            self.refused.append(route.request.url)
+            route.abort()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Run the server, with everything it writes in a temporary directory."""
+    home = tmp_path_factory.mktemp("jupyter")
+    (home / "notebooks").mkdir()
+    for name, content in LAB_SETTINGS.items():
+        file = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(content))
+    token = secrets.token_hex(16)
+    log = home / "server.log"
+    with log.open("wb") as sink:
+        process = subprocess.Popen(
+            _server_command(home, token), env=_environment(home), stdout=sink, stderr=sink, start_new_session=True
+        )
+    try:
+        yield _started(process, home, token, log)
+    finally:
+        _stop(process)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Run Chromium: the one that `CHROMIUM` names, or the system's."""
+    with sync_playwright() as playwright:
+        path = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def lab(server: Server, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """Give a test a browser context, and shut its kernels down after it."""
+    context = browser.new_context(viewport={"width": 1200, "height": 1000}, reduced_motion="reduce")
+    lab = Lab(server, context, re.sub(r"\W+", "-", request.node.name))
+    context.route("**/*", lab.guard)
+    request.node.stash[OPEN_LAB] = lab
+    yield lab
+    context.close()
+    for session in server.api("sessions"):
+        server.api(f"sessions/{session['id']}", "DELETE")
+
+
+OPEN_LAB = pytest.StashKey[Lab]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Add a screenshot of each page to the report of a failed test."""
+    report: Any = yield
+    lab = item.stash.get(OPEN_LAB, None)
+    if lab and report.when == "call" and report.failed:
+        for i, page in enumerate(lab.context.pages):
+            picture = lab.server.notebooks.parent / "failures" / f"{lab.name}-{i}.png"
+            page.screenshot(path=picture)
+            report.sections.append((f"page {page.url}", f"screenshot: {picture}"))
+    return report
+
+
+def _server_command(home: Path, token: str) -> list[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    # if somebody took the port in between, the server tries the next ones and writes down which it got
+    return [
+        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1"),
+        *(f"--ServerApp.root_dir={home / 'notebooks'}", f"--ServerApp.port={port}", "--ServerApp.port_retries=50"),
+        *(f"--IdentityProvider.token={token}", "--LabApp.expose_app_in_browser=True"),
+        "--JupyterNotebookApp.expose_app_in_browser=True",
+    ]
+
+
+def _environment(home: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not PRIVATE_VARIABLES.match(name)}
+    own = {
+        "HOME": "home",
+        "IPYTHONDIR": "ipython",
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+    }
+    for directory in own.values():
+        (home / directory).mkdir(exist_ok=True)
+    return {**kept, **{name: str(home / directory) for name, directory in own.items()}}
+
+
+def _started(process: subprocess.Popen[bytes], home: Path, token: str, log: Path) -> Server:
+    info = home / "runtime" / f"jpserver-{process.pid}.json"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            url = json.loads(info.read_text())["url"].rstrip("/")
+            server = Server(url, token, home / "notebooks")
+            server.api("status")
+        except (OSError, ValueError):  # not written, half written, or not listening yet
+            time.sleep(0.05)
+        else:
+            return server
+    raise AssertionError(f"JupyterLab did not start:\n{log.read_text()[-3000:]}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the server and everything it has started (kernels are in process groups of their own)."""
+    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    process.terminate()  # on SIGTERM the server shuts its kernels down
+    _, alive = psutil.wait_procs(family, timeout=15)
+    for straggler in alive:
+        straggler.kill()
+    psutil.wait_procs(alive, timeout=5)
+    process.wait(5)

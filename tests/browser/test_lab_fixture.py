@@ -1,0 +1,40 @@
+"""The fixture itself, in the front ends that the other tests rely on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+SLOW = "import time\nprint('begun', flush=True)\ntime.sleep(60)"
+
+
+@pytest.mark.parametrize("app", ["lab", "notebook"])
+def test_a_notebook_can_be_driven(lab: Any, app: str) -> None:
+    notebook = lab.open("1 + 1", SLOW, "1 / 0", app=app)
+    notebook.run(0)
+    assert notebook.outputs(0)[0]["data"]["text/plain"] == "2"
+
+    running = notebook.start(1)
+    notebook.output(1).get_by_text("begun").wait_for()
+    notebook.interrupt()
+    running.wait(10)
+    assert notebook.errors(1) == ["KeyboardInterrupt: "]
+
+    notebook.run(2)
+    assert notebook.errors(2) == ["ZeroDivisionError: division by zero"]
+
+    notebook.set_source(0, "3")
+    notebook.restart()
+    notebook.run(0)
+    assert notebook.save().cells[0].outputs[0].data["text/plain"] == "3"
+
+    notebook.reload()
+    assert notebook.sources() == ["3", SLOW, "1 / 0"]
+    notebook.output(0).get_by_text("3", exact=True).wait_for()
+    assert not lab.refused
+
+
+def test_voila_serves_a_notebook(lab: Any) -> None:
+    page = lab.visit(f"voila/render/{lab.write('print(6 * 7)').name}")
+    page.get_by_text("42").wait_for()

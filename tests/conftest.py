@@ -1,0 +1,84 @@
+"""What holds for every test: a home of its own, no login, no request off this machine, no process left behind.
+
+The fixtures below are the first to be set up and the last to be taken down. Caches are not moved, so the runtime and
+the model that are installed are found.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+RUN_MARK = "NB_TEST_RUN"  # not COPILOT_…: those are taken out of the environment that the runtime starts with
+RUNTIME_PLACES = ("COPILOT_CLI_PATH", "COPILOT_CLI_EXTRACT_DIR")
+TOKENS = ("GH_TOKEN", "GITHUB_TOKEN")
+SHUTDOWN_S = 10.0
+INTERPRETERS_OWN = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")  # end with the interpreter
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Keep the user's sessions, logins, keys and settings out of the tests; return the mark of this run."""
+    home = tmp_path_factory.mktemp("home")
+    mark = uuid.uuid4().hex
+    with pytest.MonkeyPatch.context() as patch:
+        for name in filter(_is_private, list(os.environ)):
+            patch.delenv(name)
+        for name in ("COPILOT_HOME", "IPYTHONDIR", "GH_CONFIG_DIR"):
+            patch.setenv(name, str(home / name.lower()))
+        for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
+            patch.setenv(name, str(home / name.lower()))
+        patch.setenv("JUPYTER_PLATFORM_DIRS", "1")  # unset, jupyter_core warns
+        patch.setenv("COPILOT_OFFLINE", "true")
+        patch.setenv("COPILOT_AUTO_UPDATE", "false")
+        patch.setenv(RUN_MARK, mark)
+        yield mark
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_process_left(own_home: str) -> Iterator[None]:
+    """Fail the run that leaves a process behind: a child, or one that has outlived its parent."""
+    before = set(psutil.Process().children(recursive=True))
+    yield
+    _, left = psutil.wait_procs(set(_started_by(own_home)) - before, timeout=SHUTDOWN_S)
+    said = [_described(process) for process in left]
+    for process in left:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(left, timeout=SHUTDOWN_S)
+    assert not said, f"processes left behind, {SHUTDOWN_S:g} s after the last test:\n" + "\n".join(said)
+
+
+def _is_private(name: str) -> bool:
+    if name.startswith("COPILOT_"):
+        return name not in RUNTIME_PLACES
+    return name in TOKENS or name.endswith("_API_KEY") or name.startswith(("JUPYTER_", "IPYTHON"))
+
+
+def _started_by(mark: str) -> Iterator[psutil.Process]:
+    """Yield this process's descendants, and whatever carries the mark of this run in its environment."""
+    yield from filter(_is_ours, psutil.Process().children(recursive=True))
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.pid != os.getpid() and process.environ().get(RUN_MARK) == mark and _is_ours(process):
+                yield process
+
+
+def _is_ours(process: psutil.Process) -> bool:
+    try:
+        command = " ".join(process.cmdline())
+        return not any(name in command for name in INTERPRETERS_OWN)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _described(process: psutil.Process) -> str:
+    try:
+        return f"{process.pid} {process.status()} {' '.join(process.cmdline())[:200]}"
+    except psutil.NoSuchProcess:
+        return f"{process.pid} (ended meanwhile)"

@@ -1,0 +1,36 @@
+"""The real thing: GitHub's package, by this machine's npm, into a cache of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from copilot_nb.runtime.install import install_runtime
+from copilot_nb.runtime.pin import pinned_version
+from copilot_nb.runtime.provision import WRAPPER_NAME, RuntimeLocation, check_runtime, find_runtime
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+def test_npm_installs_the_real_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("COPILOT_CLI_PATH", "COPILOT_CLI_EXTRACT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COPILOT_NB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))  # whatever the SDK may have downloaded is not looked at
+    said: list[str] = []
+    location = install_runtime(progress=said.append, method="npm")
+    assert location == find_runtime() == check_runtime(location)
+    assert location.version == pinned_version()
+    assert location.path.name == WRAPPER_NAME
+    assert location.cli is not None
+    assert (
+        check_runtime(RuntimeLocation(location.cli, "test"), unpack_to=location.cli.parent).version == location.version
+    )
+    env = os.environ | {"COPILOT_OFFLINE": "true", "COPILOT_PKG_CACHE_HOME": str(location.cli.parent)}
+    done = subprocess.run([location.cli, "--version"], capture_output=True, text=True, check=True, env=env)
+    assert f"GitHub Copilot CLI {location.version}" in done.stdout
+    assert "GitHub Copilot CLI License" in location.cli.with_name("LICENSE.md").read_text(encoding="utf-8")
+    shutil.rmtree(tmp_path / "cache")  # 420 MB

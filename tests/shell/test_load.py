@@ -1,0 +1,36 @@
+"""What ``%load_ext copilot_nb`` costs: no heavy import.
+
+The time (at most 50 ms over a bare IPython) depends on the machine, so it is measured in `bench`, not asserted here;
+what is imported does not, and is what makes the time.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+HEAVY = {"altair", "anywidget", "copilot", "httpx", "ipywidgets", "pandas", "pydantic", "scipy", "xllamacpp"}
+LOAD = """
+import json
+import sys
+
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+# The warm start imports and starts the runtime, on a thread of its own: here it would hide what loading itself imports.
+shell = InteractiveShell.instance(config=Config({"CopilotNB": {"warm_start": False}}))
+before = set(sys.modules)
+result = shell.run_cell("%load_ext copilot_nb")
+result.raise_error()
+loaded = "copilot" in shell.magics_manager.magics["line"]
+print(json.dumps({"loaded": loaded, "new": sorted({name.partition(".")[0] for name in set(sys.modules) - before})}))
+"""
+
+
+def test_load_ext_imports_nothing_heavy() -> None:
+    done = subprocess.run([sys.executable, "-c", LOAD], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert said["loaded"]
+    assert not HEAVY & set(said["new"])

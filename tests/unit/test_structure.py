@@ -1,0 +1,341 @@
+"""The rules of the house (CONTRIBUTING.md draws its map), read from the source with `ast`.
+
+Imports inside functions count as those at the top do; those under ``if TYPE_CHECKING:`` count too, but for the one
+exception in `TYPING_ONLY`.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "copilot_nb"
+
+FLOORS = {
+    "errors": 0,
+    "settings": 0,
+    "conversation": 1,
+    "render": 1,
+    "runtime": 2,
+    "sessions": 3,
+    "testing": 3.5,  # plugs a model in below the sessions; no room imports it
+    "notebook": 4,
+    "panels": 4,
+    "experiments": 4,
+    "": 5,  # copilot_nb/__init__.py
+    "cli": 5,
+}
+# Types flow from the conversation to what shows it, never back.
+SIDEWAYS = {("render", "copilot_nb.conversation.transcript"), ("render", "copilot_nb.conversation.parts")}
+NOBODY_IMPORTS = {"testing", "cli"}
+
+DOORS = {
+    "IPython": {"notebook"},
+    "altair": {"experiments"},
+    "anywidget": {"panels"},
+    "copilot": {"runtime", "testing"},
+    "distributed": {"experiments"},
+    "httpx": {"runtime", "testing"},
+    "markdown_it": {"render"},
+    "mdit_py_plugins": {"render"},
+    "nbclient": {"cli"},
+    "nbformat": {"cli"},
+    "nh3": {"render"},
+    "pandas": {"experiments"},
+    "platformdirs": {"runtime"},
+    "pygments": {"render"},
+    "scipy": {"experiments"},
+    "traitlets": {"errors", "settings", "notebook", "panels"},
+    "xllamacpp": {"runtime"},
+}
+NARROW_DOORS = {"xllamacpp": "copilot_nb.runtime.providers"}
+TYPING_ONLY = {("", "IPython")}
+
+# The borders where anything may be raised: it is logged and shown there.
+BROAD_EXCEPTS = {
+    "runtime/connection.py",  # an event of the SDK, which swallows what a handler raises
+    "notebook/kernel.py",  # an expression of the user's own
+}
+
+MAX_FUNCTION_LINES = 50
+MAX_FILE_LINES = 350
+
+
+@dataclass(frozen=True)
+class Module:
+    """One source file."""
+
+    path: Path
+
+    @property
+    def place(self) -> str:
+        return self.path.relative_to(PACKAGE).as_posix()
+
+    @property
+    def name(self) -> str:
+        parts = self.path.relative_to(ROOT).with_suffix("").parts
+        return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+    @property
+    def room(self) -> str:
+        return room_of(self.name)
+
+    @property
+    def source(self) -> str:
+        return self.path.read_text("utf-8")
+
+    @property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.source)
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import: the full name of what is imported, and where."""
+
+    target: str
+    line: int
+    typing_only: bool
+
+    @property
+    def library(self) -> str:
+        return self.target.partition(".")[0]
+
+
+MODULES = [Module(path) for path in sorted(PACKAGE.rglob("*.py"))]
+NAMES = {module.name for module in MODULES}
+each_module = pytest.mark.parametrize("module", MODULES, ids=lambda module: module.place)
+
+
+def room_of(name: str) -> str:
+    """Return the room of a module: its folder, or itself where it lies on the ground."""
+    return f"{name}..".split(".")[1]
+
+
+def imports(tree: ast.AST, package: str, typing_only: bool = False) -> Iterator[Import]:
+    """Yield every import below `tree`, lazy ones too; `package` is what a relative one starts from."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(alias.name, node.lineno, typing_only)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (Import(target, node.lineno, typing_only) for target in from_targets(node, package))
+        elif isinstance(node, ast.Call) and (name := named_import(node)):
+            yield Import(name, node.lineno, typing_only)
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            yield from imports(ast.Module(node.body, []), package, typing_only=True)
+            yield from imports(ast.Module(node.orelse, []), package, typing_only)
+            continue
+        yield from imports(node, package, typing_only)
+
+
+def from_targets(node: ast.ImportFrom, package: str) -> list[str]:
+    """Return what ``from … import …`` imports: a module of ours by its own name, else the module it is from."""
+    base = node.module or ""
+    if node.level:
+        start = package.split(".")[: len(package.split(".")) - node.level + 1]
+        base = ".".join([*start, *([node.module] if node.module else [])])
+    named = [f"{base}.{alias.name}" for alias in node.names]
+    return [name if name in NAMES else base for name in named]
+
+
+def named_import(node: ast.Call) -> str:
+    """Return the module of ``import_module("…")`` or ``__import__("…")``."""
+    called = ast.unparse(node.func).rpartition(".")[2]
+    first = node.args[0] if node.args else None
+    if called in ("import_module", "__import__") and isinstance(first, ast.Constant):
+        return str(first.value)
+    return ""
+
+
+def imports_of(module: Module) -> list[Import]:
+    """Return all imports of `module`."""
+    package = module.name if module.path.name == "__init__.py" else module.name.rpartition(".")[0]
+    return list(imports(module.tree, package))
+
+
+def floor_fault(room: str, target: str) -> str:
+    """Return why a module of `room` may not import our module `target`; ``""`` if it may."""
+    other = room_of(target)
+    if other == room or (room, target) in SIDEWAYS:
+        return ""
+    if other in NOBODY_IMPORTS:
+        return f"nobody imports {other}"
+    if FLOORS[other] >= FLOORS[room]:
+        return f"{other or 'copilot_nb'} is not below {room or 'copilot_nb'}"
+    return ""
+
+
+def door_fault(module: str, found: Import) -> str:
+    """Return why `module` may not import an outside library; ``""`` if it may."""
+    room = room_of(module)
+    if found.library not in DOORS:
+        return f"{found.library} has no door: add one to DOORS and to CONTRIBUTING.md"
+    if found.typing_only and (room, found.library) in TYPING_ONLY:
+        return ""
+    door = NARROW_DOORS.get(found.library, "")
+    if room not in DOORS[found.library] or not f"{module}.".startswith(door):
+        return f"the door of {found.library} is {door or sorted(DOORS[found.library])}"
+    return ""
+
+
+def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Yield every function below `tree`."""
+    return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Return a function's lines, from ``def`` to its end, the docstring among them."""
+    return (function.end_lineno or function.lineno) - function.lineno + 1
+
+
+def undocumented(node: ast.AST, prefix: str) -> Iterator[str]:
+    """Yield the public classes and functions below `node` that have no docstring."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) or child.name.startswith("_"):
+            continue
+        name = f"{prefix}.{child.name}"
+        if ast.get_docstring(child) is None and not documented_elsewhere(child):
+            yield name
+        if isinstance(child, ast.ClassDef):
+            yield from undocumented(child, name)
+
+
+def documented_elsewhere(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether a docstring would only repeat another: an override, an overload, a property's setter."""
+    decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
+    return any(name.endswith(("overload", "override", ".setter", ".deleter")) for name in decorators)
+
+
+def is_broad(handler: ast.ExceptHandler) -> bool:
+    """Whether `handler` catches everything and keeps it: one that ends with a bare ``raise`` only cleans up."""
+    last = handler.body[-1]
+    if isinstance(last, ast.Raise) and last.exc is None:
+        return False
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    names = ("" if kind is None else ast.unparse(kind).rpartition(".")[2] for kind in kinds)
+    return any(name in ("", "Exception", "BaseException") for name in names)
+
+
+@each_module
+def test_a_module_lies_in_a_known_room(module: Module) -> None:
+    assert module.room in FLOORS, "a new room: give it a floor here and a place on CONTRIBUTING.md's map"
+
+
+@each_module
+def test_a_module_imports_only_from_below_or_its_own_room(module: Module) -> None:
+    ours = (found for found in imports_of(module) if found.library == "copilot_nb")
+    faults = [f"line {f.line}: {why}" for f in ours if (why := floor_fault(module.room, f.target))]
+    assert not faults
+
+
+@each_module
+def test_an_outside_library_is_imported_by_its_one_door(module: Module) -> None:
+    outside = (f for f in imports_of(module) if f.library not in sys.stdlib_module_names | {"copilot_nb"})
+    faults = [f"line {f.line}: {why}" for f in outside if (why := door_fault(module.name, f))]
+    assert not faults
+
+
+@each_module
+def test_everything_is_caught_only_at_the_named_borders(module: Module) -> None:
+    handlers = (node for node in ast.walk(module.tree) if isinstance(node, ast.ExceptHandler))
+    broad = [f"line {handler.lineno}" for handler in handlers if is_broad(handler)]
+    assert not broad or module.place in BROAD_EXCEPTS
+
+
+def test_every_named_border_is_used() -> None:
+    broad = {
+        module.place
+        for module in MODULES
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.ExceptHandler) and is_broad(node)
+    }
+    assert broad == BROAD_EXCEPTS
+
+
+@each_module
+def test_public_names_are_documented(module: Module) -> None:
+    assert ast.get_docstring(module.tree), "a module says what it is for"
+    assert not list(undocumented(module.tree, module.name))
+
+
+@each_module
+def test_functions_and_files_are_short(module: Module) -> None:
+    long = [f"{f.name}: {length(f)}" for f in functions(module.tree) if length(f) > MAX_FUNCTION_LINES]
+    assert not long
+    lines = module.source.count("\n")
+    assert lines <= MAX_FILE_LINES
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import a.b, c", ["a.b", "c"]),
+        ("from copilot_nb.conversation import transcript", ["copilot_nb.conversation.transcript"]),
+        ("from ..conversation.transcript import Text", ["copilot_nb.conversation.transcript"]),
+        ("from . import nothing", ["copilot_nb.runtime"]),
+        ("def f():\n  try:\n    import a\n  except ImportError:\n    from b import c", ["a", "b"]),
+        ("import_module('a.b'); importlib.import_module('c')", ["a.b", "c"]),
+        ("if TYPE_CHECKING:\n  import a\nelse:\n  import b", ["a", "b"]),
+    ],
+)
+def test_all_kinds_of_import_are_found(source: str, expected: list[str]) -> None:
+    assert [found.target for found in imports(ast.parse(source), "copilot_nb.runtime")] == expected
+
+
+@pytest.mark.parametrize(
+    ("room", "target", "allowed"),
+    [
+        ("render", "copilot_nb.conversation.transcript", True),
+        ("render", "copilot_nb.conversation.prompt", False),
+        ("conversation", "copilot_nb.render.html", False),
+        ("notebook", "copilot_nb.panels.chat", False),
+        ("notebook", "copilot_nb.sessions.manager", True),
+        ("notebook", "copilot_nb", False),
+        ("testing", "copilot_nb.runtime.client", True),
+        ("testing", "copilot_nb.sessions.session", True),
+        ("sessions", "copilot_nb.testing", False),
+        ("cli", "copilot_nb", False),
+    ],
+)
+def test_the_floors_allow_and_forbid(room: str, target: str, allowed: bool) -> None:
+    assert (floor_fault(room, target) == "") is allowed
+
+
+@pytest.mark.parametrize(
+    ("module", "library", "typing_only", "allowed"),
+    [
+        ("copilot_nb.runtime.providers.local", "xllamacpp", False, True),
+        ("copilot_nb.runtime.client", "xllamacpp", False, False),
+        ("copilot_nb.sessions.session", "copilot", False, False),
+        ("copilot_nb", "IPython", True, True),
+        ("copilot_nb", "IPython", False, False),
+        ("copilot_nb.notebook.magics", "requests", False, False),
+    ],
+)
+def test_the_doors_allow_and_forbid(module: str, library: str, typing_only: bool, allowed: bool) -> None:
+    assert (door_fault(module, Import(library, 1, typing_only)) == "") is allowed
+
+
+@pytest.mark.parametrize(
+    ("clause", "broad"),
+    [
+        ("except:", True),
+        ("except Exception:", True),
+        ("except (ValueError, BaseException):", True),
+        ("except builtins.Exception:", True),
+        ("except ValueError:", False),
+        ("except MyException:", False),
+        ("except BaseException:\n  stop()\n  raise", False),
+        ("except BaseException as error:\n  raise Ours from error", True),
+    ],
+)
+def test_broad_excepts_are_found(clause: str, broad: bool) -> None:
+    tree = ast.parse(f"try:\n  pass\n{clause}" + ("" if "\n" in clause else "\n  pass"))
+    assert [is_broad(node) for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler)] == [broad]
