@@ -159,6 +159,8 @@ def _open(notebook: Path, env: dict[str, str]) -> int:
     if find_spec("jupyterlab") is None:
         raise InputError("JupyterLab is not installed", DEMO_HINT)
     argv = [sys.executable, "-m", "jupyterlab", str(notebook)]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        argv.append("--allow-root")  # in a container one often is; JupyterLab refuses otherwise
     if sys.platform == "win32":  # exec there hands the terminal back at once
         return subprocess.call(argv, env=env)  # noqa: S603 - JupyterLab of this Python
     _exec(argv, env)
