@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from copilot_nb.sessions.api import delete, session, sessions
     from copilot_nb.sessions.session import Session
     from copilot_nb.sessions.turn import Turn
+    from copilot_nb.sessions.waiting import as_completed, wait
     from copilot_nb.settings import CopilotNB
 
     __version__: str
@@ -57,6 +58,7 @@ _HOMES = {
     "copilot_nb.sessions.api": ("delete", "session", "sessions"),
     "copilot_nb.sessions.session": ("Session",),
     "copilot_nb.sessions.turn": ("Turn",),
+    "copilot_nb.sessions.waiting": ("as_completed", "wait"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -76,11 +78,13 @@ __all__ = [
     "TurnInterrupted",
     "TurnTimeout",
     "__version__",
+    "as_completed",
     "delete",
     "load_ipython_extension",
     "session",
     "sessions",
     "unload_ipython_extension",
+    "wait",
 ]
 
 

@@ -53,6 +53,10 @@ class CopilotNB(Configurable):
         help="Sessions kept loaded in the runtime (count); the least recently used one is unloaded first. "
         "A loaded session slows every turn by 1-2 ms.",
     ).tag(config=True)
+    max_parallel_turns = Int(
+        16,
+        help="Turns under way at the same time, over all sessions (count); more wait their turn.",
+    ).tag(config=True)
     max_prompt_bytes = Int(
         500_000,
         help="Largest prompt that is sent, in bytes of UTF-8.",
@@ -86,7 +90,7 @@ class CopilotNB(Configurable):
     def _default_local_model_path(self) -> str:
         return os.environ.get("COPILOT_NB_LOCAL_MODEL", "")
 
-    @validate("timeout_s", "max_loaded_sessions", "max_prompt_bytes", "local_context_tokens")
+    @validate("timeout_s", "max_loaded_sessions", "max_parallel_turns", "max_prompt_bytes", "local_context_tokens")
     def _positive(self, proposal: dict[str, object]) -> object:
         value = proposal["value"]
         assert isinstance(value, (int, float))

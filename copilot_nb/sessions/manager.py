@@ -59,6 +59,8 @@ class Manager:
         self._client: RuntimeClient | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
+        self.seats = asyncio.Semaphore(settings.max_parallel_turns)
+        settings.observe(self._reseat, "max_parallel_turns")
 
     async def client(self) -> RuntimeClient:
         """Return the runtime's client, connected.
@@ -74,6 +76,9 @@ class Manager:
             self._client = RuntimeClient(self.settings, self.providers.transports, self._is_answering, self._lost)
         await self._client.ready()
         return self._client
+
+    def _reseat(self, _change: object) -> None:
+        self.seats = asyncio.Semaphore(self.settings.max_parallel_turns)
 
     def warm_up(self) -> None:
         """Begin to import the SDK, start the runtime and load the embedded model, in the background."""

@@ -124,6 +124,10 @@ class Session:
         """Send a prompt and wait for the answer: `send` and `Turn.wait` in one."""
         return self.send(prompt, **options).wait()
 
+    def turns_before(self, turn: Turn) -> int:
+        """Return how many turns of this session must end before `turn` begins."""
+        return self._pending.index(turn) if turn in self._pending else 0
+
     def create(self) -> None:
         """Store the session without asking it anything.
 
@@ -174,8 +178,9 @@ class Session:
         try:
             if turn.stop_requested:
                 raise TurnInterrupted(f"the prompt to {self.name} was withdrawn before it was sent")
-            await self._prepare(turn, wanted)
-            await self.exchange.run(turn, timeout_s)
+            async with self.manager.seats:
+                await self._prepare(turn, wanted)
+                await self.exchange.run(turn, timeout_s)
             self._judge(turn)
             self.turns_stored += 1
         except CopilotNBError as error:

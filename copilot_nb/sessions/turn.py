@@ -7,9 +7,8 @@ import concurrent.futures
 import dataclasses
 import json
 import threading
-import time
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from copilot_nb.conversation.changes import Change
 from copilot_nb.conversation.parts import TurnState, Usage
@@ -17,13 +16,19 @@ from copilot_nb.conversation.transcript import TurnRecord, advance_turn
 from copilot_nb.errors import CopilotNBError, TurnInterrupted
 from copilot_nb.render.markdown import CodeBlock, code_blocks
 from copilot_nb.render.turn import Label, turn_html, turn_metadata, turn_text
-from copilot_nb.runtime.loop import POLL_S
+from copilot_nb.sessions import waiting
 
 if TYPE_CHECKING:
     from copilot_nb.sessions.session import Session
 
-STOP_GRACE_S = 3.0
-"""How long an interrupted `wait` waits for the runtime to confirm, in seconds (it takes 0.03 s as a rule)."""
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PastSession:
+    """What a turn that was pickled still knows of its session."""
+
+    name: str
+    session_id: str
+    provider: str
 
 
 class Turn:
@@ -37,7 +42,9 @@ class Turn:
     session : Session
         The session it was sent to.
     notes : list of str
-        What a reader should know before the answer: "resumed …", "model: a → b".
+        What a reader should know before the answer: "resumed …", "switched from …".
+    ended : concurrent.futures.Future
+        Done when nothing more will come; its result is ``None``, also for a turn that failed.
     """
 
     def __init__(self, session: Session, prompt: str) -> None:
@@ -45,10 +52,17 @@ class Turn:
         self.notes: list[str] = []
         self._record = TurnRecord("", prompt, state=TurnState.QUEUED)
         self._error: CopilotNBError | None = None
-        self._finished: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self.ended: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._changed = threading.Condition()
         self._version = 0
+        self._seen = -1
         self.stop_requested = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if not self.done:
+            raise TypeError(f"{self!r} cannot be pickled before it has ended")
+        session = PastSession(self.session.name, self.session.session_id, self.session.provider)
+        return _restored, (session, self._record, list(self.notes), self._error)
 
     def __repr__(self) -> str:
         return f"<Turn of {self.session.name!r}: {self.state.value}, {len(self.text)} characters>"
@@ -76,7 +90,7 @@ class Turn:
     @property
     def done(self) -> bool:
         """Whether nothing more will come."""
-        return self._finished.done()
+        return self.ended.done()
 
     @property
     def model(self) -> str:
@@ -129,42 +143,22 @@ class Turn:
         RuntimeError
             If called from the thread that receives the answers, which would wait for itself.
         """
-        if self.session.manager.loop.is_current():
-            raise RuntimeError("await the turn instead: this thread receives the answers")
-        try:
-            self._follow(timeout_s, on_update)
-        except KeyboardInterrupt:
-            self._interrupted(on_update)
-        if self._error is not None:
-            raise self._error
+        waiting.wait([self], timeout_s, on_update)
         return self
 
-    def _follow(self, timeout_s: float | None, on_update: Callable[[Turn], object] | None) -> None:
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        seen = -1
-        while not self.done:
-            if deadline is not None and time.monotonic() > deadline:
-                raise TimeoutError(f"no end within {timeout_s} s")
-            with self._changed:
-                if self._version == seen:
-                    self._changed.wait(POLL_S)
-                seen = self._version
-            if on_update is not None:
-                on_update(self)
-
-    def _interrupted(self, on_update: Callable[[Turn], object] | None) -> None:
-        self.stop()
-        try:
-            self._follow(STOP_GRACE_S, on_update)
-        except (KeyboardInterrupt, TimeoutError):
-            raise TurnInterrupted(f"stopped waiting for {self.session.name}") from None
+    def wait_for_change(self, timeout_s: float) -> None:
+        """Wait until something came since the last call, for at most `timeout_s` seconds."""
+        with self._changed:
+            if self._version == self._seen:
+                self._changed.wait(timeout_s)
+            self._seen = self._version
 
     def stop(self) -> None:
         """Ask the model to stop; what has come is kept. Without effect on a turn that has ended."""
         self.session.stop_turn(self)
 
     def __await__(self) -> Generator[Any, None, Turn]:
-        yield from asyncio.wrap_future(self._finished).__await__()
+        yield from asyncio.wrap_future(self.ended).__await__()
         if self._error is not None:
             raise self._error
         return self
@@ -185,7 +179,7 @@ class Turn:
         if error is not None and not self._record.state.is_final:
             state = TurnState.INTERRUPTED if isinstance(error, TurnInterrupted) else TurnState.FAILED
             self._record = dataclasses.replace(self._record, state=state, error=self._record.error or str(error))
-        self._finished.set_result(None)
+        self.ended.set_result(None)
         self._notify()
 
     def _update(self, record: TurnRecord) -> None:
@@ -206,3 +200,11 @@ class Turn:
         record = self._record
         bundle = {"text/html": turn_html(record, self.label), "text/plain": turn_text(record, self.label)}
         return bundle, turn_metadata(record, self.label, self.session.session_id)
+
+
+def _restored(session: PastSession, record: TurnRecord, notes: list[str], error: CopilotNBError | None) -> Turn:
+    turn = Turn(cast("Session", session), record.prompt)
+    turn.notes += notes
+    turn.begin(record)
+    turn.finish(error)
+    return turn

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+import copilot_nb as cp
+from copilot_nb.errors import TurnFailed
+from copilot_nb.sessions.manager import Manager
+from copilot_nb.testing import ChatError, Reply, ScriptedModel
+
+from .conftest import script
+
+
+def test_wait_returns_all_in_order(manager: Manager) -> None:
+    turns = [manager.session(f"wait-{n}").send(str(n)) for n in range(3)]
+    assert cp.wait(turns) == turns
+    assert all(turn.done for turn in turns)
+
+
+def test_wait_counts_the_failures_once_all_have_ended(manager: Manager) -> None:
+    model = script(manager, ScriptedModel(lambda request: _reply(request.prompt)))
+    turns = [manager.session(f"mixed-{n}").send(word) for n, word in enumerate(("good", "bad", "good"))]
+    with pytest.raises(TurnFailed, match=r"1 of 3 turns did not finish: mixed-1: "):
+        cp.wait(turns)
+    assert [turn.text for turn in turns] == ["fine", "", "fine"]
+    assert len(model.requests) == 3
+
+
+def _reply(prompt: str) -> str | Reply:
+    return "fine" if prompt == "good" else Reply(error=ChatError(400, "no"))
+
+
+def test_wait_gives_up_after_its_time_and_the_turns_go_on(manager: Manager) -> None:
+    model = script(manager, ScriptedModel())
+    model.hold()
+    turns = [manager.session(f"slow-{n}").send("x") for n in range(2)]
+    with pytest.raises(TimeoutError):
+        cp.wait(turns, timeout_s=0.2)
+    model.release()
+    cp.wait(turns)
+
+
+def test_as_completed_yields_the_one_that_ends_first(manager: Manager) -> None:
+    model = script(manager, ScriptedModel(lambda request: _slow(request.prompt)))
+    slow, quick = manager.session("as-slow").send("slow"), manager.session("as-quick").send("quick")
+    model.wait_for_stalled(1)
+    ended = cp.as_completed([slow, quick], timeout_s=10)
+    assert next(ended) is quick
+    model.release()
+    assert list(ended) == [slow]
+
+
+def _slow(prompt: str) -> str | Reply:
+    return Reply("slow", stall_after_chars=0) if prompt == "slow" else "quick"
+
+
+def test_no_more_turns_at_once_than_allowed(manager: Manager) -> None:
+    model = script(manager, ScriptedModel())
+    manager.settings.max_parallel_turns = 2
+    try:
+        model.hold()
+        turns = [manager.session(f"seat-{n}").send("x") for n in range(4)]
+        model.wait_for_stalled(2)
+        assert len(model.requests) == 2
+        model.release()
+        cp.wait(turns)
+    finally:
+        manager.settings.max_parallel_turns = 16
+
+
+def test_a_finished_turn_can_be_pickled(manager: Manager) -> None:
+    turn = manager.session("pickled").ask("x")
+    again = pickle.loads(pickle.dumps(turn))
+    assert (again.record, again.session.name, again.done) == (turn.record, "pickled", True)
+    assert again._repr_mimebundle_() == turn._repr_mimebundle_()
+
+
+def test_an_unfinished_turn_cannot_be_pickled(manager: Manager) -> None:
+    model = script(manager, ScriptedModel())
+    model.hold()
+    turn = manager.session("unpicklable").send("x")
+    with pytest.raises(TypeError, match="before it has ended"):
+        pickle.dumps(turn)
+    model.release()
+    turn.wait()
