@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from traitlets import Bool, Float, Int, TraitError, Unicode, default, validate
+from traitlets import Bool, Float, Int, TraitError, TraitType, Unicode, default, validate
 from traitlets.config import Configurable
 
 DEFAULT_SYSTEM_MESSAGE = "You are a helpful assistant in a notebook. Answer in Markdown."
@@ -66,8 +66,8 @@ class CopilotNB(Configurable):
         "Default: the environment variable COPILOT_NB_LOCAL_MODEL, else ''.",
     ).tag(config=True)
     local_context_tokens = Int(
-        8192,
-        help="Context window of the embedded model, in tokens.",
+        4096,
+        help="Context window of the embedded model, in tokens; one processor reads a full one in half a minute.",
     ).tag(config=True)
 
     @default("provider")
@@ -93,7 +93,9 @@ class CopilotNB(Configurable):
     @validate("timeout_s", "max_loaded_sessions", "max_parallel_turns", "max_prompt_bytes", "local_context_tokens")
     def _positive(self, proposal: dict[str, object]) -> object:
         value = proposal["value"]
+        trait = proposal["trait"]
         assert isinstance(value, (int, float))
+        assert isinstance(trait, TraitType)
         if value <= 0:
-            raise TraitError(f"must be greater than 0, not {value}")
+            raise TraitError(f"CopilotNB.{trait.name} must be greater than 0, not {value}")
         return value

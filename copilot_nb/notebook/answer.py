@@ -1,51 +1,104 @@
-"""One prompt from a cell, sent, shown and delivered."""
+"""One prompt from a cell, sent to one session or to several, shown and delivered."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from copilot_nb.errors import TurnFailed
+from copilot_nb.errors import InputError, TurnFailed
 from copilot_nb.notebook.arguments import system_message
 from copilot_nb.notebook.display import output_for
-from copilot_nb.notebook.kernel import assign, check_variable
+from copilot_nb.notebook.kernel import assign, check_variable, is_headless
+from copilot_nb.sessions.waiting import wait
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from copilot_nb.notebook.commands import Desk
     from copilot_nb.sessions.manager import Manager
+    from copilot_nb.sessions.session import Session
     from copilot_nb.sessions.turn import Turn
 
 _PYTHON = ("", "python", "python3", "py", "ipython")
 
 
-def answer(shell: InteractiveShell, manager: Manager, name: str, prompt: str, args: argparse.Namespace) -> None:
-    """Send `prompt` to the session `name`, show the answer while it comes, and deliver it as `args` says.
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """A session that a cell speaks to, and what the cell wants of it (``""``: nothing in particular)."""
+
+    name: str
+    model: str
+    provider: str
+
+
+def recipients(args: argparse.Namespace, names: Sequence[str]) -> list[Recipient]:
+    """Return whom the cell speaks to: its sessions, or one for each of ``--models`` or ``--providers``.
+
+    Raises
+    ------
+    InputError
+        If the options contradict each other.
+    """
+    model, provider = args.model or "", args.provider or ""
+    models, providers = _listed(args.models), _listed(args.providers)
+    if not models and not providers:
+        return [Recipient(name, model, provider) for name in dict.fromkeys(names)]
+    if len(names) > 1 or (models and providers) or (models and model) or (providers and provider):
+        raise InputError(
+            "--models and --providers make the sessions of one name, from one of the two lists",
+            "for example: %%copilot test --models a,b",
+        )
+    if args.session_id:
+        raise InputError("--id names one session, --models and --providers make several", "leave --id out")
+    by_model = [Recipient(f"{names[0]}@{each}", each, provider) for each in models]
+    return by_model or [Recipient(f"{names[0]}@{each}", model, each) for each in providers]
+
+
+def answer(desk: Desk, names: Sequence[str], prompt: str, args: argparse.Namespace) -> None:
+    """Send `prompt`, show the answers while they come, and deliver them as `args` says.
 
     Raises
     ------
     CopilotNBError
-        If the prompt cannot be sent, or its turn failed or was interrupted.
+        If the prompt cannot be sent, or a turn failed or was interrupted.
     """
     check_variable(args.out)
-    manager.check_prompt(prompt)
-    output = output_for(shell, quiet=args.quiet, plain=args.format in ("text", "json"))
-    session = manager.session(
-        name,
-        model=args.model or "",
-        provider=args.provider or "",
+    desk.manager.check_prompt(prompt)
+    if args.session_id and len(names) > 1:
+        raise InputError("--id names one session, not several")
+    sessions = [_session(desk.manager, recipient, args) for recipient in recipients(args, names)]
+    turns = [session.send(prompt, timeout_s=args.timeout_s) for session in sessions]
+    if args.out:
+        assign(desk.shell, args.out, turns[0] if len(turns) == 1 else turns)
+    is_background = args.background and not is_headless(desk.shell)
+    plain = args.format in ("text", "json")
+    output = output_for(desk.shell, turns, quiet=args.quiet, plain=plain, background=is_background)
+    if is_background:
+        desk.background.add(output)
+        return
+    try:
+        wait(turns, on_update=lambda _turn: output.show())
+    finally:
+        output.finish()
+    for turn in turns:
+        _deliver(desk.shell, turn, args.format)
+
+
+def _session(manager: Manager, recipient: Recipient, args: argparse.Namespace) -> Session:
+    return manager.session(
+        recipient.name,
+        model=recipient.model,
+        provider=recipient.provider,
         system=system_message(args.system),
         session_id=args.session_id or "",
         new=args.new,
     )
-    turn = session.send(prompt, timeout_s=args.timeout_s)
-    if args.out:
-        assign(shell, args.out, turn)
-    try:
-        turn.wait(on_update=output.show)
-    finally:
-        output.finish(turn)
-    _deliver(shell, turn, args.format)
+
+
+def _listed(value: str | None) -> list[str]:
+    return list(dict.fromkeys(word.strip() for word in (value or "").split(",") if word.strip()))
 
 
 def _deliver(shell: InteractiveShell, turn: Turn, form: str) -> None:

@@ -7,6 +7,7 @@ A prompt is literal text: no quote, brace or dollar in it is looked at. Only the
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import shlex
 from collections.abc import Sequence
@@ -59,6 +60,16 @@ class Option:
             parser.add_argument(*self.flags, action="store_true", help=self.help, **dict(self.settings))
 
 
+def _seconds(value: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"a number of seconds above 0 is needed, not {value!r}")
+    return seconds
+
+
 SESSION_OPTIONS = (
     Option(("-m", "--model"), "model that answers; on an existing session: switch to it", "MODEL"),
     Option(("-p", "--provider"), "where the model comes from: github or local", "PROVIDER"),
@@ -79,20 +90,27 @@ TURN_OPTIONS = (
         ("--timeout",),
         "seconds without a sign from the model after which the turn is given up",
         "SECONDS",
-        (("type", float), ("default", 0.0), ("dest", "timeout_s")),
+        (("type", _seconds), ("default", 0.0), ("dest", "timeout_s")),
     ),
 )
-ASK_OPTIONS = SESSION_OPTIONS + TURN_OPTIONS
+FAN_OPTIONS = (
+    Option(("-b", "--background"), "return at once; the answer goes on streaming into this cell"),
+    Option(("--models",), "one session for each model, named NAME@MODEL, side by side", "MODEL,MODEL"),
+    Option(("--providers",), "one session for each provider, named NAME@PROVIDER, side by side", "PROVIDER,PROVIDER"),
+)
+ASK_OPTIONS = SESSION_OPTIONS + TURN_OPTIONS + FAN_OPTIONS
 
 
 def cell_parser() -> Parser:
     """Return the parser of ``%%copilot``."""
     parser = Parser(
         "%%copilot",
-        "Send the body of the cell to a session, which is created if it is new and resumed if it exists.\n"
+        "Send the body of the cell to sessions, which are created if they are new and resumed if they exist.\n"
         r"The body is literal text; only {{ expression }} is replaced by its value (\{{ writes two braces).",
     )
-    parser.add_argument("name", nargs="?", default="", help="the session; without it the one chosen by %%copilot use")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="the sessions, side by side; none: the one chosen by %%copilot use"
+    )
     for option in ASK_OPTIONS:
         option.add_to(parser)
     return parser
@@ -101,7 +119,7 @@ def cell_parser() -> Parser:
 def ask_parser() -> Parser:
     """Return the parser of ``%copilot ask``."""
     parser = Parser("%copilot ask", "Send one line to a session: %copilot ask [options] NAME PROMPT")
-    parser.add_argument("name", help="the session")
+    parser.add_argument("name", metavar="NAME", help="the session")
     for option in ASK_OPTIONS:
         option.add_to(parser)
     return parser

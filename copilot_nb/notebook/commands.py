@@ -6,10 +6,12 @@ import argparse
 from typing import TYPE_CHECKING
 
 from copilot_nb.conversation.prompt import interpolate
-from copilot_nb.errors import InputError
+from copilot_nb.errors import InputError, SessionNotFound
 from copilot_nb.notebook import arguments, inspection
 from copilot_nb.notebook.answer import answer
+from copilot_nb.notebook.background import Background
 from copilot_nb.notebook.kernel import evaluate, is_headless, notebook_name
+from copilot_nb.notebook.progress import wait_for
 from copilot_nb.notebook.subcommands import SUBCOMMANDS, help_text
 from copilot_nb.sessions.api import SessionList, sessions, shared_manager
 from copilot_nb.sessions.names import check_name
@@ -17,27 +19,34 @@ from copilot_nb.sessions.names import check_name
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from copilot_nb.sessions.history import History
     from copilot_nb.sessions.manager import Manager
     from copilot_nb.settings import CopilotNB
 
 
 class Desk:
-    """Where one call of the magic is served.
+    """Where the magics of one shell are served.
 
     Parameters
     ----------
     shell : InteractiveShell
-        The shell the call came from.
+        The shell the calls come from.
     settings : CopilotNB
         The settings of its sessions.
+
+    Attributes
+    ----------
     used : str
-        The session chosen by ``%copilot use``, ``""`` for none; `used` afterwards.
+        The session chosen by ``%copilot use``, ``""`` for none.
+    background : Background
+        The outputs that stream behind the running cell.
     """
 
-    def __init__(self, shell: InteractiveShell, settings: CopilotNB, used: str) -> None:
+    def __init__(self, shell: InteractiveShell, settings: CopilotNB) -> None:
         self.shell = shell
         self.settings = settings
-        self.used = used
+        self.used = ""
+        self.background = Background()
 
     @property
     def manager(self) -> Manager:
@@ -49,11 +58,11 @@ class Desk:
     def run_cell(self, line: str, body: str) -> None:
         """Serve ``%%copilot``: send the body and show the answer."""
         args = arguments.parse_cell(line)
-        name = args.name or self.used
-        if not name:
+        names = args.names or ([self.used] if self.used else [])
+        if not names:
             raise InputError("which session?", "name it (%%copilot session1), or choose one (%copilot use session1)")
         prompt = interpolate(body.strip("\n"), lambda expression: evaluate(self.shell, expression))
-        answer(self.shell, self.manager, name, prompt, args)
+        answer(self, names, prompt, args)
 
     def run_line(self, line: str) -> object:
         """Serve ``%copilot``: a subcommand, or the status card."""
@@ -71,7 +80,7 @@ class Desk:
     def ask(self, rest: str) -> None:
         """Send one line to a session and show the answer."""
         args, prompt = arguments.parse_ask(rest)
-        answer(self.shell, self.manager, args.name, prompt, args)
+        answer(self, [args.name], prompt, args)
 
     def status(self, _args: argparse.Namespace) -> object:
         """Show where things stand."""
@@ -85,6 +94,13 @@ class Desk:
         """List the stored sessions."""
         _ = self.manager
         return sessions()
+
+    def show(self, args: argparse.Namespace) -> History:
+        """Return the last turns of a session, which the notebook renders."""
+        name = check_name(args.name)
+        if name not in [stored.name for stored in self.manager.stored()]:
+            raise SessionNotFound(f"there is no session {name!r}", "see %copilot ls")
+        return self.manager.session(name).history[-args.number :]
 
     def new(self, args: argparse.Namespace) -> None:
         """Create a session without asking it anything."""
@@ -126,6 +142,14 @@ class Desk:
             )
         answer_ = input(f"Delete, irreversibly: {', '.join(doomed)}? [y/N] ")
         return answer_.strip().lower() in ("y", "yes")
+
+    def wait(self, args: argparse.Namespace) -> None:
+        """Wait for the turns that run in the background, and fail if one of them did."""
+        turns = self.background.take_turns([check_name(name) for name in args.names])
+        try:
+            wait_for(self.shell, turns)
+        finally:
+            self.background.settle()
 
     def stop(self, args: argparse.Namespace) -> None:
         """Stop the turns under way of one session or of all."""

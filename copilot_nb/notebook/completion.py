@@ -8,8 +8,8 @@ from copilot_nb.notebook.arguments import ASK_OPTIONS, FORMATS, SESSION_OPTIONS
 from copilot_nb.notebook.subcommands import SUBCOMMANDS
 from copilot_nb.sessions.api import shared_manager
 
-_TAKES_NAME = ("ask", "rm", "stop", "use", "new")
-_OWN_OPTIONS = {"rm": ("-y", "--yes"), "stop": ("--all",)}
+_TAKES_NAME = ("ask", "rm", "stop", "use", "new", "wait", "show")
+_OWN_OPTIONS = {"show": ("-n", "--number"), "rm": ("-y", "--yes"), "stop": ("--all",)}
 
 
 def complete(event: Any) -> list[str]:
@@ -18,9 +18,9 @@ def complete(event: Any) -> list[str]:
     words = before.split()
     if not before[-1:].isspace():
         words = words[:-1]
-    if words and words[-1] in ("-m", "--model"):
+    if words and words[-1] in ("-m", "--model", "--models"):
         return shared_manager().providers.models
-    if words and words[-1] in ("-p", "--provider"):
+    if words and words[-1] in ("-p", "--provider", "--providers"):
         return list(shared_manager().providers.names)
     if words and words[-1] in ("-f", "--format"):
         return list(FORMATS)

@@ -1,22 +1,26 @@
-"""A turn as the live output of a cell.
+"""Turns as the live output of a cell.
 
 In a kernel one output is made and then replaced while the answer comes; the last replacement is the finished, static
 one. What is sent is bounded by what has come: `_Budget` lets an update go when its bytes are paid for by the
 answer's length, so that the whole costs a small multiple of the answer (a fixed rate would cost its square). In a
 terminal an update cannot replace anything, so text is printed as it comes.
+
+A cell that sends one prompt to several sessions has one output too, with a column for each.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from IPython.display import DisplayHandle
 
 from copilot_nb.conversation.parts import TurnState
 from copilot_nb.notebook.kernel import has_rich_output
-from copilot_nb.render.turn import footer_text, turn_html, turn_metadata, turn_text
+from copilot_nb.render.columns import columns_html, columns_text
+from copilot_nb.render.turn import footer_text, quiet, turn_html, turn_metadata, turn_text
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -34,13 +38,15 @@ its size; answers up to 2 kB are updated at the full rate."""
 
 
 class Output(Protocol):
-    """Where a turn is shown."""
+    """Where turns are shown."""
 
-    def show(self, turn: Turn) -> None:
-        """Show the turn as it stands, if it is time to."""
+    turns: Sequence[Turn]
 
-    def finish(self, turn: Turn) -> None:
-        """Show the finished turn."""
+    def show(self) -> None:
+        """Show the turns as they stand, if it is time to."""
+
+    def finish(self) -> None:
+        """Show the ended turns."""
 
 
 class _Budget:
@@ -63,41 +69,59 @@ class _Budget:
 
 
 class CellOutput:
-    """One output of a notebook's cell, replaced until the turn has ended."""
+    """One output of a notebook's cell, replaced until the turns have ended.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    turns : sequence of Turn
+        One turn, or several beside each other.
+    """
+
+    def __init__(self, turns: Sequence[Turn]) -> None:
+        self.turns = turns
         self._handle = DisplayHandle()
         self._budget = _Budget()
         self._seen: object = None
         self._is_shown = False
 
-    def show(self, turn: Turn) -> None:
-        """Replace the output by the turn as it stands, if it changed and the update is paid for."""
-        record = turn.record
-        if record is self._seen or not self._budget.is_due():
+    def show(self) -> None:
+        """Replace the output by the turns as they stand, if they changed and the update is paid for."""
+        records = [turn.record for turn in self.turns]
+        if records == self._seen or not self._budget.is_due():
             return
-        bundle = self._live(turn)
+        bundle = self._live()
         size = sum(len(content.encode()) for content in bundle.values())
-        if self._budget.take(size, len(record.text.encode())):
-            self._seen = record
+        if self._budget.take(size, sum(len(record.text.encode()) for record in records)):
+            self._seen = records
             self._publish(bundle, {})
 
-    def finish(self, turn: Turn) -> None:
-        """Replace the output by the finished turn, static; a turn of which nothing came has only its error."""
-        if turn.state is TurnState.DONE or turn.record.parts:
-            metadata = turn_metadata(turn.record, turn.label, turn.session.session_id)
-            self._publish(self._final(turn), metadata)
+    def finish(self) -> None:
+        """Replace the output by the ended turns, static.
+
+        A single turn of which nothing came has only its error, which is the cell's.
+        """
+        (first, *others) = self.turns
+        if others or first.state is TurnState.DONE or first.record.parts:
+            self._publish(self._final(), self._metadata())
         elif self._is_shown:
-            self._publish({"text/plain": footer_text(turn.record, turn.label)}, {})
+            self._publish({"text/plain": footer_text(first.record, first.label)}, {})
 
-    def _live(self, turn: Turn) -> dict[str, str]:
-        return {"text/html": turn_html(turn.record, turn.label, live=True)}
+    def _live(self) -> dict[str, str]:
+        shown = [(turn.record, turn.label) for turn in self.turns]
+        html = turn_html(*shown[0], live=True) if len(shown) == 1 else columns_html(shown, live=True)
+        return {"text/html": html}
 
-    def _final(self, turn: Turn) -> dict[str, str]:
-        record, label = turn.record, turn.label
-        return {"text/html": turn_html(record, label), "text/plain": turn_text(record, label)}
+    def _final(self) -> dict[str, str]:
+        shown = [(turn.record, turn.label) for turn in self.turns]
+        if len(shown) == 1:
+            return {"text/html": turn_html(*shown[0]), "text/plain": turn_text(*shown[0])}
+        return {"text/html": columns_html(shown), "text/plain": columns_text(shown)}
 
-    def _publish(self, bundle: dict[str, str], metadata: dict[str, object]) -> None:
+    def _metadata(self) -> dict[str, Any]:
+        facts = [turn_metadata(turn.record, turn.label, turn.session.session_id) for turn in self.turns]
+        return facts[0] if len(facts) == 1 else {"copilot_nb": {"turns": [fact["copilot_nb"] for fact in facts]}}
+
+    def _publish(self, bundle: dict[str, str], metadata: dict[str, Any]) -> None:
         if self._is_shown:
             self._handle.update(bundle, metadata=metadata, raw=True)
         else:
@@ -105,28 +129,60 @@ class CellOutput:
         self._is_shown = True
 
 
+class BackgroundOutput(CellOutput):
+    """The output of a cell that has ended: it is made at once, and a failure is shown in it.
+
+    A page that is reloaded no longer knows where updates belong, so the live output says how to see the answer then.
+    """
+
+    def _live(self) -> dict[str, str]:
+        names = ", ".join(f"%copilot show {turn.session.name}" for turn in self.turns)
+        (html,) = super()._live().values()
+        return {"text/html": f"{html}{quiet(f'in the background; after a reload of the page: {names}')}"}
+
+    def finish(self) -> None:
+        """Replace the output by the ended turns, failed ones too."""
+        self._publish(self._final(), self._metadata())
+
+
 class PlainCellOutput(CellOutput):
-    """The same, as the text it is (``--format text``)."""
+    """The same, as the text it is (``--format text`` and ``json``)."""
 
-    def _live(self, turn: Turn) -> dict[str, str]:
-        return {"text/plain": turn_text(turn.record, turn.label)}
+    def _live(self) -> dict[str, str]:
+        return self._final()
 
-    def _final(self, turn: Turn) -> dict[str, str]:
-        return self._live(turn)
+    def _final(self) -> dict[str, str]:
+        return {"text/plain": super()._final()["text/plain"]}
 
 
 class TerminalOutput:
-    """A terminal: text is printed as it comes, a footer after it."""
+    """A terminal: the text of one turn is printed as it comes, that of several when they have ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, turns: Sequence[Turn], *, is_streaming: bool) -> None:
+        self.turns = turns
+        self._is_streaming = is_streaming
         self._printed = ""
-        self._noted = False
+        self._is_noted = False
 
-    def show(self, turn: Turn) -> None:
+    def show(self) -> None:
         """Print what is new."""
-        if not self._noted and turn.notes:
-            self._noted = True
-            print(f"({' · '.join(turn.notes)})")
+        if self._is_streaming:
+            self._print_new(self.turns[0])
+
+    def finish(self) -> None:
+        """Print the rest and the footers."""
+        for turn in self.turns:
+            if len(self.turns) > 1:
+                sys.stdout.write(f"\n## {turn.session.name}\n\n")
+                self._printed, self._is_noted = "", False
+            self._print_new(turn)
+            sys.stdout.write(f"\n\n[{footer_text(turn.record, turn.label)}]\n")
+        sys.stdout.flush()
+
+    def _print_new(self, turn: Turn) -> None:
+        if not self._is_noted and turn.notes:
+            self._is_noted = True
+            sys.stdout.write(f"({' · '.join(turn.notes)})\n")
         text = turn.text
         if not text.startswith(self._printed):  # a call was repeated: what had come of it is void
             sys.stdout.write("\n")
@@ -135,26 +191,28 @@ class TerminalOutput:
         sys.stdout.flush()
         self._printed = text
 
-    def finish(self, turn: Turn) -> None:
-        """Print the rest and the footer."""
-        self.show(turn)
-        sys.stdout.write(f"\n\n[{footer_text(turn.record, turn.label)}]\n")
-
 
 class NoOutput:
     """Nowhere (``--quiet``)."""
 
-    def show(self, turn: Turn) -> None:
+    def __init__(self, turns: Sequence[Turn]) -> None:
+        self.turns = turns
+
+    def show(self) -> None:
         """Show nothing."""
 
-    def finish(self, turn: Turn) -> None:
-        """Show nothing, unless the turn failed: the cell's error says it."""
+    def finish(self) -> None:
+        """Show nothing."""
 
 
-def output_for(shell: InteractiveShell, *, quiet: bool = False, plain: bool = False) -> Output:
-    """Return where a turn of this cell is shown."""
+def output_for(
+    shell: InteractiveShell, turns: Sequence[Turn], *, quiet: bool, plain: bool, background: bool = False
+) -> Output:
+    """Return where the turns of this cell are shown."""
     if quiet:
-        return NoOutput()
+        return NoOutput(turns)
     if not has_rich_output(shell):
-        return TerminalOutput()
-    return PlainCellOutput() if plain else CellOutput()
+        return TerminalOutput(turns, is_streaming=len(turns) == 1 and not background)
+    if plain:
+        return PlainCellOutput(turns)
+    return BackgroundOutput(turns) if background else CellOutput(turns)

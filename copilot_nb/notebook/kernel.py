@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import os
 from typing import TYPE_CHECKING
 
@@ -57,8 +58,8 @@ def check_variable(variable: str | None) -> None:
     InputError
         If no variable can have that name.
     """
-    if variable is not None and not variable.isidentifier():
-        raise InputError(f"--out takes the name of a variable, not {variable!r}")
+    if variable is not None and (not variable.isidentifier() or keyword.iskeyword(variable)):
+        raise InputError(f"--out takes the name of a variable, not {variable!r}", "for example: -o answer")
 
 
 def assign(shell: InteractiveShell, variable: str, value: object) -> None:

@@ -9,6 +9,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from copilot_nb.notebook.commands import Desk
     from copilot_nb.settings import CopilotNB
 
 
@@ -27,7 +28,7 @@ class CopilotMagics(Magics):
     def __init__(self, shell: InteractiveShell, settings: CopilotNB) -> None:
         super().__init__(shell)
         self._settings = settings
-        self._used = ""
+        self._desk: Desk | None = None
 
     @no_var_expand
     @line_cell_magic
@@ -37,14 +38,16 @@ class CopilotMagics(Magics):
         ``%%copilot NAME`` sends the body of the cell to the session NAME; ``%copilot`` shows where things stand;
         ``%copilot help`` lists what else there is.
         """
+        desk = self._opened()
+        if cell is None:
+            return desk.run_line(line)
+        desk.run_cell(line, cell)
+        return None
+
+    def _opened(self) -> Desk:
         from copilot_nb.notebook.commands import Desk
 
         assert self.shell is not None
-        desk = Desk(self.shell, self._settings, self._used)
-        try:
-            if cell is None:
-                return desk.run_line(line)
-            desk.run_cell(line, cell)
-        finally:
-            self._used = desk.used
-        return None
+        if self._desk is None:
+            self._desk = Desk(self.shell, self._settings)
+        return self._desk

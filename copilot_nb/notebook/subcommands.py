@@ -49,6 +49,15 @@ def _stop(parser: Parser) -> None:
     parser.add_argument("--all", action="store_true", help="every session of this kernel")
 
 
+def _show(parser: Parser) -> None:
+    _name(parser)
+    parser.add_argument("-n", "--number", type=int, default=10, metavar="N", help="how many of its last turns (10)")
+
+
+def _names(parser: Parser) -> None:
+    parser.add_argument("names", nargs="*", metavar="NAME", help="the sessions; none: all")
+
+
 def _help(parser: Parser) -> None:
     parser.add_argument("command", nargs="?", default="", help="the subcommand")
 
@@ -56,10 +65,12 @@ def _help(parser: Parser) -> None:
 _ALL = (
     Subcommand("status", "Show which model answers and what this kernel's sessions do (also: %copilot alone)."),
     Subcommand("ls", "List the stored sessions that copilot_nb made."),
+    Subcommand("show", "Show the last turns of a session.", _show),
     Subcommand("new", "Create a session without asking it anything yet.", _new),
     Subcommand("use", "Choose the session of %%copilot cells that name none.", _optional_name),
     Subcommand("ask", "Send one line to a session: %copilot ask [options] NAME PROMPT"),
     Subcommand("rm", "Delete sessions and their histories, irreversibly.", _rm),
+    Subcommand("wait", "Wait for the turns in the background, and fail if one of them did.", _names),
     Subcommand("stop", "Stop the turns under way; what has come is kept.", _stop),
     Subcommand("doctor", "Check the runtime, the versions, the provider and the model."),
     Subcommand("restart", "Stop the Copilot runtime; the next prompt starts it again. Sessions are kept."),

@@ -77,6 +77,11 @@ def footer_text(turn: TurnRecord, label: Label) -> str:
     return " · ".join(fact for fact in facts if fact)
 
 
+def quiet(text: str) -> str:
+    """Return a line of small print as HTML."""
+    return f"<div{_QUIET}>{escape(text)}</div>"
+
+
 def turn_metadata(turn: TurnRecord, label: Label, session_id: str) -> dict[str, Any]:
     """Return the metadata of a turn's output, ready for JSON, under one key."""
     facts = {

@@ -139,7 +139,7 @@ class Manager:
         """
         limit = self.settings.max_prompt_bytes
         if not prompt.strip():
-            raise InputError("the prompt is empty", "write it below the line %%copilot NAME")
+            raise InputError("the prompt is empty", "write it below the line %%copilot NAME, or after %copilot ask NAME")
         if (size := len(prompt.encode("utf-8", "replace"))) > limit:
             raise InputError(
                 f"the prompt has {size:,} bytes, {limit:,} are allowed",

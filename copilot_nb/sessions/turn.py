@@ -16,6 +16,7 @@ from copilot_nb.conversation.transcript import TurnRecord, advance_turn
 from copilot_nb.errors import CopilotNBError, TurnInterrupted
 from copilot_nb.render.markdown import CodeBlock, code_blocks
 from copilot_nb.render.turn import Label, turn_html, turn_metadata, turn_text
+from copilot_nb.render.words import count
 from copilot_nb.sessions import waiting
 
 if TYPE_CHECKING:
@@ -194,7 +195,14 @@ class Turn:
     @property
     def label(self) -> Label:
         """What a rendering needs to know beside the record."""
-        return Label(self.session.name, self.session.provider, " · ".join(self.notes))
+        return Label(self.session.name, self.session.provider, " · ".join([*self.notes, *self._queue_note()]))
+
+    def _queue_note(self) -> list[str]:
+        if self.state is not TurnState.QUEUED or not (before := self.session.turns_before(self)):
+            return []
+        return [
+            f"waits for {count(before, 'turn')} of {self.session.name}; withdraw: %copilot stop {self.session.name}"
+        ]
 
     def _repr_mimebundle_(self, **_options: object) -> tuple[dict[str, str], dict[str, object]]:
         record = self._record

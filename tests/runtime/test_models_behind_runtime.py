@@ -17,6 +17,7 @@ from copilot import CopilotClient, CopilotRequestHandler, RuntimeConnection
 
 from copilot_nb.runtime.providers.chat import SESSION_EXTENSION, ChatModel
 from copilot_nb.runtime.providers.local import LocalModel
+from copilot_nb.runtime.provision import find_runtime
 from copilot_nb.settings import DEFAULT_SYSTEM_MESSAGE
 from copilot_nb.testing import ChatError, FunctionCall, Reply, ScriptedModel
 
@@ -90,9 +91,7 @@ class Runtime:
 
 @pytest.fixture(scope="session")
 def cli() -> str:
-    if not os.environ.get("COPILOT_CLI_PATH"):
-        pytest.skip("COPILOT_CLI_PATH does not name a Copilot runtime")
-    return os.environ["COPILOT_CLI_PATH"]
+    return str(find_runtime().path)
 
 
 @pytest.fixture
@@ -150,7 +149,7 @@ def test_scripted_text_streams_and_history_is_sent(run: Callable[[ChatModel, Sce
         chat = await runtime.chat("s1")
         assert await chat.ask("hello") == "You said: hello (message 1)"
         assert chat.deltas == ["You ", "said", ": he", "llo ", "(mes", "sage", " 1)"]
-        assert (chat.usage.input_tokens, chat.usage.output_tokens) == (6, 5)
+        assert (chat.usage.input_tokens, chat.usage.output_tokens) == (len(DEFAULT_SYSTEM_MESSAGE.split()) + 1, 5)
         assert await chat.ask("again") == "You said: again (message 2)"
 
     run(model, scenario)
@@ -235,7 +234,7 @@ def test_the_runtime_runs_the_tool_that_was_called(run: Callable[[ChatModel, Sce
 
 
 def test_local_answers_follow_ups_and_a_stop(run: Callable[[ChatModel, Scenario], None], gguf: Path) -> None:
-    model = LocalModel(gguf, context_tokens=1024, max_answer_tokens=40, parallel=1)
+    model = LocalModel(gguf, context_tokens=1024, max_answer_tokens=300, parallel=1)
 
     async def scenario(runtime: Runtime) -> None:
         chat = await runtime.chat("s1")
@@ -244,6 +243,7 @@ def test_local_answers_follow_ups_and_a_stop(run: Callable[[ChatModel, Scenario]
         seen = chat.usage.input_tokens
         assert await chat.ask("And of Italy?")
         assert seen < chat.usage.input_tokens < model.context_tokens
+        chat.first_delta.clear()
         turn = asyncio.create_task(chat.ask("Tell me a long story about a dog."))
         await chat.first_delta.wait()
         await chat.session.abort()

@@ -83,7 +83,7 @@ def test_presets_are_named_after_the_file() -> None:
 def test_the_default_preset_is_the_cooler_one() -> None:
     plain, creative = LOCAL_PRESETS
     assert plain.temperature < creative.temperature
-    assert plain.sampling()["dry_allowed_length"] == 8
+    assert plain.sampling()["dry_allowed_length"] == 6
 
 
 @pytest.mark.parametrize(("limit", "threads"), [("max 100000", 3), ("200000 100000", 1), ("20000 100000", 1)])

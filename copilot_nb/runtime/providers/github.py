@@ -4,20 +4,43 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from copilot_nb.errors import ProviderError
 from copilot_nb.runtime.providers.base import Endpoint
 
 if TYPE_CHECKING:
     import httpx
 
+    from copilot_nb.settings import CopilotNB
+
 
 class GitHub:
-    """Models of a Copilot account; which ones there are, the account decides."""
+    """Models of a Copilot account; which ones there are, the account decides.
+
+    Parameters
+    ----------
+    settings : CopilotNB
+        Say whether any request may leave this machine.
+    """
 
     name = "github"
     models: tuple[str, ...] = ()
 
+    def __init__(self, settings: CopilotNB) -> None:
+        self._settings = settings
+
     def endpoint(self, model: str) -> Endpoint:
-        """Return how to reach `model`; ``""`` leaves the choice to the account's default."""
+        """Return how to reach `model`; ``""`` leaves the choice to the account's default.
+
+        Raises
+        ------
+        ProviderError
+            In the runtime's offline mode, in which a prompt to GitHub would wait for its timeout.
+        """
+        if self._settings.offline:
+            raise ProviderError(
+                "'github' cannot answer: the runtime is set to be offline, no request leaves this machine",
+                "%config CopilotNB.offline = False (or unset COPILOT_OFFLINE), then %copilot restart",
+            )
         return Endpoint(model)
 
     def transport(self) -> tuple[str, httpx.AsyncBaseTransport] | None:

@@ -44,9 +44,11 @@ class Preset:
         What `--model` names.
     temperature, top_p, min_p : float
         llama.cpp's sampling parameters.
+    repeat_penalty : float
+        Weakens what was said in the last 64 tokens; 1 is off. Much more than this weakens the question's own
+        digits: at 1.05, 2 of 12 answers to 2 + 2 were right, at 1.03 10 of 12.
     dry_multiplier : float
-        Strength of the DRY sampler, which ends loops: small models fall into them. 0 is off. (A plain repeat
-        penalty ends them too, but weakens the digits of the question: of 12 answers to 2 + 2, 2 were right.)
+        Strength of the DRY sampler, which ends the loops that small models fall into; 0 is off.
     dry_allowed_tokens : int
         Length of a repetition that DRY leaves alone, in tokens.
     """
@@ -55,17 +57,20 @@ class Preset:
     temperature: float
     top_p: float
     min_p: float
+    repeat_penalty: float = 1.03
     dry_multiplier: float = 0.8
-    dry_allowed_tokens: int = 8
+    dry_allowed_tokens: int = 6
 
-    def sampling(self) -> dict[str, float]:
+    def sampling(self) -> dict[str, Any]:
         """Give the parameters as llama.cpp's request names them."""
         return {
             "temperature": self.temperature,
             "top_p": self.top_p,
             "min_p": self.min_p,
+            "repeat_penalty": self.repeat_penalty,
             "dry_multiplier": self.dry_multiplier,
             "dry_allowed_length": self.dry_allowed_tokens,
+            "dry_sequence_breakers": ["```"],  # not the default, line ends: the loops are of short lines
         }
 
 
@@ -76,7 +81,7 @@ def presets(path: Path) -> tuple[Preset, Preset]:
     """
     name = "smollm2-135m" if path.stem == _BUNDLED_STEM else path.stem
     return (
-        Preset(name, temperature=0.1, top_p=0.9, min_p=0.05),
+        Preset(name, temperature=0.2, top_p=0.9, min_p=0.05),
         Preset(f"{name}:creative", temperature=0.8, top_p=1.0, min_p=0.1),
     )
 

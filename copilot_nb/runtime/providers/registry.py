@@ -29,11 +29,11 @@ class Providers:
     Parameters
     ----------
     settings : CopilotNB
-        Names the file of the embedded model.
+        Name the file of the embedded model, and say whether a request may leave this machine.
     """
 
     def __init__(self, settings: CopilotNB) -> None:
-        self._providers: dict[str, Provider] = {"github": GitHub(), "local": embedded(settings)}
+        self._providers: dict[str, Provider] = {"github": GitHub(settings), "local": embedded(settings)}
 
     def add(self, provider: Provider) -> None:
         """Add a provider, or replace the one of that name."""

@@ -1,0 +1,70 @@
+"""Turns whose cell has ended: their outputs go on streaming in place, whichever cell runs meanwhile.
+
+An output is replaced by its display id, so the message need not belong to the cell; and it must not: ipykernel 7 stamps
+what is sent with the cell of the sender's context, and a front end that executes a notebook without a page (nbclient,
+papermill) drops what is stamped with a cell that has ended. Updates are therefore sent from a thread and a context of
+their own. In a run without a page there is no background: the cell waits.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from copilot_nb.notebook.display import Output
+    from copilot_nb.sessions.turn import Turn
+
+PUMP_EVERY_S = 0.1
+
+
+class Background:
+    """The outputs that stream behind the running cell."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._outputs: list[Output] = []
+        self._unwaited: list[Turn] = []
+        self._thread: threading.Thread | None = None
+
+    def add(self, output: Output) -> None:
+        """Show `output` now, in the cell, and keep it up to date until its turns have ended."""
+        output.show()
+        with self._lock:
+            self._outputs.append(output)
+            self._unwaited += output.turns
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(
+                    target=contextvars.Context().run, args=(self._pump,), name="copilot-nb-background", daemon=True
+                )
+                self._thread.start()
+
+    def take_turns(self, names: list[str]) -> list[Turn]:
+        """Return the turns nobody has waited for, of the sessions `names` (none: of all), and forget them."""
+        with self._lock:
+            taken = [turn for turn in self._unwaited if not names or turn.session.name in names]
+            self._unwaited = [turn for turn in self._unwaited if turn not in taken]
+        return taken
+
+    def settle(self) -> None:
+        """Bring the outputs of ended turns up to date now."""
+        contextvars.Context().run(self._refresh)
+
+    def _pump(self) -> None:
+        while self._refresh():
+            time.sleep(PUMP_EVERY_S)
+
+    def _refresh(self) -> bool:
+        """Bring all outputs up to date; whether any is left to look after (if not, the thread ends)."""
+        with self._lock:
+            for output in list(self._outputs):
+                if all(turn.done for turn in output.turns):
+                    output.finish()
+                    self._outputs.remove(output)
+                else:
+                    output.show()
+            if not self._outputs:
+                self._thread = None
+            return bool(self._outputs)
