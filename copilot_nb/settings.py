@@ -15,6 +15,22 @@ from traitlets.config import Configurable
 DEFAULT_SYSTEM_MESSAGE = "You are a helpful assistant in a notebook. Answer in Markdown."
 
 
+class _Process:
+    """The settings of this process."""
+
+    settings: CopilotNB | None = None
+
+
+def process_settings() -> CopilotNB:
+    """Return the settings of the shell that loaded the extension, else the defaults."""
+    return _Process.settings or CopilotNB()
+
+
+def adopt(settings: CopilotNB | None) -> None:
+    """Let `settings` be those of this process; ``None``: the defaults."""
+    _Process.settings = settings
+
+
 class CopilotNB(Configurable):
     """Settings for the sessions of this kernel."""
 

@@ -95,9 +95,21 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """The partial answer of an interrupted turn, read back from where it was kept."""
+class RoundStarted:
+    """The model is called: once for a plain answer, again after each tool."""
 
+
+@dataclass(frozen=True, slots=True)
+class RoundEnded:
+    """The model has said what it had to say in this round; unless it called a tool, that is the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An interrupted turn, read back from where it was kept; its prompt too, which the runtime may not have stored."""
+
+    turn_id: str
+    prompt: str
     text: str
 
 
@@ -121,6 +133,8 @@ Change = (
     | UsageReported
     | Retried
     | Noted
+    | RoundStarted
+    | RoundEnded
     | Kept
     | Ended
 )

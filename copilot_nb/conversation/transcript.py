@@ -24,6 +24,8 @@ from copilot_nb.conversation.changes import (
     ReasoningDelta,
     ReasoningDone,
     Retried,
+    RoundEnded,
+    RoundStarted,
     TextDelta,
     TextDone,
     ToolFinished,
@@ -120,9 +122,8 @@ class Transcript:
 
 def advance(transcript: Transcript, change: Change) -> Transcript:
     """Return the transcript after `change`; a change before the first prompt changes nothing."""
-    if isinstance(change, Prompted):
-        turn = TurnRecord(change.turn_id, change.prompt, started_at=change.at, event_id=change.event_id)
-        return Transcript((*transcript.turns, turn))
+    if (begun := _begun(change, transcript.last)) is not None:
+        return Transcript((*transcript.turns, begun))
     if not transcript.turns:
         return transcript
     return Transcript((*transcript.turns[:-1], advance_turn(transcript.turns[-1], change)))
@@ -132,11 +133,20 @@ def replay(changes: Iterable[Change]) -> Transcript:
     """Fold `changes` into a transcript (one pass; for history read back whole)."""
     done: list[TurnRecord] = []
     for change in changes:
-        if isinstance(change, Prompted):
-            done.extend(advance(Transcript(), change).turns)
+        if (begun := _begun(change, done[-1] if done else None)) is not None:
+            done.append(begun)
         elif done:
             done[-1] = advance_turn(done[-1], change)
     return Transcript(tuple(done))
+
+
+def _begun(change: Change, last: TurnRecord | None) -> TurnRecord | None:
+    """Return the turn that `change` begins, if it begins one."""
+    if isinstance(change, Prompted):
+        return TurnRecord(change.turn_id, change.prompt, started_at=change.at, event_id=change.event_id)
+    if isinstance(change, Kept) and (last is None or last.turn_id != change.turn_id):
+        return advance_turn(TurnRecord(change.turn_id, change.prompt), change)
+    return None
 
 
 def advance_turn(turn: TurnRecord, change: Change) -> TurnRecord:
@@ -169,8 +179,14 @@ def advance_turn(turn: TurnRecord, change: Change) -> TurnRecord:
             return dataclasses.replace(turn, parts=kept, notes=(*turn.notes, f"retried: {reason}"))
         case Noted(note):
             return dataclasses.replace(turn, notes=(*turn.notes, note))
-        case Kept(text):
-            return dataclasses.replace(turn, parts=(*turn.parts, Text("kept", text, complete=True)))
+        case RoundStarted():
+            return dataclasses.replace(turn, state=TurnState.WORKING) if turn.state is TurnState.DONE else turn
+        case RoundEnded():
+            is_answer = bool(turn.parts) and isinstance(turn.parts[-1], Text) and turn.parts[-1].complete
+            return dataclasses.replace(turn, state=TurnState.DONE) if is_answer and not turn.state.is_final else turn
+        case Kept(_, _, text):
+            kept = (Text("kept", text, complete=True),) if text else ()
+            return dataclasses.replace(turn, parts=(*turn.parts, *kept), state=TurnState.INTERRUPTED)
         case Ended() if turn.state.is_final:
             return turn
         case Ended(state, error, at):

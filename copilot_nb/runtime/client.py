@@ -47,7 +47,10 @@ PING_EVERY_S = 0.5
 PING_TIMEOUT_S = 10.0
 TAIL_EVENTS = 50
 GONE = "the Copilot runtime has stopped"
-_METADATA_BATCH = 100
+PARALLEL_READS = 4
+"""Sessions' logs read at the same time; the runtime allows eight, and counts one it has not forgotten yet."""
+METADATA_BATCH = 1000
+"""The most that the runtime answers at once."""
 STOP_TIMEOUT_S = 3.0
 """The SDK's own graceful stop takes 0.1 s; a kernel is killed some seconds after it was told to shut down."""
 
@@ -108,6 +111,7 @@ class RuntimeClient:
         self._on_lost = on_lost
         self._client: CopilotClient | None = None
         self._starting = asyncio.Lock()
+        self._reading = asyncio.Semaphore(PARALLEL_READS)
         self._watcher: asyncio.Task[None] | None = None
 
     @property
@@ -219,7 +223,7 @@ class RuntimeClient:
                 session = await client.resume_session(session_id, **options)
             else:
                 session = await client.create_session(session_id=session_id, name=title, **options)
-        return Connection(session, on_change, on_fault)
+        return Connection(client, session, on_change, on_fault)
 
     async def is_logged_in(self) -> bool:
         """Whether the runtime finds a Copilot login."""
@@ -237,13 +241,17 @@ class RuntimeClient:
     async def annotations(self, session_ids: list[str]) -> dict[str, dict[str, str]]:
         """Return what `Connection.annotate` stored, for those of `session_ids` that exist."""
         client = await self.ready()
-        found: dict[str, dict[str, str]] = {}
-        for start in range(0, len(session_ids), _METADATA_BATCH):
-            request = rpc.SessionsGetClientMetadataRequest(session_ids=session_ids[start : start + _METADATA_BATCH])
-            with translated("reading the sessions' metadata"):
-                entries: Any = await client.rpc.sessions.get_client_metadata(request)
-            found |= {entry["sessionId"]: entry["metadata"] for entry in entries if entry["status"] == "ok"}
-        return found
+        batches = [session_ids[start : start + METADATA_BATCH] for start in range(0, len(session_ids), METADATA_BATCH)]
+        with translated("reading the sessions' metadata"):
+            answers: list[Any] = await asyncio.gather(
+                *(
+                    client.rpc.sessions.get_client_metadata(rpc.SessionsGetClientMetadataRequest(session_ids=batch))
+                    for batch in batches
+                )
+            )
+        return {
+            entry["sessionId"]: entry["metadata"] for answer in answers for entry in answer if entry["status"] == "ok"
+        }
 
     async def is_in_use(self, session_id: str) -> bool:
         """Whether another process has the session open."""
@@ -266,28 +274,24 @@ class RuntimeClient:
             session_id=session_id, direction=rpc.EventsReadDirection.BACKWARD, max=TAIL_EVENTS
         )
         with translated(f"reading session {session_id}"):
-            return fold_history((await client.rpc.sessions.read_persisted_events(request)).events)
-
-    async def flush(self, session_id: str) -> None:
-        """Have the runtime write to disk what it still holds of the session's log."""
-        client = await self.ready()
-        with translated(f"saving session {session_id}"):
-            await client.rpc.sessions.save(rpc.SessionsSaveRequest(session_id=session_id))
+            async with self._reading:
+                return fold_history((await client.rpc.sessions.read_persisted_events(request)).events)
 
     async def history(self, session_id: str) -> Transcript:
         """Read a session's log, without loading the session, and fold it into a transcript."""
         client = await self.ready()
-        await self.flush(session_id)
         events: list[Any] = []
         cursor: str | None = None
-        while True:
-            request = rpc.SessionsReadPersistedEventsRequest(session_id=session_id, cursor=cursor, max=1000)
-            with translated(f"reading session {session_id}"):
-                page = await client.rpc.sessions.read_persisted_events(request)
-            events += page.events
-            if not page.has_more:
-                return fold_history(events)
-            cursor = page.cursor
+        with translated(f"reading session {session_id}"):
+            await client.rpc.sessions.save(rpc.SessionsSaveRequest(session_id=session_id))
+            async with self._reading:
+                while True:
+                    request = rpc.SessionsReadPersistedEventsRequest(session_id=session_id, cursor=cursor, max=1000)
+                    page = await client.rpc.sessions.read_persisted_events(request)
+                    events += page.events
+                    if not page.has_more:
+                        return fold_history(events)
+                    cursor = page.cursor
 
     async def delete(self, session_id: str) -> None:
         """Delete a session and its history from disk."""

@@ -12,10 +12,11 @@ from copilot_nb.runtime.events import changes, keep_line
 from copilot_nb.runtime.faults import translated
 
 if TYPE_CHECKING:
-    from copilot import CopilotSession
+    from copilot import CopilotClient, CopilotSession
     from copilot.session_events import SessionEvent
 
     from copilot_nb.conversation.changes import Change
+    from copilot_nb.conversation.transcript import TurnRecord
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,8 @@ class Connection:
 
     Parameters
     ----------
+    client : CopilotClient
+        The SDK's client.
     session : CopilotSession
         The SDK's handle.
     on_change : callable
@@ -35,11 +38,13 @@ class Connection:
 
     def __init__(
         self,
+        client: CopilotClient,
         session: CopilotSession,
         on_change: Callable[[Change], None],
         on_fault: Callable[[Exception], None],
     ) -> None:
         self.session_id = session.session_id
+        self._client = client
         self._session = session
         self._on_change = on_change
         self._on_fault = on_fault
@@ -63,10 +68,10 @@ class Connection:
         with translated(f"stopping {self.session_id}"):
             await self._session.abort()
 
-    async def keep(self, partial: str) -> None:
-        """Write the partial answer of an interrupted turn to the session's log."""
-        with translated(f"keeping the partial answer of {self.session_id}"):
-            await self._session.log(keep_line(partial))
+    async def keep(self, turn: TurnRecord) -> None:
+        """Write an interrupted turn to the session's log."""
+        with translated(f"keeping the interrupted turn of {self.session_id}"):
+            await self._session.log(keep_line(turn))
 
     async def switch_model(self, model: str) -> None:
         """Let `model` answer from the next prompt on."""
@@ -78,6 +83,11 @@ class Connection:
         with translated(f"annotating {self.session_id}"):
             request = rpc.MetadataUpdateClientMetadataRequest(set=dict(entries))
             await self._session.rpc.metadata.update_client_metadata(request)
+
+    async def flush(self) -> None:
+        """Have the runtime write to disk what it still holds of the session's log (it does so with a delay)."""
+        with translated(f"saving session {self.session_id}"):
+            await self._client.rpc.sessions.save(rpc.SessionsSaveRequest(session_id=self.session_id))
 
     async def close(self) -> None:
         """Unload the session; its history stays on disk."""

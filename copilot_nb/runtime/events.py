@@ -3,8 +3,9 @@
 The same table serves live events and the ones read back from a session's log. Deltas, usage and
 `session.idle` are live only; a log ends where the process did, so `history` settles the last turn.
 
-The partial answer of an interrupted turn is not stored by the runtime. We write it to the session's log as an
-information line (`keep_line`), where `copilot --resume` shows it in a terminal and `changes` finds it again.
+The partial answer of an interrupted turn is not stored by the runtime, nor the prompt of one whose runtime was killed
+at once. We write both to the session's log as an information line (`keep_line`), where `copilot --resume` shows it in a
+terminal and `changes` finds it again.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 
 from copilot import session_events as sdk
 
@@ -24,6 +26,8 @@ from copilot_nb.conversation.changes import (
     ReasoningDelta,
     ReasoningDone,
     Retried,
+    RoundEnded,
+    RoundStarted,
     TextDelta,
     TextDone,
     ToolFinished,
@@ -33,12 +37,12 @@ from copilot_nb.conversation.changes import (
 from copilot_nb.conversation.parts import Text, TurnState, Usage
 from copilot_nb.conversation.transcript import Transcript, TurnRecord, replay
 
-_KEPT_PREFIX = "Interrupted. The answer so far (kept by copilot_nb):\n\n"
+_KEPT_PREFIX = "Interrupted; what there was of the turn, kept by copilot_nb: "
 
 
-def keep_line(partial: str) -> str:
-    """Return the line that keeps the partial answer of an interrupted turn in the session's log."""
-    return _KEPT_PREFIX + partial
+def keep_line(turn: TurnRecord) -> str:
+    """Return the line that keeps an interrupted turn in the session's log."""
+    return _KEPT_PREFIX + json.dumps({"turn_id": turn.turn_id, "prompt": turn.prompt, "text": turn.text})
 
 
 def changes(event: sdk.SessionEvent) -> Iterator[Change]:
@@ -139,7 +143,17 @@ def _info(event: sdk.SessionEvent) -> Iterator[Change]:
     data = event.data
     assert isinstance(data, sdk.SessionInfoData)
     if data.message.startswith(_KEPT_PREFIX):
-        yield Kept(data.message.removeprefix(_KEPT_PREFIX))
+        with suppress(ValueError, KeyError):  # somebody else's line that begins like ours
+            kept = json.loads(data.message.removeprefix(_KEPT_PREFIX))
+            yield Kept(kept["turn_id"], kept["prompt"], kept["text"])
+
+
+def _round_started(_event: sdk.SessionEvent) -> Iterator[Change]:
+    yield RoundStarted()
+
+
+def _round_ended(_event: sdk.SessionEvent) -> Iterator[Change]:
+    yield RoundEnded()
 
 
 def _model_changed(event: sdk.SessionEvent) -> Iterator[Change]:
@@ -164,6 +178,8 @@ _CHANGES: dict[sdk.SessionEventType, Callable[[sdk.SessionEvent], Iterator[Chang
     sdk.SessionEventType.ASSISTANT_REASONING: _reasoning_done,
     sdk.SessionEventType.ASSISTANT_USAGE: _usage,
     sdk.SessionEventType.ASSISTANT_TURN_RETRY: _retried,
+    sdk.SessionEventType.ASSISTANT_TURN_START: _round_started,
+    sdk.SessionEventType.ASSISTANT_TURN_END: _round_ended,
     sdk.SessionEventType.TOOL_EXECUTION_START: _tool_started,
     sdk.SessionEventType.TOOL_EXECUTION_COMPLETE: _tool_finished,
     sdk.SessionEventType.SESSION_ERROR: _failed,

@@ -12,7 +12,7 @@ from copilot_nb.render.table import Table
 from copilot_nb.sessions.manager import Manager
 from copilot_nb.sessions.session import Session
 from copilot_nb.sessions.stored import StoredSession
-from copilot_nb.settings import CopilotNB
+from copilot_nb.settings import CopilotNB, process_settings
 
 
 class _Shared:
@@ -24,10 +24,10 @@ class _Shared:
 
 
 def shared_manager(settings: CopilotNB | None = None) -> Manager:
-    """Return this process's manager; `settings` count when it is made."""
+    """Return this process's manager; `settings` count when it is made (else: those of the process)."""
     with _Shared.lock:
         if _Shared.manager is None or _Shared.process_id != os.getpid():
-            _Shared.manager = Manager(settings or CopilotNB())
+            _Shared.manager = Manager(settings or process_settings())
             _Shared.process_id = os.getpid()
             _at_exit(_Shared.manager.close)
         return _Shared.manager
@@ -116,7 +116,7 @@ class SessionList(list[StoredSession]):
                 f"{stored.model or 'default'} ({stored.provider})",
                 str(stored.turns),
                 stored.used(now),
-                stored.notebook,
+                stored.notebook_name,
                 states.get(stored.session_id, "stored"),
             )
             for stored in self

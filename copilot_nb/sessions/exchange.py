@@ -46,7 +46,7 @@ class Exchange:
         self._connection: Connection | None = None
         self._over = asyncio.Event()
         self._told = ""
-        self._unkept = ""
+        self._unkept: TurnRecord | None = None
 
     @property
     def is_loaded(self) -> bool:
@@ -56,9 +56,9 @@ class Exchange:
     async def connect(self, connection: Connection) -> None:
         """Talk through `connection` from now on, which first keeps what could not be kept when the last one broke."""
         self._connection = connection
-        if self._unkept:
+        if self._unkept is not None:
             await connection.keep(self._unkept)
-            self._unkept = ""
+            self._unkept = None
 
     async def disconnect(self) -> None:
         """Take the session out of the runtime's memory, whatever it is doing."""
@@ -66,18 +66,24 @@ class Exchange:
         if connection is not None:
             await connection.close()
 
-    async def annotate(self, entries: Mapping[str, str]) -> None:
-        """Store `entries` in the session's own metadata, if the session is loaded."""
-        if self._connection is not None:
-            await self._connection.annotate(entries)
+    async def _store(self, entries: Mapping[str, str]) -> None:
+        """Have `entries` and the log so far written to disk."""
+        if self._connection is None:
+            return
+        with suppress(RuntimeUnavailable):  # what was to be written then is written at the next use
+            writes = [self._connection.annotate(entries)] if entries else []
+            await asyncio.gather(*writes, self._connection.flush())
 
     def remember(self, last: TurnRecord | None) -> None:
         """Recall, when resuming, what the model was saying when it was last interrupted."""
         if not self._told and last is not None and last.state is TurnState.INTERRUPTED:
             self._told = last.text[-MAX_TOLD_CHARS:]
 
-    async def run(self, turn: Turn, timeout_s: float) -> None:
+    async def run(self, turn: Turn, timeout_s: float, entries: Mapping[str, str]) -> None:
         """Send the prompt of `turn` and return when the turn has ended, however.
+
+        While the model answers, `entries` are stored and the prompt is written to disk: a runtime that is killed then
+        has it. An ended turn is on disk when this returns.
 
         Raises
         ------
@@ -96,10 +102,11 @@ class Exchange:
             self._told = ""
             if turn.stop_requested:
                 await self.abort(turn)
-            await self._until_over(turn, timeout_s)
+            await asyncio.gather(self._until_over(turn, timeout_s), self._store(entries))
         finally:
             self.current = None
             await self._keep_partial(turn)
+            await self._store({})
 
     async def _until_over(self, turn: Turn, timeout_s: float) -> None:
         loop = asyncio.get_running_loop()
@@ -136,14 +143,17 @@ class Exchange:
             self._over.set()
 
     async def _keep_partial(self, turn: Turn) -> None:
-        if not turn.text or all(part.complete for part in turn.record.parts if isinstance(part, Text)):
-            return
-        self._told = turn.text[-MAX_TOLD_CHARS:]
-        self._unkept = turn.text
-        if self._connection is not None:
+        """Keep what the runtime does not: what had come of an answer, and the turn itself if the runtime is gone."""
+        record = turn.record
+        is_partial = any(isinstance(part, Text) and not part.complete for part in record.parts)
+        if is_partial:
+            self._told = turn.text[-MAX_TOLD_CHARS:]
+        if record.turn_id and (is_partial or (self._connection is None and record.state is TurnState.INTERRUPTED)):
+            self._unkept = record
+        if self._connection is not None and self._unkept is not None:
             with suppress(RuntimeUnavailable):
-                await self._connection.keep(turn.text)
-                self._unkept = ""
+                await self._connection.keep(self._unkept)
+                self._unkept = None
 
     def on_change(self, change: Change) -> None:
         """Fold what the runtime reports into the turn under way."""

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from copilot_nb.errors import (
     CopilotNBError,
     InputError,
-    RuntimeUnavailable,
     SessionInUse,
     SessionNotFound,
 )
@@ -26,7 +25,7 @@ from copilot_nb.sessions.choice import Choice
 from copilot_nb.sessions.names import check_id, check_name, id_for, title_for
 from copilot_nb.sessions.session import Session
 from copilot_nb.sessions.store import Store
-from copilot_nb.sessions.stored import PREFIX, StoredSession
+from copilot_nb.sessions.stored import StoredSession
 from copilot_nb.sessions.wanted import Wanted
 
 if TYPE_CHECKING:
@@ -139,7 +138,7 @@ class Manager:
         """
         limit = self.settings.max_prompt_bytes
         if not prompt.strip():
-            raise InputError("the prompt is empty", "write it below the line %%copilot NAME, or after %copilot ask NAME")
+            raise InputError("the prompt is empty", "write it below %%copilot NAME, or after %copilot ask NAME")
         if (size := len(prompt.encode("utf-8", "replace"))) > limit:
             raise InputError(
                 f"the prompt has {size:,} bytes, {limit:,} are allowed",
@@ -287,20 +286,14 @@ class Manager:
         await session.quiesce()
         self._sessions.pop(session.name, None)
 
-    async def note_turn(self, session: Session) -> None:
-        """Have an ended turn counted in the session's metadata and written to disk, before it is acknowledged."""
-        if self._client is not None and self._client.is_running:
-            with suppress(RuntimeUnavailable):  # what was to be written then is written at the next use
-                await session.exchange.annotate({f"{PREFIX}turns": str(session.turns_stored)})
-                await self._client.flush(session.session_id)
-
-    async def discard(self, session: Session) -> None:
+    async def discard(self, session: Session, *, is_stored: bool) -> None:
         """Forget a session whose very first prompt failed, and whatever the runtime stored of it."""
         session.is_gone = True
         self._sessions.pop(session.name, None)
-        if self._client is not None and self._client.is_running and session.exchange.is_loaded:
-            await session.exchange.disconnect()
-            await self._client.delete(session.session_id)
+        if is_stored and self._client is not None and self._client.is_running:
+            with suppress(CopilotNBError):  # what is to be told is why the prompt failed
+                await session.exchange.disconnect()
+                await self._client.delete(session.session_id)
 
     def stored(self) -> list[StoredSession]:
         """Return the stored sessions that copilot_nb made, the one last changed first."""

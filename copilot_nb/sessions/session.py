@@ -180,16 +180,14 @@ class Session:
                 raise TurnInterrupted(f"the prompt to {self.name} was withdrawn before it was sent")
             async with self.manager.seats:
                 await self._prepare(turn, wanted)
-                await self.exchange.run(turn, timeout_s)
+                self.turns_stored += 1
+                await self.exchange.run(turn, timeout_s, {f"{PREFIX}turns": str(self.turns_stored)})
             self._judge(turn)
-            self.turns_stored += 1
         except CopilotNBError as error:
-            if is_new and not turn.text and not isinstance(error, TurnInterrupted):
-                await self.manager.discard(self)
+            is_alone = self._pending == [turn]  # else the prompts behind it still want the session
+            if is_new and is_alone and not turn.text and not isinstance(error, TurnInterrupted):
+                await self.manager.discard(self, is_stored=self._exists)
             return error
-        finally:
-            if not self.is_gone:
-                await self.manager.note_turn(self)
         return None
 
     async def _prepare(self, turn: Turn, wanted: Wanted) -> None:

@@ -52,6 +52,11 @@ class StoredSession:
             used_at=datetime.fromisoformat(changed) if changed else None,
         )
 
+    @property
+    def notebook_name(self) -> str:
+        """The notebook without its folders, which are long and nobody else's business."""
+        return self.notebook.replace("\\", "/").rpartition("/")[2]
+
     def used(self, now: datetime) -> str:
         """Return how long ago it was last used, in words."""
         return f"{age(now - self.used_at)} ago" if self.used_at else ""
@@ -60,5 +65,5 @@ class StoredSession:
         """Return the line that says what is being resumed."""
         said = [count(self.turns, "turn")]
         said += [f"last used {self.used(now)}"] if self.used_at else []
-        said += [f"in {self.notebook}"] if self.notebook else []
+        said += [f"in {self.notebook_name}"] if self.notebook else []
         return f"resumed {self.name}: {', '.join(said)}"
