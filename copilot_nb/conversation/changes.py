@@ -106,11 +106,12 @@ class RoundEnded:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An interrupted turn, read back from where it was kept; its prompt too, which the runtime may not have stored."""
+    """A turn that the runtime may not have stored (not its end, or not at all), read back from where it was kept."""
 
     turn_id: str
     prompt: str
     text: str
+    state: TurnState = TurnState.INTERRUPTED
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,9 +184,10 @@ def advance_turn(turn: TurnRecord, change: Change) -> TurnRecord:
         case RoundEnded():
             is_answer = bool(turn.parts) and isinstance(turn.parts[-1], Text) and turn.parts[-1].complete
             return dataclasses.replace(turn, state=TurnState.DONE) if is_answer and not turn.state.is_final else turn
-        case Kept(_, _, text):
+        case Kept(_, _, text, state):
             kept = (Text("kept", text, complete=True),) if text else ()
-            return dataclasses.replace(turn, parts=(*turn.parts, *kept), state=TurnState.INTERRUPTED)
+            others = tuple(part for part in turn.parts if not isinstance(part, Text))
+            return dataclasses.replace(turn, parts=(*others, *kept), state=state)
         case Ended() if turn.state.is_final:
             return turn
         case Ended(state, error, at):

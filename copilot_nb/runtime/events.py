@@ -37,12 +37,13 @@ from copilot_nb.conversation.changes import (
 from copilot_nb.conversation.parts import Text, TurnState, Usage
 from copilot_nb.conversation.transcript import Transcript, TurnRecord, replay
 
-_KEPT_PREFIX = "Interrupted; what there was of the turn, kept by copilot_nb: "
+_KEPT_PREFIX = "What there was of an interrupted turn, kept by copilot_nb: "
 
 
 def keep_line(turn: TurnRecord) -> str:
     """Return the line that keeps an interrupted turn in the session's log."""
-    return _KEPT_PREFIX + json.dumps({"turn_id": turn.turn_id, "prompt": turn.prompt, "text": turn.text})
+    kept = {"turn_id": turn.turn_id, "prompt": turn.prompt, "text": turn.text, "state": turn.state.value}
+    return _KEPT_PREFIX + json.dumps(kept)
 
 
 def changes(event: sdk.SessionEvent) -> Iterator[Change]:
@@ -145,7 +146,7 @@ def _info(event: sdk.SessionEvent) -> Iterator[Change]:
     if data.message.startswith(_KEPT_PREFIX):
         with suppress(ValueError, KeyError):  # somebody else's line that begins like ours
             kept = json.loads(data.message.removeprefix(_KEPT_PREFIX))
-            yield Kept(kept["turn_id"], kept["prompt"], kept["text"])
+            yield Kept(kept["turn_id"], kept["prompt"], kept["text"], TurnState(kept["state"]))
 
 
 def _round_started(_event: sdk.SessionEvent) -> Iterator[Change]:

@@ -66,17 +66,24 @@ class Exchange:
         if connection is not None:
             await connection.close()
 
-    async def _store(self, entries: Mapping[str, str]) -> None:
-        """Have `entries` and the log so far written to disk."""
-        if self._connection is None:
-            return
-        with suppress(RuntimeUnavailable):  # what was to be written then is written at the next use
-            writes = [self._connection.annotate(entries)] if entries else []
-            await asyncio.gather(*writes, self._connection.flush())
+    async def _write(self, turn: Turn, entries: Mapping[str, str]) -> None:
+        """Have `entries` and the log so far written to disk; where the runtime is gone, `turn` is kept for later."""
+        try:
+            if self._connection is not None:
+                writes = [self._connection.annotate(entries)] if entries else []
+                await asyncio.gather(*writes, self._connection.flush())
+        except RuntimeUnavailable:
+            self._connection = None
+        if self._connection is None and turn.record.turn_id:
+            self._unkept = turn.record
+            self._told = turn.text[-MAX_TOLD_CHARS:]
 
     def remember(self, last: TurnRecord | None) -> None:
-        """Recall, when resuming, what the model was saying when it was last interrupted."""
-        if not self._told and last is not None and last.state is TurnState.INTERRUPTED:
+        """Recall, when the session is loaded, what its log holds of the last turn, and what is missing there."""
+        unkept = self._unkept
+        if unkept is not None and last is not None and last.turn_id == unkept.turn_id and last.state is TurnState.DONE:
+            self._unkept, self._told = None, ""
+        elif not self._told and last is not None and last.state is TurnState.INTERRUPTED:
             self._told = last.text[-MAX_TOLD_CHARS:]
 
     async def run(self, turn: Turn, timeout_s: float, entries: Mapping[str, str]) -> None:
@@ -102,11 +109,11 @@ class Exchange:
             self._told = ""
             if turn.stop_requested:
                 await self.abort(turn)
-            await asyncio.gather(self._until_over(turn, timeout_s), self._store(entries))
+            await asyncio.gather(self._until_over(turn, timeout_s), self._write(turn, entries))
         finally:
             self.current = None
             await self._keep_partial(turn)
-            await self._store({})
+            await self._write(turn, {})
 
     async def _until_over(self, turn: Turn, timeout_s: float) -> None:
         loop = asyncio.get_running_loop()
@@ -143,16 +150,14 @@ class Exchange:
             self._over.set()
 
     async def _keep_partial(self, turn: Turn) -> None:
-        """Keep what the runtime does not: what had come of an answer, and the turn itself if the runtime is gone."""
-        record = turn.record
-        is_partial = any(isinstance(part, Text) and not part.complete for part in record.parts)
-        if is_partial:
-            self._told = turn.text[-MAX_TOLD_CHARS:]
-        if record.turn_id and (is_partial or (self._connection is None and record.state is TurnState.INTERRUPTED)):
-            self._unkept = record
-        if self._connection is not None and self._unkept is not None:
+        """Keep what the runtime does not store: what had come of an answer."""
+        if all(part.complete for part in turn.record.parts if isinstance(part, Text)):
+            return
+        self._told = turn.text[-MAX_TOLD_CHARS:]
+        self._unkept = turn.record
+        if self._connection is not None:
             with suppress(RuntimeUnavailable):
-                await self._connection.keep(self._unkept)
+                await self._connection.keep(turn.record)
                 self._unkept = None
 
     def on_change(self, change: Change) -> None:

@@ -21,6 +21,7 @@ from copilot_nb.sessions.wanted import Wanted
 from copilot_nb.sessions.wording import label
 
 if TYPE_CHECKING:
+    from copilot_nb.runtime.connection import Connection
     from copilot_nb.sessions.manager import Manager
 
 
@@ -142,7 +143,7 @@ class Session:
 
     async def _create(self) -> None:
         async with self._lock:
-            await self._load()
+            await (await self._load()).flush()  # before that the runtime does not list a session without a prompt
 
     def stop(self) -> None:
         """Stop the turn under way and withdraw the prompts that wait."""
@@ -199,9 +200,11 @@ class Session:
         if not self.exchange.is_loaded:
             await self._load()
 
-    async def _load(self) -> None:
-        await self.exchange.connect(await self.manager.attach(self, exists=self._exists))
+    async def _load(self) -> Connection:
+        connection = await self.manager.attach(self, exists=self._exists)
+        await self.exchange.connect(connection)
         self._exists = True
+        return connection
 
     def _adopt(self, turn: Turn, wanted: Wanted) -> bool:
         """Take over what the call wants changed; whether the runtime has to load the session anew for that."""
