@@ -94,6 +94,7 @@ def _session(manager: Manager, recipient: Recipient, args: argparse.Namespace) -
         system=system_message(args.system),
         session_id=args.session_id or "",
         new=args.new,
+        take_over=args.take_over,
     )
 
 

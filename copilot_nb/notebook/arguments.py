@@ -76,6 +76,7 @@ SESSION_OPTIONS = (
     Option(("-s", "--system"), "system message, or @FILE to read it from", "TEXT|@FILE"),
     Option(("--id",), "id under which the runtime stores a new session", "SESSION_ID", (("dest", "session_id"),)),
     Option(("--new",), "begin anew; an earlier session of that name is kept as NAME~1"),
+    Option(("--take-over",), "where another process has the session open: go on in a copy, NAME~1"),
 )
 TURN_OPTIONS = (
     Option(("-q", "--quiet"), "show nothing (see --out)"),

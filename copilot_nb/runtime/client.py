@@ -6,7 +6,7 @@ loop's own thread (`import copilot` alone takes about 1.5 s) and everything in i
 Three things the SDK leaves to its host, measured on 1.0.25:
 
 * A process started with the kernel gets the kernel's interrupts (SIGINT goes to the whole process group) and
-  ends; `_own_session` starts it in a session of its own. It still ends when its standard input closes, so a
+  ends; `process.own_session` starts it in a session of its own. It still ends when its standard input closes, so a
   killed kernel leaves nothing behind.
 * A waiter is not woken when the runtime dies. While a turn is under way, `_watch` pings.
 * `mode="empty"` would hide a login kept in the system keychain, so its lean defaults are spelt out in `_LEAN`.
@@ -17,18 +17,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import subprocess
-import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from copilot import CopilotClient, CopilotRequestContext, CopilotRequestHandler, RuntimeConnection
+from copilot import CopilotClient, CopilotRequestContext, CopilotRequestHandler
 from copilot.generated import rpc
 
+from copilot_nb.errors import RuntimeUnavailable
 from copilot_nb.runtime.connection import Connection
 from copilot_nb.runtime.events import history as fold_history
 from copilot_nb.runtime.faults import SDK_ERRORS, translated
+from copilot_nb.runtime.home import require_home
+from copilot_nb.runtime.process import end, has_ended, own_session
 from copilot_nb.runtime.provision import find_runtime
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ logging.getLogger("copilot_nb").addHandler(logging.NullHandler())
 CLIENT_NAME = "copilot-nb"
 PING_EVERY_S = 0.5
 PING_TIMEOUT_S = 10.0
+START_BACKOFF_S = 2.0
 TAIL_EVENTS = 50
 GONE = "the Copilot runtime has stopped"
 PARALLEL_READS = 4
@@ -113,6 +115,8 @@ class RuntimeClient:
         self._starting = asyncio.Lock()
         self._reading = asyncio.Semaphore(PARALLEL_READS)
         self._watcher: asyncio.Task[None] | None = None
+        self._failure: RuntimeUnavailable | None = None
+        self._failed_s = 0.0
 
     @property
     def is_running(self) -> bool:
@@ -128,17 +132,31 @@ class RuntimeClient:
             If there is no runtime or it cannot be started.
         """
         async with self._starting:
-            if self._client is not None and _has_ended(self._client):
+            if self._client is not None and has_ended(self._client):
                 await self._lose(self._client, GONE)
             if self._client is None:
-                self._client = await self._start()
+                self._client = await self._start_or_wait()
                 self._watcher = asyncio.create_task(self._watch(self._client))
             return self._client
 
+    async def _start_or_wait(self) -> CopilotClient:
+        """Start the runtime; one that just failed to start is not tried again at once, for all who ask for it."""
+        now_s = asyncio.get_running_loop().time()
+        if self._failure is not None and now_s < self._failed_s + START_BACKOFF_S:
+            raise self._failure
+        try:
+            client = await self._start()
+        except RuntimeUnavailable as error:
+            self._failure, self._failed_s = error, asyncio.get_running_loop().time()
+            raise
+        self._failure = None
+        return client
+
     async def _start(self) -> CopilotClient:
         location = find_runtime(self._settings.runtime_path)
+        require_home(self._settings.home)
         client = CopilotClient(
-            connection=_own_session(str(location.path)),
+            connection=own_session(str(location.path)),
             env=self._environment(),
             base_directory=self._settings.home,
             request_handler=_Router(self._transports),
@@ -146,10 +164,10 @@ class RuntimeClient:
             client_info={"application_name": CLIENT_NAME},
         )
         try:
-            with translated("starting the Copilot runtime"):
+            with translated(f"starting {location.path} ({location.source})", hint="see %copilot doctor"):
                 await client.start()
         except BaseException:
-            await _end(client, client.force_stop())
+            await end(client, client.force_stop())
             raise
         return client
 
@@ -183,7 +201,7 @@ class RuntimeClient:
         self._client = None
         log.warning("%s; it is started again at the next use", reason)
         self._on_lost(reason)
-        await _end(client, client.force_stop())
+        await end(client, client.force_stop())
 
     async def stop(self) -> None:
         """Stop the runtime: gracefully, by force after `STOP_TIMEOUT_S` seconds."""
@@ -193,10 +211,10 @@ class RuntimeClient:
         if client is None:
             return
         try:
-            await _end(client, asyncio.wait_for(client.stop(), STOP_TIMEOUT_S))
+            await end(client, asyncio.wait_for(client.stop(), STOP_TIMEOUT_S))
         except* (TimeoutError, *SDK_ERRORS):
             log.info("the Copilot runtime did not stop by itself; ending it", exc_info=True)
-            await _end(client, client.force_stop())
+            await end(client, client.force_stop())
 
     async def open(
         self,
@@ -293,34 +311,18 @@ class RuntimeClient:
                         return fold_history(events)
                     cursor = page.cursor
 
+    async def fork(self, session_id: str, title: str) -> str:
+        """Copy a session with its history and return the copy's id."""
+        client = await self.ready()
+        with translated(f"copying session {session_id}"):
+            copy = await client.rpc.sessions.fork(rpc.SessionsForkRequest(session_id=session_id, name=title))
+        return copy.session_id
+
     async def delete(self, session_id: str) -> None:
         """Delete a session and its history from disk."""
         client = await self.ready()
         with translated(f"deleting session {session_id}"):
             await client.delete_session(session_id)
-
-
-def _process(client: CopilotClient) -> subprocess.Popen[bytes] | None:
-    """Return the runtime's process, which the SDK keeps to itself."""
-    return getattr(client, "_cli_process", None)
-
-
-def _has_ended(client: CopilotClient) -> bool:
-    """Whether the process is gone: asked before each use, because a ping would cost a tenth of a short turn."""
-    process = _process(client)
-    return process is not None and process.poll() is not None
-
-
-async def _end(client: CopilotClient, ending: Awaitable[None]) -> None:
-    """Await the end of the runtime's process and close the pipes to it, which the SDK leaves to the collector."""
-    process = _process(client)
-    try:
-        await ending
-    finally:
-        if process is not None:
-            for pipe in (process.stdin, process.stdout, process.stderr):
-                if pipe is not None:
-                    pipe.close()
 
 
 class _Router(CopilotRequestHandler):
@@ -336,14 +338,3 @@ class _Router(CopilotRequestHandler):
         await request.aread()
         request.extensions["copilot_session_id"] = ctx.session_id
         return await transport.handle_async_request(request)
-
-
-def _own_session(path: str) -> RuntimeConnection:
-    """Return a connection to the runtime at `path`, started out of reach of the kernel's interrupts."""
-    command = ["node", path] if path.endswith(".js") else [path]
-    if sys.platform != "win32":
-        command = [sys.executable, "-I", "-S", "-c", _SETSID, *command]
-    return RuntimeConnection.for_stdio(path=command[0], args=command[1:])
-
-
-_SETSID = "import os, sys; os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])"

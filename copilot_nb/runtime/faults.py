@@ -58,8 +58,8 @@ def turn_error(message: str, model: str) -> CopilotNBError:
 
 
 @contextmanager
-def translated(doing: str) -> Iterator[None]:
-    """Translate what the SDK raises inside the block.
+def translated(doing: str, *, hint: str = "") -> Iterator[None]:
+    """Translate what the SDK raises inside the block; `hint` takes the place of the general one.
 
     Raises
     ------
@@ -69,10 +69,14 @@ def translated(doing: str) -> Iterator[None]:
     try:
         yield
     except SDK_ERRORS as error:
-        raise translate(error, doing) from error
+        told = translate(error, doing)
+        raise type(told)(told.message, hint or told.hint) from error
 
 
 def _plain(text: str) -> str:
     text = re.sub(r"^JSON-RPC Error -?\d+: ", "", text.strip())
     text = re.sub(r"^Request \S+ failed with message: ", "", text)
-    return text.splitlines()[0] if text else text
+    first, *rest = text.splitlines() or [""]
+    if rest and rest[0].startswith("stderr:"):  # what the runtime said before it ended; its last line says why
+        return f"{first}: {rest[-1].removeprefix('stderr:').strip()}"
+    return first

@@ -60,6 +60,7 @@ def session(
     system: str | None = None,
     session_id: str = "",
     new: bool = False,
+    take_over: bool = False,
 ) -> Session:
     """Return the session called `name`: this kernel's, else one stored earlier, else a new one.
 
@@ -76,6 +77,8 @@ def session(
         What the runtime stores the session under; by default made from the name.
     new : bool
         Begin anew; an earlier session of that name is kept as ``name~1``.
+    take_over : bool
+        If another process has the session open, go on in a copy of it, called ``name~1``.
 
     Raises
     ------
@@ -86,7 +89,15 @@ def session(
     ProviderError
         If no model can answer.
     """
-    return shared_manager().session(name, model=model, provider=provider, system=system, session_id=session_id, new=new)
+    return shared_manager().session(
+        name,
+        model=model,
+        provider=provider,
+        system=system,
+        session_id=session_id,
+        new=new,
+        take_over=take_over,
+    )
 
 
 def delete(name: str) -> None:

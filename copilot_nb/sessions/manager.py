@@ -8,6 +8,7 @@ of the runtime without it is somebody else's and is not listed.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from copilot_nb.settings import CopilotNB
 
 COMPLETION_TIMEOUT_S = 1.0
+TAKE_OVER_HINT = "close it there, or go on in a copy: --take-over"
 MAX_SYSTEM_BYTES = 16_000
 """The runtime stores at most 16 KiB in one entry of a session's metadata."""
 
@@ -174,6 +176,7 @@ class Manager:
         system: str | None = None,
         session_id: str = "",
         new: bool = False,
+        take_over: bool = False,
     ) -> Session:
         """Return the session called `name`: this kernel's, else one stored before, else a new one.
 
@@ -184,13 +187,15 @@ class Manager:
             check_id(session_id)
         if system is not None and len(system.encode()) > MAX_SYSTEM_BYTES:
             raise InputError(f"the system message is longer than {MAX_SYSTEM_BYTES:,} bytes")
-        return self.loop.blocking(self._session(name, Wanted(model, provider, system, session_id, new)))
+        return self.loop.blocking(self._session(name, Wanted(model, provider, system, session_id, new, take_over)))
 
     async def _session(self, name: str, wanted: Wanted) -> Session:
         session_id = wanted.session_id
         async with self._opening:
             session = None if wanted.new else self._sessions.get(name)
-            if session is None:
+            if wanted.take_over and (copy := await self._copied(name)) is not None:
+                session = copy
+            elif session is None:
                 session = await self._found_or_fresh(name, wanted)
                 self._sessions[name] = session
             elif wanted.provider or wanted.model:
@@ -234,6 +239,22 @@ class Manager:
         session.resumed = stored.resumed_note(datetime.now().astimezone())
         return session
 
+    async def _copied(self, name: str) -> Session | None:
+        """Return a copy, under another name, of a session that another process has open; ``None`` if none has.
+
+        Two processes that write to one session's log would mix two conversations in it.
+        """
+        client = await self.client()
+        stored = await self.store.find(name)
+        if stored is None or not await client.is_in_use(stored.session_id):
+            return None
+        copy_name = await self.store.free_name(name)
+        copy_id = await client.fork(stored.session_id, title_for(copy_name))
+        session = await self._resumed(copy_name, dataclasses.replace(stored, session_id=copy_id))
+        session.resumed = f"{name} is open in another process; this goes on in a copy of it, {copy_name}"
+        self._sessions[copy_name] = session
+        return session
+
     async def _set_aside(self, stored: StoredSession) -> None:
         """Give an older session another name, so that a new one can have its name."""
         if (session := self._sessions.get(stored.name)) is not None:
@@ -253,7 +274,7 @@ class Manager:
         client = await self.client()
         endpoint = self.providers[session.provider].endpoint(session.model)
         if exists and await client.is_in_use(session.session_id):
-            raise SessionInUse(f"session {session.name!r} is open in another process", "close it there, or use another")
+            raise SessionInUse(f"session {session.name!r} is open in another process", TAKE_OVER_HINT)
         await self._make_room()
         title = None if exists else title_for(session.name)
         if exists:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from copilot_nb.conversation.parts import TurnState
 from copilot_nb.conversation.transcript import Transcript
-from copilot_nb.errors import CopilotNBError, InputError, SessionNotFound, TurnFailed, TurnInterrupted
+from copilot_nb.errors import CopilotNBError, InputError, SessionInUse, SessionNotFound, TurnFailed, TurnInterrupted
 from copilot_nb.sessions.exchange import Exchange
 from copilot_nb.sessions.history import History
 from copilot_nb.sessions.stored import PREFIX
@@ -194,7 +194,9 @@ class Session:
     async def _prepare(self, turn: Turn, wanted: Wanted) -> None:
         """Bring the session into the runtime's memory, with what this call wants changed."""
         changed = self._adopt(turn, wanted)
-        await self.manager.client()  # a runtime that has died is noticed here, and takes its connections with it
+        client = await self.manager.client()  # a dead runtime is noticed here, and takes its connections with it
+        if self.exchange.is_loaded and await client.is_in_use(self.session_id):
+            raise SessionInUse(f"session {self.name!r} has been opened in another process", "close it there")
         if changed and self.exchange.is_loaded:
             await self.exchange.disconnect()
         if not self.exchange.is_loaded:

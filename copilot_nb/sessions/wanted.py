@@ -19,6 +19,8 @@ class Wanted:
         What the runtime stores a new session under.
     new : bool
         Begin anew, whatever there is of that name.
+    take_over : bool
+        Go on in a copy where another process has the session open.
     """
 
     model: str = ""
@@ -26,6 +28,7 @@ class Wanted:
     system: str | None = None
     session_id: str = ""
     new: bool = False
+    take_over: bool = False
 
     def over(self, other: Wanted) -> Wanted:
         """Return what `self` wants and, where it says nothing, what `other` wants."""

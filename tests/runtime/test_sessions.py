@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import psutil
@@ -15,6 +16,7 @@ from copilot_nb.conversation.parts import TurnState
 from copilot_nb.errors import (
     InputError,
     ProviderError,
+    RuntimeUnavailable,
     SessionInUse,
     SessionNotFound,
     TurnFailed,
@@ -307,8 +309,13 @@ def test_session_open_in_another_kernel_is_noticed(own_manager: MakeManager) -> 
     first.session("both").ask("a")
     with pytest.raises(SessionInUse, match="open in another process"):
         second.session("both").ask("b")
+    copy = second.session("both", take_over=True)
+    assert copy.ask("c").notes == ["both is open in another process; this goes on in a copy of it, both~1"]
+    first.session("both").ask("d")
     first.close()
-    assert len(second.session("both").ask("c").session.history) == 2
+    assert [turn.prompt for turn in second.session("both~1").history] == ["a", "c"]
+    assert [turn.prompt for turn in second.session("both").ask("e").session.history] == ["a", "d", "e"]
+    assert sorted(stored.name for stored in second.stored()) == ["both", "both~1"]
 
 
 def test_killed_runtime_is_replaced_and_nothing_answered_is_lost(own_manager: MakeManager) -> None:
@@ -379,3 +386,34 @@ def test_a_deleted_session_object_says_so(manager: Manager) -> None:
     session.delete()
     with pytest.raises(SessionNotFound, match="is gone"):
         session.send("b")
+
+
+def test_a_runtime_that_hangs_is_replaced(own_manager: MakeManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    manager = own_manager()
+    session = manager.session("hung")
+    session.ask("one")
+    monkeypatch.setattr("copilot_nb.runtime.client.PING_TIMEOUT_S", 1.0)
+    model = script(manager, ScriptedModel())
+    model.hold()
+    turn = session.send("two")
+    model.wait_for_stalled(1)
+    runtime_of(manager).send_signal(signal.SIGSTOP)
+    with pytest.raises(TurnInterrupted, match="no longer answers"):
+        turn.wait(timeout_s=10)
+    model.release()
+    assert session.ask("three").state is TurnState.DONE
+
+
+def test_a_runtime_that_cannot_start_is_tried_once_for_all_who_ask(own_manager: MakeManager, tmp_path: Path) -> None:
+    manager = own_manager()
+    program = tmp_path / "copilot"
+    program.write_text(f"#!/bin/sh\necho >> {tmp_path}/tries\necho broken >&2\nexit 3\n")
+    program.chmod(0o755)
+    manager.settings.runtime_path = str(program)
+    for name in ("a", "b", "c"):
+        with pytest.raises(RuntimeUnavailable, match="broken"):
+            manager.session(name)
+    assert (tmp_path / "tries").read_text() == "\n"
+    manager.settings.runtime_path = ""
+    manager.restart()
+    assert manager.session("a").ask("x").state is TurnState.DONE

@@ -1,0 +1,31 @@
+"""The folder in which the runtime keeps its sessions, checked before the runtime is started.
+
+The runtime itself would start without it, and fail at the first session with the system's error number.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from copilot_nb.errors import RuntimeUnavailable
+
+
+def require_home(home: str) -> None:
+    """Make the folder if it is missing, and see that it can be written to.
+
+    Raises
+    ------
+    RuntimeUnavailable
+        If it cannot: a file in its place, no right, no room.
+    """
+    folder = Path(home).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise RuntimeUnavailable(
+            f"the Copilot runtime cannot keep its sessions in {folder}: {error.strerror or error}",
+            "%config CopilotNB.home = '…', or set COPILOT_HOME",
+        ) from error

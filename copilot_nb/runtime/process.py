@@ -1,0 +1,45 @@
+"""The runtime's process: started out of reach of the kernel's interrupts, looked after, and ended cleanly.
+
+The SDK owns the process and offers no way to it; what is read here is its private attribute.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Awaitable
+
+from copilot import CopilotClient, RuntimeConnection
+
+_SETSID = "import os, sys; os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])"
+
+
+def own_session(path: str) -> RuntimeConnection:
+    """Return a connection to the runtime at `path`, started out of reach of the kernel's interrupts."""
+    command = ["node", path] if path.endswith(".js") else [path]
+    if sys.platform != "win32":
+        command = [sys.executable, "-I", "-S", "-c", _SETSID, *command]
+    return RuntimeConnection.for_stdio(path=command[0], args=command[1:])
+
+
+def _process(client: CopilotClient) -> subprocess.Popen[bytes] | None:
+    """Return the runtime's process, which the SDK keeps to itself."""
+    return getattr(client, "_cli_process", None)
+
+
+def has_ended(client: CopilotClient) -> bool:
+    """Whether the process is gone: asked before each use, because a ping would cost a tenth of a short turn."""
+    process = _process(client)
+    return process is not None and process.poll() is not None
+
+
+async def end(client: CopilotClient, ending: Awaitable[None]) -> None:
+    """Await the end of the runtime's process and close the pipes to it, which the SDK leaves to the collector."""
+    process = _process(client)
+    try:
+        await ending
+    finally:
+        if process is not None:
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
