@@ -58,7 +58,7 @@ class Desk:
     def run_cell(self, line: str, body: str) -> None:
         """Serve ``%%copilot``: send the body and show the answer."""
         args = arguments.parse_cell(line)
-        names = args.names or ([self.used] if self.used else [])
+        names = [check_name(name) for name in args.names] or ([self.used] if self.used else [])
         if not names:
             raise InputError("which session?", "name it (%%copilot session1), or choose one (%copilot use session1)")
         prompt = interpolate(body.strip("\n"), lambda expression: evaluate(self.shell, expression))
@@ -111,6 +111,7 @@ class Desk:
             system=arguments.system_message(args.system),
             session_id=args.session_id or "",
             new=args.new,
+            take_over=args.take_over,
         )
         session.create()
         print(f"Created {session!r}")
@@ -155,10 +156,12 @@ class Desk:
         """Stop the turns under way of one session or of all."""
         if bool(args.name) == args.all:
             raise InputError("stop what?", "%copilot stop NAME, or %copilot stop --all")
-        chosen = [session for session in self.manager if args.all or session.name == check_name(args.name)]
-        for session in chosen:
+        name = "" if args.all else check_name(args.name)
+        working = [session for session in self.manager if session.state == "working"]
+        working = [session for session in working if not name or session.name == name]
+        for session in working:
             session.stop()
-        print(f"Stopped: {', '.join(session.name for session in chosen) or 'nothing was under way'}")
+        print(f"Stopped: {', '.join(session.name for session in working)}" if working else "Nothing was under way.")
 
     def doctor(self, _args: argparse.Namespace) -> object:
         """Check everything an answer needs."""

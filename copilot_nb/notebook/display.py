@@ -1,15 +1,16 @@
 """Turns as the live output of a cell.
 
 In a kernel one output is made and then replaced while the answer comes; the last replacement is the finished, static
-one. What is sent is bounded by what has come: `_Budget` lets an update go when its bytes are paid for by the
-answer's length, so that the whole costs a small multiple of the answer (a fixed rate would cost its square). In a
-terminal an update cannot replace anything, so text is printed as it comes.
+one. An update repeats the whole answer, so at a fixed rate they would cost the square of its length: `_Pace` makes the
+pause before an update as long as the update is, so that so many bytes a second go out and no more, however long the
+answer is. In a terminal an update cannot replace anything, so text is printed as it comes.
 
 A cell that sends one prompt to several sessions has one output too, with a column for each.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -31,10 +32,12 @@ UPDATE_EVERY_S = 0.1
 """Ten updates a second look continuous; each costs a page some 10 ms (a browser on two cores)."""
 ENVELOPE_BYTES = 600
 """What the kernel's protocol adds to an update, about."""
-FREE_BYTES = 48_000
-BYTES_PER_BYTE = 6.0
-"""Budget: so much from the start, and so much for each byte of the answer. A 20 kB answer then costs 8.4 times
-its size; answers up to 2 kB are updated at the full rate."""
+BYTES_PER_BYTE = 2.0
+"""HTML for a byte of Markdown: 1.1 in prose, 2 where there is much code and mathematics."""
+BYTES_PER_S = 7_500
+"""What the updates of one answer may take. One of 20 kB that comes in 15 s then costs less than ten times its size
+(half of that its final state), where ten updates a second cost 150 times. The price: the last updates of such an
+answer are 4 to 5 s apart, those of one of 3 kB in 10 s nearly 1 s (`python -m bench stream`)."""
 
 
 class Output(Protocol):
@@ -49,22 +52,19 @@ class Output(Protocol):
         """Show the ended turns."""
 
 
-class _Budget:
-    """Decides which updates go: not too often, and never more bytes than the answer pays for."""
+class _Pace:
+    """Decides when an update goes: after a pause that pays for it."""
 
     def __init__(self) -> None:
-        self._sent_bytes = 0
-        self._sent_at_s = -UPDATE_EVERY_S
+        self._sent_at_s = -math.inf
 
-    def is_due(self) -> bool:
-        return time.monotonic() - self._sent_at_s >= UPDATE_EVERY_S
-
-    def take(self, update_bytes: int, answer_bytes: int) -> bool:
-        cost = update_bytes + ENVELOPE_BYTES
-        if self._sent_bytes + cost > FREE_BYTES + BYTES_PER_BYTE * answer_bytes:
+    def take(self, answers: Sequence[str]) -> bool:
+        update_bytes = ENVELOPE_BYTES + BYTES_PER_BYTE * sum(len(answer.encode()) for answer in answers)
+        pause_s = max(UPDATE_EVERY_S, update_bytes / (BYTES_PER_S * len(answers)))
+        now_s = time.monotonic()
+        if now_s - self._sent_at_s < pause_s:
             return False
-        self._sent_bytes += cost
-        self._sent_at_s = time.monotonic()
+        self._sent_at_s = now_s
         return True
 
 
@@ -80,20 +80,16 @@ class CellOutput:
     def __init__(self, turns: Sequence[Turn]) -> None:
         self.turns = turns
         self._handle = DisplayHandle()
-        self._budget = _Budget()
+        self._pace = _Pace()
         self._seen: object = None
         self._is_shown = False
 
     def show(self) -> None:
         """Replace the output by the turns as they stand, if they changed and the update is paid for."""
         records = [turn.record for turn in self.turns]
-        if records == self._seen or not self._budget.is_due():
-            return
-        bundle = self._live()
-        size = sum(len(content.encode()) for content in bundle.values())
-        if self._budget.take(size, sum(len(record.text.encode()) for record in records)):
+        if records != self._seen and self._pace.take([record.text for record in records]):
             self._seen = records
-            self._publish(bundle, {})
+            self._publish(self._live(), {})
 
     def finish(self) -> None:
         """Replace the output by the ended turns, static.
@@ -104,7 +100,8 @@ class CellOutput:
         if others or first.state is TurnState.DONE or first.record.parts:
             self._publish(self._final(), self._metadata())
         elif self._is_shown:
-            self._publish({"text/plain": footer_text(first.record, first.label)}, {})
+            footer = footer_text(first.record, first.label)
+            self._publish({"text/html": quiet(footer), "text/plain": footer}, {})
 
     def _live(self) -> dict[str, str]:
         shown = [(turn.record, turn.label) for turn in self.turns]
@@ -176,6 +173,8 @@ class TerminalOutput:
                 sys.stdout.write(f"\n## {turn.session.name}\n\n")
                 self._printed, self._is_noted = "", False
             self._print_new(turn)
+            if len(self.turns) == 1 and turn.error is not None and not turn.text:
+                continue  # the error says it all
             sys.stdout.write(f"\n\n[{footer_text(turn.record, turn.label)}]\n")
         sys.stdout.flush()
 

@@ -5,26 +5,30 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, cast
 
+from IPython.core.completer import CompletionContext, SimpleMatcherResult, context_matcher
+from traitlets import TraitError
+
+from copilot_nb.errors import InputError
 from copilot_nb.notebook import questions
 from copilot_nb.notebook.magics import CopilotMagics
-from copilot_nb.settings import CopilotNB
+from copilot_nb.settings import CopilotNB, adopt
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-COMMANDS = ("%copilot", "%%copilot")
+COMMANDS = ("%copilot ", "%%copilot ")
 
 
 def load(shell: InteractiveShell) -> None:
     """Register settings, magics and completion with `shell`; loading twice is loading once."""
     if _settings_of(shell):
         return
-    settings = CopilotNB(parent=shell)
+    settings = _new_settings(shell)
+    adopt(settings)
     cast(list[Any], shell.configurables).append(settings)
     shell.register_magics(CopilotMagics(shell, settings))
     shell.input_transformers_cleanup.append(questions.keep)
-    for command in COMMANDS:
-        shell.set_hook("complete_command", _complete, str_key=command)
+    _matchers(shell).append(_complete)
     if settings.warm_start:
         shell.events.register("post_run_cell", _WarmStart(shell, settings))
 
@@ -34,22 +38,44 @@ def unload(shell: InteractiveShell) -> None:
     from copilot_nb.sessions.api import drop_manager
 
     drop_manager()
+    adopt(None)
     for settings in _settings_of(shell):
         cast(list[Any], shell.configurables).remove(settings)
     shell.magics_manager.magics["line"].pop("copilot", None)
     shell.magics_manager.magics["cell"].pop("copilot", None)
+    if _complete in _matchers(shell):
+        _matchers(shell).remove(_complete)
     if questions.keep in shell.input_transformers_cleanup:
         shell.input_transformers_cleanup.remove(questions.keep)
+
+
+def _new_settings(shell: InteractiveShell) -> CopilotNB:
+    try:
+        return CopilotNB(parent=shell)
+    except TraitError as error:
+        del shell.config["CopilotNB"]  # else nothing could be loaded any more, and nothing corrected
+        hint = "correct it in ipython_config.py; %load_ext copilot_nb again takes the defaults"
+        raise InputError(f"a setting of copilot_nb cannot be used: {error}", hint) from error
 
 
 def _settings_of(shell: InteractiveShell) -> list[CopilotNB]:
     return [known for known in cast(list[Any], shell.configurables) if isinstance(known, CopilotNB)]
 
 
-def _complete(_shell: InteractiveShell, event: object) -> list[str]:
+def _matchers(shell: InteractiveShell) -> list[Any]:
+    return cast(list[Any], cast(Any, shell).Completer.custom_matchers)
+
+
+def _offer(context: CompletionContext) -> SimpleMatcherResult:
+    """Complete the lines that are ours."""
+    if not context.text_until_cursor.lstrip().startswith(COMMANDS):
+        return {"completions": []}
     from copilot_nb.notebook.completion import complete
 
-    return complete(event)
+    return complete(context.text_until_cursor)
+
+
+_complete = cast(Any, context_matcher)()(_offer)
 
 
 class _WarmStart:
@@ -64,6 +90,8 @@ class _WarmStart:
 
     def __call__(self, _result: object = None) -> None:
         self._shell.events.unregister("post_run_cell", self)
+        if self._settings not in _settings_of(self._shell):
+            return  # unloaded meanwhile
         threading.Thread(target=self._begin, name="copilot-nb-warm-start", daemon=True).start()
 
     def _begin(self) -> None:

@@ -20,11 +20,11 @@ def status_card(manager: Manager, used: str) -> Card:
     """Return the card: which model answers a new session, and what the sessions of this kernel do."""
     sessions = [f"{session.name}: {session.state}, {session.model or 'default model'}" for session in manager]
     rows = [
-        ("new sessions", _answering(manager)),
-        ("this kernel's sessions", "; ".join(sessions) or "none yet"),
-        ("%%copilot goes to", used or "the session it names"),
-        ("stored in", manager.settings.home),
-        ("next", "%%copilot session1   ·   %copilot ls   ·   %copilot help"),
+        ("new sessions are answered by", _answering(manager)),
+        ("sessions of this kernel", "\n".join(sessions) or "none yet"),
+        *([("%%copilot without a name goes to", used)] if used else []),
+        ("sessions are stored in", manager.settings.home),
+        ("to type next", "%%copilot session1   ·   %copilot ls   ·   %copilot help"),
     ]
     return Card("copilot_nb", tuple(rows))
 
@@ -34,15 +34,16 @@ def _answering(manager: Manager) -> str:
         provider, model = manager.default_choice()
     except CopilotNBError as error:
         return str(error)
-    small = " – a very small model inside this kernel, for trying things out" if provider == "local" else ""
-    return f"answered by {model or 'the default model'} ({provider}){small}"
+    small = ": a very small model inside this kernel, for trying things out" if provider == "local" else ""
+    return f"{model or 'the default model'} ({provider}){small}"
 
 
 def checkup(shell: InteractiveShell, settings: CopilotNB) -> Table:
     """Return the findings: each OK, or with the line to type."""
     findings = [(f.what, "OK" if f.ok else "✗", f.detail, f.fix) for f in diagnose(settings)]
-    findings.append(("front end", "OK", _front_end(shell), ""))
-    return Table(("what", "state", "found", "to do"), tuple(findings))
+    findings.append(("Front end", "OK", _front_end(shell), ""))
+    columns = ("what", "state", "found", "to do") if any(fix for *_, fix in findings) else ("what", "state", "found")
+    return Table(columns, tuple(findings))
 
 
 def _front_end(shell: InteractiveShell) -> str:

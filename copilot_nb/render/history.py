@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.render.escape import escape, well_formed
 from copilot_nb.render.turn import Label, turn_html, turn_text
-from copilot_nb.render.words import count, shortened
+from copilot_nb.render.words import count
 
-SUMMARY_CHARS = 80
+SUMMARY_CHARS = 100
 _PROMPT = ' style="white-space:pre-wrap"'
 
 
@@ -31,7 +31,9 @@ def history_text(turns: Sequence[TurnRecord], label: Label) -> str:
 
 
 def _turn(turn: TurnRecord, label: Label, *, is_open: bool) -> str:
-    summary = escape(shortened(" ".join(turn.prompt.split()), SUMMARY_CHARS))
-    prompt = f"<blockquote{_PROMPT}>{escape(turn.prompt)}</blockquote>"
+    line = " ".join(turn.prompt.split())
+    summary = line if len(line) <= SUMMARY_CHARS else f"{line[:SUMMARY_CHARS].rstrip()}…"
+    # the prompt itself only where the summary does not say all of it
+    prompt = "" if summary == turn.prompt.strip() else f"<blockquote{_PROMPT}>{escape(turn.prompt)}</blockquote>"
     opened = " open" if is_open else ""
-    return f"<details{opened}><summary>{summary}</summary>{prompt}{turn_html(turn, label)}</details>"
+    return f"<details{opened}><summary>{escape(summary)}</summary>{prompt}{turn_html(turn, label)}</details>"

@@ -125,7 +125,7 @@ def _classes() -> dict[str, set[str]]:
 
 
 def _code_html(token: Token, highlight: bool) -> str:
-    return coloured_code(token.content, _language(token)) if highlight else plain_code(token.content)
+    return coloured_code(token.content, _language(token)) if highlight else plain_code(token.content, framed=True)
 
 
 def _language(token: Token) -> str:

@@ -20,12 +20,13 @@ from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.render.escape import escape, quote, well_formed
 from copilot_nb.render.highlight import plain_code
 from copilot_nb.render.markdown import markdown_to_html
-from copilot_nb.render.words import duration, shortened
+from copilot_nb.render.words import count, duration, shortened
 
 MAX_TOOL_CHARS = 10_000
 LIVE_REASONING_CHARS = 300
 
 _QUIET = ' style="opacity:.7;font-size:.85em"'
+_FOOTER = ' style="opacity:.7;font-size:.85em;margin-bottom:.8em"'
 _BAR = ' style="margin:.8em 0;border-left:4px solid;padding-left:.6em"'
 
 
@@ -66,12 +67,9 @@ def turn_text(turn: TurnRecord, label: Label) -> str:
 def footer_text(turn: TurnRecord, label: Label) -> str:
     """Return the line under an answer: session, model, times, tokens, cost; what is unknown is left out."""
     facts = [label.session, f"{turn.model} ({label.provider})" if turn.model else label.provider]
-    if turn.time_to_first_token_s is not None:
-        facts.append(f"first token {duration(turn.time_to_first_token_s)}")
-    if turn.duration_s is not None:
-        facts.append(duration(turn.duration_s))
+    facts.append(_times(turn))
     if turn.usage and (turn.usage.input_tokens or turn.usage.output_tokens):
-        facts.append(f"{turn.usage.input_tokens:,} → {turn.usage.output_tokens:,} tokens")
+        facts.append(f"{count(turn.usage.input_tokens, 'token')} in, {turn.usage.output_tokens:,} out")
     if turn.usage and turn.usage.cost:
         facts.append(f"cost {turn.usage.cost:.3g}")
     return " · ".join(fact for fact in facts if fact)
@@ -80,6 +78,13 @@ def footer_text(turn: TurnRecord, label: Label) -> str:
 def quiet(text: str) -> str:
     """Return a line of small print as HTML."""
     return f"<div{_QUIET}>{escape(text)}</div>"
+
+
+def _times(turn: TurnRecord) -> str:
+    first = "" if turn.time_to_first_token_s is None else f"first token {duration(turn.time_to_first_token_s)}"
+    if turn.duration_s is None:
+        return first
+    return f"{duration(turn.duration_s)} ({first})" if first else duration(turn.duration_s)
 
 
 def turn_metadata(turn: TurnRecord, label: Label, session_id: str) -> dict[str, Any]:
@@ -162,4 +167,4 @@ def _footer(turn: TurnRecord, label: Label) -> str:
     text = escape(footer_text(turn, label))
     if not turn.state.is_final:
         text = f'<span aria-hidden="true">▌</span> {_state_words(turn)}… {text}'
-    return f"<div{_QUIET}>{text}</div>"
+    return f"<div{_FOOTER}>{text}</div>"

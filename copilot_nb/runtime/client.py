@@ -153,12 +153,11 @@ class RuntimeClient:
         return client
 
     async def _start(self) -> CopilotClient:
-        location = find_runtime(self._settings.runtime_path)
-        require_home(self._settings.home)
+        location, home = find_runtime(self._settings.runtime_path), require_home(self._settings.home)
         client = CopilotClient(
             connection=own_session(str(location.path)),
             env=self._environment(),
-            base_directory=self._settings.home,
+            base_directory=str(home),
             request_handler=_Router(self._transports),
             log_level="error",
             client_info={"application_name": CLIENT_NAME},

@@ -144,7 +144,7 @@ def _info(event: sdk.SessionEvent) -> Iterator[Change]:
     data = event.data
     assert isinstance(data, sdk.SessionInfoData)
     if data.message.startswith(_KEPT_PREFIX):
-        with suppress(ValueError, KeyError):  # somebody else's line that begins like ours
+        with suppress(ValueError, KeyError, TypeError):  # somebody else's line that begins like ours
             kept = json.loads(data.message.removeprefix(_KEPT_PREFIX))
             yield Kept(kept["turn_id"], kept["prompt"], kept["text"], TurnState(kept["state"]))
 

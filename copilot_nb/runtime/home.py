@@ -11,8 +11,8 @@ from pathlib import Path
 from copilot_nb.errors import RuntimeUnavailable
 
 
-def require_home(home: str) -> None:
-    """Make the folder if it is missing, and see that it can be written to.
+def require_home(home: str) -> Path:
+    """Return the folder: made if it is missing, and tried for writing.
 
     Raises
     ------
@@ -29,3 +29,4 @@ def require_home(home: str) -> None:
             f"the Copilot runtime cannot keep its sessions in {folder}: {error.strerror or error}",
             "%config CopilotNB.home = '…', or set COPILOT_HOME",
         ) from error
+    return folder

@@ -66,7 +66,7 @@ def test_no_more_turns_at_once_than_allowed(manager: Manager) -> None:
         model.release()
         cp.wait(turns)
     finally:
-        manager.settings.max_parallel_turns = 16
+        manager.settings.max_parallel_turns = 64
 
 
 def test_a_finished_turn_can_be_pickled(manager: Manager) -> None:

@@ -265,7 +265,10 @@ def test_what_comes_later_is_printed_again(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().out == "…\n\n[0] and then:\nthe answer\n"
 
 
-def test_the_demo_becomes_jupyterlab(runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("user_id", "options"), [(1000, []), (0, ["--allow-root"])])
+def test_the_demo_becomes_jupyterlab(
+    runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user_id: int, options: list[str]
+) -> None:
     path = notebook(tmp_path / "notebooks" / cli.FIRST_NOTEBOOK)
     seen: list[object] = []
 
@@ -274,9 +277,10 @@ def test_the_demo_becomes_jupyterlab(runtime: Path, tmp_path: Path, monkeypatch:
         raise SystemExit(0)
 
     monkeypatch.setattr(os, "execve", become)
+    monkeypatch.setattr(os, "geteuid", lambda: user_id)
     with pytest.raises(SystemExit):
         cli.main(["demo"])  # the notebook of the current folder
-    assert seen == [sys.executable, [sys.executable, "-m", "jupyterlab", str(path)], "local"]
+    assert seen == [sys.executable, [sys.executable, "-m", "jupyterlab", str(path), *options], "local"]
 
 
 def test_a_notebook_that_is_not_there(runtime: Path, capsys: pytest.CaptureFixture[str]) -> None:

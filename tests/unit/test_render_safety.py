@@ -35,7 +35,7 @@ ATTRIBUTES = {
     "caption": {"style"},
 }
 STYLES = {
-    *("text-align", "margin", "padding", "padding-left", "border-left", "background", "opacity"),
+    *("text-align", "margin", "margin-bottom", "padding", "padding-left", "border-left", "background", "opacity"),
     *("font-size", "font-family", "line-height"),
 }
 VOID = {"br", "hr"}

@@ -1,0 +1,152 @@
+"""Notebooks as they are executed without a page: the ones of this project, nbclient, papermill, nbconvert."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbconvert import HTMLExporter, MarkdownExporter
+
+from copilot_nb.errors import ProviderError
+from copilot_nb.runtime.provision import find_local_model
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+FACTS = {"session", "session_id", "model", "provider", "turn_id", "usage", "state"}
+SCRIPTED = "%load_ext copilot_nb\nimport copilot_nb.testing as t\nt.install(t.ScriptedModel({}))"
+
+Node = Any
+
+
+def has_model() -> bool:
+    try:
+        return find_local_model().is_file()
+    except ProviderError:
+        return False
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of its own for the kernels of a test."""
+    monkeypatch.setenv("COPILOT_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def notebook_of(*cells: str) -> Node:
+    notebook = nbformat.v4.new_notebook()  # type: ignore[no-untyped-call]
+    notebook.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]  # type: ignore[no-untyped-call]
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return notebook
+
+
+def execute(notebook: Node) -> Node:
+    return NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+
+
+def answers(notebook: Node) -> list[Node]:
+    """The cells that ask a session something."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.startswith("%%copilot")]
+
+
+def check_answer(cell: Node) -> None:
+    (output,) = cell.outputs
+    assert output.output_type == "display_data"
+    assert set(output.data) == {"text/html", "text/plain"}
+    assert output.data["text/plain"].strip()
+    assert set(output.metadata["copilot_nb"]) >= FACTS
+    assert output.metadata["copilot_nb"]["state"] == "done"
+
+
+def check_notebook(notebook: Node) -> None:
+    nbformat.validate(notebook)  # type: ignore[no-untyped-call]
+    assert "widgets" not in notebook.metadata
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert not [output for cell in code for output in cell.outputs if output.output_type == "error"]
+    for cell in answers(notebook):
+        check_answer(cell)
+
+
+def check_exports(notebook: Node) -> None:
+    html, _ = HTMLExporter().from_notebook_node(notebook)  # type: ignore[no-untyped-call]
+    markdown, _ = MarkdownExporter().from_notebook_node(notebook)  # type: ignore[no-untyped-call]
+    for cell in answers(notebook):
+        (output,) = cell.outputs
+        assert output.data["text/html"] in html
+        assert output.data["text/html"] in markdown or output.data["text/plain"][:20] in markdown
+
+
+@pytest.mark.skipif(not has_model(), reason="the embedded model is not installed: copilot-nb install-model")
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_notebooks_of_this_project_run_again_and_again(path: Path, home: Path) -> None:
+    for _ in range(2):
+        notebook = execute(nbformat.read(path, as_version=4))  # type: ignore[no-untyped-call]
+        check_notebook(notebook)
+        assert answers(notebook)
+    check_exports(notebook)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_notebooks_are_kept_without_outputs(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    nbformat.validate(notebook)  # type: ignore[no-untyped-call]
+    assert not [cell for cell in notebook.cells if cell.get("outputs")]
+
+
+def test_exports_of_an_answer(home: Path) -> None:
+    text = repr(
+        "# Head\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```python\nx = 1\n```\n\n$e = mc^2$ <script>alert(1)</script>"
+    )
+    notebook = execute(notebook_of(SCRIPTED.format(text), "%%copilot a\nhi"))
+    check_notebook(notebook)
+    check_exports(notebook)
+    assert "<script>alert(1)" not in HTMLExporter().from_notebook_node(notebook)[0]  # type: ignore[no-untyped-call]
+
+
+def test_a_failed_turn_stops_run_all(home: Path) -> None:
+    notebook = notebook_of(
+        SCRIPTED.format("[t.Reply(error=t.ChatError(400, 'too long for me'))]"), "%%copilot a\nhi", "ran = 1"
+    )
+    with pytest.raises(CellExecutionError, match=r"TurnFailed: .*too long for me.* → run the cell again"):
+        execute(notebook)
+    (error,) = [output for output in notebook.cells[1].outputs if output.output_type == "error"]
+    assert error.ename == "TurnFailed"
+    assert len(error.traceback) == 1
+    assert notebook.cells[2].execution_count is None
+
+
+def test_rm_without_anybody_to_ask_fails(home: Path) -> None:
+    with pytest.raises(CellExecutionError, match=r"nobody is here to confirm deleting a .*add -y to delete"):
+        execute(notebook_of(SCRIPTED.format(""), "%%copilot a\nhi", "%copilot rm a"))
+
+
+def test_background_cells_wait_where_there_is_no_page(home: Path) -> None:
+    notebook = execute(
+        notebook_of(SCRIPTED.format("'x ' * 200, chunk_delay_s=0.005"), "%%copilot a -b\nhi", "%%copilot b\nhi")
+    )
+    check_notebook(notebook)
+    assert [cell.outputs[0].data["text/plain"] for cell in answers(notebook)] == ["x " * 200] * 2
+
+
+def test_papermill_keeps_the_final_text(home: Path, tmp_path: Path) -> None:
+    notebook = notebook_of(
+        "name = 'nobody'",
+        SCRIPTED.format("chunk_delay_s=0.01"),
+        "%%copilot a\nHello from {{ name }}",
+    )
+    notebook.cells[0].metadata["tags"] = ["parameters"]
+    nbformat.write(notebook, tmp_path / "in.ipynb")  # type: ignore[no-untyped-call]
+    papermill.execute_notebook(
+        *(str(tmp_path / "in.ipynb"), str(tmp_path / "out.ipynb"), {"name": "papermill"}),
+        progress_bar=False,
+        kernel_name="python3",
+    )
+    executed = nbformat.read(tmp_path / "out.ipynb", as_version=4)  # type: ignore[no-untyped-call]
+    nbformat.validate(executed)  # type: ignore[no-untyped-call]
+    (cell,) = answers(executed)
+    check_answer(cell)
+    assert cell.outputs[0].data["text/plain"] == "You said: Hello from papermill (message 1)"

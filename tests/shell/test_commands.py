@@ -1,0 +1,213 @@
+"""Every subcommand of ``%copilot``."""
+
+from __future__ import annotations
+
+import builtins
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import copilot_nb
+from copilot_nb.notebook.arguments import ASK_OPTIONS
+from copilot_nb.notebook.subcommands import SUBCOMMANDS
+from copilot_nb.render.table import Card
+from copilot_nb.testing import ScriptedModel
+
+from .conftest import Notebook
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+@pytest.mark.parametrize("line", ["%copilot", "%copilot status", "card = %copilot"])
+def test_the_card(nb: Notebook, line: str) -> None:
+    nb.run("%%copilot a\nx")
+    ran = nb.run(line)
+    assert ran.ok
+    if line.startswith("card"):
+        assert isinstance(nb.shell.user_ns["card"], Card)
+        return
+    assert "scripted (scripted)" in ran.out
+    assert "a: idle, scripted" in ran.out
+    assert nb.settings.home in ran.out
+
+
+def test_ls(nb: Notebook) -> None:
+    assert "No sessions yet. Begin one with: %%copilot session1" in nb.run("%copilot ls").out
+    nb.run("%%copilot a\nx")
+    nb.run("%copilot ask 'b c' y")
+    head, _, *rows = nb.run("%copilot ls").out.split("Out[0]: \n")[1].splitlines()
+    assert head.split("  ")[0] == "name"
+    assert [row.split("  ")[0] for row in rows if row] == ["b c", "a"]
+    assert all("scripted (scripted)" in row for row in rows if row)
+
+
+def test_the_python_function_sessions_lists_too(nb: Notebook) -> None:
+    nb.run("%%copilot a\nx")
+    ran = nb.run("import copilot_nb as cp; cp.sessions()")
+    assert ran.ok
+    assert "a" in ran.out
+    assert [stored.turns for stored in copilot_nb.sessions()] == [1]
+
+
+def test_new_creates_without_asking(nb: Notebook) -> None:
+    model = nb.answer(ScriptedModel())
+    ran = nb.run("%copilot new a -m scripted-b -s 'Be brief.' --id the-id")
+    assert ran.out == "Created <Session 'a': scripted-b (scripted), idle>\n"
+    assert nb.on_disk() == ["the-id"]
+    assert model.requests == []
+    nb.run("%%copilot a\nx")
+    assert model.requests[-1].system_text == "Be brief."
+    assert model.requests[-1].model == "scripted-b"
+    assert nb.run("%copilot new a").complaint == (
+        "InputError: session 'a' exists already → use it, or begin anew with --new"
+    )
+    assert nb.run("%copilot new a --new").ok
+    assert sorted(nb.names()) == ["a", "a~1"]
+
+
+def test_use(nb: Notebook) -> None:
+    model = nb.answer(ScriptedModel())
+    assert nb.run("%copilot use a").out == "%%copilot without a name goes to: a\n"
+    assert nb.run("%%copilot\nx").ok
+    assert nb.run("%%copilot -q\ny").ok
+    assert model.requests[-1].user_texts == ("x", "y")
+    assert nb.run("%copilot use").out == "%%copilot without a name goes to: a\n"
+    assert nb.names() == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("line", "prompt"),
+    [
+        ("a What's up?", "What's up?"),
+        ("a What's up", "What's up"),
+        ('a Say "hello', 'Say "hello'),
+        ("a {x} {{1 + 1}} ${HOME} $HOME", "{x} {{1 + 1}} ${HOME} $HOME"),
+        ("a -m is an option of which program?", "-m is an option of which program?"),
+        ('"a" how?', "how?"),
+        ("-m scripted-b a how", "how"),
+        ("--system 'Be brief.' -q a   two  blanks ", "two  blanks"),
+        ("a is it C:\\new ??", "is it C:\\new ??"),
+    ],
+)
+def test_ask_takes_the_prompt_as_it_is(nb: Notebook, line: str, prompt: str) -> None:
+    model = nb.answer(ScriptedModel())
+    ran = nb.run(f"%copilot ask {line}")
+    assert ran.ok, ran.out
+    assert model.requests[-1].prompt == prompt
+    assert nb.names() == ["a"]
+
+
+def test_ask_in_an_indented_block(nb: Notebook) -> None:
+    model = nb.answer(ScriptedModel())
+    assert nb.run("for number in range(2):\n    %copilot ask a how are you?\n    print(number)").ok
+    assert model.requests[-1].user_texts == ("how are you?",) * 2
+
+
+def test_ask_shows_the_answer(nb: Notebook) -> None:
+    nb.answer(ScriptedModel("Fine."))
+    assert nb.run("%copilot ask a How are you?").out.startswith("Fine.\n\n[a · ")
+
+
+def test_rm_asks_and_says_what_it_deletes(nb: Notebook, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def saying(answer: str) -> Callable[[str], str]:
+        return lambda question: asked.append(question) or answer  # type: ignore[func-returns-value]
+
+    nb.run("%%copilot a\nx")
+    monkeypatch.setattr(builtins, "input", saying("n"))
+    assert nb.run("%copilot rm a").out == "Nothing was deleted.\n"
+    assert asked == ["Delete, irreversibly: a (id a, 1 turns)? [y/N] "]
+    assert nb.names() == ["a"]
+    monkeypatch.setattr(builtins, "input", saying("y"))
+    assert nb.run("%copilot rm a").out == "Deleted a.\n"
+    assert nb.names() == nb.on_disk() == []
+
+
+@pytest.mark.parametrize("flag", ["-y", "--yes"])
+def test_rm_without_asking(nb: Notebook, flag: str) -> None:
+    for name in ("a", "b c", "d"):
+        nb.run(f'%%copilot "{name}"\nx')
+    assert nb.run(f'%copilot rm a "b c" {flag}').out == "Deleted a.\nDeleted b c.\n"
+    assert nb.names() == ["d"]
+
+
+def test_stop(nb: Notebook) -> None:
+    model = nb.answer(ScriptedModel())
+    assert nb.run("%copilot stop --all").out == "Nothing was under way.\n"
+    nb.run("%%copilot idle\nx")
+    model.hold()
+    turns = [copilot_nb.session(name).send("x") for name in ("a", "b", "c")]
+    model.wait_for_stalled(3)
+    assert nb.run("%copilot stop b").out == "Stopped: b\n"
+    with pytest.raises(copilot_nb.TurnInterrupted):
+        turns.pop(1).wait(timeout_s=5)
+    assert nb.run("%copilot stop --all").out == "Stopped: a, c\n"
+    for turn in turns:
+        with pytest.raises(copilot_nb.TurnInterrupted):
+            turn.wait(timeout_s=5)
+    assert nb.run("%copilot stop a").out == "Nothing was under way.\n"
+
+
+def test_show(nb: Notebook) -> None:
+    for number in range(3):
+        nb.run(f"%%copilot a\nquestion {number}")
+    assert "question 0" in nb.run("%copilot show a").out
+    last = nb.run("%copilot show a -n 1").out
+    assert "question 2" in last
+    assert "question 1" not in last
+    assert nb.run("%copilot show nobody").complaint == (
+        "SessionNotFound: there is no session 'nobody' → see %copilot ls"
+    )
+
+
+def test_doctor(nb: Notebook) -> None:
+    out = nb.run("%copilot doctor").out
+    for what in ("Python", "Copilot SDK", "Copilot runtime", "Runtime home", "Embedded model", "Provider"):
+        assert what in out
+
+
+def test_restart_keeps_the_sessions(nb: Notebook) -> None:
+    model = nb.answer(ScriptedModel())
+    nb.run("%%copilot a\none")
+    assert nb.run("%copilot restart").out.startswith("The Copilot runtime is stopped; ")
+    nb.run("%%copilot a\ntwo")
+    assert model.requests[-1].user_texts == ("one", "two")
+
+
+@pytest.mark.parametrize("line", ["%copilot help", "%copilot?", "%copilot ?", "%copilot??"])
+def test_help_names_every_option_and_subcommand(nb: Notebook, line: str) -> None:
+    out = nb.run(line).out
+    for flag in (flag for option in ASK_OPTIONS for flag in option.flags):
+        assert re.search(rf"(?<![\w-]){flag}\b", out), flag
+    for word in SUBCOMMANDS:
+        assert re.search(rf"^  {word}\b", out, re.MULTILINE), word
+
+
+@pytest.mark.parametrize("word", [*SUBCOMMANDS, "copilot"])
+def test_help_of_a_subcommand(nb: Notebook, word: str) -> None:
+    asked = nb.run(f"%copilot help {word}").out
+    assert f"%copilot {word}" in asked or "%%copilot" in asked
+    assert nb.run(f"%copilot {word}?").out == asked
+    assert nb.run(f"%copilot {word} ?").out == asked
+
+
+def test_help_of_ipython_itself_is_left_alone(nb: Notebook) -> None:
+    assert nb.shell.transform_cell("len?\n") == "get_ipython().run_line_magic('pinfo', 'len')\n"
+    assert nb.shell.transform_cell("%who?\n") == "get_ipython().run_line_magic('pinfo', '%who')\n"
+
+
+def test_the_readme_explains_every_subcommand() -> None:
+    text = README.read_text(encoding="utf-8")
+    missing = [word for word in SUBCOMMANDS if not re.search(rf"%copilot {word}\b|`{word}[ `]", text)]
+    assert not missing, f"README.md does not mention: {', '.join(missing)}"
+
+
+def test_the_readme_explains_every_option() -> None:
+    text = README.read_text(encoding="utf-8")
+    own = [flag for command in SUBCOMMANDS.values() for flag in command.parser()._option_string_actions]
+    flags = {flag for option in ASK_OPTIONS for flag in option.flags} | set(own)
+    missing = sorted(flag for flag in flags if not re.search(rf"(?<![\w-]){flag}(?![\w-])", text))
+    assert not missing, f"README.md does not mention: {', '.join(missing)}"

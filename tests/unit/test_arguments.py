@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from copilot_nb.errors import InputError
+from copilot_nb.notebook.arguments import ASK_OPTIONS, parse_ask, parse_cell, split_head, split_words, system_message
+from copilot_nb.notebook.questions import keep
+
+
+@pytest.mark.parametrize(
+    ("text", "head", "rest"),
+    [
+        ("a What's up?", ["a"], "What's up?"),
+        ("  a   two  blanks ", ["a"], "two  blanks"),
+        ("-m gpt a hi -q", ["-m", "gpt", "a"], "hi -q"),
+        ("--model gpt -q a -m", ["--model", "gpt", "-q", "a"], "-m"),
+        ("-s 'Be brief.' a x", ["-s", "Be brief.", "a"], "x"),
+        ('-s "a b" "my name" x "y', ["-s", "a b", "my name"], 'x "y'),
+        ("--timeout -3 a x", ["--timeout", "-3", "a"], "x"),
+        ("-m -q a x", ["-m", "-q", "a"], "x"),
+        ("a", ["a"], ""),
+        ("", [], ""),
+        ("a {x} $y\n z", ["a"], "{x} $y\n z"),
+    ],
+)
+def test_only_what_stands_before_the_prompt_is_split(text: str, head: list[str], rest: str) -> None:
+    assert split_head(text, ASK_OPTIONS) == (head, rest)
+
+
+@settings(max_examples=100)
+@given(st.text(max_size=40))
+def test_any_prompt_of_ask_is_kept(prompt: str) -> None:
+    args, rest = parse_ask(f"-q name {prompt}")
+    assert (args.name, args.quiet, rest) == ("name", True, prompt.strip())
+
+
+def test_the_cell_takes_options_on_both_sides_of_its_name() -> None:
+    args = parse_cell("-m gpt 'my name' -q --timeout 3 -s @file -o out --id x --new -f json -p local")
+    assert (args.names, args.model, args.quiet, args.timeout_s) == (["my name"], "gpt", True, 3.0)
+    assert (args.system, args.out, args.session_id, args.new) == ("@file", "out", "x", True)
+    assert (args.format, args.provider) == ("json", "local")
+    empty = parse_cell("")
+    assert (empty.names, empty.model, empty.timeout_s, empty.format) == ([], None, 0.0, "markdown")
+
+
+@pytest.mark.parametrize("line", ["a --nope", "a -m", "a -f xml", "a --timeout x", "a --timeout 0", "a --timeout nan"])
+def test_a_line_that_cannot_be_understood_is_one_line(line: str) -> None:
+    with pytest.raises(InputError, match=r"^%%copilot: .* → see %copilot help copilot$") as caught:
+        parse_cell(line)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_open_quotation() -> None:
+    with pytest.raises(InputError, match="no closing quotation → close the quotation"):
+        split_words("it's")
+
+
+def test_the_system_message_may_be_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "s.md").write_text("Be brief.\n", encoding="utf-8")
+    (tmp_path / "latin").write_bytes(b"\xe9")
+    assert system_message(None) is None
+    assert system_message("") == ""
+    assert system_message("Be brief.") == "Be brief."
+    assert system_message(f"@{tmp_path}/s.md") == "Be brief.\n"
+    for name, why in (("none", "No such file"), ("latin", "not UTF-8"), ("", "Is a directory")):
+        with pytest.raises(InputError, match=why):
+            system_message(f"@{tmp_path}/{name}")
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("%copilot?", "%copilot help"),
+        ("%copilot ??", "%copilot help"),
+        ("%copilot ls?", "%copilot help ls"),
+        ("  %copilot ls ?", "  %copilot help ls"),
+        ("%copilot ask a how?", "get_ipython().run_line_magic('copilot', 'ask a how?')"),
+        ("    %copilot ask a it's?", "    get_ipython().run_line_magic('copilot', \"ask a it's?\")"),
+        ("%copilot ask a how", "%copilot ask a how"),
+        ("len?", "len?"),
+        ("%copilots?", "%copilots?"),
+        ("x = '%copilot ls?'", "x = '%copilot ls?'"),
+    ],
+)
+def test_questions_are_kept_from_ipython(line: str, kept: str) -> None:
+    assert keep(["before\n", f"{line}\n"]) == ["before\n", f"{kept}\n"]
+
+
+def test_the_body_of_a_cell_magic_is_left_alone() -> None:
+    assert keep(["%%copilot a\n", "%copilot ls?\n"]) == ["%%copilot a\n", "%copilot ls?\n"]
+    assert keep(["%%time\n", "%copilot ls?\n"]) == ["%%time\n", "%copilot ls?\n"]
+    assert keep(["%%copilot a\n"]) == ["%%copilot a\n", "\n"]
+    assert keep(["%%time\n"]) == ["%%time\n"]
+    assert keep([]) == []

@@ -1,0 +1,132 @@
+"""The SDK's events, made by hand, as changes."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from copilot import session_events as sdk
+
+from copilot_nb.conversation.changes import (
+    Change,
+    Ended,
+    Kept,
+    Noted,
+    Prompted,
+    ReasoningDelta,
+    ReasoningDone,
+    Retried,
+    TextDelta,
+    TextDone,
+    ToolFinished,
+    ToolStarted,
+    UsageReported,
+)
+from copilot_nb.conversation.parts import Text, TurnState, Usage
+from copilot_nb.runtime.events import changes, history, keep_line
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ID = uuid.UUID(int=1)
+
+
+def event(kind: str, **data: Any) -> sdk.SessionEvent:
+    """An event as the runtime sends it: JSON, decoded by the SDK."""
+    return sdk.SessionEvent.from_dict(
+        {"type": kind, "id": str(ID), "parentId": None, "timestamp": NOW.isoformat(), "data": data}
+    )
+
+
+def asked(text: str = "why?", **data: Any) -> sdk.SessionEvent:
+    return event("user.message", content=text, messageId="u1", **data)
+
+
+def said(text: str, message_id: str = "m1") -> sdk.SessionEvent:
+    return event("assistant.message", messageId=message_id, content=text, model="gpt")
+
+
+CASES: list[tuple[sdk.SessionEvent, list[Change]]] = [
+    (asked(), [Prompted("u1", "why?", NOW, str(ID))]),
+    (asked(source="user"), [Prompted("u1", "why?", NOW, str(ID))]),
+    (asked(source="system"), []),
+    (event("assistant.message_delta", messageId="m1", deltaContent="It"), [TextDelta("m1", "It", NOW)]),
+    (said("It is."), [TextDone("m1", "It is.", "gpt", NOW)]),
+    (event("assistant.reasoning_delta", reasoningId="r1", deltaContent="hm"), [ReasoningDelta("r1", "hm", NOW)]),
+    (event("assistant.reasoning", reasoningId="r1", content="hm."), [ReasoningDone("r1", "hm.")]),
+    (
+        event("assistant.usage", model="gpt", inputTokens=3, outputTokens=2),
+        [UsageReported(Usage(3, 2, None), "gpt")],
+    ),
+    (
+        event("tool.execution_start", toolCallId="c1", toolName="look", arguments={"at": 1}),
+        [ToolStarted("c1", "look", '{"at": 1}')],
+    ),
+    (
+        event("tool.execution_complete", toolCallId="c1", success=True, result={"content": "found"}),
+        [ToolFinished("c1", True, "found")],
+    ),
+    (
+        event("tool.execution_complete", toolCallId="c1", success=False, error={"message": "no"}),
+        [ToolFinished("c1", False, "no")],
+    ),
+    (event("session.error", errorType="query", message="down"), [Ended(TurnState.FAILED, "down", NOW)]),
+    (event("abort", reason="user_initiated"), [Ended(TurnState.INTERRUPTED, at=NOW)]),
+    (event("session.idle"), [Ended(TurnState.DONE)]),
+    (event("session.idle", aborted=True), [Ended(TurnState.INTERRUPTED)]),
+    (event("session.info", infoType="other", message="Something."), []),
+    (event("session.model_change", previousModel="a", newModel="b"), [Noted("model: a → b")]),
+    (event("session.model_change", previousModel="a", newModel="a"), []),
+    (event("session.model_change", newModel="a"), []),
+    (event("something.new", whatever=1), []),
+]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), CASES, ids=lambda value: getattr(value, "type", None) and value.type.value
+)
+def test_an_event_is_a_change_or_none(given: sdk.SessionEvent, expected: list[Change]) -> None:
+    assert list(changes(given)) == expected
+
+
+def test_reasoning_that_comes_with_the_message() -> None:
+    given = event("assistant.message", messageId="m1", content="It is.", reasoningText="hm")
+    assert list(changes(given)) == [ReasoningDone("m1:reasoning", "hm"), TextDone("m1", "It is.", "", NOW)]
+
+
+def test_a_sub_agents_events_are_its_own() -> None:
+    given = event("assistant.message", messageId="m1", content="inner", parentToolCallId="c1")
+    assert list(changes(given)) == []
+
+
+def test_a_retry_has_a_reason() -> None:
+    given = event("assistant.turn_retry", turnId="1", reason="cut")
+    assert list(changes(given)) == [Retried("cut")]
+
+
+def test_history_settles_the_turn_that_a_log_ends_in() -> None:
+    ended = event("session.error", errorType="query", message="down")
+    assert [turn.state for turn in history([asked(), said("It is.")]).turns] == [TurnState.DONE]
+    assert [turn.state for turn in history([asked()]).turns] == [TurnState.INTERRUPTED]
+    assert [turn.state for turn in history([asked(), ended]).turns] == [TurnState.FAILED]
+    assert history([]).turns == ()
+
+
+def test_history_of_several_turns() -> None:
+    log = [asked("one"), said("first"), asked("two"), said("second")]
+    assert [(turn.prompt, turn.text) for turn in history(log).turns] == [("one", "first"), ("two", "second")]
+
+
+def test_what_was_kept_of_a_turn_is_read_back() -> None:
+    (turn,) = history([asked()]).turns
+    kept = dataclasses.replace(turn, parts=(Text("m", "half an ans"),))
+    line = event("session.info", infoType="other", message=keep_line(kept))
+    assert list(changes(line)) == [Kept("u1", "why?", "half an ans", TurnState.INTERRUPTED)]
+    assert history([asked(), line]).turns[0].text == "half an ans"
+
+
+def test_a_line_that_only_begins_like_ours_is_somebody_elses() -> None:
+    beginning = keep_line(history([asked()]).turns[0]).partition("{")[0]
+    for rest in ("", "{}", "[]", '{"turn_id": 1}'):
+        assert list(changes(event("session.info", infoType="other", message=beginning + rest))) == []
