@@ -9,7 +9,7 @@ from copilot_nb.render.escape import escape, well_formed
 from copilot_nb.render.turn import Label, turn_html, turn_text
 
 _ROW = ' style="display:flex;flex-wrap:wrap;gap:1.5em"'
-_COLUMN = ' style="flex:1 1 20em;min-width:0"'
+_COLUMN = ' style="flex:1 1 15em;min-width:0"'
 
 
 def columns_html(turns: Sequence[tuple[TurnRecord, Label]], *, live: bool = False) -> str:

@@ -1,0 +1,60 @@
+"""Turns in the background of a page: each streams into its own cell, whichever cell runs meanwhile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .conftest import open_gate, scripted
+
+CELLS = 10
+
+
+def words(number: int) -> str:
+    return " ".join([f"word{number}"] * 60)
+
+
+def test_ten_cells_stream_at_once_and_nothing_crosses_over(lab: Any) -> None:
+    replies = "lambda request: ' '.join([request.prompt] * 60)"
+    asking = [f"%%copilot s{number} -b\nword{number}" for number in range(CELLS)]
+    notebook = lab.open(
+        scripted(replies, chunk_delay_s=0.05), *asking, "print('something else')", "%copilot wait", "print('the end')"
+    )
+    notebook.run_all()
+    for number in range(CELLS):
+        (output,) = notebook.outputs(1 + number)
+        assert output["data"]["text/plain"] == words(number)
+        assert output["metadata"]["copilot_nb"]["session"] == f"s{number}"
+    saved = notebook.save()
+    for number in range(CELLS):
+        (output,) = saved.cells[1 + number].outputs
+        assert output.data["text/plain"] == words(number)
+    assert [o.text for o in saved.cells[1 + CELLS].outputs] == ["something else\n"]
+
+
+def test_a_page_reloaded_in_the_middle_says_how_to_see_the_answer(lab: Any, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    reply = "Reply('The first half, and the rest.', stall_after_chars=15)"
+    notebook = lab.open(scripted(f"[{reply}]", gate), "%%copilot s1 -b\nGo.", "%copilot wait", "%copilot show s1")
+    notebook.run(0)
+    notebook.run(1)
+    notebook.output(1).get_by_text("The first half").wait_for()
+    notebook.save()
+    notebook.reload()
+    notebook.output(1).get_by_text("after a reload of the page: %copilot show s1").wait_for()
+    open_gate(gate)
+    notebook.run(2)
+    notebook.run(3)
+    notebook.output(3).get_by_text("The first half, and the rest.").wait_for()
+
+
+def test_several_sessions_answer_side_by_side(lab: Any) -> None:
+    notebook = lab.open(scripted("lambda request: 'An answer of some length. ' * 20"), "%%copilot a b c\nhello")
+    notebook.run_all()
+    boxes = [section.bounding_box() for section in notebook.output(1).locator("section").all()]
+    assert len(boxes) == 3
+    assert len({box["y"] for box in boxes}) == 1, "where there is room, in columns"
+    assert len({box["x"] for box in boxes}) == 3
+    notebook.page.set_viewport_size({"width": 500, "height": 900})
+    boxes = [section.bounding_box() for section in notebook.output(1).locator("section").all()]
+    assert len({box["y"] for box in boxes}) > 1, "where there is none, one under the other"
