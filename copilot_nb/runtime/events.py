@@ -121,7 +121,7 @@ def _usage(event: sdk.SessionEvent) -> Iterator[Change]:
 def _retried(event: sdk.SessionEvent) -> Iterator[Change]:
     data = event.data
     assert isinstance(data, sdk.AssistantTurnRetryData)
-    yield Retried(data.reason or "the provider did not answer")
+    yield Retried((data.reason or "the provider did not answer").replace("_", " "))
 
 
 def _failed(event: sdk.SessionEvent) -> Iterator[Change]:

@@ -6,9 +6,10 @@ and returns a `Notebook` once its kernel is idle. ``lab.open(..., app="notebook"
 written on its methods.
 
 One server serves all tests, with its home, settings and kernels in a temporary directory; each test has a browser
-context of its own, and its kernels are shut down after it. No page gets out of the loopback interface: whatever else it
-asks for is refused and listed in `Lab.refused`. Waits are for states (a kernel that is idle, a command that has
-resolved), never for times. A failed test leaves a screenshot of each page, whose path is in the report.
+context of its own, and its kernels are shut down and its Copilot sessions deleted after it. No page gets out of the
+loopback interface: whatever else it asks for is refused and listed in `Lab.refused`. Waits are for states (a kernel
+that is idle, a command that has resolved), never for times. A failed test leaves a screenshot of each page, whose path
+is in the report.
 
 Playwright's synchronous API keeps an event loop running in this thread, so the browser lives for a module, not for
 the whole session: tests that run a loop of their own would not start beside it.
@@ -21,12 +22,14 @@ import json
 import os
 import re
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +39,8 @@ import nbformat
 import psutil
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, sync_playwright
+
+from copilot_nb.runtime.provision import find_runtime
 
 CHROMIUM_FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
@@ -66,11 +71,21 @@ START = """([key, command, cell]) => {
 
 @dataclass(frozen=True)
 class Server:
-    """The JupyterLab server: `url` without a slash at its end, the `token`, and the directory of notebooks."""
+    """The JupyterLab server: `url` without a slash at its end, the `token`, and the directory it writes into."""
 
     url: str
     token: str
-    notebooks: Path
+    home: Path
+
+    @property
+    def notebooks(self) -> Path:
+        """The directory of notebooks."""
+        return self.home / "notebooks"
+
+    @property
+    def copilot_home(self) -> Path:
+        """Where the kernels' sessions are stored."""
+        return self.home / "copilot"
 
     def api(self, path: str, method: str = "GET") -> Any:
         """Call the server's REST interface."""
@@ -135,7 +150,7 @@ class Notebook:
 
     def outputs(self, cell: int) -> list[dict[str, Any]]:
         """Return the outputs of a cell as the front end holds them (nbformat, unsaved)."""
-        script = "i => window.jupyterapp.shell.currentWidget.content.widgets[i].model.outputs.toJSON()"
+        script = "i => window.jupyterapp.shell.currentWidget.content.widgets[i].model.outputs?.toJSON() ?? []"
         found: list[dict[str, Any]] = self.page.evaluate(script, cell)
         return found
 
@@ -200,7 +215,10 @@ class Lab:
 
     def open(self, *cells: str, app: str = "lab", metadata: dict[str, Any] | None = None) -> Notebook:
         """Open a new notebook of code cells in JupyterLab, or in Notebook 7 with ``app="notebook"``."""
-        path = self.write(*cells, metadata=metadata)
+        return self.open_file(self.write(*cells, metadata=metadata), app=app)
+
+    def open_file(self, path: Path, app: str = "lab") -> Notebook:
+        """Open a notebook that is in the server's directory."""
         page = self.context.new_page()
         notebook = Notebook(page, path, self.server)
         page.on("pageerror", lambda error: notebook.js_errors.append(str(error)))
@@ -233,10 +251,59 @@ class Lab:
             route.abort()
 
 
+def scripted(replies: str, gate: Path | None = None, **options: object) -> str:
+    """Return the source of a cell that loads the extension and lets a `ScriptedModel` answer, called ``model``.
+
+    Parameters
+    ----------
+    replies : str
+        Source of its replies; `Reply` and `ChatError` are there: ``'["Hi.", Reply(error=ChatError(400, "no"))]'``.
+    gate : Path, optional
+        A path to make a gate at: a reply that stalls goes on when the test writes to it (`open_gate`).
+    options : object
+        Further arguments of `ScriptedModel`.
+    """
+    given = "".join(f", {name}={value!r}" for name, value in options.items())
+    lines = [
+        "%load_ext copilot_nb",
+        "from copilot_nb.testing import ChatError, Reply, ScriptedModel, install",
+        f"model = ScriptedModel({replies}{given})",
+        "install(model)",
+    ]
+    return "\n".join(lines) + (GATEKEEPER.format(gate=str(gate)) if gate else "")
+
+
+def open_gate(gate: Path) -> None:
+    """Let the reply that has stalled, or is about to, go on; block until that is heard."""
+    gate.write_text("open")
+
+
+GATEKEEPER = """
+
+import os, threading
+
+os.mkfifo({gate!r})
+
+def keep_gate():
+    while True:
+        with open({gate!r}) as gate:  # waits for the test
+            gate.read()
+        model.wait_for_stalled(1)
+        model.release()
+
+threading.Thread(target=keep_gate, daemon=True).start()"""
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Run the server, with everything it writes in a temporary directory."""
-    home = tmp_path_factory.mktemp("jupyter")
+    with serving(tmp_path_factory.mktemp("jupyter")) as server:
+        yield server
+
+
+@contextmanager
+def serving(home: Path) -> Iterator[Server]:
+    """Run the server, with everything it writes in `home`."""
     (home / "notebooks").mkdir()
     for name, content in LAB_SETTINGS.items():
         file = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
@@ -256,6 +323,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Run Chromium for the tests of a module."""
+    with browsing() as browser:
+        yield browser
+
+
+@contextmanager
+def browsing() -> Iterator[Browser]:
     """Run Chromium: the one that `CHROMIUM` names, or the system's."""
     with sync_playwright() as playwright:
         path = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -273,8 +347,10 @@ def lab(server: Server, browser: Browser, request: pytest.FixtureRequest) -> Ite
     request.node.stash[OPEN_LAB] = lab
     yield lab
     context.close()
-    for session in server.api("sessions"):
-        server.api(f"sessions/{session['id']}", "DELETE")
+    for kind in ("sessions", "kernels"):  # Voilà's kernels belong to no session
+        for running in server.api(kind):
+            server.api(f"{kind}/{running['id']}", "DELETE")
+    shutil.rmtree(server.copilot_home, ignore_errors=True)  # most tests make none
 
 
 OPEN_LAB = pytest.StashKey[Lab]()
@@ -287,7 +363,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     lab = item.stash.get(OPEN_LAB, None)
     if lab and report.when == "call" and report.failed:
         for i, page in enumerate(lab.context.pages):
-            picture = lab.server.notebooks.parent / "failures" / f"{lab.name}-{i}.png"
+            picture = lab.server.home / "failures" / f"{lab.name}-{i}.png"
             page.screenshot(path=picture)
             report.sections.append((f"page {page.url}", f"screenshot: {picture}"))
     return report
@@ -310,6 +386,7 @@ def _environment(home: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not PRIVATE_VARIABLES.match(name)}
     own = {
         "HOME": "home",
+        "COPILOT_HOME": "copilot",
         "IPYTHONDIR": "ipython",
         "JUPYTER_CONFIG_DIR": "config",
         "JUPYTER_DATA_DIR": "data",
@@ -319,7 +396,8 @@ def _environment(home: Path) -> dict[str, str]:
     }
     for directory in own.values():
         (home / directory).mkdir(exist_ok=True)
-    return {**kept, **{name: str(home / directory) for name, directory in own.items()}}
+    runtime = {"COPILOT_CLI_PATH": str(find_runtime().path), "COPILOT_OFFLINE": "true", "COPILOT_AUTO_UPDATE": "false"}
+    return {**kept, **runtime, **{name: str(home / directory) for name, directory in own.items()}}
 
 
 def _started(process: subprocess.Popen[bytes], home: Path, token: str, log: Path) -> Server:
@@ -328,7 +406,7 @@ def _started(process: subprocess.Popen[bytes], home: Path, token: str, log: Path
     while time.monotonic() < deadline and process.poll() is None:
         try:
             url = json.loads(info.read_text())["url"].rstrip("/")
-            server = Server(url, token, home / "notebooks")
+            server = Server(url, token, home)
             server.api("status")
         except (OSError, ValueError):  # not written, half written, or not listening yet
             time.sleep(0.05)

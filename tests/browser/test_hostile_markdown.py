@@ -1,8 +1,9 @@
-"""Nothing that a model writes runs in the reader's browser, in three places that trust a fresh output.
+"""Nothing that a model writes, or a user types, runs in the reader's browser, in the places that trust a fresh output.
 
 The answer below tries everything: scripts, event handlers, links, frames, forms, styles, pictures and macros of
-mathematics that set `window.pwned`, change the title, or call home. It is published as the cells publish an answer. The
-last output of each notebook is raw HTML whose `onerror` does run: when it has run, so would have everything before it.
+mathematics that set `window.pwned`, change the title, or call home. It is published as the cells publish an answer, and
+then answered by a model to a session, whose name, system message, prompt and error are of the same kind. The last
+output of each notebook is raw HTML whose `onerror` does run: when it has run, so would have everything before it.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ import subprocess
 import sys
 from typing import Any
 
+import nbformat
 import pytest
 from playwright.sync_api import Page
+
+from .conftest import scripted
 
 HOME_CALLED = "payload.test"
 DO = "window.pwned=1;document.title='pwned'"
@@ -80,6 +84,24 @@ HTML("<img src='/no-such-picture' onerror='window.witness = true'>")
 # without the one that leads the page away, and the witness with it
 PUBLISH_RAW = f"from IPython.display import HTML\nHTML({HOSTILE.replace('<meta', '<p')!r})"
 
+NAME = f'<img src=x onerror="{DO}">'
+FAILING = "please fail"
+SESSION = (
+    scripted(f"lambda asked: Reply(error=ChatError(400, {HOSTILE!r})) if {FAILING!r} in asked.prompt else {HOSTILE!r}"),
+    f"import copilot_nb as cp\ncp.session({NAME!r}, system={HOSTILE!r}).create()",
+    f"%%copilot '{NAME}'\n{HOSTILE}",  # 1 element of the class `copilot-nb`
+    f"%copilot show '{NAME}'",  # 2: the history and its turn
+    f"%%copilot '{NAME}' b\n{NAME}",  # 3: the columns and two turns
+    "%copilot ls",
+    "%copilot",
+    f"%copilot use '{NAME}'",
+    f"%%copilot '{NAME}' -m '{NAME}'\nx",  # errors from here on
+    f"%%copilot '{NAME}'\n{FAILING}",
+    f"%copilot rm '{NAME}2' -y",
+    f"%copilot '{NAME}'",
+    WITNESS,
+)
+
 FOUND = """() => {
     const all = [...document.querySelectorAll('.copilot-nb, .copilot-nb *')];
     return {
@@ -92,13 +114,13 @@ FOUND = """() => {
 }"""
 
 
-def assert_harmless(lab: Any, page: Page) -> None:
+def assert_harmless(lab: Any, page: Page, turns: int = 2) -> None:
     page.wait_for_function("() => window.witness")
     assert page.evaluate("() => window.pwned") is None
     assert "pwned" not in page.title()
     assert [url for url in lab.refused if HOME_CALLED in url] == []
     found = page.evaluate(FOUND)
-    assert found == {"turns": 2, "tags": [], "handlers": [], "schemes": ["http:", "https:"]}
+    assert found == {"turns": turns, "tags": [], "handlers": [], "schemes": ["http:", "https:"]}
 
 
 def test_nothing_runs_in_jupyterlab(lab: Any) -> None:
@@ -131,3 +153,27 @@ def test_the_same_text_does_run_when_published_raw(lab: Any, app: str) -> None:
     notebook.page.wait_for_function("() => window.pwned")
     notebook.page.wait_for_function("() => window.witness")
     assert [url for url in lab.refused if HOME_CALLED in url]
+
+
+@pytest.mark.parametrize("app", ["lab", "notebook"])
+def test_nothing_of_a_hostile_session_runs_where_it_is_live_or_converted(lab: Any, app: str) -> None:
+    notebook = lab.open(*SESSION, app=app)
+    for cell in range(len(SESSION)):
+        notebook.run(cell)
+    kinds = [error.partition(":")[0] for cell in range(len(SESSION)) for error in notebook.errors(cell)]
+    assert kinds == ["ProviderError", "TurnFailed", "SessionNotFound", "InputError"]
+    assert_harmless(lab, notebook.page, turns=6)
+    notebook.save()
+    notebook.page.close()
+    command = [sys.executable, "-m", "nbconvert", "--to", "html", str(notebook.path)]
+    subprocess.run(command, check=True, capture_output=True)
+    assert_harmless(lab, lab.visit(notebook.path.with_suffix(".html").as_uri()), turns=6)
+
+
+def test_nothing_of_a_hostile_session_runs_in_voila(lab: Any) -> None:
+    path = lab.write(*SESSION)
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        cell.metadata["tags"] = ["raises-exception"]  # an error stops nothing
+    nbformat.write(notebook, path)
+    assert_harmless(lab, lab.visit(f"voila/render/{path.name}"), turns=6)

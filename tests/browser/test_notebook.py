@@ -1,0 +1,167 @@
+"""`%%copilot` in the front ends people use: what a cell shows, what is saved, and what Tab offers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from .conftest import Notebook, scripted
+
+ANSWER = """## Virtual environments
+
+Make one with `venv`:
+
+```python
+import venv
+venv.create(".venv")  # with pip
+```
+
+| system | **line** |
+|---|---|
+| Linux | `source .venv/bin/activate` |
+
+It costs $5, or $6 with $e^{i\\pi}$."""
+REFUSED = 'Reply(error=ChatError(400, "the context is\\n<b>too long</b>"))'
+FIRST_NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "01_multiple_sessions.ipynb"
+
+
+def assert_answer_is_rendered(answer: Any) -> None:
+    """Check that a locator of one answer shows `ANSWER`."""
+    answer.get_by_role("heading", name="Virtual environments").wait_for()
+    assert answer.locator("pre").inner_text().strip() == 'import venv\nvenv.create(".venv")  # with pip'
+    assert answer.locator("pre .kn").inner_text() == "import"
+    assert answer.locator("td code").inner_text() == "source .venv/bin/activate"
+    assert "It costs $5, or $6 with" in answer.inner_text()
+
+
+@pytest.mark.parametrize("app", ["lab", "notebook"])
+def test_an_answer_is_rendered_and_saved_without_widgets(lab: Any, app: str) -> None:
+    notebook = lab.open(scripted(f"[{ANSWER!r}]"), "%%copilot s1 --id user-123-chat\nHow?", app=app)
+    notebook.run_all()
+    assert_answer_is_rendered(notebook.output(1).locator(".copilot-nb"))
+    notebook.output(1).locator("mjx-container").first.wait_for(state="attached")
+    assert notebook.output(1).locator("mjx-container").count() == 1
+
+    saved = notebook.save()
+    nbformat.validate(saved)
+    assert "widgets" not in saved.metadata
+    (output,) = saved.cells[1].outputs
+    assert output.output_type == "display_data"
+    assert set(output.data) == {"text/html", "text/plain"}
+    assert output.data["text/plain"] == ANSWER
+    facts = output.metadata["copilot_nb"]
+    assert (facts["session"], facts["session_id"], facts["model"]) == ("s1", "user-123-chat", "scripted")
+    assert facts["state"] == "done"
+    assert facts["turn_id"]
+    assert facts["usage"]["output_tokens"] > 0
+    assert not lab.refused
+
+
+def test_a_saved_answer_reads_well_where_nothing_is_trusted_and_as_a_web_page(lab: Any) -> None:
+    notebook = lab.open(scripted(f"[{ANSWER!r}]"), "%%copilot s1\nHow?")
+    notebook.run_all()
+    saved = notebook.save()
+    notebook.page.close()
+
+    saved.metadata["changed"] = "so that nobody's signature fits"
+    nbformat.write(saved, notebook.path)
+    foreign = lab.open_file(notebook.path)
+    trusted = "() => window.jupyterapp.shell.currentWidget.content.widgets[1].model.trusted"
+    assert foreign.page.evaluate(trusted) is False
+    assert_answer_is_rendered(foreign.output(1))
+
+    command = [sys.executable, "-m", "nbconvert", "--to", "html", str(notebook.path)]
+    subprocess.run(command, check=True, capture_output=True)
+    page = lab.visit(notebook.path.with_suffix(".html").as_uri())
+    assert_answer_is_rendered(page.locator(".copilot-nb"))
+
+
+def test_a_failed_turn_is_one_line_and_stops_run_all(lab: Any) -> None:
+    notebook = lab.open(
+        scripted(f'["Fine.", {REFUSED}, "Fine again."]'), "%%copilot s1\na", "%%copilot s1\nb", "%%copilot s1\nc"
+    )
+    notebook.run_all()
+    expected = "TurnFailed: scripted (scripted) did not answer: 400 the context is <b>too long</b> → run the cell again"
+    assert one_line_error(notebook, 2).startswith(expected)
+    assert notebook.outputs(3) == []
+    notebook.run(3)
+    assert notebook.output(3).locator(".copilot-nb p").inner_text() == "Fine again."
+
+
+def one_line_error(notebook: Notebook, cell: int) -> str:
+    """Return the error a cell shows, checked to be one line without a traceback."""
+    shown = notebook.output(cell).locator("[data-mime-type='application/vnd.jupyter.stderr']")
+    shown.wait_for()
+    line: str = shown.inner_text().strip()
+    assert "\n" not in line
+    assert "Traceback" not in notebook.output(cell).inner_text()
+    return line
+
+
+def test_a_restarted_kernel_resumes_the_session_and_says_so(lab: Any) -> None:
+    notebook = lab.open(scripted("lambda request: ' / '.join(request.user_texts)"), "%%copilot s1\nfirst")
+    notebook.run_all()
+    notebook.restart()
+    notebook.set_source(1, "%%copilot s1\nsecond")
+    notebook.run_all()
+    shown = notebook.output(1).inner_text()
+    assert shown.startswith("resumed s1: 1 turn, last used ")
+    assert f"in {notebook.path.name}\n" in shown
+    assert "first / second" in shown
+    notebook.set_source(1, "%%copilot s1\nthird")
+    notebook.run(1)
+    assert "resumed" not in notebook.output(1).inner_text()
+
+
+def test_tab_offers_subcommands_sessions_and_models(lab: Any) -> None:
+    notebook = lab.open(scripted("'Hello.'"), "%copilot new garden\n%copilot new kitchen", "")
+    notebook.run(0)
+    notebook.run(1)
+    assert {"ls", "rm", "ask", "help"} <= offered(notebook, "%copilot ")
+    assert {"garden", "kitchen"} <= offered(notebook, "%copilot rm ")
+    assert {"garden", "kitchen", "--model", "--system"} <= offered(notebook, "%%copilot ")
+    assert {"scripted", "scripted-b"} <= offered(notebook, "%%copilot garden -m ")
+
+
+def offered(notebook: Notebook, text: str) -> set[str]:
+    """Type `text` into the last cell, press Tab, and return what the popup offers."""
+    cell = len(notebook.sources()) - 1
+    notebook.set_source(cell, "")
+    notebook.cell(cell).locator(".cm-content").click()
+    notebook.page.keyboard.type(text)
+    notebook.page.keyboard.press("Tab")
+    popup = notebook.page.locator(".jp-Completer:not(.lm-mod-hidden)")
+    popup.locator(".jp-Completer-item").first.wait_for()
+    found = set(popup.locator(".jp-Completer-item .jp-Completer-match").all_inner_texts())
+    notebook.page.keyboard.press("Escape")
+    popup.wait_for(state="hidden")
+    assert notebook.sources()[cell] == text
+    return found
+
+
+def test_voila_shows_the_answer(lab: Any) -> None:
+    path = lab.write(scripted(f"[{ANSWER!r}]"), "%%copilot s1\nHow?", "%copilot ls")
+    page = lab.visit(f"voila/render/{path.name}")
+    assert_answer_is_rendered(page.locator(".copilot-nb"))
+    page.get_by_role("cell", name="s1").first.wait_for()
+
+
+def test_the_first_notebook_runs_with_the_embedded_model(lab: Any) -> None:
+    path = lab.server.notebooks / FIRST_NOTEBOOK.name
+    path.write_bytes(FIRST_NOTEBOOK.read_bytes())
+    notebook = lab.open_file(path)
+    notebook.run_all(timeout_s=180)
+    sources = notebook.sources()
+    assert [error for cell in range(len(sources)) for error in notebook.errors(cell)] == []
+
+    answers = {i: notebook.outputs(i) for i, source in enumerate(sources) if source.startswith("%%copilot")}
+    assert all(outputs[0]["metadata"]["copilot_nb"]["state"] == "done" for outputs in answers.values())
+    listings = [notebook.output(i).inner_text() for i, source in enumerate(sources) if source == "%copilot ls"]
+    assert ["session3" in listing for listing in listings] == [True, False]
+    assert all("user-123-chat" in listing for listing in listings)
+    assert not lab.refused

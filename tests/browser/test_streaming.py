@@ -1,0 +1,113 @@
+"""An answer while it comes: in place, growing, and what becomes of it when it is cut short or the page goes away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Notebook, open_gate, scripted
+
+PARAGRAPHS = [f"Paragraph {number} says that **{number}** comes after {number - 1}." for number in range(1, 31)]
+LONG = "\n\n".join(PARAGRAPHS)
+BEGINNING, REST = "The **first half** of it, ", "and then the rest."
+HALF_THEN_REST = f"[Reply({BEGINNING + REST!r}, stall_after_chars={len(BEGINNING)}), 'Go on.']"
+
+# what is painted, frame by frame: the number of outputs, and the text and height of the answer
+WATCH = """cell => {
+    const outputs = document.querySelectorAll('.jp-Notebook .jp-Cell')[cell].querySelector('.jp-Cell-outputArea');
+    const frames = window.copilotNbFrames = [];
+    const look = () => {
+        const text = outputs.innerText, last = frames.at(-1);
+        if (!last || last.text !== text) {
+            const count = outputs.querySelectorAll('.jp-OutputArea-child').length;
+            const bold = outputs.querySelectorAll('strong').length;
+            frames.push({text, count, bold, height: outputs.offsetHeight});
+        }
+        requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look);
+}"""
+
+
+def paragraphs(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith("Paragraph")]
+
+
+def test_an_answer_grows_in_place_and_ends_as_one_static_output(lab: Any) -> None:
+    notebook = lab.open(scripted(repr(LONG), chunk_delay_s=0.02), "%%copilot s1\nGo.")
+    notebook.run(0)
+    notebook.page.evaluate(WATCH, 1)
+    notebook.run(1)
+    notebook.output(1).get_by_text(PARAGRAPHS[-1].replace("*", "")).wait_for()
+    notebook.page.wait_for_function("() => !window.copilotNbFrames.at(-1).text.includes('working')")
+    frames = notebook.page.evaluate("() => window.copilotNbFrames")
+
+    shown = frames[next(i for i, frame in enumerate(frames) if frame["text"].strip()) :]
+    assert all(frame["text"].strip() and frame["height"] and frame["count"] == 1 for frame in shown)
+    counts = [len(paragraphs(frame["text"])) for frame in shown]
+    assert counts == sorted(counts)
+    assert len(set(counts)) > 5  # several states were seen on the way
+    assert all(frame["bold"] >= count - 1 for frame, count in zip(shown, counts, strict=True))  # rendered, not raw
+    assert paragraphs(shown[-1]["text"]) == [paragraph.replace("*", "") for paragraph in PARAGRAPHS]
+    (output,) = notebook.outputs(1)
+    assert output["data"]["text/plain"] == LONG
+
+
+@pytest.fixture
+def half_answered(lab: Any, tmp_path: Path) -> tuple[Notebook, Any, Path]:
+    """A cell whose answer has stalled half-way, the running command, and the gate that lets it go on."""
+    gate = tmp_path / "gate"
+    notebook = lab.open(scripted(HALF_THEN_REST, gate), "%%copilot s1\nSay it.", "%copilot show s1")
+    notebook.run(0)
+    running = notebook.start(1)
+    notebook.output(1).get_by_text("first half").wait_for()
+    return notebook, running, gate
+
+
+def test_the_stop_button_keeps_the_partial_answer(half_answered: Any) -> None:
+    notebook, running, _gate = half_answered
+    notebook.page.locator('[data-command="notebook:interrupt-kernel"]').first.click()
+    running.wait()
+    answer, error = notebook.outputs(1)
+    assert answer["data"]["text/plain"] == f"{BEGINNING}\n\n[s1: interrupted: partial answer kept]"
+    assert error["ename"] == "TurnInterrupted"
+    assert len(error["traceback"]) == 1
+    shown = notebook.output(1).inner_text()
+    assert "The first half of it," in shown
+    assert "Interrupted: partial answer kept" in shown
+    assert "Traceback" not in shown
+    assert "working" not in shown
+
+    notebook.run(2)
+    assert "The first half of it," in notebook.output(2).inner_text()
+    notebook.set_source(1, "%%copilot s1\nAnd now?")
+    notebook.run(1)
+    assert notebook.output(1).locator(".copilot-nb p").inner_text() == "Go on."
+
+
+def test_a_page_reloaded_in_the_middle_loses_nothing_but_the_rest_of_the_streaming(half_answered: Any) -> None:
+    notebook, _running, gate = half_answered
+    notebook.save()
+    notebook.page.reload()
+    notebook.output(1).get_by_text("first half").wait_for()  # what was shown when it was saved
+    open_gate(gate)
+    notebook.wait_idle()
+    notebook.run(2)
+    assert "The first half of it, and then the rest." in notebook.output(2).inner_text()
+
+
+def test_an_answer_streams_in_the_background_while_other_cells_run(lab: Any, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    notebook = lab.open(scripted(HALF_THEN_REST, gate), "%%copilot s1 -b\nSay it.", "6 * 7")
+    notebook.run_all()
+    assert notebook.outputs(2)[0]["data"]["text/plain"] == "42"
+    notebook.output(1).get_by_text("first half").wait_for()
+    open_gate(gate)
+    notebook.output(1).get_by_text("and then the rest.").wait_for()
+    notebook.page.wait_for_function(
+        "() => !document.querySelectorAll('.jp-Notebook .jp-Cell')[1].innerText.includes('working')"
+    )
+    (output,) = notebook.outputs(1)
+    assert output["data"]["text/plain"] == BEGINNING + REST
