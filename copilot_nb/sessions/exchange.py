@@ -53,6 +53,11 @@ class Exchange:
         """Whether the runtime holds the session in memory."""
         return self._connection is not None
 
+    @property
+    def silence_s(self) -> float:
+        """Seconds since the runtime was last heard of."""
+        return asyncio.get_running_loop().time() - self.last_sign_s
+
     async def connect(self, connection: Connection) -> None:
         """Talk through `connection` from now on, which first keeps what could not be kept when the last one broke."""
         self._connection = connection
@@ -66,17 +71,11 @@ class Exchange:
         if connection is not None:
             await connection.close()
 
-    async def _write(self, turn: Turn, entries: Mapping[str, str]) -> None:
-        """Have `entries` and the log so far written to disk; where the runtime is gone, `turn` is kept for later."""
-        try:
-            if self._connection is not None:
-                writes = [self._connection.annotate(entries)] if entries else []
-                await asyncio.gather(*writes, self._connection.flush())
-        except RuntimeUnavailable:
-            self._connection = None
-        if self._connection is None and turn.record.turn_id:
-            self._unkept = turn.record
-            self._told = turn.text[-MAX_TOLD_CHARS:]
+    async def _write(self, entries: Mapping[str, str]) -> None:
+        """Have `entries` and the log so far written to disk."""
+        assert self._connection is not None
+        with suppress(RuntimeUnavailable):  # `lost` follows, and what is missing is kept for the next connection
+            await asyncio.gather(self._connection.annotate(entries), self._connection.flush())
 
     def remember(self, last: TurnRecord | None) -> None:
         """Recall, when the session is loaded, what its log holds of the last turn, and what is missing there."""
@@ -90,7 +89,7 @@ class Exchange:
         """Send the prompt of `turn` and return when the turn has ended, however.
 
         While the model answers, `entries` are stored and the prompt is written to disk: a runtime that is killed then
-        has it. An ended turn is on disk when this returns.
+        has it. An answer is on disk before the runtime says that the session is idle.
 
         Raises
         ------
@@ -109,11 +108,10 @@ class Exchange:
             self._told = ""
             if turn.stop_requested:
                 await self.abort(turn)
-            await asyncio.gather(self._until_over(turn, timeout_s), self._write(turn, entries))
+            await asyncio.gather(self._until_over(turn, timeout_s), self._write(entries))
         finally:
             self.current = None
-            await self._keep_partial(turn)
-            await self._write(turn, {})
+            await self._keep(turn)
 
     async def _until_over(self, turn: Turn, timeout_s: float) -> None:
         loop = asyncio.get_running_loop()
@@ -149,9 +147,11 @@ class Exchange:
             self.current.apply(Ended(TurnState.INTERRUPTED, reason))
             self._over.set()
 
-    async def _keep_partial(self, turn: Turn) -> None:
-        """Keep what the runtime does not store: what had come of an answer."""
-        if all(part.complete for part in turn.record.parts if isinstance(part, Text)):
+    async def _keep(self, turn: Turn) -> None:
+        """Keep what the runtime does not store: what had come of an answer, and all of it where the runtime is gone."""
+        is_partial = any(isinstance(part, Text) and not part.complete for part in turn.record.parts)
+        is_lost = self._connection is None and bool(turn.record.turn_id)
+        if not is_partial and not is_lost:
             return
         self._told = turn.text[-MAX_TOLD_CHARS:]
         self._unkept = turn.record

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from copilot_nb.sessions.manager import Manager
 
 
+LOOK_AGAIN_S = 1.0
+"""After so many seconds of silence another process may have opened the session (asking costs a tenth of a turn)."""
+
+
 class Session:
     """A conversation with a history, a model and options of its own; made by `copilot_nb.session`.
 
@@ -195,7 +199,11 @@ class Session:
         """Bring the session into the runtime's memory, with what this call wants changed."""
         changed = self._adopt(turn, wanted)
         client = await self.manager.client()  # a dead runtime is noticed here, and takes its connections with it
-        if self.exchange.is_loaded and await client.is_in_use(self.session_id):
+        if (
+            self.exchange.is_loaded
+            and self.exchange.silence_s > LOOK_AGAIN_S
+            and await client.is_in_use(self.session_id)
+        ):
             raise SessionInUse(f"session {self.name!r} has been opened in another process", "close it there")
         if changed and self.exchange.is_loaded:
             await self.exchange.disconnect()

@@ -1,0 +1,29 @@
+"""The bare SDK doing the same work: sessions with the options that copilot_nb gives its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from copilot_nb.runtime.providers.embedded import InKernel
+from copilot_nb.settings import DEFAULT_SYSTEM_MESSAGE
+from copilot_nb.testing import ScriptedModel
+
+if TYPE_CHECKING:
+    from copilot import CopilotSession
+
+    from copilot_nb.sessions.manager import Manager
+
+
+def session_options() -> dict[str, Any]:
+    """Return the options of `create_session` for a session that the provider ``scripted`` answers."""
+    from copilot_nb.runtime.client import _LEAN
+
+    endpoint = InKernel("scripted", ScriptedModel).endpoint("")
+    system = {"mode": "replace", "content": DEFAULT_SYSTEM_MESSAGE}
+    return {**_LEAN, **endpoint.options, "model": endpoint.model, "system_message": system}
+
+
+async def bare_session(manager: Manager, session_id: str) -> CopilotSession:
+    """Create such a session on the runtime and on the loop of `manager`."""
+    client = await (await manager.client()).ready()
+    return await client.create_session(session_id=session_id, **session_options())

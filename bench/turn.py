@@ -1,0 +1,93 @@
+"""A later turn, over the bare SDK's on the same runtime, the same loop and with the same session options.
+
+`session.ask` is timed as its caller sees it, from another thread than the loop's; the SDK's `send_and_wait` on the
+loop itself. Both wait until the runtime says that the session is idle; `ask` also has the turn counted and written to
+disk. The two and the magic take turns, in changing order; each repetition has new sessions, because a turn becomes
+slower with every turn before it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import statistics
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+from bench.bare import bare_session
+from bench.report import Result, ratios
+from copilot_nb.sessions.api import drop_manager, shared_manager
+from copilot_nb.testing import ScriptedModel, install
+
+if TYPE_CHECKING:
+    from copilot import CopilotSession
+
+    from copilot_nb.sessions.manager import Manager
+
+REPETITIONS = 7
+TURNS = 40
+WARM_UP_TURNS = 5
+
+Timer = Callable[[], float]
+
+
+def run() -> list[Result]:
+    """Measure."""
+    install(ScriptedModel("ok"))
+    manager = shared_manager()
+    shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
+    shell.run_cell("%load_ext copilot_nb")
+    try:
+        rounds = [_round(manager, shell, str(number)) for number in range(REPETITIONS)]
+    finally:
+        drop_manager()
+    bare, ask, magic = zip(*rounds, strict=True)
+    return [
+        ratios("turn: session.ask / bare send_and_wait", ask, bare, at_most=1.10),
+        ratios("turn: %%copilot in a terminal shell / bare send_and_wait", magic, bare),
+        Result("turn: (bare send_and_wait)", [1000 * took_s for took_s in bare], "ms"),
+    ]
+
+
+def _round(manager: Manager, shell: InteractiveShell, name: str) -> tuple[float, ...]:
+    """Return the median seconds of a turn: bare, `ask`, magic."""
+    bare = manager.loop.blocking(bare_session(manager, f"bare-{name}"))
+    session = manager.session(f"ask-{name}")
+    timers: list[Timer] = [
+        lambda: manager.loop.blocking(_bare_turn_s(bare)),
+        lambda: _timed(lambda: session.ask("hello")),
+        lambda: _timed(lambda: shell.run_cell_magic("copilot", f"magic-{name}", "hello")),
+    ]
+    samples = _by_turns(timers, WARM_UP_TURNS + TURNS)
+    manager.loop.blocking(bare.disconnect())
+    manager.delete(f"ask-{name}")
+    manager.delete(f"magic-{name}")
+    return tuple(statistics.median(taken[WARM_UP_TURNS:]) for taken in samples)
+
+
+def _by_turns(timers: list[Timer], count: int) -> list[list[float]]:
+    """Call each `count` times, in every order equally often: what one leaves to do falls to the next."""
+    samples: list[list[float]] = [[] for _ in timers]
+    orders = itertools.cycle(itertools.permutations(range(len(timers))))
+    for _, order in zip(range(count), orders, strict=False):
+        for i in order:
+            samples[i].append(timers[i]())
+    return samples
+
+
+def _timed(function: Callable[[], object]) -> float:
+    with contextlib.redirect_stdout(io.StringIO()):
+        began_s = time.perf_counter()
+        function()
+        return time.perf_counter() - began_s
+
+
+async def _bare_turn_s(session: CopilotSession) -> float:
+    began_s = time.perf_counter()
+    await session.send_and_wait("hello")
+    return time.perf_counter() - began_s
