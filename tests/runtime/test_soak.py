@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 
 import psutil
 
@@ -38,7 +39,8 @@ def test_every_acknowledged_turn_is_in_its_history_once_and_in_order(own_manager
     for name in names:
         history = manager.session(name).history
         done = [turn.prompt for turn in history if turn.state is TurnState.DONE]
-        assert done == acknowledged[name]
+        # a turn that ended just before its runtime was killed can be there without having been acknowledged
+        assert [prompt for prompt in done if prompt in acknowledged[name]] == acknowledged[name]
         assert all(turn.text for turn in history if turn.state is TurnState.DONE)
         numbers = [int(turn.prompt.rsplit(" ", 1)[1]) for turn in history]
         assert numbers == sorted(set(numbers)), "a prompt is there twice, or out of order"
@@ -54,8 +56,9 @@ def _disturb(manager: Manager, turns: list[Turn], chance: random.Random, round_n
 
 def _kill_runtime(manager: Manager) -> None:
     for child in psutil.Process().children(recursive=True):
-        if child.environ().get("COPILOT_HOME") == manager.settings.home:
-            child.kill()
+        with suppress(psutil.Error):  # a child that is ending has no environment any more
+            if child.environ().get("COPILOT_HOME") == manager.settings.home:
+                child.kill()
 
 
 def test_runtime_killed_while_ten_turns_stream(own_manager: MakeManager) -> None:
