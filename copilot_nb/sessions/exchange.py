@@ -72,10 +72,10 @@ class Exchange:
             await connection.close()
 
     async def _write(self, entries: Mapping[str, str]) -> None:
-        """Have `entries` and the log so far written to disk."""
+        """Have `entries` written to the session's own metadata."""
         assert self._connection is not None
         with suppress(RuntimeUnavailable):  # `lost` follows, and what is missing is kept for the next connection
-            await asyncio.gather(self._connection.annotate(entries), self._connection.flush())
+            await self._connection.annotate(entries)
 
     def remember(self, last: TurnRecord | None) -> None:
         """Recall, when the session is loaded, what its log holds of the last turn, and what is missing there."""
@@ -88,8 +88,8 @@ class Exchange:
     async def run(self, turn: Turn, timeout_s: float, entries: Mapping[str, str]) -> None:
         """Send the prompt of `turn` and return when the turn has ended, however.
 
-        While the model answers, `entries` are stored and the prompt is written to disk: a runtime that is killed then
-        has it. An answer is on disk before the runtime says that the session is idle.
+        While the model answers, `entries` are stored in the session's metadata. An answer is on disk before the
+        runtime says that the session is idle; a prompt whose runtime is killed before it was is kept by `_keep`.
 
         Raises
         ------

@@ -79,8 +79,10 @@ def _follow(turns: Sequence[Turn], timeout_s: float | None, on_update: Callable[
         while not turn.done:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{turn.session.name} has not ended within {timeout_s} s")
-            turn.wait_for_change(POLL_S)
-            if on_update is not None:
+            if on_update is None:  # to be woken by each change would slow the thread that receives them
+                concurrent.futures.wait([turn.ended], POLL_S)
+            else:
+                turn.wait_for_change(POLL_S)
                 on_update(turn)
 
 
