@@ -73,11 +73,6 @@ class Connection:
         with translated(f"keeping the interrupted turn of {self.session_id}"):
             await self._session.log(keep_line(turn))
 
-    async def switch_model(self, model: str) -> None:
-        """Let `model` answer from the next prompt on."""
-        with translated(f"switching {self.session_id} to {model}"):
-            await self._session.set_model(model)
-
     async def annotate(self, entries: Mapping[str, str]) -> None:
         """Store `entries` in the session's own metadata (keys ≤ 256 bytes, values ≤ 16 KiB)."""
         with translated(f"annotating {self.session_id}"):
