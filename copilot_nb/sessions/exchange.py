@@ -135,13 +135,10 @@ class Exchange:
             await asyncio.wait_for(self._over.wait(), ABORT_GRACE_S)
         except (TimeoutError, CopilotNBError):
             # An abort that crosses a prompt just sent can be lost; the session is loaded afresh at the next use.
-            self._break_off("")
+            self.lost("")
 
     def lost(self, reason: str) -> None:
-        """Take note that the runtime is gone: the turn under way is interrupted, the next use loads the session."""
-        self._break_off(reason)
-
-    def _break_off(self, reason: str) -> None:
+        """Let the connection go, because it is dead: the turn under way is interrupted, the next use loads anew."""
         self._connection = None
         if self.current is not None:
             self.current.apply(Ended(TurnState.INTERRUPTED, reason))
