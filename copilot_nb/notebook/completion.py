@@ -7,17 +7,15 @@ IPython begins a new word at a quotation mark, a colon or a comma; a name with b
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Sequence
 
 from IPython.core.completer import SimpleCompletion, SimpleMatcherResult
 
-from copilot_nb.notebook.arguments import ASK_OPTIONS, FORMATS, SESSION_OPTIONS
+from copilot_nb.notebook.arguments import ASK_OPTIONS, FORMATS, Option
 from copilot_nb.notebook.subcommands import SUBCOMMANDS
 from copilot_nb.sessions.api import shared_manager
 
 _WORD = re.compile(r"""["'][^"']*["']?|[^\s"']+""")
-_TAKES_NAME = ("ask", "rm", "stop", "use", "new", "wait", "show")
-_OWN_OPTIONS = {"show": ("-n", "--number"), "rm": ("-y", "--yes"), "stop": ("--all",)}
 
 
 def complete(before: str) -> SimpleMatcherResult:
@@ -41,9 +39,9 @@ def _typed(before: str) -> tuple[list[str], str]:
 
 def _candidates(words: list[str]) -> list[str]:
     if words and words[-1] in ("-m", "--model", "--models"):
-        return shared_manager().providers.models
+        return _of_kind("model")
     if words and words[-1] in ("-p", "--provider", "--providers"):
-        return list(shared_manager().providers.names)
+        return _of_kind("provider")
     if words and words[-1] in ("-f", "--format"):
         return list(FORMATS)
     if words[:1] == ["%%copilot"]:
@@ -52,16 +50,28 @@ def _candidates(words: list[str]) -> list[str]:
 
 
 def _line(words: list[str]) -> list[str]:
-    if not words:
-        return list(SUBCOMMANDS)
-    word = words[0]
-    if word == "help":
-        return list(SUBCOMMANDS)
-    options = {"ask": _flags(ASK_OPTIONS), "new": _flags(SESSION_OPTIONS)}.get(word, list(_OWN_OPTIONS.get(word, ())))
-    return [*(_names() if word in _TAKES_NAME else []), *options]
+    if not words or words[0] not in SUBCOMMANDS:
+        return [] if words else list(SUBCOMMANDS)
+    command = SUBCOMMANDS[words[0]]
+    offered = [each for kind in dict.fromkeys(argument.kind for argument in command.takes) for each in _of_kind(kind)]
+    return [*offered, *_flags(command.options)]
 
 
-def _flags(options: tuple[Any, ...]) -> list[str]:
+def _of_kind(kind: str) -> list[str]:
+    match kind:
+        case "session":
+            return _names()
+        case "command":
+            return list(SUBCOMMANDS)
+        case "model":
+            return shared_manager().providers.models
+        case "provider":
+            return list(shared_manager().providers.names)
+        case _:
+            return []
+
+
+def _flags(options: Sequence[Option]) -> list[str]:
     return [flag for option in options for flag in option.flags if flag.startswith("--")]
 
 

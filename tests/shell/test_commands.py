@@ -75,6 +75,8 @@ def test_use(nb: Notebook) -> None:
     assert model.requests[-1].user_texts == ("x", "y")
     assert nb.run("%copilot use").out == "%%copilot without a name goes to: a\n"
     assert nb.names() == ["a"]
+    assert nb.run("%copilot rm a -y").ok
+    assert nb.run("%copilot use").out == "%%copilot without a name goes to: (none chosen)\n"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,29 @@
+"""The subcommands of ``%copilot``: one table, put together from modules of related words."""
+
+from __future__ import annotations
+
+from copilot_nb.errors import InputError
+from copilot_nb.notebook.arguments import cell_parser
+from copilot_nb.notebook.subcommands import kernel, sessions, turns
+from copilot_nb.notebook.subcommands.base import Subcommand
+
+_ALL: tuple[Subcommand, ...] = (*kernel.LOOK, *sessions.COMMANDS, *turns.COMMANDS, *kernel.CARE)
+SUBCOMMANDS = {subcommand.word: subcommand for subcommand in _ALL}
+
+
+def help_text(word: str) -> str:
+    """Return the help of a subcommand; ``""``: of all.
+
+    Raises
+    ------
+    InputError
+        If there is no such subcommand.
+    """
+    if not word:
+        lines = [f"  {subcommand.word:<9}{subcommand.summary}" for subcommand in _ALL]
+        return f"{cell_parser().format_help()}\n%copilot SUBCOMMAND\n" + "\n".join(lines)
+    if word == "copilot":
+        return cell_parser().format_help()
+    if word not in SUBCOMMANDS:
+        raise InputError(f"%copilot has no subcommand {word!r}", f"there are: {', '.join(SUBCOMMANDS)}")
+    return SUBCOMMANDS[word].parser().format_help()

@@ -1,0 +1,72 @@
+"""What a subcommand of ``%copilot`` is: its word, its help, what it takes and what it does."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from copilot_nb.notebook.arguments import Option, Parser
+
+if TYPE_CHECKING:
+    from copilot_nb.notebook.commands import Desk
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """A word that a subcommand takes after its own.
+
+    Attributes
+    ----------
+    name, help : str
+        What it is called where it is documented.
+    many : str
+        argparse's `nargs`: ``""`` (one), ``"?"``, ``"*"`` or ``"+"``.
+    kind : str
+        What completes it: ``"session"``, ``"command"``, ``"model"``, ``"provider"`` or ``""``.
+    """
+
+    name: str
+    help: str
+    many: str = ""
+    kind: str = ""
+
+    def add_to(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the argument to a parser."""
+        more: dict[str, Any] = {"nargs": self.many} if self.many else {}
+        if self.many == "?":
+            more["default"] = ""
+        label = "NAME" if self.kind == "session" else self.name.upper()
+        parser.add_argument(self.name, metavar=label, help=self.help, **more)
+
+
+@dataclass(frozen=True, slots=True)
+class Subcommand:
+    """A word of ``%copilot``; `run` gets the desk and the parsed rest of the line, and returns what the cell shows."""
+
+    word: str
+    summary: str
+    run: Callable[[Desk, argparse.Namespace], object]
+    takes: tuple[Argument, ...] = ()
+    options: tuple[Option, ...] = ()
+
+    def parser(self) -> Parser:
+        """Return the parser of what follows the word."""
+        parser = Parser(f"%copilot {self.word}", self.summary)
+        for argument in self.takes:
+            argument.add_to(parser)
+        for option in self.options:
+            option.add_to(parser)
+        return parser
+
+    @property
+    def flags(self) -> list[str]:
+        """The spellings of its options."""
+        return [flag for option in self.options for flag in option.flags]
+
+
+ONE_SESSION = Argument("name", "the session", kind="session")
+MAYBE_ONE_SESSION = Argument("name", "the session", "?", kind="session")
+SESSIONS = Argument("names", "the sessions", "+", kind="session")
+MAYBE_SESSIONS = Argument("names", "the sessions; none: all", "*", kind="session")

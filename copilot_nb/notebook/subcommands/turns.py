@@ -1,0 +1,57 @@
+"""Subcommands about turns: send one, wait for them, stop them."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from copilot_nb.errors import InputError
+from copilot_nb.notebook.answer import answer
+from copilot_nb.notebook.arguments import ASK_OPTIONS, Option
+from copilot_nb.notebook.progress import wait_for
+from copilot_nb.notebook.subcommands.base import MAYBE_ONE_SESSION, MAYBE_SESSIONS, ONE_SESSION, Subcommand
+from copilot_nb.sessions.names import check_name
+
+if TYPE_CHECKING:
+    from copilot_nb.notebook.commands import Desk
+
+
+def ask(desk: Desk, args: argparse.Namespace) -> None:
+    """Send one line to a session and show the answer."""
+    answer(desk, [args.name], args.prompt, args)
+
+
+def wait(desk: Desk, args: argparse.Namespace) -> None:
+    """Wait for the turns that run in the background, and fail if one of them did."""
+    turns = desk.background.take_turns([check_name(name) for name in args.names])
+    try:
+        wait_for(desk.shell, turns)
+    finally:
+        desk.background.settle()
+
+
+def stop(desk: Desk, args: argparse.Namespace) -> None:
+    """Stop the turns under way of one session or of all."""
+    if bool(args.name) == args.all:
+        raise InputError("stop what?", "%copilot stop NAME, or %copilot stop --all")
+    name = "" if args.all else check_name(args.name)
+    working = [session for session in desk.manager if session.state == "working"]
+    working = [session for session in working if not name or session.name == name]
+    for session in working:
+        session.stop()
+    print(f"Stopped: {', '.join(session.name for session in working)}" if working else "Nothing was under way.")
+
+
+COMMANDS = (
+    Subcommand(
+        "ask", "Send one line to a session: %copilot ask [options] NAME PROMPT", ask, (ONE_SESSION,), ASK_OPTIONS
+    ),
+    Subcommand("wait", "Wait for the turns in the background, and fail if one of them did.", wait, (MAYBE_SESSIONS,)),
+    Subcommand(
+        "stop",
+        "Stop the turns under way; what has come is kept.",
+        stop,
+        (MAYBE_ONE_SESSION,),
+        (Option(("--all",), "every session of this kernel"),),
+    ),
+)
