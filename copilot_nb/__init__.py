@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from copilot_nb.errors import (
+        BudgetReached,
         CopilotNBError,
         InputError,
         ProviderError,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
         TurnInterrupted,
         TurnTimeout,
     )
-    from copilot_nb.sessions.api import delete, session, sessions
+    from copilot_nb.sessions.api import delete, import_conversation, search, session, sessions, usage
     from copilot_nb.sessions.session import Session
     from copilot_nb.sessions.turn import Turn
     from copilot_nb.sessions.waiting import as_completed, wait
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "copilot_nb.errors": (
+        "BudgetReached",
         "CopilotNBError",
         "InputError",
         "ProviderError",
@@ -55,7 +57,7 @@ _HOMES = {
         "TurnTimeout",
     ),
     "copilot_nb.settings": ("CopilotNB",),
-    "copilot_nb.sessions.api": ("delete", "session", "sessions"),
+    "copilot_nb.sessions.api": ("delete", "import_conversation", "search", "session", "sessions", "usage"),
     "copilot_nb.sessions.session": ("Session",),
     "copilot_nb.sessions.turn": ("Turn",),
     "copilot_nb.sessions.waiting": ("as_completed", "wait"),
@@ -63,6 +65,7 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "BudgetReached",
     "CopilotNB",
     "CopilotNBError",
     "InputError",
@@ -80,10 +83,13 @@ __all__ = [
     "__version__",
     "as_completed",
     "delete",
+    "import_conversation",
     "load_ipython_extension",
+    "search",
     "session",
     "sessions",
     "unload_ipython_extension",
+    "usage",
     "wait",
 ]
 

@@ -8,7 +8,8 @@
     ├── ProviderError           no model can answer: not installed, not logged in, refused
     ├── SessionError            a session cannot be opened or changed
     │   ├── SessionNotFound
-    │   └── SessionInUse
+    │   ├── SessionInUse
+    │   └── BudgetReached
     └── TurnError               a turn was sent and did not finish
         ├── TurnFailed
         ├── TurnInterrupted
@@ -73,6 +74,10 @@ class SessionNotFound(SessionError):
 
 class SessionInUse(SessionError):
     """The session is open in another process."""
+
+
+class BudgetReached(SessionError):
+    """The session has had as many turns or tokens as the settings allow; nothing was sent."""
 
 
 class TurnError(CopilotNBError):

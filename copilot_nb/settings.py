@@ -8,11 +8,25 @@ Durations are in seconds (``_s``), sizes in bytes (``_bytes``), tokens (``_token
 from __future__ import annotations
 
 import os
+from typing import Any
 
-from traitlets import Bool, Float, Int, TraitError, TraitType, Unicode, default, validate
+from traitlets import Bool, Dict, Enum, Float, Int, TraitError, TraitType, Unicode, default, validate
 from traitlets.config import Configurable
 
 DEFAULT_SYSTEM_MESSAGE = "You are a helpful assistant in a notebook. Answer in Markdown."
+
+PROVIDER_FIELDS = (
+    "type",
+    "base_url",
+    "model",
+    "api_key_env",
+    "bearer_token_env",
+    "keyring",
+    "wire_api",
+    "api_version",
+    "max_prompt_tokens",
+)
+"""What the setting `providers` may say of one; a key is not among it."""
 
 
 class _Process:
@@ -35,12 +49,19 @@ class CopilotNB(Configurable):
     """Settings for the sessions of this kernel."""
 
     provider = Unicode(
-        help="Where answers come from: 'github', 'local', or '' to choose (a Copilot login, else the "
-        "embedded model). Default: the environment variable COPILOT_NB_PROVIDER, else ''.",
+        help="Where answers come from: 'github', 'local', a provider of your own, or '' to choose (a Copilot login, "
+        "else COPILOT_PROVIDER_BASE_URL, else the embedded model). Default: the environment variable "
+        "COPILOT_NB_PROVIDER, else ''.",
     ).tag(config=True)
     model = Unicode(
         help="Model of new sessions, as its provider names it; '' is the provider's default. "
         "Default: the environment variable COPILOT_NB_MODEL, else ''.",
+    ).tag(config=True)
+    providers = Dict(
+        help="Providers of your own, by name; each has a 'type' (openai, azure, anthropic, ollama, openai-compatible) "
+        "and, as needed, 'base_url', 'model', 'api_key_env' (the variable that holds the key) or 'keyring': True, "
+        "'bearer_token_env', 'wire_api' (completions, responses), 'api_version' (Azure's), 'max_prompt_tokens' "
+        "(tokens). Never the key itself.",
     ).tag(config=True)
     system = Unicode(
         DEFAULT_SYSTEM_MESSAGE,
@@ -73,6 +94,23 @@ class CopilotNB(Configurable):
         64,
         help="Turns under way at the same time, over all sessions (count); more wait their turn.",
     ).tag(config=True)
+    rerun = Enum(
+        ("replace-last", "append", "rewind"),
+        "replace-last",
+        help="What running a %%copilot cell again does to its session. 'replace-last': takes back what the cell had "
+        "asked and what this notebook's cells asked after it, unless more was said elsewhere; 'rewind': takes back all "
+        "that was said since; 'append': takes nothing back.",
+    ).tag(config=True)
+    max_turns = Int(
+        0,
+        min=0,
+        help="Turns a session may have (count); a prompt beyond is not sent. 0: no limit.",
+    ).tag(config=True)
+    max_tokens_per_session = Int(
+        0,
+        min=0,
+        help="Tokens, in and out, after which a session's next prompt is not sent. 0: no limit.",
+    ).tag(config=True)
     max_prompt_bytes = Int(
         500_000,
         help="Largest prompt that is sent, in bytes of UTF-8.",
@@ -80,6 +118,17 @@ class CopilotNB(Configurable):
     local_model_path = Unicode(
         help="GGUF file of the embedded model; '' takes the one that `copilot-nb[local]` installs. "
         "Default: the environment variable COPILOT_NB_LOCAL_MODEL, else ''.",
+    ).tag(config=True)
+    local_models = Dict(
+        value_trait=Unicode(),
+        key_trait=Unicode(),
+        help="More models for the provider 'local', by the name that --model takes: the path of a GGUF file, or a "
+        "Hugging Face repository as 'owner/repository:FILE' or 'hf:owner/repository/FILE' (downloaded with "
+        "huggingface_hub at first use). NAME:creative is the same model with freer sampling.",
+    ).tag(config=True)
+    local_idle_s = Float(
+        600.0,
+        help="Seconds without use after which a local model is taken out of memory; it is loaded again when asked.",
     ).tag(config=True)
     local_context_tokens = Int(
         4096,
@@ -106,7 +155,27 @@ class CopilotNB(Configurable):
     def _default_local_model_path(self) -> str:
         return os.environ.get("COPILOT_NB_LOCAL_MODEL", "")
 
-    @validate("timeout_s", "max_loaded_sessions", "max_parallel_turns", "max_prompt_bytes", "local_context_tokens")
+    @validate("providers")
+    def _no_key(self, proposal: dict[str, Any]) -> object:
+        for name, fields in proposal["value"].items():
+            # No value is told: it may be a key.
+            if not isinstance(fields, dict):
+                raise TraitError(f"CopilotNB.providers: {name!r} is not described by a dictionary")
+            if unknown := [field for field in fields if field not in PROVIDER_FIELDS]:
+                raise TraitError(
+                    f"CopilotNB.providers: {name!r} may not say {', '.join(map(repr, unknown))}, but: "
+                    f"{', '.join(PROVIDER_FIELDS)} (a key stays in its variable, or in the keyring)"
+                )
+        return proposal["value"]
+
+    @validate(
+        "timeout_s",
+        "max_loaded_sessions",
+        "max_parallel_turns",
+        "max_prompt_bytes",
+        "local_context_tokens",
+        "local_idle_s",
+    )
     def _positive(self, proposal: dict[str, object]) -> object:
         value = proposal["value"]
         trait = proposal["trait"]

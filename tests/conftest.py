@@ -57,6 +57,8 @@ def no_process_left(own_home: str) -> Iterator[None]:
 def _is_private(name: str) -> bool:
     if name.startswith("COPILOT_"):
         return name not in RUNTIME_PLACES
+    if name.startswith(("OPENAI_", "AZURE_OPENAI_", "ANTHROPIC_", "OLLAMA_")):
+        return True
     return name in TOKENS or name.endswith("_API_KEY") or name.startswith(("JUPYTER_", "IPYTHON"))
 
 

@@ -74,17 +74,22 @@ class ToolFinished:
 
 @dataclass(frozen=True, slots=True)
 class UsageReported:
-    """What one model call cost."""
+    """What one model call cost; `first_token_at` where the call's own deltas are not kept."""
 
     usage: Usage
     model: str = ""
+    first_token_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """The runtime calls the model again: what had come of that call is void."""
+    """The runtime calls the model again: what had come of that call is void.
+
+    `times` counts, where it is known, how often it has; without a reason there is nothing to tell that was not told.
+    """
 
     reason: str
+    times: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +117,8 @@ class Kept:
     prompt: str
     text: str
     state: TurnState = TurnState.INTERRUPTED
+    at: datetime | None = None
+    event_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

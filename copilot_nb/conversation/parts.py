@@ -23,11 +23,25 @@ class TurnState(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a turn cost; counts are tokens, `cost` is the runtime's own figure (``None`` where unknown)."""
+    """What a turn cost; counts are tokens.
+
+    Attributes
+    ----------
+    input_tokens, output_tokens : int
+        Summed over the model calls of the turn.
+    cost : float or None
+        The runtime's own figure; ``None`` where unknown.
+    context_tokens : int
+        What the last call held of the model's window: its prompt and its answer.
+    window_tokens : int or None
+        The most that a prompt to the model may hold; ``None`` where unknown.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cost: float | None = None
+    context_tokens: int = 0
+    window_tokens: int | None = None
 
     def __add__(self, other: Usage) -> Usage:
         costs = [c for c in (self.cost, other.cost) if c is not None]
@@ -35,6 +49,8 @@ class Usage:
             self.input_tokens + other.input_tokens,
             self.output_tokens + other.output_tokens,
             sum(costs) if costs else None,
+            other.context_tokens or self.context_tokens,
+            other.window_tokens or self.window_tokens,
         )
 
 

@@ -13,6 +13,9 @@ from collections.abc import Callable
 from copilot_nb.errors import InputError
 
 _OPENING = re.compile(r"\\?\{\{")
+# What a cell cannot hold to the letter, and the braces and backslashes before it, which would join those of its own.
+_LOST = r"(?:\A\n+|\n+\Z|[\x00-\x08\x0b-\x1f\x7f]+)"
+_UNLIKE_IN_CELL = re.compile(rf"(?<![\\{{])[\\{{]*{_LOST}|\{{\{{")
 
 
 def interpolate(body: str, evaluate: Callable[[str], object]) -> str:
@@ -46,6 +49,19 @@ def interpolate(body: str, evaluate: Callable[[str], object]) -> str:
         expression, position = _expression(body, position)
         pieces.append(str(evaluate(expression)))
     return "".join([*pieces, body[position:]])
+
+
+def as_body(prompt: str) -> str:
+    r"""Return the body of a cell that sends `prompt` to the letter: the inverse of `interpolate`.
+
+    Outer line ends and control characters, which a cell or a front end drops, are written as expressions.
+
+    Examples
+    --------
+    >>> print(as_body("{{ x }}\n"))
+    \{{ x }}{{ '\n' }}
+    """
+    return _UNLIKE_IN_CELL.sub(lambda found: r"\{{" if found[0] == "{{" else f"{{{{ {found[0]!r} }}}}", prompt)
 
 
 def _expression(body: str, start: int) -> tuple[str, int]:

@@ -145,7 +145,8 @@ def _begun(change: Change, last: TurnRecord | None) -> TurnRecord | None:
     if isinstance(change, Prompted):
         return TurnRecord(change.turn_id, change.prompt, started_at=change.at, event_id=change.event_id)
     if isinstance(change, Kept) and (last is None or last.turn_id != change.turn_id):
-        return advance_turn(TurnRecord(change.turn_id, change.prompt), change)
+        begun = TurnRecord(change.turn_id, change.prompt, started_at=change.at, event_id=change.event_id)
+        return advance_turn(begun, change)
     return None
 
 
@@ -171,12 +172,13 @@ def advance_turn(turn: TurnRecord, change: Change) -> TurnRecord:
             return dataclasses.replace(turn, parts=(*turn.parts, ToolCall(call_id, name, arguments)))
         case ToolFinished(call_id, succeeded, result):
             return _tool_finished(turn, call_id, succeeded, result)
-        case UsageReported(usage, model):
+        case UsageReported(usage, model, first_token_at):
             total = turn.usage + usage if turn.usage else usage
-            return dataclasses.replace(turn, usage=total, model=model or turn.model)
-        case Retried(reason):
+            first = turn.first_token_at or first_token_at
+            return dataclasses.replace(turn, usage=total, model=model or turn.model, first_token_at=first)
+        case Retried(reason, times):
             kept = tuple(p for p in turn.parts if isinstance(p, ToolCall) or p.complete)
-            return dataclasses.replace(turn, parts=kept, notes=(*turn.notes, f"retried: {reason}"))
+            return dataclasses.replace(turn, parts=kept, notes=_with_retry(turn.notes, reason, times))
         case Noted(note):
             return dataclasses.replace(turn, notes=(*turn.notes, note))
         case RoundStarted():
@@ -184,7 +186,7 @@ def advance_turn(turn: TurnRecord, change: Change) -> TurnRecord:
         case RoundEnded():
             is_answer = bool(turn.parts) and isinstance(turn.parts[-1], Text) and turn.parts[-1].complete
             return dataclasses.replace(turn, state=TurnState.DONE) if is_answer and not turn.state.is_final else turn
-        case Kept(_, _, text, state):
+        case Kept(_, _, text, state, _, _):
             kept = (Text("kept", text, complete=True),) if text else ()
             others = tuple(part for part in turn.parts if not isinstance(part, Text))
             return dataclasses.replace(turn, parts=(*others, *kept), state=state)
@@ -194,6 +196,15 @@ def advance_turn(turn: TurnRecord, change: Change) -> TurnRecord:
             return dataclasses.replace(turn, state=state, error=error, finished_at=at or turn.finished_at)
         case _:
             raise TypeError(f"{type(change).__name__} does not change a turn")
+
+
+def _with_retry(notes: tuple[str, ...], reason: str, times: int) -> tuple[str, ...]:
+    if not reason:
+        return notes
+    if not times:
+        return (*notes, f"retried: {reason}")
+    earlier = notes[:-1] if times > 1 and notes and notes[-1].startswith(f"retry {times - 1}: ") else notes
+    return (*earlier, f"retry {times}: {reason}")
 
 
 def _appended(turn: TurnRecord, piece: Text | Reasoning, at: datetime | None) -> TurnRecord:

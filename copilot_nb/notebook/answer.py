@@ -69,7 +69,10 @@ def answer(desk: Desk, names: Sequence[str], prompt: str, args: argparse.Namespa
     if args.session_id and len(names) > 1:
         raise InputError("--id names one session, not several")
     sessions = [_session(desk.manager, recipient, args) for recipient in recipients(args, names)]
-    turns = [session.send(prompt, timeout_s=args.timeout_s) for session in sessions]
+    turns = [
+        session.send(prompt, timeout_s=args.timeout_s, cell=desk.cell_key(session.name, prompt), now=args.now)
+        for session in sessions
+    ]
     if args.out:
         assign(desk.shell, args.out, turns[0] if len(turns) == 1 else turns)
     is_background = args.background and not is_headless(desk.shell)

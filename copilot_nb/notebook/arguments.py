@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from copilot_nb.errors import InputError
 
+_LONG_WORD = re.compile(r"(?<![\w./-])(?=\S*\d)[\w./+=-]{20,}")
 FORMATS = ("markdown", "text", "code", "json")
 
 
@@ -40,6 +41,7 @@ class Parser(argparse.ArgumentParser):
         InputError
             Always.
         """
+        message = _LONG_WORD.sub("…", message)  # what is out of place may be a key
         raise InputError(f"{self.prog}: {message}", f"see %copilot help {self.prog.split()[-1].lstrip('%')}")
 
 
@@ -72,7 +74,7 @@ def _seconds(value: str) -> float:
 
 SESSION_OPTIONS = (
     Option(("-m", "--model"), "model that answers; on an existing session: switch to it", "MODEL"),
-    Option(("-p", "--provider"), "where the model comes from: github or local", "PROVIDER"),
+    Option(("-p", "--provider"), "where the model comes from: github, local or a provider of your own", "PROVIDER"),
     Option(("-s", "--system"), "system message, or @FILE to read it from", "TEXT|@FILE"),
     Option(("--id",), "id under which the runtime stores a new session", "SESSION_ID", (("dest", "session_id"),)),
     Option(("--new",), "begin anew; an earlier session of that name is kept as NAME~1"),
@@ -95,6 +97,7 @@ TURN_OPTIONS = (
     ),
 )
 FAN_OPTIONS = (
+    Option(("--now",), "do not wait in line: the answer under way is stopped, and the model told what it had said"),
     Option(("-b", "--background"), "return at once; the answer goes on streaming into this cell"),
     Option(("--models",), "one session for each model, named NAME@MODEL, side by side", "MODEL,MODEL"),
     Option(("--providers",), "one session for each provider, named NAME@PROVIDER, side by side", "PROVIDER,PROVIDER"),

@@ -22,6 +22,7 @@ from copilot_nb.conversation.parts import TurnState
 from copilot_nb.notebook.kernel import has_rich_output
 from copilot_nb.render.columns import columns_html, columns_text
 from copilot_nb.render.turn import footer_text, quiet, turn_html, turn_metadata, turn_text
+from copilot_nb.sessions.names import typed
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -86,9 +87,9 @@ class CellOutput:
 
     def show(self) -> None:
         """Replace the output by the turns as they stand, if they changed and the update is paid for."""
-        records = [turn.record for turn in self.turns]
-        if records != self._seen and self._pace.take([record.text for record in records]):
-            self._seen = records
+        shown = [(turn.record, turn.label) for turn in self.turns]
+        if shown != self._seen and self._pace.take([turn.text for turn in self.turns]):
+            self._seen = shown
             self._publish(self._live(), {})
 
     def finish(self) -> None:
@@ -133,7 +134,7 @@ class BackgroundOutput(CellOutput):
     """
 
     def _live(self) -> dict[str, str]:
-        names = ", ".join(f"%copilot show {turn.session.name}" for turn in self.turns)
+        names = ", ".join(f"%copilot show {typed(turn.session.name)}" for turn in self.turns)
         (html,) = super()._live().values()
         return {"text/html": f"{html}{quiet(f'in the background; after a reload of the page: {names}')}"}
 
@@ -159,7 +160,7 @@ class TerminalOutput:
         self.turns = turns
         self._is_streaming = is_streaming
         self._printed = ""
-        self._is_noted = False
+        self._noted: list[str] = []
 
     def show(self) -> None:
         """Print what is new."""
@@ -171,7 +172,7 @@ class TerminalOutput:
         for turn in self.turns:
             if len(self.turns) > 1:
                 sys.stdout.write(f"\n## {turn.session.name}\n\n")
-                self._printed, self._is_noted = "", False
+                self._printed, self._noted = "", []
             self._print_new(turn)
             if len(self.turns) == 1 and turn.error is not None and not turn.text:
                 continue  # the error says it all
@@ -179,9 +180,11 @@ class TerminalOutput:
         sys.stdout.flush()
 
     def _print_new(self, turn: Turn) -> None:
-        if not self._is_noted and turn.notes:
-            self._is_noted = True
-            sys.stdout.write(f"({' · '.join(turn.notes)})\n")
+        new = [note for note in (*turn.notes, *turn.record.notes) if note not in self._noted]
+        if new:
+            self._noted += new
+            sys.stdout.write("\n" if self._printed else "")
+            sys.stdout.write(f"({' · '.join(new)})\n")
         text = turn.text
         if not text.startswith(self._printed):  # a call was repeated: what had come of it is void
             sys.stdout.write("\n")

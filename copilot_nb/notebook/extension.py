@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 COMMANDS = ("%copilot ", "%%copilot ")
+_whole = questions.Whole()
 
 
 def load(shell: InteractiveShell) -> None:
@@ -27,6 +28,7 @@ def load(shell: InteractiveShell) -> None:
     adopt(settings)
     cast(list[Any], shell.configurables).append(settings)
     shell.register_magics(CopilotMagics(shell, settings))
+    shell.input_transformers_cleanup.insert(0, _whole)
     shell.input_transformers_cleanup.append(questions.keep)
     _matchers(shell).append(_complete)
     if settings.warm_start:
@@ -45,8 +47,9 @@ def unload(shell: InteractiveShell) -> None:
     shell.magics_manager.magics["cell"].pop("copilot", None)
     if _complete in _matchers(shell):
         _matchers(shell).remove(_complete)
-    if questions.keep in shell.input_transformers_cleanup:
-        shell.input_transformers_cleanup.remove(questions.keep)
+    for transformer in (_whole, questions.keep):
+        if transformer in shell.input_transformers_cleanup:
+            shell.input_transformers_cleanup.remove(transformer)
 
 
 def _new_settings(shell: InteractiveShell) -> CopilotNB:

@@ -24,6 +24,16 @@ def is_headless(shell: InteractiveShell) -> bool:
     return kernel is not None and not getattr(kernel, "_allow_stdin", True)
 
 
+def cell_id(shell: InteractiveShell) -> str:
+    """Return the id of the cell that is running, as the front end tells it; ``""`` where it does not.
+
+    JupyterLab, Notebook and VS Code send it with the request; nbclient and papermill do not.
+    """
+    kernel = getattr(shell, "kernel", None)
+    parent = kernel.get_parent("shell") if kernel is not None else {}
+    return str((parent.get("metadata") or {}).get("cellId") or "")
+
+
 def notebook_name(shell: InteractiveShell) -> str:
     """Return the notebook's path as far as the front end tells it; ``""`` where it does not.
 

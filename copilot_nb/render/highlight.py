@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from copilot_nb.render.escape import quote
 
 if TYPE_CHECKING:
+    from pygments.formatters.html import HtmlFormatter
     from pygments.lexer import Lexer
 
 # some lexers are slow on text that is not of their language
@@ -37,11 +38,17 @@ def coloured_code(code: str, language: str) -> str:
     if lexer_class is None or len(code) > MAX_HIGHLIGHTED_CHARS:
         return plain_code(code, framed=True)
     from pygments import highlight
+
+    coloured: str = highlight(code, lexer_class(stripnl=False), _formatter())
+    return coloured
+
+
+@functools.cache
+def _formatter() -> HtmlFormatter[str]:
+    """Return what writes the HTML; making one takes as long as colouring a few lines."""
     from pygments.formatters.html import HtmlFormatter
 
-    formatter = HtmlFormatter(cssclass="highlight", prestyles=PRE_STYLE + COLOURED_BACKGROUND)
-    coloured: str = highlight(code, lexer_class(stripnl=False), formatter)
-    return coloured
+    return HtmlFormatter(cssclass="highlight", prestyles=PRE_STYLE + COLOURED_BACKGROUND)
 
 
 @functools.lru_cache(maxsize=256)

@@ -34,6 +34,8 @@ from copilot_nb.render.maths import maths_html, maths_plugin
 MAX_CHARS = 200_000
 MAX_LINK_CHARS = 1_000_000
 MAX_URL_CHARS = 2_000
+KEPT_TEXTS, MAX_KEPT_CHARS = 128, 20_000
+"""How many whole answers of what length are kept rendered: a history is shown more than once."""
 SCHEMES = frozenset({"http", "https", "mailto"})
 
 _TAGS = {
@@ -67,6 +69,16 @@ def markdown_to_html(source: str, *, highlight: bool = True) -> str:
     highlight : bool, default True
         Whether code is coloured; without it rendering is cheaper (for text that is still coming).
     """
+    is_kept = highlight and len(source) <= MAX_KEPT_CHARS
+    return _kept_html(source) if is_kept else _html(source, highlight)
+
+
+@functools.lru_cache(KEPT_TEXTS)
+def _kept_html(source: str) -> str:
+    return _html(source, highlight=True)
+
+
+def _html(source: str, highlight: bool) -> str:
     source = well_formed(source)
     if len(source) > MAX_CHARS:
         return f"<pre>{quote(source)}</pre>\n"

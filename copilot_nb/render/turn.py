@@ -24,6 +24,7 @@ from copilot_nb.render.words import count, duration, shortened
 
 MAX_TOOL_CHARS = 10_000
 LIVE_REASONING_CHARS = 300
+TOOL_OUTCOMES = {True: "✓ done", False: "✗ failed", None: "… running"}
 
 _QUIET = ' style="opacity:.7;font-size:.85em"'
 _FOOTER = ' style="opacity:.7;font-size:.85em;margin-bottom:.8em"'
@@ -51,8 +52,12 @@ def turn_html(turn: TurnRecord, label: Label, *, live: bool = False) -> str:
     live : bool, default False
         The compact variant for a turn that is still coming: no coloured code, tool calls by name only.
     """
-    pieces = [*_notes(turn, label), _reasoning(turn, live), *_answer(turn, live), _outcome(turn), _footer(turn, label)]
-    return '<div class="copilot-nb">' + "".join(pieces) + "</div>"
+    return f'<div class="copilot-nb">{body_html(turn, label, live=live)}{_footer(turn, label)}</div>'
+
+
+def body_html(turn: TurnRecord, label: Label, *, live: bool = False) -> str:
+    """Render what followed the prompt: notes, reasoning, answer and how it ended, without the line under it."""
+    return "".join([*_notes(turn, label), _reasoning(turn, live), *_answer(turn, live), _outcome(turn)])
 
 
 def turn_text(turn: TurnRecord, label: Label) -> str:
@@ -60,14 +65,19 @@ def turn_text(turn: TurnRecord, label: Label) -> str:
     text = well_formed(turn.text)
     if turn.state is TurnState.DONE:
         return text
-    line = f"[{label.session}: {_state_words(turn)}]"
+    line = f"[{label.session}: {state_words(turn)}]"
     return f"{text}\n\n{line}" if text else line
 
 
 def footer_text(turn: TurnRecord, label: Label) -> str:
     """Return the line under an answer: session, model, times, tokens, cost; what is unknown is left out."""
-    facts = [label.session, f"{turn.model} ({label.provider})" if turn.model else label.provider]
-    facts.append(_times(turn))
+    facts = [label.session, f"{turn.model} ({label.provider})" if turn.model else label.provider, figures_text(turn)]
+    return " · ".join(fact for fact in facts if fact)
+
+
+def figures_text(turn: TurnRecord) -> str:
+    """Return the figures of a turn: times, tokens, cost; what is unknown is left out."""
+    facts = [_times(turn)]
     if turn.usage and (turn.usage.input_tokens or turn.usage.output_tokens):
         facts.append(f"{count(turn.usage.input_tokens, 'token')} in, {turn.usage.output_tokens:,} out")
     if turn.usage and turn.usage.cost:
@@ -134,8 +144,7 @@ def _answer(turn: TurnRecord, live: bool) -> Iterator[str]:
 
 
 def _tool_call(call: ToolCall, live: bool) -> str:
-    outcome = {True: "✓ done", False: "✗ failed", None: "… running"}[call.succeeded]
-    summary = f"Tool <code>{quote(call.name)}</code> {outcome}"
+    summary = f"Tool <code>{quote(call.name)}</code> {TOOL_OUTCOMES[call.succeeded]}"
     if live:
         return f"<div{_QUIET}>{summary}</div>"
     blocks = "".join(
@@ -148,13 +157,15 @@ def _tool_call(call: ToolCall, live: bool) -> str:
 
 def _outcome(turn: TurnRecord) -> str:
     if turn.state is TurnState.INTERRUPTED:
-        return f"<p{_BAR}>■ <strong>Interrupted</strong>{escape(_state_words(turn).removeprefix('interrupted'))}</p>"
+        return f"<p{_BAR}>■ <strong>Interrupted</strong>{escape(state_words(turn).removeprefix('interrupted'))}</p>"
     if turn.state is TurnState.FAILED:
-        return f"<p{_BAR}>✗ <strong>Failed</strong>{escape(_state_words(turn).removeprefix('failed'))}</p>"
+        return f"<p{_BAR}>✗ <strong>Failed</strong>{escape(state_words(turn).removeprefix('failed'))}</p>"
     return ""
 
 
-def _state_words(turn: TurnRecord) -> str:
+def state_words(turn: TurnRecord) -> str:
+    """Return how a turn that is not done stands, and why."""
+    """Return where a turn stands, and why it ended that way."""
     if turn.state is TurnState.INTERRUPTED:
         why = f" ({' '.join(turn.error.split())})" if turn.error else ""
         return f"interrupted{why}: " + ("partial answer kept" if turn.text else "nothing had been answered yet")
@@ -166,5 +177,5 @@ def _state_words(turn: TurnRecord) -> str:
 def _footer(turn: TurnRecord, label: Label) -> str:
     text = escape(footer_text(turn, label))
     if not turn.state.is_final:
-        text = f'<span aria-hidden="true">▌</span> {_state_words(turn)}… {text}'
+        text = f'<span aria-hidden="true">▌</span> {state_words(turn)}… {text}'
     return f"<div{_FOOTER}>{text}</div>"

@@ -18,23 +18,23 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from copilot import CopilotClient, CopilotRequestContext, CopilotRequestHandler
-from copilot.generated import rpc
+from copilot import CopilotClient
 
 from copilot_nb.errors import RuntimeUnavailable
+from copilot_nb.runtime.archive import Archive
 from copilot_nb.runtime.connection import Connection
-from copilot_nb.runtime.events import history as fold_history
 from copilot_nb.runtime.faults import SDK_ERRORS, translated
 from copilot_nb.runtime.home import require_home
 from copilot_nb.runtime.process import end, has_ended, own_session
 from copilot_nb.runtime.provision import find_runtime
+from copilot_nb.runtime.router import Router
 
 if TYPE_CHECKING:
     from copilot_nb.conversation.changes import Change
-    from copilot_nb.conversation.transcript import Transcript
     from copilot_nb.runtime.providers.base import Endpoint
     from copilot_nb.settings import CopilotNB
 
@@ -44,15 +44,11 @@ logging.getLogger("copilot").addHandler(logging.NullHandler())
 logging.getLogger("copilot_nb").addHandler(logging.NullHandler())
 
 CLIENT_NAME = "copilot-nb"
+OWN_PROVIDER = "COPILOT_PROVIDER_"
 PING_EVERY_S = 0.5
 PING_TIMEOUT_S = 10.0
 START_BACKOFF_S = 2.0
-TAIL_EVENTS = 50
 GONE = "the Copilot runtime has stopped"
-PARALLEL_READS = 4
-"""Sessions' logs read at the same time; the runtime allows eight, and counts one it has not forgotten yet."""
-METADATA_BATCH = 1000
-"""The most that the runtime answers at once."""
 STOP_TIMEOUT_S = 3.0
 """The SDK's own graceful stop takes 0.1 s; a kernel is killed some seconds after it was told to shut down."""
 
@@ -86,14 +82,14 @@ either: the runtime then denies every request at once.
 
 
 class RuntimeClient:
-    """Owns the SDK's client and the runtime's process.
+    """Owns the SDK's client and the runtime's process; `archive` is what the runtime has stored.
 
     Parameters
     ----------
     settings : CopilotNB
         Where the runtime is, where it keeps sessions, whether it may use the network.
-    transports : callable
-        Returns the in-kernel models, by the host name that stands for each.
+    route : callable
+        Returns the transport of the model requests to a host.
     is_busy : callable
         Whether a turn is under way; only then is the runtime watched.
     on_lost : callable
@@ -103,17 +99,17 @@ class RuntimeClient:
     def __init__(
         self,
         settings: CopilotNB,
-        transports: Callable[[], Mapping[str, httpx.AsyncBaseTransport]],
+        route: Callable[[str], httpx.AsyncBaseTransport],
         is_busy: Callable[[], bool],
         on_lost: Callable[[str], None],
     ) -> None:
         self._settings = settings
-        self._transports = transports
+        self._route = route
         self._is_busy = is_busy
         self._on_lost = on_lost
+        self.archive = Archive(self.ready, lambda: Path(settings.home).expanduser())
         self._client: CopilotClient | None = None
         self._starting = asyncio.Lock()
-        self._reading = asyncio.Semaphore(PARALLEL_READS)
         self._watcher: asyncio.Task[None] | None = None
         self._failure: RuntimeUnavailable | None = None
         self._failed_s = 0.0
@@ -158,7 +154,7 @@ class RuntimeClient:
             connection=own_session(str(location.path)),
             env=self._environment(),
             base_directory=str(home),
-            request_handler=_Router(self._transports),
+            request_handler=Router(self._route),
             log_level="error",
             client_info={"application_name": CLIENT_NAME},
         )
@@ -171,12 +167,15 @@ class RuntimeClient:
         return client
 
     def _environment(self) -> dict[str, str]:
-        environment = {name: value for name, value in os.environ.items() if name != "COPILOT_OFFLINE"}
+        # A provider that the runtime's own variables name is served like any other of one's own, key and all.
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("COPILOT_OFFLINE", OWN_PROVIDER))
+        }
         environment["COPILOT_AUTO_UPDATE"] = "false"
         if self._settings.offline:
             # The runtime's offline mode refuses to start without a provider of its own; ours are named per session.
             environment["COPILOT_OFFLINE"] = "true"
-            environment.setdefault("COPILOT_PROVIDER_BASE_URL", "http://127.0.0.1:9/v1")
+            environment["COPILOT_PROVIDER_BASE_URL"] = "http://127.0.0.1:9/v1"
             environment.setdefault("COPILOT_MODEL", "none")
         return environment
 
@@ -247,93 +246,3 @@ class RuntimeClient:
         client = await self.ready()
         with translated("asking for the login"):
             return bool((await client.get_auth_status()).isAuthenticated)
-
-    async def list_ids(self) -> dict[str, str]:
-        """Return the ids of all stored sessions, newest first, with the time each was last changed (ISO 8601)."""
-        client = await self.ready()
-        with translated("listing sessions"):
-            listed = await client.rpc.sessions.list(rpc.SessionsListRequest(metadata_limit=0))
-        return {entry.session_id: str(entry.modified_time) for entry in listed.sessions}
-
-    async def annotations(self, session_ids: list[str]) -> dict[str, dict[str, str]]:
-        """Return what `Connection.annotate` stored, for those of `session_ids` that exist."""
-        client = await self.ready()
-        batches = [session_ids[start : start + METADATA_BATCH] for start in range(0, len(session_ids), METADATA_BATCH)]
-        with translated("reading the sessions' metadata"):
-            answers: list[Any] = await asyncio.gather(
-                *(
-                    client.rpc.sessions.get_client_metadata(rpc.SessionsGetClientMetadataRequest(session_ids=batch))
-                    for batch in batches
-                )
-            )
-        return {
-            entry["sessionId"]: entry["metadata"] for answer in answers for entry in answer if entry["status"] == "ok"
-        }
-
-    async def is_in_use(self, session_id: str) -> bool:
-        """Whether another process has the session open."""
-        client = await self.ready()
-        with translated(f"looking at session {session_id}"):
-            answer = await client.rpc.sessions.check_in_use(rpc.SessionsCheckInUseRequest(session_ids=[session_id]))
-        return session_id in answer.in_use
-
-    async def changed_at(self, session_id: str) -> str:
-        """Return when the session was last changed (ISO 8601); ``""`` where there is none of that id."""
-        client = await self.ready()
-        with translated(f"looking at session {session_id}"):
-            metadata = await client.get_session_metadata(session_id)
-        return metadata.modified_time.isoformat() if metadata else ""
-
-    async def tail(self, session_id: str) -> Transcript:
-        """Read the last turns of a session's log (those within its last `TAIL_EVENTS` events)."""
-        client = await self.ready()
-        request = rpc.SessionsReadPersistedEventsRequest(
-            session_id=session_id, direction=rpc.EventsReadDirection.BACKWARD, max=TAIL_EVENTS
-        )
-        with translated(f"reading session {session_id}"):
-            async with self._reading:
-                return fold_history((await client.rpc.sessions.read_persisted_events(request)).events)
-
-    async def history(self, session_id: str) -> Transcript:
-        """Read a session's log, without loading the session, and fold it into a transcript."""
-        client = await self.ready()
-        events: list[Any] = []
-        cursor: str | None = None
-        with translated(f"reading session {session_id}"):
-            await client.rpc.sessions.save(rpc.SessionsSaveRequest(session_id=session_id))
-            async with self._reading:
-                while True:
-                    request = rpc.SessionsReadPersistedEventsRequest(session_id=session_id, cursor=cursor, max=1000)
-                    page = await client.rpc.sessions.read_persisted_events(request)
-                    events += page.events
-                    if not page.has_more:
-                        return fold_history(events)
-                    cursor = page.cursor
-
-    async def fork(self, session_id: str, title: str) -> str:
-        """Copy a session with its history and return the copy's id."""
-        client = await self.ready()
-        with translated(f"copying session {session_id}"):
-            copy = await client.rpc.sessions.fork(rpc.SessionsForkRequest(session_id=session_id, name=title))
-        return copy.session_id
-
-    async def delete(self, session_id: str) -> None:
-        """Delete a session and its history from disk."""
-        client = await self.ready()
-        with translated(f"deleting session {session_id}"):
-            await client.delete_session(session_id)
-
-
-class _Router(CopilotRequestHandler):
-    """Serves requests to an in-kernel model's host from its transport; lets all others through."""
-
-    def __init__(self, transports: Callable[[], Mapping[str, httpx.AsyncBaseTransport]]) -> None:
-        self._transports = transports
-
-    async def send_request(self, request: httpx.Request, ctx: CopilotRequestContext) -> httpx.Response:
-        transport = self._transports().get(request.url.host)
-        if transport is None:
-            return await super().send_request(request, ctx)
-        await request.aread()
-        request.extensions["copilot_session_id"] = ctx.session_id
-        return await transport.handle_async_request(request)

@@ -79,6 +79,28 @@ class Connection:
             request = rpc.MetadataUpdateClientMetadataRequest(set=dict(entries))
             await self._session.rpc.metadata.update_client_metadata(request)
 
+    async def rename(self, title: str) -> None:
+        """Give the session the title that the runtime lists it under."""
+        with translated(f"renaming {self.session_id}"):
+            await self._session.rpc.name.set(rpc.NameSetRequest(name=title))
+
+    async def truncate(self, event_id: str) -> None:
+        """Remove an event and all that came after it, from the log and from what the model knows.
+
+        Raises
+        ------
+        SessionError
+            If the runtime cannot.
+        """
+        with translated(f"going back in {self.session_id}"):
+            await self._session.rpc.history.truncate(rpc.HistoryTruncateRequest(event_id=event_id))
+
+    async def tokens(self) -> int:
+        """Return how many tokens the session has taken so far, as the runtime counts them."""
+        with translated(f"asking what {self.session_id} has taken"):
+            metrics = (await self._session.rpc.usage.get_metrics()).model_metrics.values()
+        return sum(metric.usage.input_tokens + metric.usage.output_tokens for metric in metrics)
+
     async def flush(self) -> None:
         """Have the runtime write to disk what it still holds of the session's log (it does so with a delay)."""
         with translated(f"saving session {self.session_id}"):

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from copilot_nb.errors import ProviderError, RuntimeUnavailable
 from copilot_nb.runtime.pin import pinned_version
+from copilot_nb.runtime.providers.spec import from_environment
 from copilot_nb.runtime.provision import DOCTOR_HINT, RuntimeLocation, check_runtime, find_local_model, find_runtime
 from copilot_nb.settings import CopilotNB
 
@@ -144,7 +145,7 @@ def _local_model(settings: CopilotNB) -> Iterator[Finding]:
 
 def _provider(settings: CopilotNB) -> Finding:
     name = settings.provider
-    if name not in PROVIDERS:
+    if name not in (*PROVIDERS, *from_environment(), *settings.providers):
         return Finding(
             "Provider", False, f"unknown: {name!r}", "%config CopilotNB.provider = 'github' (or 'local', or '')"
         )

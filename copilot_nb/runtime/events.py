@@ -14,6 +14,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from datetime import timedelta
 
 from copilot import session_events as sdk
 
@@ -36,8 +37,17 @@ from copilot_nb.conversation.changes import (
 )
 from copilot_nb.conversation.parts import Text, TurnState, Usage
 from copilot_nb.conversation.transcript import Transcript, TurnRecord, replay
+from copilot_nb.runtime.providers.base import NEVER_FULL_TOKENS
+from copilot_nb.runtime.providers.fault import of_call
 
+MAX_RETRIES = 5
+"""How often the runtime calls a model again that fails."""
+_TOLD_AT_THE_FAILURE = ("rate_limit", "api_error", "streaming_error", "transient_auth_error")
 _KEPT_PREFIX = "What there was of an interrupted turn, kept by copilot_nb: "
+PROMPT_MARK = b'"type":"user.message"'
+"""How a line of a log that holds a prompt begins."""
+KEPT_MARK = _KEPT_PREFIX.encode()
+"""What a line of a log holds that keeps an interrupted turn."""
 
 
 def keep_line(turn: TurnRecord) -> str:
@@ -48,7 +58,7 @@ def keep_line(turn: TurnRecord) -> str:
 
 def changes(event: sdk.SessionEvent) -> Iterator[Change]:
     """Yield what `event` changes in a transcript; nothing for an event of no interest or of a sub-agent."""
-    mapping = _CHANGES.get(event.type)
+    mapping = _CHANGES.get(event.type) or _RAW_CHANGES.get(event.raw_type or "")
     if mapping is not None and getattr(event.data, "parent_tool_call_id", None) is None:
         yield from mapping(event)
 
@@ -115,13 +125,43 @@ def _tool_finished(event: sdk.SessionEvent) -> Iterator[Change]:
 def _usage(event: sdk.SessionEvent) -> Iterator[Change]:
     data = event.data
     assert isinstance(data, sdk.AssistantUsageData)
-    yield UsageReported(Usage(data.input_tokens or 0, data.output_tokens or 0, data.cost), data.model)
+    tokens = data.input_tokens or 0, data.output_tokens or 0
+    yield UsageReported(Usage(*tokens, data.cost, sum(tokens)), data.model)
+
+
+def _usage_record(event: sdk.SessionEvent) -> Iterator[Change]:
+    """Yield what the log keeps of a model call; live, `assistant.usage` comes in its place."""
+    data = event.data
+    assert isinstance(data, sdk.RawSessionEventData)
+    with suppress(KeyError, TypeError):  # the SDK does not know this event, so nobody has checked its shape
+        call = data.raw["usage"]
+        tokens = int(call.get("inputTokens") or 0), int(call.get("outputTokens") or 0)
+        usage = Usage(*tokens, call.get("cost"), sum(tokens), _window(call.get("maxPromptTokens")))
+        first = None
+        if call.get("timeToFirstTokenMs") is not None and call.get("duration") is not None:
+            first = event.timestamp - timedelta(milliseconds=call["duration"] - call["timeToFirstTokenMs"])
+        yield UsageReported(usage, str(call.get("model") or ""), first)
+
+
+def _window(tokens: int | None) -> int | None:
+    return None if tokens == NEVER_FULL_TOKENS else tokens
 
 
 def _retried(event: sdk.SessionEvent) -> Iterator[Change]:
     data = event.data
     assert isinstance(data, sdk.AssistantTurnRetryData)
-    yield Retried((data.reason or "the provider did not answer").replace("_", " "))
+    told = data.reason in _TOLD_AT_THE_FAILURE
+    yield Retried("" if told else (data.reason or "the provider did not answer").replace("_", " "))
+
+
+def _call_failed(event: sdk.SessionEvent) -> Iterator[Change]:
+    """Yield a retry as soon as a call has failed: the runtime reports it only after a pause that may be long."""
+    data = event.data
+    assert isinstance(data, sdk.ModelCallFailureData)
+    times = (data.retry_attempt or 0) + 1
+    fault = of_call(data.status_code or 0, data.error_message or "")
+    if times <= MAX_RETRIES and not fault.is_final:
+        yield Retried(fault.summary, times)
 
 
 def _failed(event: sdk.SessionEvent) -> Iterator[Change]:
@@ -146,7 +186,8 @@ def _info(event: sdk.SessionEvent) -> Iterator[Change]:
     if data.message.startswith(_KEPT_PREFIX):
         with suppress(ValueError, KeyError, TypeError):  # somebody else's line that begins like ours
             kept = json.loads(data.message.removeprefix(_KEPT_PREFIX))
-            yield Kept(kept["turn_id"], kept["prompt"], kept["text"], TurnState(kept["state"]))
+            state = TurnState(kept["state"])
+            yield Kept(kept["turn_id"], kept["prompt"], kept["text"], state, event.timestamp, str(event.id))
 
 
 def _round_started(_event: sdk.SessionEvent) -> Iterator[Change]:
@@ -164,11 +205,21 @@ def _model_changed(event: sdk.SessionEvent) -> Iterator[Change]:
         yield Noted(f"model: {data.previous_model} → {data.new_model}")
 
 
+def _compaction_began(event: sdk.SessionEvent) -> Iterator[Change]:
+    """Yield the note when it begins: it goes on beside the answer and may end after it, when no turn is under way."""
+    data = event.data
+    assert isinstance(data, sdk.SessionCompactionStartData)
+    filled = (
+        f" ({data.current_tokens:,} of {data.token_limit:,} tokens)" if data.current_tokens and data.token_limit else ""
+    )
+    yield Noted(f"earlier turns are summarised for the model, whose window is nearly full{filled}")
+
+
 def _compacted(event: sdk.SessionEvent) -> Iterator[Change]:
     data = event.data
     assert isinstance(data, sdk.SessionCompactionCompleteData)
-    if data.success:
-        yield Noted(f"earlier turns were summarised for the model ({data.messages_removed or 0} messages)")
+    if not data.success:
+        yield Noted("earlier turns could not be summarised")
 
 
 _CHANGES: dict[sdk.SessionEventType, Callable[[sdk.SessionEvent], Iterator[Change]]] = {
@@ -179,6 +230,7 @@ _CHANGES: dict[sdk.SessionEventType, Callable[[sdk.SessionEvent], Iterator[Chang
     sdk.SessionEventType.ASSISTANT_REASONING: _reasoning_done,
     sdk.SessionEventType.ASSISTANT_USAGE: _usage,
     sdk.SessionEventType.ASSISTANT_TURN_RETRY: _retried,
+    sdk.SessionEventType.MODEL_CALL_FAILURE: _call_failed,
     sdk.SessionEventType.ASSISTANT_TURN_START: _round_started,
     sdk.SessionEventType.ASSISTANT_TURN_END: _round_ended,
     sdk.SessionEventType.TOOL_EXECUTION_START: _tool_started,
@@ -188,5 +240,7 @@ _CHANGES: dict[sdk.SessionEventType, Callable[[sdk.SessionEvent], Iterator[Chang
     sdk.SessionEventType.SESSION_IDLE: _idle,
     sdk.SessionEventType.SESSION_INFO: _info,
     sdk.SessionEventType.SESSION_MODEL_CHANGE: _model_changed,
+    sdk.SessionEventType.SESSION_COMPACTION_START: _compaction_began,
     sdk.SessionEventType.SESSION_COMPACTION_COMPLETE: _compacted,
 }
+_RAW_CHANGES: dict[str, Callable[[sdk.SessionEvent], Iterator[Change]]] = {"session.usage_record": _usage_record}

@@ -6,6 +6,7 @@ provokes each on the real runtime.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,19 +22,26 @@ from copilot_nb.errors import (
     SessionNotFound,
     TurnFailed,
 )
+from copilot_nb.runtime.providers.fault import from_runtime
 
 SDK_ERRORS = (JsonRpcError, ProcessExitedError, RuntimeError, OSError, ValueError)
 """What calls of the SDK raise (it wraps most things in plain `RuntimeError`)."""
+
+TOKENS = ("COPILOT_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN")
+"""The variables in which the runtime finds a login, the first one first; any of them comes before `copilot login`."""
 
 LOGIN_HINT = (
     "log in with `copilot login` in a terminal, or use the embedded model: `pip install copilot-nb[local]`, "
     "`copilot-nb install-model`, then `%config CopilotNB.provider = 'local'`"
 )
 
+DAMAGED_HINT = "what is left of it: `%copilot show NAME`; to begin anew, delete it: `%copilot rm NAME`"
+
 _KINDS: tuple[tuple[str, type[CopilotNBError], str], ...] = (
     (r"No GitHub OAuth token|[Nn]ot authenticated", ProviderError, LOGIN_HINT),
     (r"Failed to validate .*token|Authentication failed: ", ProviderError, LOGIN_HINT),
     (r"in use by another process", SessionInUse, "close it there, or use another name"),
+    (r"Session file is corrupted|Failed to load workspace", SessionError, DAMAGED_HINT),
     (r"Session not found|Session file not found", SessionNotFound, "see `%copilot ls`"),
     (r"CLI process exited|not connected|Connection closed|Broken pipe", RuntimeUnavailable, "run the cell again"),
     (r"Copilot CLI not found|Timeout waiting for CLI", RuntimeUnavailable, "see `%copilot doctor`"),
@@ -51,10 +59,28 @@ def translate(error: BaseException, doing: str) -> CopilotNBError:
 
 def turn_error(message: str, model: str) -> CopilotNBError:
     """Return the error of a turn that the runtime reported as failed with `message`."""
-    text = _plain(message)
+    text = _plain(message).removeprefix("Execution failed: ")
     if re.search(_KINDS[0][0], text):
-        return ProviderError("nobody is logged in to Copilot", LOGIN_HINT)
-    return TurnFailed(f"{model or 'the model'} did not answer: {text}", "run the cell again, or choose another model")
+        return not_logged_in()
+    if re.search(r"credentials may be expired|^Authorization error", text):
+        return ProviderError("Copilot does not accept the login: it has expired, or may not use Copilot", _renew_hint())
+    fault, retried = from_runtime(text)
+    said = f"{fault.status} {fault.text}".strip() if fault.status else fault.text
+    times = f" (tried {retried + 1} times)" if retried else ""
+    hint = "run the cell again, or choose another model"
+    return TurnFailed(f"{model or 'the model'} did not answer: {said}{times}", hint)
+
+
+def not_logged_in() -> ProviderError:
+    """Return the error of a prompt to Copilot without a login."""
+    return ProviderError("nobody is logged in to Copilot", LOGIN_HINT)
+
+
+def _renew_hint() -> str:
+    variable = next((name for name in TOKENS if os.environ.get(name)), "")
+    if variable:
+        return f"it comes from the environment variable {variable}: renew or unset that, then %copilot restart"
+    return "log in again with `copilot login` in a terminal, then %copilot restart"
 
 
 @contextmanager

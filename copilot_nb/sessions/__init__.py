@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from copilot_nb.sessions.api import SessionList
+    from copilot_nb.sessions.listing import SessionList
 
 
 class _Room(ModuleType):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from datetime import datetime
 from importlib import import_module
+from pathlib import Path
 
-from copilot_nb.render.table import Table
+from copilot_nb.sessions.listing import SessionList
 from copilot_nb.sessions.manager import Manager
+from copilot_nb.sessions.search import SearchResults
 from copilot_nb.sessions.session import Session
-from copilot_nb.sessions.stored import StoredSession
+from copilot_nb.sessions.usage import UsageReport
 from copilot_nb.settings import CopilotNB, process_settings
 
 
@@ -113,41 +114,59 @@ def delete(name: str) -> None:
     shared_manager().delete(name)
 
 
-class SessionList(list[StoredSession]):
-    """Stored sessions, the one last used first; renders as a table."""
-
-    def table(self) -> Table:
-        """Return the listing."""
-        now = datetime.now().astimezone()
-        states = {session.session_id: session.state for session in shared_manager()}
-        rows = tuple(
-            (
-                stored.name,
-                stored.session_id,
-                f"{stored.model or 'default'} ({stored.provider})",
-                str(stored.turns),
-                stored.used(now),
-                stored.notebook_name,
-                states.get(stored.session_id, "stored"),
-            )
-            for stored in self
-        )
-        columns = ("name", "session id", "model", "turns", "last used", "notebook", "state")
-        return Table(columns, rows, empty="No sessions yet. Begin one with: %%copilot session1")
-
-    def __repr__(self) -> str:
-        return str(self.table())
-
-    def _repr_html_(self) -> str:
-        return self.table()._repr_html_()
-
-
-def sessions() -> SessionList:
+def sessions(limit: int | None = None) -> SessionList:
     """Return the stored sessions that copilot_nb made, the one last used first.
+
+    Parameters
+    ----------
+    limit : int, optional
+        No more than so many: of thousands, the last used are found sooner.
 
     Raises
     ------
     RuntimeUnavailable
         If the Copilot runtime cannot be started.
     """
-    return SessionList(shared_manager().stored())
+    return shared_manager().sessions(limit)
+
+
+def search(text: str) -> SearchResults:
+    """Return where `text` occurs in the prompts and answers of all stored sessions; upper and lower case are one.
+
+    Raises
+    ------
+    InputError
+        If it is blank.
+    """
+    return shared_manager().search(text)
+
+
+def usage(*names: str) -> UsageReport:
+    """Return what sessions took: tokens, time, cost, the model's window; without names: those of this kernel.
+
+    Raises
+    ------
+    SessionNotFound
+        If there is none of a name.
+    """
+    return shared_manager().usage(names)
+
+
+def import_conversation(path: str | Path, name: str = "") -> Session:
+    """Make a session of a conversation that was exported as `.json`.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    name : str, optional
+        The session's name; by default the one in the file.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be used, or there is a session of that name.
+    SessionError
+        If the runtime does not take the conversation; nothing is left of the session then.
+    """
+    return shared_manager().import_conversation(path, name)

@@ -1,4 +1,8 @@
-"""Which provider and which model answer: a flag, the session's own, the settings, a login, the embedded model."""
+"""Which provider and which model answer.
+
+The flag; the session's own; the settings; a Copilot login; what the runtime's own ``COPILOT_PROVIDER_BASE_URL`` names;
+the embedded model. A key that lies in the environment is never a reason to use a paid endpoint.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from copilot_nb.errors import ProviderError
 from copilot_nb.runtime.providers.registry import WAYS_IN, Providers
+from copilot_nb.runtime.providers.spec import CUSTOM, is_custom_named
 from copilot_nb.sessions.wanted import Wanted
 
 if TYPE_CHECKING:
@@ -33,16 +38,14 @@ class Choice:
         self._settings = settings
         self._providers = providers
         self._client = client
-        self._logged_in: bool | None = None
+        self._logged_in = False
 
     def forget_login(self) -> None:
         """Ask for the login again when it next matters."""
-        self._logged_in = None
+        self._logged_in = False
 
     async def default_provider(self) -> str:
-        """Return the provider of a session that names none: the setting, a login, the embedded model.
-
-        A key that lies in the environment is never a reason to use a paid endpoint.
+        """Return the provider of a session that names none.
 
         Raises
         ------
@@ -53,17 +56,19 @@ class Choice:
             return self._providers[self._settings.provider].name
         if not self._settings.offline and await self._is_logged_in():
             return "github"
+        if is_custom_named():
+            return CUSTOM
         if self._providers.has_local():
             return "local"
         raise ProviderError("no model can answer", WAYS_IN)
 
     async def _is_logged_in(self) -> bool:
-        if self._logged_in is None:
+        if not self._logged_in:  # a user who is told to log in does, and asks again
             client = await self._client()
             self._logged_in = await client.is_logged_in()
         return self._logged_in
 
-    def resolve(self, provider: str, model: str) -> tuple[str, str]:
+    async def resolve(self, provider: str, model: str) -> tuple[str, str]:
         """Return `provider` and the model of it that answers (`model`, else the provider's default).
 
         Raises
@@ -71,7 +76,15 @@ class Choice:
         ProviderError
             If there is no such provider, it has no such model, or it cannot answer.
         """
-        return provider, self._providers[provider].endpoint(model).model
+        chosen = self._providers[provider]
+        if not model and not chosen.models:
+            await chosen.list_models()
+        answering = chosen.endpoint(model).model
+        if provider == "github" and not await self._is_logged_in():
+            from copilot_nb.runtime.faults import not_logged_in
+
+            raise not_logged_in()  # the runtime would accept the prompt and fall silent
+        return provider, answering
 
     async def for_new(self, wanted: Wanted) -> tuple[str, str]:
         """Return the provider and the model of a new session.
@@ -81,6 +94,7 @@ class Choice:
         ProviderError
             If none can answer, or what is wanted cannot.
         """
-        provider = wanted.provider or await self.default_provider()
+        by_file = "local" if wanted.model.lower().endswith(".gguf") else ""
+        provider = wanted.provider or by_file or await self.default_provider()
         is_settings_choice = wanted.provider in ("", self._settings.provider)
-        return self.resolve(provider, wanted.model or (self._settings.model if is_settings_choice else ""))
+        return await self.resolve(provider, wanted.model or (self._settings.model if is_settings_choice else ""))

@@ -8,7 +8,7 @@ prompt tells the model what it had said.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -38,11 +38,14 @@ class Exchange:
         The turn whose prompt is with the runtime.
     last_sign_s : float
         The loop's time when the runtime was last heard of.
+    last_turn_id : str
+        The last turn that the loaded session knows of; ``""`` for none.
     """
 
     def __init__(self) -> None:
         self.current: Turn | None = None
         self.last_sign_s = 0.0
+        self.last_turn_id = ""
         self._connection: Connection | None = None
         self._over = asyncio.Event()
         self._told = ""
@@ -52,6 +55,11 @@ class Exchange:
     def is_loaded(self) -> bool:
         """Whether the runtime holds the session in memory."""
         return self._connection is not None
+
+    @property
+    def has_unkept(self) -> bool:
+        """Whether a turn was lost with the runtime and waits for the next connection to be kept."""
+        return self._unkept is not None
 
     @property
     def silence_s(self) -> float:
@@ -71,25 +79,43 @@ class Exchange:
         if connection is not None:
             await connection.close()
 
-    async def _write(self, entries: Mapping[str, str]) -> None:
+    @property
+    def connection(self) -> Connection | None:
+        """How the runtime is reached; ``None`` while the session is not loaded."""
+        return self._connection
+
+    async def annotate(self, entries: Mapping[str, str]) -> None:
         """Have `entries` written to the session's own metadata."""
-        assert self._connection is not None
+        if self._connection is None:
+            return
         with suppress(RuntimeUnavailable):  # `lost` follows, and what is missing is kept for the next connection
             await self._connection.annotate(entries)
 
-    def remember(self, last: TurnRecord | None) -> None:
-        """Recall, when the session is loaded, what its log holds of the last turn, and what is missing there."""
+    def remember(self, turns: Sequence[TurnRecord]) -> int:
+        """Recall, when the session is loaded, what its log holds of the last turn; return how many are missing there.
+
+        What is missing is written by `connect`.
+        """
+        last = turns[-1] if turns else None
+        self.last_turn_id = last.turn_id if last else ""
         unkept = self._unkept
         if unkept is not None and last is not None and last.turn_id == unkept.turn_id and last.state is TurnState.DONE:
             self._unkept, self._told = None, ""
         elif not self._told and last is not None and last.state is TurnState.INTERRUPTED:
             self._told = last.text[-MAX_TOLD_CHARS:]
+        return int(self._unkept is not None and self._unkept.turn_id != self.last_turn_id)
 
-    async def run(self, turn: Turn, timeout_s: float, entries: Mapping[str, str]) -> None:
+    def rewound(self, turns: Sequence[TurnRecord]) -> None:
+        """Recall what the model is to be told, now that `turns` are the last of the session."""
+        self._told, self._unkept = "", None
+        self.remember(turns)
+
+    async def run(self, turn: Turn, timeout_s: float, entries: Callable[[str], Mapping[str, str]]) -> None:
         """Send the prompt of `turn` and return when the turn has ended, however.
 
-        While the model answers, `entries` are stored in the session's metadata. An answer is on disk before the
-        runtime says that the session is idle; a prompt whose runtime is killed before it was is kept by `_keep`.
+        While the model answers, what `entries` makes of the turn's id is stored in the session's metadata. An answer is
+        on disk before the runtime says that the session is idle; a prompt whose runtime is killed before it was is kept
+        by `_keep`.
 
         Raises
         ------
@@ -104,11 +130,11 @@ class Exchange:
         self._over.clear()
         self._sign()
         try:
-            await self._connection.send(prompt, display)
-            self._told = ""
+            turn_id = await self._connection.send(prompt, display)
+            self._told, self.last_turn_id = "", turn_id
             if turn.stop_requested:
                 await self.abort(turn)
-            await asyncio.gather(self._until_over(turn, timeout_s), self._write(entries))
+            await asyncio.gather(self._until_over(turn, timeout_s), self.annotate(entries(turn_id)))
         finally:
             self.current = None
             await self._keep(turn)
@@ -116,6 +142,8 @@ class Exchange:
     async def _until_over(self, turn: Turn, timeout_s: float) -> None:
         loop = asyncio.get_running_loop()
         while not self._over.is_set():
+            if turn.session.preparing():  # a model that is loaded gives no other sign
+                self._sign()
             left_s = self.last_sign_s + timeout_s - loop.time()
             if left_s <= 0:
                 await self.abort(turn)

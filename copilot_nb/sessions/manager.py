@@ -8,25 +8,23 @@ of the runtime without it is somebody else's and is not listed.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from copilot_nb.errors import (
-    CopilotNBError,
-    InputError,
-    SessionInUse,
-    SessionNotFound,
-)
+from copilot_nb.errors import CopilotNBError, InputError, SessionInUse
 from copilot_nb.runtime.loop import LoopThread
 from copilot_nb.runtime.providers.registry import Providers
 from copilot_nb.sessions.choice import Choice
-from copilot_nb.sessions.names import check_id, check_name, id_for, title_for
+from copilot_nb.sessions.listing import SHOWN_ROWS, SessionList
+from copilot_nb.sessions.names import check_id, check_name, title_for
+from copilot_nb.sessions.register import Register
+from copilot_nb.sessions.search import SearchResults, search
 from copilot_nb.sessions.session import Session
 from copilot_nb.sessions.store import Store
 from copilot_nb.sessions.stored import StoredSession
+from copilot_nb.sessions.usage import UsageReport
 from copilot_nb.sessions.wanted import Wanted
 
 if TYPE_CHECKING:
@@ -56,10 +54,9 @@ class Manager:
         self.store = Store(self.client)
         self.choice = Choice(settings, self.providers, self.client)
         self.notebook = ""
-        self._sessions: dict[str, Session] = {}
+        self.register = Register(self)
         self._client: RuntimeClient | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._opening = asyncio.Lock()
         self.seats = asyncio.Semaphore(settings.max_parallel_turns)
         settings.observe(self._reseat, "max_parallel_turns")
 
@@ -74,9 +71,14 @@ class Manager:
         if self._client is None:
             from copilot_nb.runtime.client import RuntimeClient
 
-            self._client = RuntimeClient(self.settings, self.providers.transports, self._is_answering, self._lost)
+            self._client = RuntimeClient(self.settings, self.providers.route, self._is_answering, self._lost)
         await self._client.ready()
         return self._client
+
+    @property
+    def running_client(self) -> RuntimeClient | None:
+        """The runtime's client if it is running."""
+        return self._client if self._client is not None and self._client.is_running else None
 
     def _reseat(self, _change: object) -> None:
         self.seats = asyncio.Semaphore(self.settings.max_parallel_turns)
@@ -91,11 +93,11 @@ class Manager:
             self.providers["local"].preload()
 
     def _is_answering(self) -> bool:
-        return any(session.exchange.current is not None for session in self._sessions.values())
+        return any(session.exchange.current is not None for session in self.register)
 
     def _lost(self, reason: str) -> None:
         self.choice.forget_login()
-        for session in self._sessions.values():
+        for session in self.register:
             session.exchange.lost(reason)
 
     def restart(self) -> None:
@@ -107,6 +109,7 @@ class Manager:
         self._lost(reason)
         if client is not None:
             await client.stop()
+        await self.providers.aclose()
 
     def close(self) -> None:
         """Stop everything this object started; it can be used again."""
@@ -121,14 +124,12 @@ class Manager:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def turn_error(self, message: str, label: str) -> CopilotNBError:
-        """Return the error of a turn that the runtime reported as failed."""
-        from copilot_nb.runtime.faults import turn_error
-
-        return turn_error(message, label)
+    def turn_error(self, message: str, session: Session) -> CopilotNBError:
+        """Return the error of a turn that the runtime reported as failed with `message`."""
+        return self.providers.error(session.provider, session.session_id, message, session.model)
 
     def __iter__(self) -> Iterator[Session]:
-        return iter(list(self._sessions.values()))
+        return iter(self.register)
 
     def check_prompt(self, prompt: str) -> None:
         """Check a prompt before anything is done for it.
@@ -149,8 +150,8 @@ class Manager:
 
     def names(self) -> list[str]:
         """Return the names to complete: this kernel's and, without starting the runtime for it, the stored ones."""
-        names = list(self._sessions)
-        if self._client is not None and self._client.is_running:
+        names = [session.name for session in self.register]
+        if self.running_client is not None:
             with suppress(CopilotNBError, TimeoutError):
                 names += [stored.name for stored in self.loop.blocking(self.store.listing(), COMPLETION_TIMEOUT_S)]
         return list(dict.fromkeys(names))
@@ -187,81 +188,8 @@ class Manager:
             check_id(session_id)
         if system is not None and len(system.encode()) > MAX_SYSTEM_BYTES:
             raise InputError(f"the system message is longer than {MAX_SYSTEM_BYTES:,} bytes")
-        return self.loop.blocking(self._session(name, Wanted(model, provider, system, session_id, new, take_over)))
-
-    async def _session(self, name: str, wanted: Wanted) -> Session:
-        session_id = wanted.session_id
-        async with self._opening:
-            session = None if wanted.new else self._sessions.get(name)
-            if wanted.take_over and (copy := await self._copied(name)) is not None:
-                session = copy
-            elif session is None:
-                session = await self._found_or_fresh(name, wanted)
-                self._sessions[name] = session
-            elif wanted.provider or wanted.model:
-                asked = wanted.over(Wanted(session.model, session.provider))
-                self.choice.resolve(asked.provider, asked.model)
-        session.wanted = wanted.over(session.wanted)
-        if session_id and session.session_id != session_id:
-            raise InputError(
-                f"session {name!r} already has the id {session.session_id!r}", "use another name for that id"
-            )
-        return session
-
-    async def _found_or_fresh(self, name: str, wanted: Wanted) -> Session:
-        stored = await self.store.find(name, wanted.session_id)
-        if stored is not None and not wanted.new:
-            return await self._resumed(name, stored)
-        provider, model = await self.choice.for_new(wanted)
-        if stored is not None:
-            await self._set_aside(stored)
-        return Session(
-            self,
-            name,
-            await self.store.free_id(wanted.session_id or id_for(name)),
-            provider=provider,
-            model=model,
-            system=self.settings.system if wanted.system is None else wanted.system,
-            exists=False,
-        )
-
-    async def _resumed(self, name: str, stored: StoredSession) -> Session:
-        session = Session(
-            self,
-            name,
-            stored.session_id,
-            provider=stored.provider or await self.choice.default_provider(),
-            model=stored.model,
-            system=stored.system or self.settings.system,
-            exists=True,
-        )
-        session.turns_stored = stored.turns
-        session.resumed = stored.resumed_note(datetime.now().astimezone())
-        return session
-
-    async def _copied(self, name: str) -> Session | None:
-        """Return a copy, under another name, of a session that another process has open; ``None`` if none has.
-
-        Two processes that write to one session's log would mix two conversations in it.
-        """
-        client = await self.client()
-        stored = await self.store.find(name)
-        if stored is None or not await client.is_in_use(stored.session_id):
-            return None
-        copy_name = await self.store.free_name(name)
-        copy_id = await client.fork(stored.session_id, title_for(copy_name))
-        session = await self._resumed(copy_name, dataclasses.replace(stored, session_id=copy_id))
-        session.resumed = f"{name} is open in another process; this goes on in a copy of it, {copy_name}"
-        self._sessions[copy_name] = session
-        return session
-
-    async def _set_aside(self, stored: StoredSession) -> None:
-        """Give an older session another name, so that a new one can have its name."""
-        if (session := self._sessions.get(stored.name)) is not None:
-            await self._forget(session)
-        aside = await self._resumed(await self.store.free_name(stored.name), stored)
-        connection = await self.attach(aside, exists=True)
-        await connection.close()
+        wanted = Wanted(model, provider, system, session_id, new, take_over)
+        return self.loop.blocking(self.register.open(name, wanted))
 
     async def attach(self, session: Session, *, exists: bool) -> Connection:
         """Load a session into the runtime, making room for it.
@@ -273,12 +201,14 @@ class Manager:
         """
         client = await self.client()
         endpoint = self.providers[session.provider].endpoint(session.model)
-        if exists and await client.is_in_use(session.session_id):
+        session.preparing = endpoint.note
+        if exists and await client.archive.is_in_use(session.session_id):
             raise SessionInUse(f"session {session.name!r} is open in another process", TAKE_OVER_HINT)
         await self._make_room()
         title = None if exists else title_for(session.name)
         if exists:
-            session.exchange.remember((await client.tail(session.session_id)).last)
+            missing = session.exchange.remember((await client.archive.last_turns(session.session_id, 1)).turns)
+            session.turns_stored = await client.archive.count_turns(session.session_id) + missing
         connection = await client.open(
             session.session_id,
             endpoint,
@@ -291,34 +221,64 @@ class Manager:
             await connection.annotate(session.annotation(self.notebook))
         except CopilotNBError:
             if not exists:
-                await client.delete(session.session_id)
+                await client.archive.delete(session.session_id)
             raise
         return connection
 
     async def _make_room(self) -> None:
-        loaded = [session for session in self._sessions.values() if session.exchange.is_loaded]
+        loaded = [session for session in self.register if session.exchange.is_loaded]
         excess = max(0, len(loaded) + 1 - self.settings.max_loaded_sessions)
         for session in sorted(loaded, key=lambda session: session.exchange.last_sign_s)[:excess]:
             await session.unload()
 
-    async def _forget(self, session: Session) -> None:
-        """Let go of a session that another takes the place of, or none."""
-        session.is_gone = True
-        await session.quiesce()
-        self._sessions.pop(session.name, None)
+    def stored(self, limit: int | None = None) -> list[StoredSession]:
+        """Return the stored sessions that copilot_nb made, or `limit` of them, the one last changed first."""
+        return self.loop.blocking(self.store.listing(limit))
 
-    async def discard(self, session: Session, *, is_stored: bool) -> None:
-        """Forget a session whose very first prompt failed, and whatever the runtime stored of it."""
-        session.is_gone = True
-        self._sessions.pop(session.name, None)
-        if is_stored and self._client is not None and self._client.is_running:
-            with suppress(CopilotNBError):  # what is to be told is why the prompt failed
-                await session.exchange.disconnect()
-                await self._client.delete(session.session_id)
+    def sessions(self, limit: int | None = None, *, everything: bool = False) -> SessionList:
+        """Return the stored sessions as a list that renders, with what each does.
 
-    def stored(self) -> list[StoredSession]:
-        """Return the stored sessions that copilot_nb made, the one last changed first."""
-        return self.loop.blocking(self.store.listing())
+        Parameters
+        ----------
+        limit : int, optional
+            No more than so many.
+        everything : bool
+            The user's other Copilot sessions too.
+        """
+        return self.loop.blocking(self._listed(limit, everything))
+
+    async def _listed(self, limit: int | None, everything: bool) -> SessionList:
+        found = await (self.store.everything(limit or SHOWN_ROWS) if everything else self.store.listing(limit))
+        states = {session.session_id: session.state for session in self}
+        others = [each for each in found[:SHOWN_ROWS] if each.session_id not in states]
+        seen = {each.session_id: each for each in await self.store.seen_elsewhere(others)}
+        hidden = f"the {limit:,} last used; more: %copilot ls -n {limit * 10}" if limit and len(found) >= limit else ""
+        return SessionList([seen.get(each.session_id, each) for each in found], states, hidden)
+
+    def usage(self, names: Sequence[str] = ()) -> UsageReport:
+        """Return what sessions took; without names: those of this kernel."""
+        sessions = [self.existing(name) for name in names] or list(self)
+        return UsageReport(session.usage for session in sessions)
+
+    def search(self, text: str) -> SearchResults:
+        """Return where `text` occurs in the prompts and answers of all stored sessions."""
+        return self.loop.blocking(search(self, text))
+
+    def import_conversation(self, path: str | Path, name: str = "") -> Session:
+        """Make a session of a conversation that was exported as `.json`."""
+        from copilot_nb.sessions.importing import import_session
+
+        return import_session(self, path, name)
+
+    def existing(self, name: str) -> Session:
+        """Return the session called `name`: this kernel's, else one stored before.
+
+        Raises
+        ------
+        SessionNotFound
+            If there is none.
+        """
+        return self.loop.blocking(self.register.find_stored(check_name(name)))
 
     def delete(self, name: str) -> None:
         """Delete a session and its history, irreversibly; a turn under way is stopped first.
@@ -330,14 +290,4 @@ class Manager:
         SessionInUse
             If another process has it open.
         """
-        self.loop.blocking(self._delete(check_name(name)))
-
-    async def _delete(self, name: str) -> None:
-        session = self._sessions.get(name)
-        stored = await self.store.find(name, session.session_id if session else "")
-        if session is not None:
-            await self._forget(session)
-        if stored is not None:
-            await (await self.client()).delete(stored.session_id)
-        elif session is None:
-            raise SessionNotFound(f"there is no session {name!r}", "see %copilot ls")
+        self.loop.blocking(self.register.delete(check_name(name)))

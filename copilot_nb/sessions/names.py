@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 import unicodedata
 
 from copilot_nb.errors import InputError
@@ -69,7 +70,7 @@ def check_name(name: str) -> str:
         raise InputError(f"a session's name cannot start with {name[0]!r}: {name[:40]!r}", "see %copilot help")
     if len(name) > MAX_NAME_CHARS:
         raise InputError(f"a session's name has at most {MAX_NAME_CHARS} characters, not {len(name)}")
-    if any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
+    if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in name):
         raise InputError(f"a session's name cannot hold control characters: {name[:40]!r}")
     return name
 
@@ -99,3 +100,8 @@ def id_for(name: str) -> str:
 def title_for(name: str) -> str:
     """Return the title the runtime lists a session under: no quotes, at most `MAX_TITLE_CHARS` characters."""
     return name.replace('"', "'")[:MAX_TITLE_CHARS].strip() or "session"
+
+
+def typed(name: str) -> str:
+    """Return a name as one types it in a line of ``%copilot``: in quotes where it needs them."""
+    return shlex.quote(name) if re.search(r"[\s\"'\\]", name) else name

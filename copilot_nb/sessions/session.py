@@ -1,32 +1,36 @@
-"""A named session: prompts queue up, and one turn runs at a time.
-
-What is a coroutine here runs on the loop's thread. The runtime's own queue is not used: it reorders prompts that are
-sent at the same time, and leaves waiters hanging when a turn is aborted.
-"""
+"""A named session: what a user does with a conversation, from any thread; coroutines run on the loop's."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from copilot_nb.conversation.parts import TurnState
-from copilot_nb.conversation.transcript import Transcript
-from copilot_nb.errors import CopilotNBError, InputError, SessionInUse, SessionNotFound, TurnFailed, TurnInterrupted
+from copilot_nb.conversation.transcript import TurnRecord
+from copilot_nb.errors import InputError, SessionInUse, SessionNotFound
+from copilot_nb.sessions import edits
 from copilot_nb.sessions.exchange import Exchange
-from copilot_nb.sessions.history import History
+from copilot_nb.sessions.looking import read_all, read_last
+from copilot_nb.sessions.portable import Exported, export
+from copilot_nb.sessions.rerun import Cells
 from copilot_nb.sessions.stored import PREFIX
 from copilot_nb.sessions.turn import Turn
+from copilot_nb.sessions.turnqueue import Errand, TurnQueue
+from copilot_nb.sessions.usage import SessionUsage
 from copilot_nb.sessions.wanted import Wanted
 from copilot_nb.sessions.wording import label
 
 if TYPE_CHECKING:
     from copilot_nb.runtime.connection import Connection
+    from copilot_nb.sessions.history import History
     from copilot_nb.sessions.manager import Manager
 
 
 LOOK_AGAIN_S = 1.0
-"""After so many seconds of silence another process may have opened the session (asking costs a tenth of a turn)."""
+"""After so many seconds of silence another process may have opened the session (asking costs a tenth of a turn), or
+gone on with it and closed it again."""
 
 
 class Session:
@@ -40,6 +44,8 @@ class Session:
         What the runtime stores it under (`copilot --resume` takes it).
     provider, model, system : str
         Where answers come from, which model gives them (``""``: the provider's default), and its system message.
+    preparing : callable
+        Returns what its provider does before it can answer, such as loading a model; ``""``: nothing.
     """
 
     def __init__(
@@ -52,13 +58,16 @@ class Session:
         self.model = model
         self.system = system
         self.exchange = Exchange()
+        self.cells = Cells()
         self.turns_stored = 0
+        self.last = ""
         self.resumed = ""
         self.wanted = Wanted()
         self.is_gone = False
-        self._exists = exists
-        self._lock = asyncio.Lock()
-        self._pending: list[Turn] = []
+        self.preparing: Callable[[], str] = str
+        self.exists = exists
+        self.queue = TurnQueue(self)
+        self._loading = asyncio.Lock()
 
     def __repr__(self) -> str:
         return f"<Session {self.name!r}: {self.model_label}, {self.state}>"
@@ -69,9 +78,16 @@ class Session:
         return label(self.provider, self.model)
 
     @property
+    def is_busy(self) -> bool:
+        """Whether a turn is under way or waits."""
+        return bool(self.queue.pending)
+
+    @property
     def state(self) -> str:
-        """``"working"`` while a turn is under way, else ``"idle"``."""
-        return "working" if self._pending else "idle"
+        """``"working"``, ``"queued"``, ``"idle"``, or how the last turn ended: ``"failed"``, ``"interrupted"``."""
+        if self.queue.pending:
+            return "working" if self.exchange.current is not None else "queued"
+        return self.last or "idle"
 
     @property
     def history(self) -> History:
@@ -82,16 +98,39 @@ class Session:
         SessionError
             If the session's log cannot be read.
         """
-        return History(self.name, self.provider, self.manager.loop.blocking(self._transcript()).turns)
+        return self.manager.loop.blocking(read_all(self))
 
-    async def _transcript(self) -> Transcript:
-        if not self._exists:
-            return Transcript()
-        client = await self.manager.client()
-        return await client.history(self.session_id)
+    def last_turns(self, number: int) -> History:
+        """Return the last `number` turns, without reading those before them.
+
+        Raises
+        ------
+        SessionError
+            If the session's log cannot be read.
+        """
+        return self.manager.loop.blocking(read_last(self, number))
+
+    @property
+    def usage(self) -> SessionUsage:
+        """What the turns of the session took: tokens, times, cost.
+
+        Raises
+        ------
+        SessionError
+            If the session's log cannot be read.
+        """
+        return SessionUsage.of(self.name, self.history)
 
     def send(
-        self, prompt: str, *, model: str = "", provider: str = "", system: str | None = None, timeout_s: float = 0.0
+        self,
+        prompt: str,
+        *,
+        model: str = "",
+        provider: str = "",
+        system: str | None = None,
+        timeout_s: float = 0.0,
+        cell: str = "",
+        now: bool = False,
     ) -> Turn:
         """Send a prompt and return its turn at once; it runs when the turns before it have ended.
 
@@ -105,6 +144,10 @@ class Session:
             Change the session's system message, from this turn on.
         timeout_s : float, optional
             Seconds without a sign from the model after which the turn is given up; 0: the setting `timeout_s`.
+        cell : str, optional
+            The cell that sends it (`rerun.cell_key`); what that cell had asked is replaced, as `rerun` says.
+        now : bool, default False
+            Do not wait in line: the answer under way is stopped, kept as far as it came, and the model is told it.
 
         Raises
         ------
@@ -119,19 +162,14 @@ class Session:
         turn = Turn(self, prompt)
         turn.notes += [self.resumed] if self.resumed else []
         self.resumed = ""
-        self._pending.append(turn)
         wanted, self.wanted = Wanted(model, provider, system).over(self.wanted), Wanted()
         timeout_s = timeout_s or self.manager.settings.timeout_s
-        self.manager.loop.call_soon(self._start, self._run(turn, wanted, timeout_s))
+        self.queue.add(Errand(turn, wanted, timeout_s, cell), now=now)
         return turn
 
     def ask(self, prompt: str, **options: Any) -> Turn:
         """Send a prompt and wait for the answer: `send` and `Turn.wait` in one."""
         return self.send(prompt, **options).wait()
-
-    def turns_before(self, turn: Turn) -> int:
-        """Return how many turns of this session must end before `turn` begins."""
-        return self._pending.index(turn) if turn in self._pending else 0
 
     def create(self) -> None:
         """Store the session without asking it anything.
@@ -141,101 +179,144 @@ class Session:
         InputError
             If it exists already.
         """
-        if self._exists:
+        if self.exists:
             raise InputError(f"session {self.name!r} exists already", "use it, or begin anew with --new")
         self.manager.loop.blocking(self._create())
 
     async def _create(self) -> None:
-        async with self._lock:
-            await (await self._load()).flush()  # before that the runtime does not list a session without a prompt
+        async with self.queue.lock:
+            await (await self.loaded()).flush()  # before that the runtime does not list a session without a prompt
 
     def stop(self) -> None:
         """Stop the turn under way and withdraw the prompts that wait."""
-        for turn in list(self._pending):
-            self.stop_turn(turn)
+        for turn in list(self.queue.pending):
+            turn.stop()
 
-    def stop_turn(self, turn: Turn) -> None:
-        """Stop one turn of this session: the one under way, or one that waits."""
-        turn.stop_requested = True
-        self.manager.loop.call_soon(self._start_abort, turn)
+    def rename(self, name: str) -> None:
+        """Give the session another name; its id stays.
 
-    def _start_abort(self, turn: Turn) -> None:
-        self._start(self.exchange.abort(turn))
+        Raises
+        ------
+        InputError
+            If the name cannot be used, or another session has it.
+        """
+        self.manager.loop.blocking(edits.rename(self, name))
+
+    def fork(self, name: str, at: int | None = None) -> Session:
+        """Return a new session called `name` that begins with this one's history.
+
+        Parameters
+        ----------
+        name : str
+            Of the new session.
+        at : int, optional
+            The last turn it has of this one, counted from 1; ``None``: all of them, but for one under way.
+
+        Raises
+        ------
+        InputError
+            If the name is taken, or there is no such turn.
+        SessionNotFound
+            If nothing is stored of this session yet.
+        """
+        return self.manager.loop.blocking(edits.fork(self, name, at))
+
+    def rewind(self, to: int | Turn | TurnRecord | None = None) -> int:
+        """Take turns back: `to` becomes the last one; return how many were removed.
+
+        Parameters
+        ----------
+        to : int or Turn or TurnRecord, optional
+            A turn, or its number, counted from 1 (0: none is left); ``None``: the last but one.
+
+        Raises
+        ------
+        InputError
+            If there is no such turn.
+        SessionInUse
+            If the session is answering, or open in another process.
+        """
+        record = to.record if isinstance(to, Turn) else to
+        return self.manager.loop.blocking(
+            edits.rewind(self, record.turn_id if isinstance(record, TurnRecord) else record)
+        )
+
+    def undo_rewind(self) -> int:
+        """Bring back what the last `rewind` removed, if nothing has been said since; return how many turns that were.
+
+        Raises
+        ------
+        InputError
+            If there is nothing to undo.
+        SessionInUse
+            If the session is answering, or open in another process.
+        """
+        return self.manager.loop.blocking(edits.undo_rewind(self))
+
+    def export(self, path: str | Path, *, force: bool = False) -> Path:
+        """Write the conversation to a file and return the file's path.
+
+        Parameters
+        ----------
+        path : str or Path
+            Where to; the suffix (``.md``, ``.html``, ``.json``, ``.ipynb``) names the format.
+        force : bool, default False
+            Whether a file that is there is replaced.
+
+        Raises
+        ------
+        InputError
+            If there is no such format, the file exists, or it cannot be written.
+        """
+        facts = Exported(self.name, self.session_id, self.provider, self.model, self.system)
+        return export(self.history, facts, path, force=force)
 
     def delete(self) -> None:
         """Delete the session and its history, irreversibly; a turn under way is stopped first."""
         self.manager.delete(self.name)
 
-    def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        self.manager.hold(asyncio.get_running_loop().create_task(coroutine))
+    async def loaded(self) -> Connection:
+        """Return the session's connection: loaded into the runtime if it is not.
 
-    async def _run(self, turn: Turn, wanted: Wanted, timeout_s: float) -> None:
-        error: CopilotNBError | None = TurnFailed("copilot_nb could not handle this turn", "see the kernel's log")
-        try:
-            async with self._lock:
-                error = await self._outcome(turn, wanted, timeout_s)
-        finally:
-            self._pending.remove(turn)
-            turn.finish(error)
+        Raises
+        ------
+        SessionInUse
+            If another process has it open.
+        """
+        async with self._loading:
+            if (connection := self.exchange.connection) is not None:
+                return connection
+            connection = await self.manager.attach(self, exists=self.exists)
+            await self.exchange.connect(connection)
+            self.exists = True
+            return connection
 
-    async def _outcome(self, turn: Turn, wanted: Wanted, timeout_s: float) -> CopilotNBError | None:
-        is_new = not self._exists
-        try:
-            if turn.stop_requested:
-                raise TurnInterrupted(f"the prompt to {self.name} was withdrawn before it was sent")
-            async with self.manager.seats:
-                await self._prepare(turn, wanted)
-                self.turns_stored += 1
-                await self.exchange.run(turn, timeout_s, {f"{PREFIX}turns": str(self.turns_stored)})
-            self._judge(turn)
-        except CopilotNBError as error:
-            is_alone = self._pending == [turn]  # else the prompts behind it still want the session
-            if is_new and is_alone and not turn.text and not isinstance(error, TurnInterrupted):
-                await self.manager.discard(self, is_stored=self._exists)
-            return error
-        return None
+    async def settle(self) -> None:
+        """Have written to the log what was lost with a runtime; where another process has it open, that waits."""
+        if self.exchange.has_unkept:
+            with suppress(SessionInUse):
+                await self.loaded()
 
-    async def _prepare(self, turn: Turn, wanted: Wanted) -> None:
-        """Bring the session into the runtime's memory, with what this call wants changed."""
-        changed = self._adopt(turn, wanted)
+    async def refresh(self) -> None:
+        """Let go of the loaded session if another process has gone on with it: its next use loads it anew.
+
+        Raises
+        ------
+        SessionInUse
+            If another process has it open.
+        """
         client = await self.manager.client()  # a dead runtime is noticed here, and takes its connections with it
-        if (
-            self.exchange.is_loaded
-            and self.exchange.silence_s > LOOK_AGAIN_S
-            and await client.is_in_use(self.session_id)
-        ):
+        if not self.exchange.is_loaded or self.exchange.silence_s <= LOOK_AGAIN_S:
+            return
+        if await client.archive.is_in_use(self.session_id):
             raise SessionInUse(f"session {self.name!r} has been opened in another process", "close it there")
-        if changed and self.exchange.is_loaded:
+        turns = (await client.archive.last_turns(self.session_id, 1)).turns
+        if turns and turns[-1].turn_id != self.exchange.last_turn_id:
             await self.exchange.disconnect()
-        if not self.exchange.is_loaded:
-            await self._load()
-
-    async def _load(self) -> Connection:
-        connection = await self.manager.attach(self, exists=self._exists)
-        await self.exchange.connect(connection)
-        self._exists = True
-        return connection
-
-    def _adopt(self, turn: Turn, wanted: Wanted) -> bool:
-        """Take over what the call wants changed; whether the runtime has to load the session anew for that."""
-        before = (self.provider, self.model, self.system)
-        asked = wanted.over(Wanted(self.model, self.provider, self.system))
-        self.provider, self.model = self.manager.choice.resolve(asked.provider, asked.model)
-        self.system = asked.system or ""
-        if self._exists and before[:2] != (self.provider, self.model):
-            turn.notes.append(f"switched from {label(*before[:2])} to {self.model_label}")
-        return before != (self.provider, self.model, self.system)
-
-    def _judge(self, turn: Turn) -> None:
-        if turn.state is TurnState.FAILED:
-            raise self.manager.turn_error(turn.record.error, self.model_label)
-        if turn.state is TurnState.INTERRUPTED:
-            reason = turn.record.error or "interrupted"
-            raise TurnInterrupted(f"{self.name}: {reason}", "what had come is kept; ask on in the next cell")
 
     async def unload(self) -> bool:
         """Take the session out of the runtime's memory, unless it is working; whether it was unloaded."""
-        if self._pending or not self.exchange.is_loaded:
+        if self.queue.pending or not self.exchange.is_loaded:
             return False
         await self.exchange.disconnect()
         return True
@@ -243,8 +324,8 @@ class Session:
     async def quiesce(self) -> None:
         """Stop what is under way and wait until nothing is (before the session is deleted)."""
         self.stop()
-        async with self._lock:
-            await self.exchange.disconnect()
+        await self.queue.emptied()
+        await self.exchange.disconnect()
 
     def annotation(self, notebook: str) -> dict[str, str]:
         """Return what the runtime is to keep of the session beside its history."""
@@ -254,6 +335,10 @@ class Session:
             "provider": self.provider,
             "system": self.system,
             "notebook": notebook,
-            "turns": str(self.turns_stored),
+            "last": self.last,
         }
-        return {f"{PREFIX}{key}": value for key, value in values.items()}
+        return {f"{PREFIX}{key}": value for key, value in values.items()} | self.tally()
+
+    def tally(self) -> dict[str, str]:
+        """Return what the runtime is to keep of the session and each turn changes."""
+        return {f"{PREFIX}turns": str(self.turns_stored), f"{PREFIX}cells": self.cells.written()}

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import dataclasses
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError
-from copilot_nb.sessions.names import id_for
+from copilot_nb.sessions.names import id_for, typed
 from copilot_nb.sessions.stored import PREFIX, StoredSession
 
 if TYPE_CHECKING:
     from copilot_nb.runtime.client import RuntimeClient
 
 MAX_NAMESAKES = 100
+MIN_BATCH = 100
+"""Sessions whose metadata is read at once, at least (count)."""
 
 
 class Store:
@@ -27,16 +30,37 @@ class Store:
     def __init__(self, client: Callable[[], Awaitable[RuntimeClient]]) -> None:
         self._client = client
 
-    async def listing(self) -> list[StoredSession]:
-        """Return the sessions that copilot_nb made, the one last changed first."""
-        client = await self._client()
-        changed = await client.list_ids()
-        entries = await client.annotations(list(changed))
-        return [
-            StoredSession.from_metadata(session_id, entry, changed[session_id])
-            for session_id in changed
-            if f"{PREFIX}name" in (entry := entries.get(session_id, {}))
-        ]
+    async def listing(self, limit: int | None = None) -> list[StoredSession]:
+        """Return the sessions that copilot_nb made, or `limit` of them, the one last changed first."""
+        archive = (await self._client()).archive
+        changed = await archive.ids()
+        return [stored async for stored in self._own(changed, len(changed) if limit is None else limit)]
+
+    async def _own(self, changed: Mapping[str, str], limit: int) -> AsyncIterator[StoredSession]:
+        """Yield our sessions among those of `changed`; the metadata of no more is read than `limit` needs."""
+        archive = (await self._client()).archive
+        ids, found, batch = list(changed), 0, max(limit, MIN_BATCH)
+        for start in range(0, len(ids), batch):
+            entries = await archive.annotations(ids[start : start + batch])
+            for session_id in ids[start : start + batch]:
+                if f"{PREFIX}name" in (entry := entries.get(session_id, {})):
+                    yield StoredSession.from_metadata(session_id, entry, changed[session_id])
+                    found += 1
+                if found == limit:
+                    return
+
+    async def everything(self, limit: int) -> list[StoredSession]:
+        """Return the `limit` sessions last changed, whoever made them; those of others go by the runtime's title."""
+        archive = (await self._client()).archive
+        changed, titles = await archive.ids(), await archive.titles(limit)
+        entries = await archive.annotations(list(titles))
+        listed = [StoredSession.from_metadata(each, entries.get(each, {}), changed.get(each, "")) for each in titles]
+        return [each if each.is_own else dataclasses.replace(each, name=titles[each.session_id]) for each in listed]
+
+    async def seen_elsewhere(self, sessions: Sequence[StoredSession]) -> list[StoredSession]:
+        """Return `sessions`, each with whether another process has it open."""
+        in_use = await (await self._client()).archive.in_use([each.session_id for each in sessions])
+        return [dataclasses.replace(each, is_elsewhere=each.session_id in in_use) for each in sessions]
 
     async def find(self, name: str, session_id: str = "") -> StoredSession | None:
         """Return the session of that name, or of that id.
@@ -46,23 +70,25 @@ class Store:
         InputError
             If the session of that id has another name.
         """
-        client = await self._client()
+        archive = (await self._client()).archive
         direct = session_id or id_for(name)
-        entries = await client.annotations([direct])
+        entries = await archive.annotations([direct])
         stored_name = entries.get(direct, {}).get(f"{PREFIX}name", name)
         if direct in entries and stored_name == name:
-            return StoredSession.from_metadata(direct, entries[direct], await client.changed_at(direct))
+            return StoredSession.from_metadata(direct, entries[direct], await archive.changed_at(direct))
         if direct in entries and session_id:
-            raise InputError(f"the id {session_id!r} belongs to session {stored_name!r}", f"%%copilot {stored_name}")
+            raise InputError(
+                f"the id {session_id!r} belongs to session {stored_name!r}", f"%%copilot {typed(stored_name)}"
+            )
         if session_id:
             return None
         return next((stored for stored in await self.listing() if stored.name == name), None)
 
     async def free_id(self, wanted: str) -> str:
         """Return `wanted`, with a number behind it if it is taken."""
-        client = await self._client()
+        archive = (await self._client()).archive
         candidates = [wanted, *(f"{wanted[:240]}-{number}" for number in range(2, MAX_NAMESAKES))]
-        taken = await client.annotations(candidates)
+        taken = await archive.annotations(candidates)
         return next(candidate for candidate in candidates if candidate not in taken)
 
     async def free_name(self, name: str) -> str:

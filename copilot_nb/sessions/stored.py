@@ -23,9 +23,17 @@ class StoredSession:
     provider, model, system, notebook : str
         What it was last used with and where; ``""`` where unknown.
     turns : int
-        Finished turns (count).
+        Turns (count).
+    last : str
+        How the last turn ended, if it was ``"failed"`` or ``"interrupted"``.
+    cells : str
+        Which cell made which turn (see `rerun`).
     used_at : datetime or None
         When it was last changed.
+    is_own : bool
+        Whether copilot_nb made it; else it is another of the user's Copilot sessions.
+    is_elsewhere : bool
+        Whether another process has it open.
     """
 
     session_id: str
@@ -35,7 +43,11 @@ class StoredSession:
     system: str = ""
     notebook: str = ""
     turns: int = 0
+    last: str = ""
+    cells: str = ""
     used_at: datetime | None = None
+    is_own: bool = True
+    is_elsewhere: bool = False
 
     @classmethod
     def from_metadata(cls, session_id: str, entries: Mapping[str, str], changed: str) -> StoredSession:
@@ -49,7 +61,10 @@ class StoredSession:
             system=entries.get(f"{PREFIX}system", ""),
             notebook=entries.get(f"{PREFIX}notebook", ""),
             turns=int(turns) if turns.isdecimal() else 0,
+            last=entries.get(f"{PREFIX}last", ""),
+            cells=entries.get(f"{PREFIX}cells", ""),
             used_at=datetime.fromisoformat(changed) if changed else None,
+            is_own=f"{PREFIX}name" in entries,
         )
 
     @property

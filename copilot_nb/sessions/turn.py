@@ -18,6 +18,7 @@ from copilot_nb.render.markdown import CodeBlock, code_blocks
 from copilot_nb.render.turn import Label, turn_html, turn_metadata, turn_text
 from copilot_nb.render.words import count
 from copilot_nb.sessions import waiting
+from copilot_nb.sessions.names import typed
 
 if TYPE_CHECKING:
     from copilot_nb.sessions.session import Session
@@ -156,7 +157,7 @@ class Turn:
 
     def stop(self) -> None:
         """Ask the model to stop; what has come is kept. Without effect on a turn that has ended."""
-        self.session.stop_turn(self)
+        self.session.queue.stop(self)
 
     def __await__(self) -> Generator[Any, None, Turn]:
         yield from asyncio.wrap_future(self.ended).__await__()
@@ -195,14 +196,18 @@ class Turn:
     @property
     def label(self) -> Label:
         """What a rendering needs to know beside the record."""
-        return Label(self.session.name, self.session.provider, " · ".join([*self.notes, *self._queue_note()]))
+        notes = [*self.notes, *self._queue_note(), *self._preparing_note()]
+        return Label(self.session.name, self.session.provider, " · ".join(notes))
+
+    def _preparing_note(self) -> list[str]:
+        is_waiting = self.state is TurnState.WORKING and not self._record.parts
+        return [note] if is_waiting and (note := self.session.preparing()) else []
 
     def _queue_note(self) -> list[str]:
-        if self.state is not TurnState.QUEUED or not (before := self.session.turns_before(self)):
+        if self.state is not TurnState.QUEUED or self.done or not (before := self.session.queue.before(self)):
             return []
-        return [
-            f"waits for {count(before, 'turn')} of {self.session.name}; withdraw: %copilot stop {self.session.name}"
-        ]
+        name = self.session.name
+        return [f"waits for {count(before, 'turn')} of {name}; withdraw: %copilot stop {typed(name)}"]
 
     def _repr_mimebundle_(self, **_options: object) -> tuple[dict[str, str], dict[str, object]]:
         record = self._record

@@ -47,8 +47,10 @@ def wait(
         raise RuntimeError("await the turns instead: this thread receives the answers")
     try:
         _follow(turns, timeout_s, on_update)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         _interrupt(turns, on_update)
+        if all(turn.error is None for turn in turns):  # whoever asks in a loop must not go on
+            raise TurnInterrupted("interrupted just as the answer had come", "it is in the history") from interrupt
     if errors := [turn.error for turn in turns if turn.error is not None]:
         raise errors[0] if len(turns) == 1 else _summary(turns, errors) from errors[0]
     return turns

@@ -90,7 +90,7 @@ SESSION = (
     scripted(f"lambda asked: Reply(error=ChatError(400, {HOSTILE!r})) if {FAILING!r} in asked.prompt else {HOSTILE!r}"),
     f"import copilot_nb as cp\ncp.session({NAME!r}, system={HOSTILE!r}).create()",
     f"%%copilot '{NAME}'\n{HOSTILE}",  # 1 element of the class `copilot-nb`
-    f"%copilot show '{NAME}'",  # 2: the history and its turn
+    f"%copilot show '{NAME}'",  # the history: 1
     f"%%copilot '{NAME}' b\n{NAME}",  # 3: the columns and two turns
     "%copilot ls",
     "%copilot",
@@ -162,12 +162,12 @@ def test_nothing_of_a_hostile_session_runs_where_it_is_live_or_converted(lab: An
         notebook.run(cell)
     kinds = [error.partition(":")[0] for cell in range(len(SESSION)) for error in notebook.errors(cell)]
     assert kinds == ["ProviderError", "TurnFailed", "SessionNotFound", "InputError"]
-    assert_harmless(lab, notebook.page, turns=6)
+    assert_harmless(lab, notebook.page, turns=5)
     notebook.save()
     notebook.page.close()
     command = [sys.executable, "-m", "nbconvert", "--to", "html", str(notebook.path)]
     subprocess.run(command, check=True, capture_output=True)
-    assert_harmless(lab, lab.visit(notebook.path.with_suffix(".html").as_uri()), turns=6)
+    assert_harmless(lab, lab.visit(notebook.path.with_suffix(".html").as_uri()), turns=5)
 
 
 def test_nothing_of_a_hostile_session_runs_in_voila(lab: Any) -> None:
@@ -176,4 +176,4 @@ def test_nothing_of_a_hostile_session_runs_in_voila(lab: Any) -> None:
     for cell in notebook.cells:
         cell.metadata["tags"] = ["raises-exception"]  # an error stops nothing
     nbformat.write(notebook, path)
-    assert_harmless(lab, lab.visit(f"voila/render/{path.name}"), turns=6)
+    assert_harmless(lab, lab.visit(f"voila/render/{path.name}"), turns=5)

@@ -118,6 +118,21 @@ def test_a_restarted_kernel_resumes_the_session_and_says_so(lab: Any) -> None:
     assert "resumed" not in notebook.output(1).inner_text()
 
 
+def test_run_all_twice_ends_with_the_same_turns(lab: Any) -> None:
+    cells = ["%%copilot s1\nfirst", "%%copilot s1 s2\nsecond", "%copilot ask s1 third\n%copilot ask s1 third"]
+    notebook = lab.open(scripted("lambda request: ' / '.join(request.user_texts)"), *cells, "%copilot ls")
+    for restarts in (False, True, False):
+        notebook.run_all()
+        rows = [row.split("\t") for row in notebook.output(4).locator("tbody tr").all_inner_texts()]
+        assert sorted((row[0], row[3]) for row in rows) == [("s1", "4"), ("s2", "1")]
+        assert "first / second / third / third" in notebook.output(3).inner_text()
+        if restarts:
+            notebook.restart()
+    notebook.run(3)
+    notebook.run(4)
+    assert "s1\ts1\tscripted (scripted)\t4\t" in notebook.output(4).inner_text()
+
+
 def test_tab_offers_subcommands_sessions_and_models(lab: Any) -> None:
     notebook = lab.open(scripted("'Hello.'"), "%copilot new garden\n%copilot new kitchen", "")
     notebook.run(0)

@@ -73,9 +73,16 @@ class Kernel:
         self.client.start_channels()
         self.client.wait_for_ready(timeout=WAIT_S)
 
-    def send(self, cell: str) -> str:
-        """Have a cell run, and return the id of the request."""
-        return str(self.client.execute(cell, allow_stdin=False))
+    def send(self, cell: str, cell_id: str = "") -> str:
+        """Have a cell run, and return the id of the request; with an id of the cell as JupyterLab sends it."""
+        if not cell_id:
+            return str(self.client.execute(cell, allow_stdin=False))
+        content = {"code": cell, "silent": False, "store_history": True, "user_expressions": {}}
+        content |= {"allow_stdin": True, "stop_on_error": True}
+        metadata = {"cellId": cell_id, "deletedCells": [], "recordTiming": False, "trusted": True}
+        request = self.client.session.msg("execute_request", content, metadata=metadata)
+        self.client.shell_channel.send(request)
+        return str(request["header"]["msg_id"])
 
     def result(self, request: str, until: Callable[[dict[str, Any]], bool] | None = None) -> Ran:
         """Collect what comes of a cell until it has ended (or until `until` is true of a message)."""
@@ -90,8 +97,8 @@ class Kernel:
             if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
                 return ran
 
-    def run(self, cell: str) -> Ran:
-        return self.result(self.send(cell))
+    def run(self, cell: str, cell_id: str = "") -> Ran:
+        return self.result(self.send(cell, cell_id))
 
     def load(self, script: str = "") -> None:
         for cell in (LOAD, SCRIPTED.format(script)):

@@ -7,7 +7,9 @@ import importlib.util
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,11 @@ import httpx
 import pytest
 
 from copilot_nb.runtime.providers.chat import Message
-from copilot_nb.runtime.providers.local import LOCAL_PRESETS, LocalModel, _body
+from copilot_nb.runtime.providers.llama import Engine
+from copilot_nb.runtime.providers.local import LocalModel, _body
+from copilot_nb.runtime.providers.presets import preset
+from copilot_nb.runtime.providers.resident import Resident
+from copilot_nb.settings import CopilotNB
 
 URL = "http://local/v1/chat/completions"
 WAIT_S = 60.0
@@ -25,15 +31,20 @@ import asyncio, json, os, sys, psutil
 from pathlib import Path
 import httpx
 from copilot_nb.runtime.providers.local import LocalModel
+from copilot_nb.settings import CopilotNB
 
 async def main():
-    model = LocalModel(Path(sys.argv[1]), context_tokens=512)
+    model = LocalModel(CopilotNB(local_model_path=sys.argv[1], local_context_tokens=512))
     body = {"model": model.model_ids[0], "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 4}
     response = await httpx.AsyncClient(transport=model).post("http://local/v1/chat/completions", json=body, timeout=60)
-    folder = Path((await model._engine()).socket).parent
+    (loaded,) = model._loaded.values()
+    engine = loaded.resident.load().result()
+    folder = Path(engine.socket).parent
+    processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
     return model, {
         "said": response.json()["choices"][0]["message"]["content"],
-        "inet": [str(c) for c in psutil.Process().net_connections("inet")],
+        "processes": len(processes),
+        "inet": [str(c) for process in processes for c in process.net_connections("inet")],
         "folder": str(folder),
         "mode": oct(folder.stat().st_mode & 0o777),
     }
@@ -55,10 +66,23 @@ def path() -> Path:
 @pytest.fixture(scope="module")
 def model(path: Path) -> Iterator[LocalModel]:
     """Load a model with a small window, for two answers at a time."""
-    model = LocalModel(path, context_tokens=1024, parallel=2)
+    model = local_model(path, 1024, parallel=2)
     model.preload()
     yield model
     model.close()
+
+
+def local_model(path: Path, context_tokens: int = 4096, **options: int) -> LocalModel:
+    return LocalModel(CopilotNB(local_model_path=str(path), local_context_tokens=context_tokens), **options)
+
+
+def resident(model: LocalModel, name: str = "") -> Resident:
+    return model._use(model._names.find(name)).resident
+
+
+async def folder_of(model: LocalModel) -> Path:
+    async with resident(model).engine() as engine:
+        return Path(engine.socket).parent
 
 
 def body(*said: str, model: str = "smollm2-135m", max_tokens: int = 12) -> dict[str, Any]:
@@ -139,7 +163,7 @@ def test_stopping_frees_the_only_seat(path: Path) -> None:
     """The answer would take minutes; so would what waits behind it."""
 
     async def check() -> None:
-        model = LocalModel(path, context_tokens=8192, max_answer_tokens=4000, parallel=1)
+        model = local_model(path, 8192, max_answer_tokens=4000, parallel=1)
         talking = await model.handle_async_request(httpx.Request("POST", URL, json=_endless()))
         await anext(talking.aiter_raw())
         await talking.aclose()
@@ -151,10 +175,9 @@ def test_stopping_frees_the_only_seat(path: Path) -> None:
 
 def test_stopping_while_it_reads_frees_the_only_seat(path: Path) -> None:
     async def check() -> None:
-        model = LocalModel(path, context_tokens=8192, parallel=1)
-        engine = await model._engine()
-        prompt = _body([Message("user", "word " * 3500)], LOCAL_PRESETS[0], 1)
-        async with aclosing(engine.stream(prompt)) as events:
+        model = local_model(path, 8192, parallel=1)
+        prompt = _body([Message("user", "word " * 3500)], preset(""), 1)
+        async with resident(model).engine() as engine, aclosing(engine.stream(prompt)) as events:
             await anext(events)
         await asyncio.wait_for(ask(model, body("Hello", max_tokens=1)), 10)
         await model.aclose()
@@ -168,17 +191,19 @@ def _endless() -> dict[str, Any]:
 
 def test_a_file_that_is_no_model_is_named(tmp_path: Path) -> None:
     pytest.importorskip("xllamacpp", reason="xllamacpp is not installed")
-    (tmp_path / "broken.gguf").write_bytes(b"not a model")
-    model = LocalModel(tmp_path / "broken.gguf")
+    (tmp_path / "broken.gguf").write_bytes(b"GGUF, but no model")
+    model = local_model(tmp_path / "broken.gguf")
     response = asyncio.run(ask(model, body("hi", model="broken")))
     model.close()
     assert response.status_code == 400
     assert "broken.gguf" in response.json()["error"]["message"]
 
 
-def test_without_xllamacpp_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "xllamacpp", None)
-    model = LocalModel(Path("any.gguf"))
+def test_without_xllamacpp_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "any.gguf").write_bytes(b"GGUF")
+    (tmp_path / "xllamacpp.py").write_text("raise ImportError")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    model = local_model(tmp_path / "any.gguf")
     response = asyncio.run(ask(model, body("hi", model="any")))
     model.close()
     assert response.status_code == 400
@@ -187,8 +212,8 @@ def test_without_xllamacpp_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
 
 def test_closing_frees_the_model_and_refuses_requests(path: Path) -> None:
     async def check() -> httpx.Response:
-        model = LocalModel(path, context_tokens=512)
-        folder = Path((await model._engine()).socket).parent
+        model = local_model(path, 512)
+        folder = await folder_of(model)
         assert folder.exists()
         await model.aclose()
         await model.aclose()
@@ -201,7 +226,7 @@ def test_closing_frees_the_model_and_refuses_requests(path: Path) -> None:
 
 def test_closing_in_the_middle_of_an_answer(path: Path) -> None:
     async def check() -> None:
-        model = LocalModel(path, context_tokens=2048, max_answer_tokens=1000)
+        model = local_model(path, 2048, max_answer_tokens=1000)
         response = await model.handle_async_request(httpx.Request("POST", URL, json=_endless()))
         await anext(response.aiter_raw())
         await asyncio.wait_for(model.aclose(), 10)
@@ -216,5 +241,98 @@ def test_it_is_silent_listens_on_no_port_and_leaves_nothing_behind(path: Path) -
     assert (done.returncode, done.stderr) == (0, "")
     report = json.loads(done.stdout)
     assert report["said"]
+    assert report["processes"] == 2
     assert (report["inet"], report["mode"]) == ([], "0o700")
     assert not Path(report["folder"]).exists()
+
+
+def test_a_prefix_is_not_read_again_also_with_more_sessions_than_seats(
+    model: LocalModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each turn reads only what is new, whoever else asked meanwhile; the time of day before a prompt is not read."""
+    read: list[int] = []
+    stream = Engine.stream
+
+    async def noted(self: Engine, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        async with aclosing(stream(self, body)) as events:
+            async for event in events:
+                if "usage" in event:
+                    read.append(event["timings"]["prompt_n"])
+                yield event
+
+    monkeypatch.setattr(Engine, "stream", noted)
+    said = {n: [f"Session {n} is about " + "a long list of many things, " * 12] for n in range(4)}
+    for turn in range(3):
+        for n, texts in said.items():
+            texts.append(text(asyncio.run(ask(model, body(*texts)))))
+            texts.append(f"<current_datetime>{turn}{n}</current_datetime>\n\nAnd then?")
+    assert min(read[:1]) > 60
+    assert max(read[4:]) < 30
+
+
+def test_a_path_names_a_model_of_its_own_in_the_same_kernel(model: LocalModel, path: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "another one.gguf"
+    copy.symlink_to(path)
+    assert model.find(f"{copy}:creative") == f"{copy}:creative"
+    assert text(asyncio.run(ask(model, body("Hello", model=f"{copy}:creative", max_tokens=4))))
+    assert resident(model, str(copy)) is not resident(model)
+    assert text(asyncio.run(ask(model, body("Hello", max_tokens=4))))
+
+
+def test_it_says_that_it_loads(path: Path) -> None:
+    model = local_model(path, 512)
+    assert model.note("smollm2-135m") == ""
+    loading, held = threading.Event(), threading.Event()
+    load = model._load
+
+    def slow(path: Path) -> Engine:
+        loading.set()
+        held.wait()
+        return load(path)
+
+    model._load = slow  # type: ignore[method-assign]
+    model.preload()
+    loading.wait()
+    assert model.note("smollm2-135m:creative").startswith("loading smollm2-135m (")
+    held.set()
+    assert text(asyncio.run(ask(model, body("Hello", max_tokens=4))))
+    assert model.note("smollm2-135m") == ""
+    model.close()
+
+
+def test_an_idle_model_is_unloaded_and_loaded_again(path: Path) -> None:
+    async def check() -> None:
+        settings = CopilotNB(local_model_path=str(path), local_context_tokens=512, local_idle_s=0.2)
+        model = LocalModel(settings)
+        for _ in range(2):
+            async with resident(model).engine() as engine:
+                assert text(await ask(model, body("Hello", max_tokens=4)))
+            await asyncio.to_thread(engine._process.wait, WAIT_S)
+            assert not engine.is_alive
+        await model.aclose()
+
+    asyncio.run(check())
+
+
+def test_an_engine_that_was_killed_is_started_again(path: Path) -> None:
+    async def check() -> None:
+        model = local_model(path, 512)
+        async with resident(model).engine() as engine:
+            engine._process.kill()
+            engine._process.wait()
+        assert text(await ask(model, body("Hello", max_tokens=4)))
+        await model.aclose()
+
+    asyncio.run(check())
+
+
+def test_the_kernel_runs_while_a_model_is_loaded(path: Path) -> None:
+    """Loading within this process holds the interpreter's lock from beginning to end."""
+    model = local_model(path, 512)
+    loading = resident(model).load()
+    steps = 0
+    while not loading.done():
+        steps += 1
+        time.sleep(0.001)
+    model.close()
+    assert steps > 20

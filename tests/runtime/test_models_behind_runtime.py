@@ -15,10 +15,11 @@ import httpx
 import pytest
 from copilot import CopilotClient, CopilotRequestHandler, RuntimeConnection
 
+from copilot_nb.runtime.providers.base import NEVER_FULL_TOKENS
 from copilot_nb.runtime.providers.chat import SESSION_EXTENSION, ChatModel
 from copilot_nb.runtime.providers.local import LocalModel
 from copilot_nb.runtime.provision import find_runtime
-from copilot_nb.settings import DEFAULT_SYSTEM_MESSAGE
+from copilot_nb.settings import DEFAULT_SYSTEM_MESSAGE, CopilotNB
 from copilot_nb.testing import ChatError, FunctionCall, Reply, ScriptedModel
 
 BASE_URL = "http://in-kernel.invalid/v1"
@@ -73,7 +74,7 @@ class Runtime:
             "base_url": BASE_URL,
             "wire_api": "completions",
             "api_key": "none",
-            "max_prompt_tokens": 1_000_000,
+            "max_prompt_tokens": NEVER_FULL_TOKENS,
         }
         session = await self.client.create_session(
             session_id=session_id,
@@ -233,8 +234,12 @@ def test_the_runtime_runs_the_tool_that_was_called(run: Callable[[ChatModel, Sce
     assert [m.role for m in model.requests[-1].messages[-2:]] == ["assistant", "tool"]
 
 
+def _settings(gguf: Path, context_tokens: int) -> CopilotNB:
+    return CopilotNB(local_model_path=str(gguf), local_context_tokens=context_tokens)
+
+
 def test_local_answers_follow_ups_and_a_stop(run: Callable[[ChatModel, Scenario], None], gguf: Path) -> None:
-    model = LocalModel(gguf, context_tokens=1024, max_answer_tokens=300, parallel=1)
+    model = LocalModel(_settings(gguf, 1024), max_answer_tokens=300, parallel=1)
 
     async def scenario(runtime: Runtime) -> None:
         chat = await runtime.chat("s1")
@@ -255,7 +260,7 @@ def test_local_answers_follow_ups_and_a_stop(run: Callable[[ChatModel, Scenario]
 
 
 def test_local_long_conversations_go_on(run: Callable[[ChatModel, Scenario], None], gguf: Path) -> None:
-    model = LocalModel(gguf, context_tokens=384, max_answer_tokens=8)
+    model = LocalModel(_settings(gguf, 384), max_answer_tokens=8)
 
     async def scenario(runtime: Runtime) -> None:
         chat = await runtime.chat("s1")

@@ -185,7 +185,7 @@ def test_connection_that_breaks_is_retried_without_doubling_the_answer(manager: 
     script(manager, ScriptedModel([Reply("Half of the ans", ending="cut"), "The whole answer."]))
     turn = manager.session("cut").ask("a")
     assert turn.text == "The whole answer."
-    assert any("retried" in note for note in turn.record.notes)
+    assert any(note.startswith("retry 1: ") for note in turn.record.notes)
 
 
 def test_refused_connection_names_the_model(manager: Manager) -> None:

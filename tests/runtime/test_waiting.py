@@ -5,7 +5,8 @@ import pickle
 import pytest
 
 import copilot_nb as cp
-from copilot_nb.errors import TurnFailed
+from copilot_nb.errors import TurnFailed, TurnInterrupted
+from copilot_nb.sessions import waiting
 from copilot_nb.sessions.manager import Manager
 from copilot_nb.testing import ChatError, Reply, ScriptedModel
 
@@ -84,3 +85,38 @@ def test_an_unfinished_turn_cannot_be_pickled(manager: Manager) -> None:
         pickle.dumps(turn)
     model.release()
     turn.wait()
+
+
+def test_now_goes_before_those_that_wait_and_tells_what_had_been_said(manager: Manager) -> None:
+    model = script(manager, ScriptedModel([Reply("Half of it", stall_after_chars=7), "Second.", "Third."]))
+    session = manager.session("urgent")
+    first, waiting = session.send("one"), session.send("two")
+    while not first.text:
+        first.wait_for_change(0.1)
+    urgent = session.send("stop, rather this", now=True)
+    assert urgent.wait().text == "Second."
+    assert waiting.wait().text == "Third."
+    assert (first.state.value, first.text) == ("interrupted", "Half of")
+    assert "Half of" in model.requests[1].user_texts[-1]
+    assert [turn.prompt for turn in session.history] == ["one", "stop, rather this", "two"]
+
+
+def test_now_with_nothing_under_way_is_an_ordinary_prompt(manager: Manager) -> None:
+    session = manager.session("calm")
+    assert session.send("one", now=True).wait().text
+    assert session.send("two", now=True).wait().text
+    assert [turn.prompt for turn in session.history] == ["one", "two"]
+
+
+def test_an_interrupt_at_the_very_end_ends_a_loop_of_questions(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn = manager.session("last-moment").ask("one")
+
+    def interrupted(*_args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(waiting, "_follow", interrupted)
+    monkeypatch.setattr(waiting, "_interrupt", lambda *_args: None)
+    with pytest.raises(TurnInterrupted, match="interrupted just as the answer had come"):
+        turn.wait()

@@ -42,7 +42,10 @@ OF_THE_CELL = [
     ("%%copilot a --id a/b\nx", "InputError: 'a/b' is no session id → use 1 to 250 letters"),
     ("%%copilot a --id ../../x\nx", "InputError: '../../x' is no session id → "),
     ("%%copilot a -m gpt-9\nx", "ProviderError: provider 'scripted' has no model 'gpt-9' → it has: scripted, "),
-    ("%%copilot a -p azur\nx", "ProviderError: there is no provider 'azur' → there are: github, local, scripted"),
+    (
+        "%%copilot a -p azur\nx",
+        "ProviderError: there is no provider 'azur' → there are: github, local, scripted, openai, ",
+    ),
     ("%%copilot a -p github\nx", "ProviderError: 'github' cannot answer: the runtime is set to be offline"),
     ("%%copilot a -o 1x\nx", "InputError: --out takes the name of a variable, not '1x' → for example: -o answer"),
     ("%%copilot a -o for\nx", "InputError: --out takes the name of a variable, not 'for' → "),
@@ -68,13 +71,13 @@ OF_THE_LINE = [
     ("%copilot new a -m gpt-9", "ProviderError: provider 'scripted' has no model 'gpt-9'"),
     ("%copilot new a -p github", "ProviderError: 'github' cannot answer"),
     ("%copilot use ls", "InputError: 'ls' is a word of %copilot"),
-    ("%copilot rm", "InputError: %copilot rm: the following arguments are required: NAME → see %copilot help rm"),
+    ("%copilot rm", "InputError: delete which sessions? → %copilot rm NAME…, or %copilot rm --older-than 30d"),
     ("%copilot rm nobody -y", "SessionNotFound: there is no session 'nobody' → see %copilot ls"),
     ("%copilot rm nobody", "SessionNotFound: there is no session 'nobody' → see %copilot ls"),
     ("%copilot show nobody", "SessionNotFound: there is no session 'nobody' → see %copilot ls"),
     ("%copilot stop", "InputError: stop what? → %copilot stop NAME, or %copilot stop --all"),
     ("%copilot stop a --all", "InputError: stop what? → "),
-    ("%copilot ls extra", "InputError: %copilot ls: unrecognized arguments: extra → see %copilot help ls"),
+    ("%copilot ls a b", "InputError: %copilot ls: unrecognized arguments: b → see %copilot help ls"),
     ("%copilot help foo", "InputError: %copilot has no subcommand 'foo' → there are: status, "),
     ("%copilot rm 'a", "no closing quotation → close the quotation"),
 ]
@@ -229,7 +232,7 @@ def test_nobody_to_answer(broken: Notebook, tmp_path: Path) -> None:
     broken.settings.local_model_path = str(tmp_path / "missing.gguf")
     complaint = broken.run("%%copilot a\nx").complaint
     assert complaint.startswith("ProviderError: no model can answer → ")
-    for way_in in ("copilot login", "%config CopilotNB.provider", "copilot-nb install-model"):
+    for way_in in ("copilot login", "%copilot provider add", "copilot-nb install-model"):
         assert way_in in complaint
     assert broken.on_disk() == []
     assert "no model can answer" in broken.run("%copilot").out

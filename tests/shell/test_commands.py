@@ -34,7 +34,7 @@ def test_the_card(nb: Notebook, line: str) -> None:
 
 
 def test_ls(nb: Notebook) -> None:
-    assert "No sessions yet. Begin one with: %%copilot session1" in nb.run("%copilot ls").out
+    assert "No sessions. Begin one with: %%copilot session1" in nb.run("%copilot ls").out
     nb.run("%%copilot a\nx")
     nb.run("%copilot ask 'b c' y")
     head, _, *rows = nb.run("%copilot ls").out.split("Out[0]: \n")[1].splitlines()
@@ -121,7 +121,7 @@ def test_rm_asks_and_says_what_it_deletes(nb: Notebook, monkeypatch: pytest.Monk
     nb.run("%%copilot a\nx")
     monkeypatch.setattr(builtins, "input", saying("n"))
     assert nb.run("%copilot rm a").out == "Nothing was deleted.\n"
-    assert asked == ["Delete, irreversibly: a (id a, 1 turns)? [y/N] "]
+    assert asked == ["Delete, irreversibly: a (id a, 1 turn)? [y/N] "]
     assert nb.names() == ["a"]
     monkeypatch.setattr(builtins, "input", saying("y"))
     assert nb.run("%copilot rm a").out == "Deleted a.\n"

@@ -20,7 +20,7 @@ def long_flags(options: tuple[object, ...]) -> set[str]:
 def test_subcommands(nb: Notebook) -> None:
     assert {text.split()[-1] for text in nb.complete("%copilot ")} == set(SUBCOMMANDS)
     assert nb.complete("%copilot do") == ["%copilot doctor"]
-    assert set(nb.complete("%copilot r")) == {"%copilot rm", "%copilot restart"}
+    assert set(nb.complete("%copilot re")) == {"%copilot rename", "%copilot rewind", "%copilot restart"}
     assert nb.complete("%copilot help doc") == ["%copilot help doctor"]
 
 
@@ -33,7 +33,7 @@ def test_options(nb: Notebook, head: str) -> None:
 
 def test_options_of_a_subcommand_only(nb: Notebook) -> None:
     assert {text.split()[-1] for text in nb.complete("%copilot new a --")} == long_flags(SESSION_OPTIONS)
-    assert nb.complete("%copilot rm --") == ["%copilot rm --yes"]
+    assert nb.complete("%copilot rm --") == ["%copilot rm --older-than", "%copilot rm --yes"]
     assert nb.complete("%copilot stop --") == ["%copilot stop --all"]
 
 
@@ -76,7 +76,7 @@ def test_lists_of_models(nb: Notebook) -> None:
 @pytest.mark.parametrize("flag", ["-p", "--provider"])
 def test_providers(nb: Notebook, flag: str) -> None:
     offered = {text.split()[-1] for text in nb.complete(f"%%copilot a {flag} ")}
-    assert offered == {"github", "local", "scripted"}
+    assert offered == {"github", "local", "scripted", "openai", "anthropic", "azure", "ollama"}
 
 
 @pytest.mark.parametrize("flag", ["-f", "--format"])

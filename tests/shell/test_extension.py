@@ -76,7 +76,7 @@ def test_loading_unloading_and_reloading(bare_shell: InteractiveShell, shell: In
         assert len(known(bare_shell)) == 1
         assert bare_shell.find_line_magic("copilot") is not None
         assert bare_shell.find_cell_magic("copilot") is not None
-        assert len(bare_shell.input_transformers_cleanup) == transformers + 1
+        assert len(bare_shell.input_transformers_cleanup) == transformers + 2
         copilot_nb.unload_ipython_extension(bare_shell)
         copilot_nb.unload_ipython_extension(bare_shell)
         assert known(bare_shell) == []
@@ -115,3 +115,18 @@ def test_load_ext_twice_says_so_and_goes_on(nb: Notebook) -> None:
     assert ran.ok
     assert "already loaded" in ran.out
     assert nb.run("%%copilot a\ny").out.startswith("You said: y (message 2)")
+
+
+def test_a_cell_reaches_the_model_to_the_letter_even_with_the_prompts_of_a_shell(nb: Notebook) -> None:
+    body = ">>> 1 + 1\n2\nIn [1]: x\n... y"
+    nb.run(f"\n%%copilot a\n{body}")
+    assert [turn.prompt for turn in copilot_nb.session("a").history] == [body]
+
+
+def test_a_terminal_waits_for_the_body_of_a_cell(nb: Notebook) -> None:
+    check = nb.shell.input_transformer_manager.check_complete
+    assert [check(cell)[0] for cell in ("%%copilot a", "%%copilot a\nx", "%%copilot a\nx\n\n")] == [
+        "incomplete",
+        "incomplete",
+        "complete",
+    ]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from copilot_nb.errors import InputError
 from copilot_nb.notebook.arguments import ASK_OPTIONS, parse_ask, parse_cell, split_head, split_words, system_message
-from copilot_nb.notebook.questions import keep
+from copilot_nb.notebook.questions import Whole, keep
 
 
 @pytest.mark.parametrize(
@@ -93,6 +93,9 @@ def test_questions_are_kept_from_ipython(line: str, kept: str) -> None:
 def test_the_body_of_a_cell_magic_is_left_alone() -> None:
     assert keep(["%%copilot a\n", "%copilot ls?\n"]) == ["%%copilot a\n", "%copilot ls?\n"]
     assert keep(["%%time\n", "%copilot ls?\n"]) == ["%%time\n", "%copilot ls?\n"]
-    assert keep(["%%copilot a\n"]) == ["%%copilot a\n", "\n"]
+    assert Whole()(["%%copilot a\n"]) == ["get_ipython().run_cell_magic('copilot', 'a', '\\n')\n"]
+    assert Whole()(["\n", "%%copilot\n", ">>> 1\n"]) == ["get_ipython().run_cell_magic('copilot', '', '>>> 1\\n')\n"]
+    assert Whole()(["%%time\n", "%%copilot a\n"]) == ["%%time\n", "%%copilot a\n"]
+    assert Whole()([]) == []
     assert keep(["%%time\n"]) == ["%%time\n"]
     assert keep([]) == []

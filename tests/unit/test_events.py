@@ -57,7 +57,7 @@ CASES: list[tuple[sdk.SessionEvent, list[Change]]] = [
     (event("assistant.reasoning", reasoningId="r1", content="hm."), [ReasoningDone("r1", "hm.")]),
     (
         event("assistant.usage", model="gpt", inputTokens=3, outputTokens=2),
-        [UsageReported(Usage(3, 2, None), "gpt")],
+        [UsageReported(Usage(3, 2, None, 5), "gpt")],
     ),
     (
         event("tool.execution_start", toolCallId="c1", toolName="look", arguments={"at": 1}),
@@ -122,7 +122,9 @@ def test_what_was_kept_of_a_turn_is_read_back() -> None:
     (turn,) = history([asked()]).turns
     kept = dataclasses.replace(turn, parts=(Text("m", "half an ans"),))
     line = event("session.info", infoType="other", message=keep_line(kept))
-    assert list(changes(line)) == [Kept("u1", "why?", "half an ans", TurnState.INTERRUPTED)]
+    assert list(changes(line)) == [
+        Kept("u1", "why?", "half an ans", TurnState.INTERRUPTED, line.timestamp, str(line.id))
+    ]
     assert history([asked(), line]).turns[0].text == "half an ans"
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from pathlib import Path
 
 import pytest
 
-from copilot_nb.runtime.providers import llama
+from copilot_nb.errors import ProviderError
+from copilot_nb.runtime.providers import hub, llama
 from copilot_nb.runtime.providers.chat import ChatError, FunctionCall, Message
-from copilot_nb.runtime.providers.local import LOCAL_PRESETS, MESSAGE_TOKENS, fit, presets
+from copilot_nb.runtime.providers.hub import HubFile
+from copilot_nb.runtime.providers.local_names import LocalNames
+from copilot_nb.runtime.providers.presets import preset
+from copilot_nb.runtime.providers.window import MESSAGE_TOKENS, fit
+from copilot_nb.settings import CopilotNB
 
 SYSTEM = Message("system", "Be kind.")
 
@@ -72,16 +79,8 @@ def test_what_a_small_model_cannot_use_is_left_out() -> None:
     assert [m.text for m in fit(messages, 1000, words)[0]] == ["look", "I saw it.", "thanks"]
 
 
-def test_presets_are_named_after_the_file() -> None:
-    assert [p.model_id for p in presets(Path("/x/Qwen3-0.6B-Q8_0.gguf"))] == [
-        "Qwen3-0.6B-Q8_0",
-        "Qwen3-0.6B-Q8_0:creative",
-    ]
-    assert [p.model_id for p in LOCAL_PRESETS] == ["smollm2-135m", "smollm2-135m:creative"]
-
-
 def test_the_default_preset_is_the_cooler_one() -> None:
-    plain, creative = LOCAL_PRESETS
+    plain, creative = preset("m"), preset("m:creative")
     assert plain.temperature < creative.temperature
     assert plain.sampling()["dry_allowed_length"] == 6
 
@@ -94,3 +93,131 @@ def test_threads_leave_a_processor_and_keep_a_containers_limit(
     monkeypatch.setattr(llama, "_CGROUP_CPU_LIMIT", tmp_path / "cpu.max")
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(4)), raising=False)
     assert llama.default_threads() == threads
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a folder with two model files, go there, and let huggingface_hub count as installed."""
+    for name in ("SmolLM2-135M-Instruct.Q4_1.gguf", "My-Model.Q8_0.gguf"):
+        (tmp_path / name).write_bytes(b"GGUF")
+    monkeypatch.setattr(hub, "require", lambda _: None)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def names(folder: Path) -> LocalNames:
+    listed = {"mine": str(folder / "My-Model.Q8_0.gguf"), "far": "owner/repo:Q8_0"}
+    path = str(folder / "SmolLM2-135M-Instruct.Q4_1.gguf")
+    return LocalNames(CopilotNB(local_model_path=path, local_models=listed))
+
+
+def test_the_default_and_the_listed_models_are_known_with_two_presets_each(names: LocalNames) -> None:
+    assert names.model_ids == (
+        "smollm2-135m",
+        "smollm2-135m:creative",
+        "mine",
+        "mine:creative",
+        "far",
+        "far:creative",
+    )
+
+
+@pytest.mark.parametrize(
+    ("typed", "full", "file"),
+    [
+        ("", "smollm2-135m", "SmolLM2-135M-Instruct.Q4_1.gguf"),
+        ("smollm2-135m:creative", "smollm2-135m:creative", "SmolLM2-135M-Instruct.Q4_1.gguf"),
+        ("mine", "mine", "My-Model.Q8_0.gguf"),
+        ("My-Model.Q8_0.gguf", "{folder}/My-Model.Q8_0.gguf", "My-Model.Q8_0.gguf"),
+        ("{folder}/My-Model.Q8_0.gguf", "{folder}/My-Model.Q8_0.gguf", "My-Model.Q8_0.gguf"),
+        ("~/My-Model.Q8_0.gguf:creative", "{folder}/My-Model.Q8_0.gguf:creative", "My-Model.Q8_0.gguf"),
+    ],
+)
+def test_a_file_is_named_by_its_listed_name_or_its_path(
+    typed: str, full: str, file: str, names: LocalNames, folder: Path
+) -> None:
+    found = names.find(typed.format(folder=folder))
+    assert (found.model_id, found.source) == (full.format(folder=folder), folder / file)
+
+
+@pytest.mark.parametrize(
+    ("typed", "repository", "part"),
+    [
+        ("far:creative", "owner/repo", "Q8_0"),
+        ("owner/repo", "owner/repo", ""),
+        ("owner/repo:Q4_K_M", "owner/repo", "Q4_K_M"),
+        ("owner/repo:file.gguf", "owner/repo", "file.gguf"),
+        ("hf:owner/repo/deep/file.gguf", "owner/repo", "deep/file.gguf"),
+        ("hf:owner/re.po-1:creative", "owner/re.po-1", ""),
+    ],
+)
+def test_a_repository_is_named(typed: str, repository: str, part: str, names: LocalNames) -> None:
+    found = names.find(typed)
+    assert (found.model_id, found.source) == (typed, HubFile(repository, part))
+
+
+@pytest.mark.parametrize(
+    ("typed", "complaint"),
+    [
+        ("gpt-5", "provider 'local' has no model 'gpt-5' → it has: smollm2-135m, .*any GGUF file by its path"),
+        ("smollm2-135m:hot", "no model 'smollm2-135m:hot'"),
+        ("/nowhere/x.gguf", "cannot read the model file /nowhere/x.gguf: .* → correct --model"),
+    ],
+)
+def test_what_names_nothing_is_refused(typed: str, complaint: str, names: LocalNames) -> None:
+    with pytest.raises(ProviderError) as caught:
+        names.find(typed)
+    assert re.search(complaint, str(caught.value))
+
+
+def test_a_listed_file_that_is_missing_is_told_by_its_setting(tmp_path: Path) -> None:
+    with pytest.raises(ProviderError) as caught:
+        LocalNames(CopilotNB(local_models={"gone": str(tmp_path / "gone.gguf")})).find("gone")
+    assert "correct local_models" in str(caught.value)
+
+
+def test_without_an_installed_model_the_first_listed_is_the_default(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    only = LocalNames(CopilotNB(local_model_path="", local_models={"mine": str(folder / "My-Model.Q8_0.gguf")}))
+    assert only.model_ids == ("mine", "mine:creative")
+    assert only.find("").source == folder / "My-Model.Q8_0.gguf"
+    with pytest.raises(ProviderError, match="not installed"):
+        LocalNames(CopilotNB(local_model_path="")).find("")
+
+
+FILES = ("README.md", "m-Q4_K_M.gguf", "m-Q8_0.gguf", "mmproj-m.gguf")
+
+
+@pytest.mark.parametrize(
+    ("part", "chosen"), [("", "m-Q4_K_M.gguf"), ("q8_0", "m-Q8_0.gguf"), ("m-Q8_0.gguf", "m-Q8_0.gguf")]
+)
+def test_one_file_of_a_repository_is_chosen(part: str, chosen: str) -> None:
+    assert hub.choose(FILES, HubFile("o/r", part)) == chosen
+
+
+def test_a_repository_with_unusual_files_gives_its_first() -> None:
+    assert hub.choose(["b-F16.gguf", "a-IQ2.gguf"], HubFile("o/r")) == "a-IQ2.gguf"
+
+
+@pytest.mark.parametrize(
+    ("names", "part", "complaint"),
+    [
+        (FILES, "Q2", "o/r:Q2 names no file on Hugging Face → name one: o/r:FILE, of m-Q4_K_M.gguf, m-Q8_0.gguf"),
+        (FILES, "Q", "o/r:Q names 2 files"),
+        (["README.md"], "", "o/r on Hugging Face has no GGUF file"),
+    ],
+)
+def test_a_choice_that_is_not_one_is_refused(names: list[str], part: str, complaint: str) -> None:
+    with pytest.raises(ProviderError) as caught:
+        hub.choose(names, HubFile("o/r", part))
+    assert complaint in str(caught.value)
+
+
+def test_without_huggingface_hub_one_is_told_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(ProviderError, match=r"pip install huggingface_hub"):
+        LocalNames(CopilotNB()).find("owner/repo")

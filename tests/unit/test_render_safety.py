@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import itertools
 import re
+from html import unescape
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from copilot_nb.conversation.parts import Reasoning, Text, ToolCall, TurnState
 from copilot_nb.conversation.transcript import TurnRecord
-from copilot_nb.render.markdown import markdown_to_html
+from copilot_nb.render.history import Extract, history_html, history_markdown
+from copilot_nb.render.markdown import SCHEMES, markdown_to_html
+from copilot_nb.render.plot import tokens_svg, tokens_text
+from copilot_nb.render.search import Needle
 from copilot_nb.render.table import Card, Table
 from copilot_nb.render.turn import Label, footer_text, turn_html
 
@@ -22,6 +27,8 @@ ANSWER_TAGS = {
     *("a", "em", "strong", "s", "code", "pre", "table", "thead", "tbody", "tr", "th", "td"),
 }
 TURN_TAGS = ANSWER_TAGS | {"details", "summary"}
+HISTORY_TAGS = TURN_TAGS | {"mark", "time"}
+PLOT_TAGS = {"div", "p", "figure", "figcaption", "strong", "span", "svg", "title", "path"}
 TABLE_TAGS = {"p", "br", "span", "table", "caption", "thead", "tbody", "tr", "th", "td"}
 ATTRIBUTES = {
     "a": {"href", "title", "target", "rel"},
@@ -31,12 +38,18 @@ ATTRIBUTES = {
     "pre": {"style"},
     "p": {"style"},
     "div": {"class", "style"},
-    "span": {"class", "aria-hidden"},
+    "span": {"class", "aria-hidden", "style"},
     "caption": {"style"},
+    "details": {"open"},
+    "figure": {"style"},
+    "path": {"d", "fill", "stroke"},
+    "svg": {"role", "aria-label", "viewbox", "width", "height", "style"},
+    "time": {"datetime", "style"},
+    "ul": {"style"},
 }
 STYLES = {
     *("text-align", "margin", "margin-bottom", "padding", "padding-left", "border-left", "background", "opacity"),
-    *("font-size", "font-family", "line-height"),
+    *("font-size", "font-family", "line-height", "white-space", "overflow-wrap", "list-style", "display", "max-width"),
 }
 VOID = {"br", "hr"}
 MATHS = re.compile(r"\$[^$]+\$|\$\$.+\$\$|\\\(.*\\\)|\\\[.*\\\]|\\begin\{.*\\end\{.*\}", re.DOTALL)
@@ -268,6 +281,15 @@ def turn_of(text: str, state: TurnState = TurnState.FAILED) -> TurnRecord:
     return TurnRecord(text, text, parts, state, text, notes=(text,), error=text)
 
 
+def extract_of(text: str, needle: str = "", left_out: int = 3) -> Extract:
+    turns = tuple(enumerate((turn_of(text, state) for state in (TurnState.DONE, TurnState.FAILED)), 4))
+    return Extract(Label(text, text), turns, 8, left_out, Needle(needle) if needle.split() else None)
+
+
+def text_of(html: str) -> str:
+    return unescape(re.sub(r'<(?:[^<>"]|"[^"]*")*>', "", html))
+
+
 @pytest.mark.parametrize(
     "html",
     [
@@ -301,6 +323,37 @@ def test_every_string_of_a_turn_is_harmless(state: TurnState, live: bool) -> Non
         assert footer_text(turn_of(source, state), label)
 
 
+@pytest.mark.parametrize("needle", ["", "script", "e", "$", "alert(1)</script>", "amp;", '"', "<"])
+def test_every_string_of_a_history_is_harmless(needle: str) -> None:
+    for source in itertools.chain(SCRIPTS, MATHS_PAYLOADS, HOSTILE[::41]):
+        check(history_html(extract_of(source, needle)), HISTORY_TAGS)
+        check(history_html(extract_of(source, source, left_out=0)), HISTORY_TAGS)
+
+
+def test_the_markdown_of_a_history_runs_nothing_where_raw_html_is_on() -> None:
+    parser = MarkdownIt("commonmark", {"html": True})
+    for source in itertools.chain(SCRIPTS, MATHS_PAYLOADS, HOSTILE[::17]):
+        tokens = parser.parse(history_markdown(extract_of(source)))
+        every = [*tokens, *(child for token in tokens for child in token.children or ())]
+        assert not {"html_block", "html_inline", "image"} & {token.type for token in every}, source
+        links = [str(token.attrs["href"]) for token in every if token.type == "link_open"]
+        assert {urlsplit(link).scheme for link in links} <= {"", *SCHEMES}
+
+
+def test_marks_only_add_marks() -> None:
+    for source, needle in itertools.product(HOSTILE[::23], ["script", "a", "x", "$", "\\", "&", "t e"]):
+        html = markdown_to_html(source)
+        marked = Needle(needle).marked(html)
+        check(marked, ANSWER_TAGS | {"mark"})
+        assert text_of(marked) == text_of(html)
+
+
+def test_every_string_of_a_plot_is_harmless() -> None:
+    for text in itertools.chain(SCRIPTS, MATHS_PAYLOADS):
+        check(tokens_svg([(text, [(1, 2), (30, 0)]), (text, [])]), PLOT_TAGS)
+        tokens_text([(text, [(1, 2)])]).encode()
+
+
 def test_every_string_of_a_table_and_of_a_card_is_harmless() -> None:
     for text in itertools.chain(SCRIPTS, MATHS_PAYLOADS):
         check(Table((text, text), ((text, text),), text)._repr_html_(), TABLE_TAGS)
@@ -330,6 +383,12 @@ def test_any_markdown_like_text_is_harmless(source: str, highlight: bool) -> Non
 @given(st.text(max_size=200), st.sampled_from(TurnState), st.booleans())
 def test_any_turn_is_harmless(text: str, state: TurnState, live: bool) -> None:
     check(turn_html(turn_of(text, state), Label(text, text, text), live=live), TURN_TAGS)
+
+
+@settings(SLOW_MACHINE, max_examples=150)
+@given(st.lists(PIECES, max_size=20).map("".join), st.lists(PIECES, min_size=1, max_size=2).map("".join))
+def test_any_history_is_harmless(source: str, needle: str) -> None:
+    check(history_html(extract_of(source, needle)), HISTORY_TAGS)
 
 
 @settings(SLOW_MACHINE, max_examples=150)

@@ -151,7 +151,13 @@ def test_the_metadata_is_json() -> None:
             "provider": "local",
             "turn_id": "m1",
             "state": "done",
-            "usage": {"input_tokens": 66, "output_tokens": 1200, "cost": 0.5},
+            "usage": {
+                "input_tokens": 66,
+                "output_tokens": 1200,
+                "cost": 0.5,
+                "context_tokens": 0,
+                "window_tokens": None,
+            },
             "duration_s": 3.24,
             "time_to_first_token_s": 0.42,
         }

@@ -42,19 +42,25 @@ DOORS = {
     "copilot": {"runtime", "testing"},
     "distributed": {"experiments"},
     "httpx": {"runtime", "testing"},
+    "huggingface_hub": {"runtime"},
+    "keyring": {"runtime"},
     "markdown_it": {"render"},
     "mdit_py_plugins": {"render"},
     "nbclient": {"cli"},
     "nbformat": {"cli"},
     "nh3": {"render"},
-    "pandas": {"experiments"},
+    "pandas": {"experiments", "sessions"},
     "platformdirs": {"runtime"},
     "pygments": {"render"},
     "scipy": {"experiments"},
     "traitlets": {"errors", "settings", "notebook", "panels"},
     "xllamacpp": {"runtime"},
 }
-NARROW_DOORS = {"xllamacpp": "copilot_nb.runtime.providers"}
+NARROW_DOORS = {
+    "huggingface_hub": "copilot_nb.runtime.providers.hub",
+    "keyring": "copilot_nb.runtime.providers.keys",
+    "xllamacpp": "copilot_nb.runtime.providers.llama_process",
+}
 TYPING_ONLY = {("", "IPython")}
 
 # The borders where anything may be raised: it is logged and shown there.
@@ -311,7 +317,7 @@ def test_the_floors_allow_and_forbid(room: str, target: str, allowed: bool) -> N
 @pytest.mark.parametrize(
     ("module", "library", "typing_only", "allowed"),
     [
-        ("copilot_nb.runtime.providers.local", "xllamacpp", False, True),
+        ("copilot_nb.runtime.providers.llama_process", "xllamacpp", False, True),
         ("copilot_nb.runtime.client", "xllamacpp", False, False),
         ("copilot_nb.sessions.session", "copilot", False, False),
         ("copilot_nb", "IPython", True, True),

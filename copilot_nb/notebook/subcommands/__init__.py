@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from copilot_nb.errors import InputError
 from copilot_nb.notebook.arguments import cell_parser
-from copilot_nb.notebook.subcommands import kernel, sessions, turns
+from copilot_nb.notebook.subcommands import history, kernel, providers, sessions, turns
 from copilot_nb.notebook.subcommands.base import Subcommand
 
-_ALL: tuple[Subcommand, ...] = (*kernel.LOOK, *sessions.COMMANDS, *turns.COMMANDS, *kernel.CARE)
+_ALL: tuple[Subcommand, ...] = (
+    *kernel.LOOK,
+    *sessions.COMMANDS,
+    *history.COMMANDS,
+    *turns.COMMANDS,
+    *providers.COMMANDS,
+    *kernel.CARE,
+)
 SUBCOMMANDS = {subcommand.word: subcommand for subcommand in _ALL}
 
 

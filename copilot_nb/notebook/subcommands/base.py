@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from copilot_nb.notebook.arguments import Option, Parser
+from copilot_nb.notebook.arguments import Option, Parser, split_words
 
 if TYPE_CHECKING:
     from copilot_nb.notebook.commands import Desk
@@ -43,13 +43,26 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Subcommand:
-    """A word of ``%copilot``; `run` gets the desk and the parsed rest of the line, and returns what the cell shows."""
+    """A word of ``%copilot``.
+
+    Attributes
+    ----------
+    word, summary : str
+        What is typed, and what it does.
+    run : callable
+        Gets the desk and the parsed rest of the line; what it returns is what the cell shows.
+    takes, options : tuple
+        What follows the word.
+    is_literal : bool
+        Whether the rest of the line is one text, in which no quotation is looked for.
+    """
 
     word: str
     summary: str
     run: Callable[[Desk, argparse.Namespace], object]
     takes: tuple[Argument, ...] = ()
     options: tuple[Option, ...] = ()
+    is_literal: bool = False
 
     def parser(self) -> Parser:
         """Return the parser of what follows the word."""
@@ -60,10 +73,17 @@ class Subcommand:
             option.add_to(parser)
         return parser
 
-    @property
-    def flags(self) -> list[str]:
-        """The spellings of its options."""
-        return [flag for option in self.options for flag in option.flags]
+    def parse(self, rest: str) -> argparse.Namespace:
+        """Parse what follows the word.
+
+        Raises
+        ------
+        InputError
+            If it cannot be understood.
+        """
+        if self.is_literal:
+            return self.parser().parse_args(["--", rest.strip()] if rest.strip() else [])
+        return self.parser().parse_args(split_words(rest))
 
 
 ONE_SESSION = Argument("name", "the session", kind="session")

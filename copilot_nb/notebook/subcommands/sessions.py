@@ -1,34 +1,41 @@
-"""Subcommands about stored sessions: list, show, create, choose, delete."""
+"""Subcommands about stored sessions: list, create, choose, rename, copy, go back, delete."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError, SessionNotFound
 from copilot_nb.notebook.arguments import SESSION_OPTIONS, Option, system_message
 from copilot_nb.notebook.kernel import is_headless
-from copilot_nb.notebook.subcommands.base import MAYBE_ONE_SESSION, ONE_SESSION, SESSIONS, Subcommand
-from copilot_nb.sessions.api import SessionList, sessions
-from copilot_nb.sessions.names import check_name
+from copilot_nb.notebook.subcommands.base import (
+    MAYBE_ONE_SESSION,
+    ONE_SESSION,
+    Argument,
+    Subcommand,
+)
+from copilot_nb.render.words import count
+from copilot_nb.sessions.listing import SORTS, SessionList
+from copilot_nb.sessions.names import check_name, typed
+from copilot_nb.sessions.stored import StoredSession
 
 if TYPE_CHECKING:
     from copilot_nb.notebook.commands import Desk
-    from copilot_nb.sessions.history import History
+
+LISTED = 100
+"""Sessions that are listed unless more are asked for: of thousands, the last used are found sooner (count)."""
+MAX_NAMED = 20
+"""Sessions that are named one by one before they are deleted (count)."""
 
 
-def ls(desk: Desk, _args: argparse.Namespace) -> SessionList:
+def ls(desk: Desk, args: argparse.Namespace) -> SessionList:
     """List the stored sessions."""
-    _ = desk.manager
-    return sessions()
-
-
-def show(desk: Desk, args: argparse.Namespace) -> History:
-    """Return the last turns of a session, which the notebook renders."""
-    name = check_name(args.name)
-    if name not in [stored.name for stored in desk.manager.stored()]:
-        raise SessionNotFound(f"there is no session {name!r}", "see %copilot ls")
-    return desk.manager.session(name).history[-args.number :]
+    is_narrow = args.pattern or args.model or args.notebook or args.older_than or args.sort != "used"
+    limit = args.number or (None if is_narrow else LISTED)
+    found = desk.manager.sessions(limit, everything=args.all)
+    fitting = found.filter(args.pattern, model=args.model, notebook=args.notebook, older_than=args.older_than)
+    return fitting.sorted_by(args.sort)
 
 
 def new(desk: Desk, args: argparse.Namespace) -> None:
@@ -53,41 +60,139 @@ def use(desk: Desk, args: argparse.Namespace) -> None:
     print(f"%%copilot without a name goes to: {desk.used or '(none chosen)'}")
 
 
+def rename(desk: Desk, args: argparse.Namespace) -> None:
+    """Give a session another name."""
+    session = desk.manager.existing(args.name)
+    before = session.name
+    session.rename(args.new_name)
+    desk.used = session.name if desk.used == before else desk.used
+    print(f"{before} is now called {session.name} (its id stays {session.session_id}).")
+
+
+def fork(desk: Desk, args: argparse.Namespace) -> None:
+    """Copy a session under a name of its own."""
+    source = desk.manager.existing(args.name)
+    copy = source.fork(args.new_name, args.at)
+    begins = f"{copy.name} begins with {count(copy.turns_stored, 'turn')} of {source.name}"
+    print(f"{begins}; go on: %%copilot {typed(copy.name)}")
+
+
+def rewind(desk: Desk, args: argparse.Namespace) -> None:
+    """Take turns back, or bring them back."""
+    session = desk.manager.existing(args.name)
+    if args.undo:
+        if args.to is not None:
+            raise InputError("--undo brings back what was taken back, --to takes back", "leave one of them out")
+        print(f"Brought back {count(session.undo_rewind(), 'turn')} of {session.name}.")
+        return
+    removed = session.rewind(args.to)
+    undo = f"; bring back: %copilot rewind {typed(session.name)} --undo" if removed else ""
+    print(f"Took back {count(removed, 'turn')} of {session.name}{undo}")
+
+
 def rm(desk: Desk, args: argparse.Namespace) -> None:
     """Delete sessions and their histories."""
-    names = [check_name(name) for name in args.names]
+    if bool(args.names) == bool(args.older_than):
+        raise InputError("delete which sessions?", "%copilot rm NAME…, or %copilot rm --older-than 30d")
+    if args.older_than:
+        doomed: Sequence[StoredSession] = desk.manager.sessions().filter(older_than=args.older_than)
+    else:
+        doomed = _named(desk, [check_name(name) for name in args.names])
+    _delete(desk, doomed, is_confirmed=args.yes)
+
+
+def prune(desk: Desk, args: argparse.Namespace) -> None:
+    """Delete the sessions that were never asked anything."""
+    busy = {session.name for session in desk.manager if session.is_busy}
+    empty = [each for each in desk.manager.stored() if not each.turns and each.name not in busy]
+    _delete(desk, empty, is_confirmed=args.yes)
+
+
+def _named(desk: Desk, names: Sequence[str]) -> list[StoredSession]:
+    """Return the sessions of those names; one that is only in this kernel counts too."""
     listing = {stored.name: stored for stored in desk.manager.stored()}
-    doomed = [
-        f"{name} (id {listing[name].session_id}, {listing[name].turns} turns)" for name in names if name in listing
-    ]
-    if doomed and not args.yes and not _confirmed(desk, doomed):
+    here = {each.name: StoredSession(each.session_id, each.name) for each in desk.manager}
+    known = here | listing
+    for name in names:
+        if name not in known:
+            raise SessionNotFound(f"there is no session {name!r}", "see %copilot ls")
+    return [known[name] for name in dict.fromkeys(names)]
+
+
+def _delete(desk: Desk, doomed: Sequence[StoredSession], *, is_confirmed: bool) -> None:
+    if not doomed:
+        print("There is nothing to delete.")
+        return
+    if not is_confirmed and not _agreed(desk, doomed):
         print("Nothing was deleted.")
         return
-    for name in names:
-        desk.manager.delete(name)
-        desk.used = "" if desk.used == name else desk.used
-        print(f"Deleted {name}.")
+    for stored in doomed:
+        desk.manager.delete(stored.name)
+        desk.used = "" if desk.used == stored.name else desk.used
+        print(f"Deleted {stored.name}.")
 
 
-def _confirmed(desk: Desk, doomed: list[str]) -> bool:
+def _agreed(desk: Desk, doomed: Sequence[StoredSession]) -> bool:
+    named = [f"{each.name} (id {each.session_id}, {count(each.turns, 'turn')})" for each in doomed]
     if is_headless(desk.shell):
-        raise InputError(f"nobody is here to confirm deleting {', '.join(doomed)}", "add -y to delete without asking")
-    answer = input(f"Delete, irreversibly: {', '.join(doomed)}? [y/N] ")
+        raise InputError(f"nobody is here to confirm deleting {', '.join(named)}", "add -y to delete without asking")
+    if len(named) > MAX_NAMED:
+        print("\n".join(named))
+        named = [count(len(named), "session")]
+    answer = input(f"Delete, irreversibly: {', '.join(named)}? [y/N] ")
     return answer.strip().lower() in ("y", "yes")
 
 
 _YES = Option(("-y", "--yes"), "do not ask (needed where nobody can be asked)")
+_OLDER = Option(("--older-than",), "not used for so long: 30d, 12h, 45m, 2w", "AGE", (("default", ""),))
+_NEW_NAME = Argument("new_name", "the other name")
 
 COMMANDS = (
-    Subcommand("ls", "List the stored sessions that copilot_nb made.", ls),
     Subcommand(
-        "show",
-        "Show the last turns of a session.",
-        show,
-        (ONE_SESSION,),
-        (Option(("-n", "--number"), "how many of its last turns (10)", "N", (("type", int), ("default", 10))),),
+        "ls",
+        "List the stored sessions that copilot_nb made.",
+        ls,
+        (Argument("pattern", "of the name, with * and ?", "?"),),
+        (
+            Option(("--model",), "a part of the model's or provider's name", "MODEL", (("default", ""),)),
+            Option(("--notebook",), "a part of the notebook's path", "NOTEBOOK", (("default", ""),)),
+            _OLDER,
+            Option(("--sort",), "the order", "KEY", (("choices", SORTS), ("default", "used"))),
+            Option(
+                ("-n", "--number"),
+                "look at so many, the last used (100; all where something is filtered or sorted)",
+                "N",
+                (("type", int), ("default", 0)),
+            ),
+            Option(("--all",), "your other Copilot sessions too, marked as such"),
+        ),
     ),
     Subcommand("new", "Create a session without asking it anything yet.", new, (ONE_SESSION,), SESSION_OPTIONS),
     Subcommand("use", "Choose the session of %%copilot cells that name none.", use, (MAYBE_ONE_SESSION,)),
-    Subcommand("rm", "Delete sessions and their histories, irreversibly.", rm, (SESSIONS,), (_YES,)),
+    Subcommand("rename", "Give a session another name; its id stays.", rename, (ONE_SESSION, _NEW_NAME)),
+    Subcommand(
+        "fork",
+        "Copy a session: a new one that begins with its history.",
+        fork,
+        (ONE_SESSION, _NEW_NAME),
+        (Option(("--at",), "the last turn that is copied (all)", "TURN", (("type", int),)),),
+    ),
+    Subcommand(
+        "rewind",
+        "Take back the last turn of a session, or all after a turn.",
+        rewind,
+        (ONE_SESSION,),
+        (
+            Option(("--to",), "the turn that becomes the last one; 0: none is left", "TURN", (("type", int),)),
+            Option(("--undo",), "bring back what was taken back, if nothing has been said since"),
+        ),
+    ),
+    Subcommand(
+        "rm",
+        "Delete sessions and their histories, irreversibly.",
+        rm,
+        (Argument("names", "the sessions", "*", kind="session"),),
+        (_OLDER, _YES),
+    ),
+    Subcommand("prune", "Delete the sessions that were never asked anything.", prune, (), (_YES,)),
 )

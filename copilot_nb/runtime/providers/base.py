@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import httpx
+
+
+NEVER_FULL_TOKENS = 1_000_000_000_000
+"""What the runtime is told of the window of a model in the kernel: no real window is as large. Such a model drops the
+oldest exchanges itself: the runtime would have it summarise them instead, which a small model does slowly and badly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +25,40 @@ class Endpoint:
         The model's id, as the runtime is told it; ``""`` leaves the choice to the runtime.
     options : mapping
         Further keyword arguments of the SDK's `create_session` and `resume_session`.
+    note : callable
+        Says what keeps the model from answering at once, such as being loaded; ``""`` where nothing does.
     """
 
     model: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    note: Callable[[], str] = str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A model, as far as its provider tells; what it does not tell is ``None``.
+
+    Attributes
+    ----------
+    model_id : str
+        What `--model` names.
+    window_tokens, output_tokens : int or None
+        The longest conversation and the longest answer, in tokens.
+    tools, vision : bool or None
+        Whether it calls tools, and sees images.
+    efforts : tuple of str or None
+        The reasoning efforts it knows.
+    price : tuple of float, float or None
+        US dollars per million tokens, in and out.
+    """
+
+    model_id: str
+    window_tokens: int | None = None
+    output_tokens: int | None = None
+    tools: bool | None = None
+    vision: bool | None = None
+    efforts: tuple[str, ...] | None = None
+    price: tuple[float, float] | None = None
 
 
 class Provider(Protocol):
@@ -49,8 +84,18 @@ class Provider(Protocol):
         """
         ...
 
+    async def list_models(self) -> list[ModelInfo]:
+        """Return what is known of its models, asking it if need be; none where it cannot list them.
+
+        Raises
+        ------
+        ProviderError
+            If it cannot be asked.
+        """
+        ...
+
     def transport(self) -> tuple[str, httpx.AsyncBaseTransport] | None:
-        """Return the host name that stands for an in-kernel model and the transport that serves it."""
+        """Return the host name that the runtime is told and the transport that serves it."""
         ...
 
     def preload(self) -> None:

@@ -174,6 +174,20 @@ class ChatModel(httpx.AsyncBaseTransport, ABC):
         else a failed connection); whatever must be released belongs into the generator's ``finally``.
         """
 
+    def find(self, model_id: str) -> str:
+        """Return the full id of a model (``""``: of the default one); ``""`` where there is none.
+
+        Raises
+        ------
+        ProviderError
+            If it is there and cannot be used.
+        """
+        return model_id if model_id in self.model_ids else "" if model_id else self.model_ids[0]
+
+    def note(self, model_id: str) -> str:  # noqa: ARG002
+        """Say what keeps a model from answering at once; ``""`` where nothing does."""
+        return ""
+
     def preload(self) -> None:
         """Begin to load what the first answer needs, in the background; any thread may call it."""
 
@@ -195,11 +209,18 @@ class ChatModel(httpx.AsyncBaseTransport, ABC):
         if route != ("POST", "completions"):
             raise ChatError(404, f"There is no {request.method} {request.url.path} here.")
         chat = parse_request(request)
-        if chat.model not in self.model_ids:
-            known = ", ".join(self.model_ids)
-            raise ChatError(404, f"There is no model {chat.model!r} here; there is {known}.", "model_not_found")
+        self._check(chat.model)
         pieces = await self.answer(chat)
         return stream_response(chat.model, pieces) if chat.stream else await whole_response(chat.model, pieces)
+
+    def _check(self, model_id: str) -> None:
+        try:
+            found = self.find(model_id)
+        except ProviderError as error:
+            raise ChatError(404, str(error), "model_not_found") from error
+        if not found:
+            known = ", ".join(self.model_ids)
+            raise ChatError(404, f"There is no model {model_id!r} here; there is {known}.", "model_not_found")
 
 
 def parse_request(request: httpx.Request) -> ChatRequest:

@@ -1,7 +1,7 @@
-"""The provider `local`: the embedded model, or whichever model runs inside the kernel.
+"""The provider `local`: the embedded model, or whichever model is served by this kernel.
 
 The runtime is told of an OpenAI-compatible endpoint whose host name does not exist; requests to it come back into
-the kernel (`runtime.client`) and are answered here. No port is opened and nothing leaves the process.
+the kernel (`runtime.client`) and are answered here. No port is opened and nothing leaves the machine.
 """
 
 from __future__ import annotations
@@ -11,16 +11,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import ProviderError
-from copilot_nb.runtime.providers.base import Endpoint
-from copilot_nb.runtime.provision import find_local_model
+from copilot_nb.runtime.providers.base import NEVER_FULL_TOKENS, Endpoint, ModelInfo
 
 if TYPE_CHECKING:
     from copilot_nb.runtime.providers.chat import ChatModel
     from copilot_nb.settings import CopilotNB
-
-NEVER_FULL_TOKENS = 1_000_000
-"""What the runtime is told of the window. The model drops the oldest exchanges itself: the runtime would have it
-summarise them instead, which a small model does slowly and badly."""
 
 
 class InKernel:
@@ -63,9 +58,9 @@ class InKernel:
 
     def endpoint(self, model: str) -> Endpoint:
         """Return how to reach `model`, or the default one."""
-        models = self.models
-        if model and model not in models:
-            raise ProviderError(f"provider {self.name!r} has no model {model!r}", f"it has: {', '.join(models)}")
+        found = self.model.find(model)
+        if not found:
+            raise ProviderError(f"provider {self.name!r} has no model {model!r}", f"it has: {', '.join(self.models)}")
         options = {
             "provider": {
                 "type": "openai",
@@ -75,7 +70,11 @@ class InKernel:
                 "max_prompt_tokens": NEVER_FULL_TOKENS,
             }
         }
-        return Endpoint(model or models[0], options)
+        return Endpoint(found, options, lambda: self.model.note(found))
+
+    async def list_models(self) -> list[ModelInfo]:
+        """Return its models."""
+        return [ModelInfo(model_id, tools=False, vision=False) for model_id in self.models]
 
     def transport(self) -> tuple[str, ChatModel]:
         """Return the host name and the model that serves it."""
@@ -93,15 +92,14 @@ class InKernel:
 
 
 def embedded(settings: CopilotNB) -> InKernel:
-    """Return the provider `local`, with the model file that `settings` names."""
+    """Return the provider `local`, with the models that `settings` names."""
 
     def make() -> ChatModel:
-        path = find_local_model(settings.local_model_path)
         if not has_engine():
             raise ProviderError("the embedded model's engine is not installed", "run: copilot-nb install-model")
         from copilot_nb.runtime.providers.local import LocalModel
 
-        return LocalModel(path, context_tokens=settings.local_context_tokens)
+        return LocalModel(settings)
 
     return InKernel("local", make)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import ProviderError
-from copilot_nb.runtime.providers.base import Endpoint
+from copilot_nb.runtime.providers.base import Endpoint, ModelInfo
 
 if TYPE_CHECKING:
     import httpx
@@ -42,6 +42,10 @@ class GitHub:
                 "%config CopilotNB.offline = False (or unset COPILOT_OFFLINE), then %copilot restart",
             )
         return Endpoint(model)
+
+    async def list_models(self) -> list[ModelInfo]:
+        """Return nothing: only the runtime, which has the login, can ask the account (`RuntimeClient`)."""
+        return []
 
     def transport(self) -> tuple[str, httpx.AsyncBaseTransport] | None:
         """Return nothing: its requests leave this machine."""

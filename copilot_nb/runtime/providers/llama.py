@@ -1,13 +1,13 @@
-"""llama.cpp inside the kernel, through xllamacpp: the only module that imports it.
+"""llama.cpp beside the kernel, through xllamacpp.
 
-xllamacpp runs llama.cpp's server as threads of this process. The server always listens somewhere, by default
-on an open TCP port; here it listens on a Unix socket in a folder that only this user can enter, and on nothing
-else. Everything goes through that socket, because it is also the best way to stop: closing a connection frees
-the slot within a token (0.03 s), and in the middle of a prompt within one batch (`BATCH_TOKENS`, 0.4 s),
-without a thread of ours that waits for it.
+xllamacpp runs llama.cpp's server as threads of a process, here one of its own (`llama_process` says why). The server
+always listens somewhere, by default on an open TCP port; here it listens on a Unix socket in a folder that only this
+user can enter, and on nothing else. Closing a connection stops its answer: it frees the slot within a token (0.03 s),
+and in the middle of a prompt within one batch (`BATCH_TOKENS`, 0.4 s).
 
 Answers share one cache of `context_tokens` (``kv_unified``); conversations that are not being answered are
-kept in `PROMPT_CACHE_MIB` of memory, so that a follow-up question needs no second reading of its history.
+kept in `PROMPT_CACHE_MIB` of memory, so that a follow-up question needs no second reading of its history, also
+where there are more sessions than slots.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import json
 import os
 import shutil
 import ssl
+import subprocess
+import sys
 import tempfile
 import weakref
 from collections.abc import AsyncGenerator
@@ -26,6 +28,7 @@ from typing import Any
 import httpx
 
 from copilot_nb.errors import ProviderError
+from copilot_nb.runtime.providers import llama_process
 
 BATCH_TOKENS = 64
 """Tokens of a prompt read between two looks at whether the answer is still wanted (full speed from here up)."""
@@ -36,6 +39,8 @@ MAX_THREADS = 4
 
 _CGROUP_CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 _INSTALL_HINT = 'type `%pip install "copilot-nb[local]"` and restart the kernel'
+_STOPPED = "The embedded model has stopped; it is loaded again at the next prompt"
+_KILL_AFTER_S = 2.0
 
 
 def default_threads() -> int:
@@ -52,7 +57,7 @@ def default_threads() -> int:
 
 
 class Engine:
-    """A loaded model and the private socket it answers on. Constructing one blocks for about a second.
+    """A loaded model and the private socket it answers on. Constructing one blocks for half a second, or longer.
 
     Parameters
     ----------
@@ -75,14 +80,27 @@ class Engine:
         folder = tempfile.mkdtemp(prefix="cnb-")  # mkdtemp makes it 0700
         self._remove_folder = weakref.finalize(self, _remove, folder, os.getpid())
         self.socket = str(Path(folder, "llm.sock"))
-        self._server = _load(path, self.socket, context_tokens, parallel, threads)
+        wanted = {
+            "path": str(path),
+            "socket": self.socket,
+            "context_tokens": context_tokens,
+            "parallel": parallel,
+            "threads": threads,
+            "batch_tokens": BATCH_TOKENS,
+            "prompt_cache_mib": PROMPT_CACHE_MIB,
+        }
+        self._process = _start(wanted)
         self._client = httpx.Client(
             transport=httpx.HTTPTransport(uds=self.socket, verify=_no_tls()), base_url="http://m"
         )
         self.count = lru_cache(maxsize=4096)(self._count)
 
     def _count(self, text: str) -> int:
-        return len(self._client.post("/tokenize", json={"content": text}).raise_for_status().json()["tokens"])
+        try:
+            answer = self._client.post("/tokenize", json={"content": text}).raise_for_status()
+        except httpx.TransportError as error:
+            raise ProviderError(_STOPPED) from error
+        return len(answer.json()["tokens"])
 
     async def stream(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         """Send a chat-completions request and yield its events; closing the generator stops the model.
@@ -95,41 +113,60 @@ class Engine:
         # A transport for each request belongs to no event loop and takes the connection along when it closes.
         async with httpx.AsyncHTTPTransport(uds=self.socket, verify=_no_tls()) as transport:
             request = httpx.Request("POST", "http://m/v1/chat/completions", json=body)
-            response = await transport.handle_async_request(request)
-            if response.is_error:
-                raise _failure(json.loads(await response.aread()))
-            async for line in response.aiter_lines():
-                if line.startswith("data: {"):
-                    event = json.loads(line.removeprefix("data: "))
-                    if "error" in event:
-                        raise _failure(event)
-                    yield event
+            try:
+                response = await transport.handle_async_request(request)
+                if response.is_error:
+                    raise _failure(json.loads(await response.aread()))
+                async for line in response.aiter_lines():
+                    if line.startswith("data: {"):
+                        event = json.loads(line.removeprefix("data: "))
+                        if "error" in event:
+                            raise _failure(event)
+                        yield event
+            except httpx.TransportError as error:
+                raise ProviderError(_STOPPED) from error
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can answer: not closed, and not ended by itself."""
+        return self._process.poll() is None
 
     def close(self) -> None:
         """Free the model and remove its socket; answers in progress fail."""
         self._client.close()
-        self._server = None
+        _end(self._process)
         self._remove_folder()
 
 
-def _load(path: Path, socket: str, context_tokens: int, parallel: int, threads: int) -> Any:
+def _start(wanted: dict[str, Any]) -> subprocess.Popen[str]:
+    process = subprocess.Popen(  # noqa: S603 - this interpreter, on a file of ours
+        [sys.executable, "-P", llama_process.__file__, json.dumps(wanted)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,  # a kernel's interrupt goes to its whole process group
+    )
+    assert process.stdout is not None
+    with process.stdout:
+        said = process.stdout.read().strip()
+    if said == llama_process.READY:
+        return process
+    _end(process)
+    if said == llama_process.MISSING:
+        raise ProviderError("The embedded model needs xllamacpp, which is not installed", _INSTALL_HINT)
+    why = said or f"the engine ended with exit code {process.returncode}"
+    raise ProviderError(f"The model file {wanted['path']} cannot be loaded: {why}", "choose another GGUF file")
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
     try:
-        import xllamacpp
-    except ImportError as error:
-        raise ProviderError("The embedded model needs xllamacpp, which is not installed", _INSTALL_HINT) from error
-    params = xllamacpp.CommonParams()
-    params.model.path = str(path)
-    params.hostnames = [socket]
-    params.verbosity = -1  # nothing on the kernel's stdout and stderr
-    params.ui = params.endpoint_slots = False
-    params.n_ctx, params.n_parallel, params.kv_unified = context_tokens, parallel, True
-    params.n_batch = params.n_ubatch = BATCH_TOKENS
-    params.cache_ram_mib = PROMPT_CACHE_MIB
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
-    try:
-        return xllamacpp.Server(params)
-    except RuntimeError as error:
-        raise ProviderError(f"The model file {path} cannot be loaded: {error}", "choose another GGUF file") from error
+        process.wait(_KILL_AFTER_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _failure(event: dict[str, Any]) -> ProviderError:

@@ -1,24 +1,30 @@
-"""The providers of this kernel, by name."""
+"""The providers of this kernel, by name.
+
+Two are always there, `github` and `local`. Those of one's own are described anew at each use, so that a variable or a
+setting that changes counts at once; what was learnt of one is kept as long as its description stays the same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from copilot_nb.errors import ProviderError
+from copilot_nb.errors import CopilotNBError, ProviderError
 from copilot_nb.runtime.providers.base import Provider
+from copilot_nb.runtime.providers.byok import Byok
 from copilot_nb.runtime.providers.embedded import embedded
 from copilot_nb.runtime.providers.github import GitHub
+from copilot_nb.runtime.providers.spec import Spec, from_environment, spec_of
 
 if TYPE_CHECKING:
     import httpx
 
+    from copilot_nb.runtime.network import Network
     from copilot_nb.settings import CopilotNB
 
 WAYS_IN = (
     "log in to Copilot (in a terminal: copilot login), "
-    "or name a provider of your own (%config CopilotNB.provider), "
+    "or bring a key (%copilot provider add openai --ask-key, then -p openai), "
     "or install the embedded model (copilot-nb install-model)"
 )
 
@@ -33,30 +39,101 @@ class Providers:
     """
 
     def __init__(self, settings: CopilotNB) -> None:
+        self._settings = settings
         self._providers: dict[str, Provider] = {"github": GitHub(settings), "local": embedded(settings)}
+        self._added: dict[str, Spec] = {}
+        self._own: dict[str, Byok] = {}
+        self._network: Network | None = None
 
     def add(self, provider: Provider) -> None:
         """Add a provider, or replace the one of that name."""
         self._providers[provider.name] = provider
 
+    def remove(self, provider: Provider) -> None:
+        """Remove a provider that was added, and free what it holds."""
+        self._providers.pop(provider.name, None)
+        provider.close()
+
+    def add_own(self, spec: Spec) -> Byok:
+        """Add a provider of one's own for this kernel, or replace the one of that name."""
+        self._added[spec.name] = spec
+        return self.own(spec.name)
+
+    def remove_own(self, name: str) -> None:
+        """Remove what `add_own` added.
+
+        Raises
+        ------
+        ProviderError
+            If it was not added that way.
+        """
+        if name not in self._added:
+            known = name in self.names
+            reason = "comes from elsewhere" if known else "is not there"
+            hint = "unset its variables, or take it out of c.CopilotNB.providers" if known else "see %copilot provider"
+            raise ProviderError(f"provider {name!r} {reason}", hint)
+        del self._added[name]
+
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """The names of the providers of one's own, whether or not they can answer."""
+        names = [*from_environment(), *self._settings.providers, *self._added]
+        return tuple(name for name in dict.fromkeys(names) if name not in self._providers)
+
     @property
     def names(self) -> tuple[str, ...]:
         """The names that `--provider` takes."""
-        return tuple(self._providers)
+        return (*self._providers, *self.own_names)
 
     def __getitem__(self, name: str) -> Provider:
-        if name not in self._providers:
-            raise ProviderError(f"there is no provider {name!r}", f"there are: {', '.join(self._providers)}")
-        return self._providers[name]
+        if name in self._providers:
+            return self._providers[name]
+        if name not in self.own_names:
+            add = f"add it: %copilot provider add {name if name.isidentifier() else 'NAME'} --type …"
+            raise ProviderError(f"there is no provider {name!r}", f"there are: {', '.join(self.names)}; or {add}")
+        return self.own(name)
+
+    def own(self, name: str) -> Byok:
+        """Return a provider of one's own.
+
+        Raises
+        ------
+        ProviderError
+            If it is described in a way that makes no sense.
+        """
+        spec = self._spec(name)
+        if name not in self._own or self._own[name].spec != spec:
+            self._own[name] = Byok(spec, self._settings, self.network)
+        return self._own[name]
+
+    def _spec(self, name: str) -> Spec:
+        if name in self._added:
+            return self._added[name]
+        if name in self._settings.providers:
+            return spec_of(name, self._settings.providers[name], origin="the setting CopilotNB.providers")
+        return spec_of(name, from_environment()[name])
+
+    def network(self) -> Network:
+        """Return the way out of this machine."""
+        if self._network is None:
+            from copilot_nb.runtime.network import Network
+
+            self._network = Network()
+        return self._network
+
+    async def aclose(self) -> None:
+        """Close the connections to the outside; they are made anew at the next use."""
+        if self._network is not None:
+            await self._network.aclose()
 
     @property
     def models(self) -> list[str]:
-        """The models that the providers are known to have."""
+        """The models that the providers are known to have; nobody is asked for this."""
         models: list[str] = []
-        for provider in self._providers.values():
-            with suppress(ProviderError):  # not installed: it has none
-                models += provider.models
-        return models
+        for name in self.names:
+            with suppress(ProviderError):  # not installed, or not described well: it has none
+                models += self[name].models
+        return list(dict.fromkeys(models))
 
     def has_local(self) -> bool:
         """Whether the embedded model is installed."""
@@ -65,15 +142,20 @@ class Providers:
         except ProviderError:
             return False
 
-    def transports(self) -> Mapping[str, httpx.AsyncBaseTransport]:
-        """Return the in-kernel models that can answer, by the host name that stands for each."""
-        served: dict[str, httpx.AsyncBaseTransport] = {}
-        for provider in self._providers.values():
-            try:
-                served |= dict([route] if (route := provider.transport()) else [])
-            except ProviderError:
-                continue  # not installed: whoever asks for it is told so
-        return served
+    def route(self, host: str) -> httpx.AsyncBaseTransport:
+        """Return the transport of requests to `host`: a model in the kernel, a relay, or the way out."""
+        name = host.removesuffix(".copilot-nb.invalid")
+        transport = self[name].transport() if name != host else None
+        return transport[1] if transport else self.network()
+
+    def error(self, name: str, session_id: str, message: str, model: str) -> CopilotNBError:
+        """Return the error of a turn that the runtime reported as failed with `message`."""
+        provider = self[name]
+        if isinstance(provider, Byok):
+            return provider.explain(session_id, message, model)
+        from copilot_nb.runtime.faults import turn_error
+
+        return turn_error(message, f"{model} ({name})" if model else "")
 
     def close(self) -> None:
         """Free what the providers hold."""

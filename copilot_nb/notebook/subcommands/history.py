@@ -1,0 +1,102 @@
+"""Subcommands about what was said: show, search, usage, export, import."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from copilot_nb.errors import InputError
+from copilot_nb.notebook.arguments import Option
+from copilot_nb.notebook.subcommands.base import MAYBE_SESSIONS, ONE_SESSION, Argument, Subcommand
+
+if TYPE_CHECKING:
+    from copilot_nb.notebook.commands import Desk
+    from copilot_nb.sessions.history import History
+    from copilot_nb.sessions.search import SearchResults
+    from copilot_nb.sessions.usage import UsageReport
+
+SHOWN_TURNS = 10
+
+
+def show(desk: Desk, args: argparse.Namespace) -> History:
+    """Return turns of a session, which the notebook renders."""
+    session = desk.manager.existing(args.name)
+    if args.number is not None and args.number < 1:
+        raise InputError(f"-n takes how many turns to show, not {args.number}", "for example: -n 5")
+    if args.turn is not None:
+        history = session.history
+        history.turn(args.turn)
+        return history[args.turn - 1 : args.turn]
+    if args.search:
+        found = session.history.search(args.search)
+        return found[:] if args.full else found
+    if args.full:
+        return session.history[:]
+    return session.last_turns(args.number or SHOWN_TURNS)[:]
+
+
+def search(desk: Desk, args: argparse.Namespace) -> SearchResults:
+    """Return where a text occurs in all sessions."""
+    return desk.manager.search(args.text)
+
+
+def usage(desk: Desk, args: argparse.Namespace) -> UsageReport:
+    """Return what sessions took."""
+    return desk.manager.usage(args.names)
+
+
+def export(desk: Desk, args: argparse.Namespace) -> None:
+    """Write a conversation to a file."""
+    path = desk.manager.existing(args.name).export(args.file, force=args.force)
+    print(f"Wrote {path}")
+
+
+def import_(desk: Desk, args: argparse.Namespace) -> None:
+    """Make a session of an exported conversation."""
+    session = desk.manager.import_conversation(args.file, args.as_name)
+    print(f"{session.name}: {session.resumed}")
+
+
+COMMANDS = (
+    Subcommand(
+        "show",
+        "Show the last turns of a session.",
+        show,
+        (ONE_SESSION,),
+        (
+            Option(("-n", "--number"), f"how many of its last turns ({SHOWN_TURNS})", "N", (("type", int),)),
+            Option(("--full",), "all of them"),
+            Option(("--search",), "those that hold TEXT, with it marked", "TEXT"),
+            Option(("--turn",), "this one, counted from 1", "TURN", (("type", int),)),
+        ),
+    ),
+    Subcommand(
+        "search",
+        "Look for a text in all sessions.",
+        search,
+        (Argument("text", "what to look for; case is ignored"),),
+        is_literal=True,
+    ),
+    Subcommand("usage", "Show what sessions took: tokens, time, cost, the model's window.", usage, (MAYBE_SESSIONS,)),
+    Subcommand(
+        "export",
+        "Write a conversation to a file: .md, .html, .json or .ipynb.",
+        export,
+        (ONE_SESSION, Argument("file", "where to")),
+        (Option(("--force",), "replace a file that is there"),),
+    ),
+    Subcommand(
+        "import",
+        "Make a session of a conversation that was exported as .json.",
+        import_,
+        (Argument("file", "what to read"),),
+        (
+            Option(
+                ("--as",),
+                "the session's name; by default the one in the file",
+                "NAME",
+                (("dest", "as_name"), ("default", "")),
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,169 @@
+"""The subcommand about providers of one's own: list them, add one for this kernel, remove it.
+
+A key has no place in a line: it would stay in the notebook and in the history. Whoever gives one there is told so, and
+is not shown it again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import warnings
+from typing import TYPE_CHECKING
+
+from copilot_nb.errors import CopilotNBError, InputError
+from copilot_nb.notebook.arguments import Option
+from copilot_nb.notebook.kernel import is_headless
+from copilot_nb.notebook.subcommands.base import Argument, Subcommand
+from copilot_nb.render.table import Table
+from copilot_nb.runtime.providers.keys import KeyringKey, Secret, secret
+from copilot_nb.runtime.providers.spec import APIS, WIRES, Spec, spec_of
+
+if TYPE_CHECKING:
+    from copilot_nb.notebook.commands import Desk
+    from copilot_nb.runtime.providers.byok import Byok
+
+SHOWN_MODELS = 6
+ACTIONS = ("ls", "add", "rm")
+
+
+def provider(desk: Desk, args: argparse.Namespace) -> Table | None:
+    """List, add or remove providers of one's own."""
+    if args.secret is not None:
+        raise InputError(
+            "a key has no place in a cell: it would stay in the notebook and in the history",
+            "--ask-key asks for it, --keyring keeps it in the system, --api-key-env VAR names its variable",
+        )
+    if args.action not in ("", *ACTIONS):
+        raise InputError("%copilot provider does not know that", f"it knows: {', '.join(ACTIONS)}")
+    if args.action in ("", "ls"):
+        return listing(desk)
+    if len(args.names) != 1:  # what is too much is not repeated either: it may be a key
+        raise InputError("one provider at a time", f"%copilot provider {args.action} NAME [options]")
+    (name,) = args.names
+    if args.action == "rm":
+        desk.manager.providers.remove_own(name)
+        print(f"Removed {name} from this kernel.")
+    else:
+        add(desk, name, args)
+    return None
+
+
+def listing(desk: Desk) -> Table:
+    """Return the providers of one's own, whether or not they can answer."""
+    providers = desk.manager.providers
+    rows = []
+    for name in providers.own_names:
+        try:
+            one = providers.own(name)
+        except CopilotNBError as error:
+            rows.append((name, "", "", "", "", str(error)))
+            continue
+        spec = one.spec
+        rows.append((name, spec.api, spec.base_url, spec.model or "–", spec.key.where, _state(one)))
+    return Table(("provider", "type", "address", "model", "key", "state"), tuple(rows))
+
+
+def _state(one: Byok) -> str:
+    """Say whether it could be asked, without asking it."""
+    try:
+        one.check()
+    except CopilotNBError as error:
+        return error.message.removeprefix(f"{one.name}: ")
+    return "ready"
+
+
+def add(desk: Desk, name: str, args: argparse.Namespace) -> None:
+    """Add a provider for this kernel, and say what it has."""
+    chosen = [args.api_key_env is not None, args.ask_key, args.keyring]
+    if sum(chosen) > 1:
+        raise InputError("one key is enough", "use --api-key-env, --ask-key or --keyring")
+    fields = {
+        "type": args.api or (name if name in APIS else "openai-compatible"),
+        "base_url": args.base_url,
+        "model": args.model,
+        "api_key_env": args.api_key_env,
+        "wire_api": args.wire_api,
+        "api_version": args.api_version,
+        "keyring": args.keyring,
+    }
+    origin = "%copilot provider add"
+    spec = spec_of(name, fields, origin=origin)
+    if args.ask_key:
+        spec = spec_of(name, fields, origin=origin, typed=_asked(desk, name))
+    elif isinstance(spec.key, KeyringKey):
+        _keep(desk, spec.key)
+    one = desk.manager.providers.add_own(spec)
+    print(f"Added {spec.name} ({spec.api}, {spec.base_url}; key: {spec.key.where}). {_what_it_has(desk, one)}")
+    print(f"For this kernel; for good: c.CopilotNB.providers[{spec.name!r}] = {_as_setting(spec, args)}")
+
+
+def _as_setting(spec: Spec, args: argparse.Namespace) -> dict[str, object]:
+    fields = {"type": spec.api, "base_url": spec.base_url, "model": spec.model, "api_key_env": args.api_key_env}
+    more = {"keyring": args.keyring, "wire_api": args.wire_api, "api_version": args.api_version}
+    return {name: value for name, value in (fields | more).items() if value}
+
+
+def _keep(desk: Desk, key: KeyringKey) -> None:
+    """See to it that the keyring has the key."""
+    if not key.is_kept():
+        key.keep(_asked(desk, key.name))
+
+
+def _asked(desk: Desk, name: str) -> Secret:
+    nobody = InputError("nobody is here to type a key", "name its variable: --api-key-env VAR")
+    if is_headless(desk.shell):
+        raise nobody
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", getpass.GetPassWarning)  # it would show what is typed
+            return secret(getpass.getpass(f"Key of {name}: "), "typed in")
+    except (EOFError, getpass.GetPassWarning):
+        raise nobody from None
+
+
+def _what_it_has(desk: Desk, one: Byok) -> str:
+    try:
+        models = [model.model_id for model in desk.manager.loop.blocking(one.list_models())]
+    except CopilotNBError as error:
+        return f"It does not answer yet: {error}"
+    if not models:
+        return "It does not list its models; name one with --model."
+    more = f" and {len(models) - SHOWN_MODELS} more" if len(models) > SHOWN_MODELS else ""
+    return f"It has {', '.join(models[:SHOWN_MODELS])}{more}."
+
+
+_SECRET = Option(
+    ("--api-key", "--key", "--token"),
+    "refused: a key has no place in a cell",
+    "KEY",
+    (("dest", "secret"), ("default", None)),
+)
+OPTIONS = (
+    Option(
+        ("--type",),
+        f"its API: {', '.join(APIS)} (default: its name, if that is one; else the last)",
+        "TYPE",
+        (("choices", APIS), ("dest", "api")),
+    ),
+    Option(("--base-url",), "its address, such as https://HOST/v1", "URL"),
+    Option(("-m", "--model"), "the model that answers where none is named", "MODEL"),
+    Option(("--api-key-env",), "the environment variable that holds its key", "VAR"),
+    Option(("--ask-key",), "ask for its key now; this kernel keeps it until it ends"),
+    Option(("--keyring",), "its key is in the system keyring; asked for once (pip install keyring)"),
+    Option(("--wire-api",), f"which of OpenAI's APIs: {', '.join(WIRES)}", "WIRE", (("choices", WIRES),)),
+    Option(("--api-version",), "Azure's API version", "VERSION"),
+    _SECRET,
+)
+COMMANDS = (
+    Subcommand(
+        "provider",
+        "List providers of your own, add one for this kernel, remove it: %copilot provider add NAME --ask-key",
+        provider,
+        (
+            Argument("action", f"{', '.join(ACTIONS[:-1])} or {ACTIONS[-1]}", "?"),
+            Argument("names", "the provider", "*", kind="provider"),
+        ),
+        OPTIONS,
+    ),
+)

@@ -1,0 +1,252 @@
+"""The sessions on disk, as the runtime's own calls give them: listed, read, copied, deleted.
+
+A log is read in pages, the newest first where only the last turns are wanted. Where the runtime refuses to read a
+damaged log, its lines are read one by one and those that cannot be read are counted: what is there is shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from copilot.generated import rpc
+from copilot.session_events import SessionEvent
+
+from copilot_nb.errors import SessionError
+from copilot_nb.runtime.events import KEPT_MARK, PROMPT_MARK, history
+from copilot_nb.runtime.faults import DAMAGED_HINT, SDK_ERRORS, translated
+
+if TYPE_CHECKING:
+    from copilot import CopilotClient
+
+    from copilot_nb.conversation.transcript import TurnRecord
+
+EVENTS_PER_TURN = 8
+"""What a plain turn leaves in a log, rounded up; a page is sized by it."""
+MAX_PAGE_EVENTS = 1000
+PARALLEL_READS = 4
+"""Sessions' logs read at the same time; the runtime allows eight, and counts one it has not forgotten yet."""
+LOGS, LOG_NAME = "session-state", "events.jsonl"
+"""Where the runtime keeps a session's log in its home (its call that tells the path is not for SDK users)."""
+METADATA_BATCH = 1000
+"""The most that the runtime answers at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Turns read from a session's log.
+
+    Attributes
+    ----------
+    turns : tuple of TurnRecord
+        Oldest first.
+    damaged_lines : int
+        Lines of the log that could not be read (count).
+    """
+
+    turns: tuple[TurnRecord, ...]
+    damaged_lines: int = 0
+
+
+class Archive:
+    """What is stored; sessions need not be loaded for it.
+
+    Parameters
+    ----------
+    ready : callable
+        Returns the SDK's client, connected.
+    home : callable
+        Returns the folder in which the runtime keeps its sessions.
+    """
+
+    def __init__(self, ready: Callable[[], Awaitable[CopilotClient]], home: Callable[[], Path]) -> None:
+        self._ready = ready
+        self._home = home
+        self._reading = asyncio.Semaphore(PARALLEL_READS)
+
+    async def ids(self) -> dict[str, str]:
+        """Return the ids of all stored sessions, newest first, with the time each was last changed (ISO 8601)."""
+        client = await self._ready()
+        with translated("listing sessions"):
+            listed = await client.rpc.sessions.list(rpc.SessionsListRequest(metadata_limit=0))
+        return {entry.session_id: str(entry.modified_time) for entry in listed.sessions}
+
+    async def titles(self, count: int) -> dict[str, str]:
+        """Return the runtime's titles of the `count` sessions last changed."""
+        client = await self._ready()
+        with translated("listing sessions"):
+            listed = await client.rpc.sessions.list(rpc.SessionsListRequest(metadata_limit=count))
+        return {entry.session_id: str(entry.name or entry.summary or "") for entry in listed.sessions[:count]}
+
+    async def annotations(self, session_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Return what `Connection.annotate` stored, for those of `session_ids` that exist."""
+        client = await self._ready()
+        batches = [session_ids[start : start + METADATA_BATCH] for start in range(0, len(session_ids), METADATA_BATCH)]
+        with translated("reading the sessions' metadata"):
+            answers: list[Any] = await asyncio.gather(
+                *(
+                    client.rpc.sessions.get_client_metadata(
+                        rpc.SessionsGetClientMetadataRequest(session_ids=list(batch))
+                    )
+                    for batch in batches
+                )
+            )
+        return {
+            entry["sessionId"]: entry["metadata"] for answer in answers for entry in answer if entry["status"] == "ok"
+        }
+
+    async def in_use(self, session_ids: Sequence[str]) -> set[str]:
+        """Return those of `session_ids` that another process has open."""
+        client = await self._ready()
+        with translated("looking at sessions"):
+            request = rpc.SessionsCheckInUseRequest(session_ids=list(session_ids))
+            return set((await client.rpc.sessions.check_in_use(request)).in_use)
+
+    async def is_in_use(self, session_id: str) -> bool:
+        """Whether another process has the session open."""
+        return session_id in await self.in_use([session_id])
+
+    async def changed_at(self, session_id: str) -> str:
+        """Return when the session was last changed (ISO 8601); ``""`` where there is none of that id."""
+        client = await self._ready()
+        with translated(f"looking at session {session_id}"):
+            metadata = await client.get_session_metadata(session_id)
+        return metadata.modified_time.isoformat() if metadata else ""
+
+    async def last_turns(self, session_id: str, count: int) -> Reading:
+        """Read the last `count` turns of a session, or all there are."""
+        size = min(EVENTS_PER_TURN * (count + 1), MAX_PAGE_EVENTS)
+        reading = await self._read(session_id, rpc.EventsReadDirection.BACKWARD, size, count)
+        return Reading(reading.turns[-count:] if count else (), reading.damaged_lines)
+
+    async def history(self, session_id: str) -> Reading:
+        """Read all turns of a session."""
+        return await self._read(session_id, rpc.EventsReadDirection.FORWARD, MAX_PAGE_EVENTS)
+
+    async def count_turns(self, session_id: str) -> int:
+        """Return how many prompts a session's log holds, without reading what they say; 0 where it has none."""
+        return await asyncio.to_thread(_count_prompts, self.log_of(session_id))
+
+    async def _read(
+        self,
+        session_id: str,
+        direction: rpc.EventsReadDirection,
+        page_events: int,
+        enough_turns: int | None = None,
+    ) -> Reading:
+        client = await self._ready()
+        events: list[SessionEvent] = []
+        cursor: str | None = None
+        try:
+            await client.rpc.sessions.save(rpc.SessionsSaveRequest(session_id=session_id))
+            async with self._reading:
+                while True:
+                    request = rpc.SessionsReadPersistedEventsRequest(
+                        session_id=session_id, cursor=cursor, direction=direction, max=page_events
+                    )
+                    page = await client.rpc.sessions.read_persisted_events(request)
+                    is_backward = direction is rpc.EventsReadDirection.BACKWARD
+                    events = [*page.events, *events] if is_backward else [*events, *page.events]
+                    if not page.has_more:
+                        return Reading(history(events).turns)
+                    if enough_turns is not None and len(turns := history(events).turns) >= enough_turns:
+                        return Reading(turns)
+                    cursor = page.cursor
+        except (*SDK_ERRORS, AssertionError):  # the SDK asserts the shape of an event
+            return await self._salvaged(session_id)
+
+    async def _salvaged(self, session_id: str) -> Reading:
+        """Read a log that the runtime refuses, line by line."""
+        events, damaged = await asyncio.to_thread(_events_of, self.log(session_id))
+        return Reading(history(events).turns, damaged)
+
+    def log_of(self, session_id: str) -> Path:
+        """Return where a session's log is, or would be."""
+        return self._home() / LOGS / session_id / LOG_NAME
+
+    def log(self, session_id: str) -> Path:
+        """Return the file that is a session's log.
+
+        Raises
+        ------
+        SessionError
+            If there is none, or nothing in it.
+        """
+        path = self.log_of(session_id)
+        if not path.is_file() or not path.stat().st_size:
+            raise SessionError(f"the log of session {session_id} is missing: nothing of it can be read", DAMAGED_HINT)
+        return path
+
+    async def fork(self, session_id: str, title: str, before_event: str = "") -> str:
+        """Copy a session with its history, or with what came before an event of it; return the copy's id."""
+        client = await self._ready()
+        request = rpc.SessionsForkRequest(session_id=session_id, name=title, to_event_id=before_event or None)
+        with translated(f"copying session {session_id}"):
+            return (await client.rpc.sessions.fork(request)).session_id
+
+    async def delete(self, session_id: str) -> None:
+        """Delete a session and its history from disk."""
+        client = await self._ready()
+        with translated(f"deleting session {session_id}"):
+            await client.delete_session(session_id)
+
+
+def _events_of(path: Path) -> tuple[list[SessionEvent], int]:
+    """Return the events of a log that can be read, and how many lines cannot."""
+    events: list[SessionEvent] = []
+    damaged = 0
+    for line in path.read_bytes().splitlines():
+        try:
+            events.append(SessionEvent.from_dict(json.loads(line)))
+        except (ValueError, AssertionError, KeyError, TypeError):  # what the SDK raises on a malformed event
+            damaged += bool(line.strip(b"\0 \t\r"))
+    return events, damaged
+
+
+def prompt_ids(log: Path) -> set[str]:
+    """Return the ids of the prompts that a log holds."""
+    with log.open("rb") as lines:
+        return {_id(line) for line in lines if is_prompt(line)}
+
+
+def _id(line: bytes) -> str:
+    try:
+        return str(json.loads(line)["id"])
+    except (ValueError, KeyError):
+        return ""
+
+
+def _count_prompts(log: Path) -> int:
+    """Count the turns of a log by the looks of its lines: a prompt, or what was kept of one that was lost."""
+    if not log.is_file():
+        return 0
+    content = log.read_bytes()
+    if KEPT_MARK not in content:
+        return sum(map(is_prompt, _lines_beginning(b"{" + PROMPT_MARK, content)))
+    count, last = 0, b""
+    for line in content.splitlines():
+        if is_prompt(line) or (KEPT_MARK in line and _kept_turn(line) not in last):
+            count, last = count + 1, line
+    return count
+
+
+def _lines_beginning(mark: bytes, content: bytes) -> Iterator[bytes]:
+    """Yield the lines that begin with `mark`, but for the first; the others are passed over at the speed of a search."""
+    start = content.find(b"\n" + mark)
+    while start >= 0:
+        end = content.find(b"\n", start + 1)
+        yield content[start + 1 : end if end >= 0 else None]
+        start = content.find(b"\n" + mark, start + 1)
+
+
+def is_prompt(line: bytes) -> bool:
+    """Whether a line of a log is a prompt of the user's."""
+    return PROMPT_MARK in line[:40] and b'"source":"' not in line.replace(b'"source":"user"', b"")
+
+
+def _kept_turn(line: bytes) -> bytes:
+    return line.partition(b'turn_id\\": \\"')[2].partition(b"\\")[0]

@@ -1,0 +1,76 @@
+"""Looking for a text in the logs of sessions, without the runtime: reading thousands through it would take minutes.
+
+A log is skipped unless the text occurs somewhere in its bytes; only then its lines are looked at. Texts in a log are
+JSON strings, so what is looked for in the bytes is the text as JSON writes it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from copilot_nb.runtime.archive import is_prompt
+
+ANSWER_MARK = b'"type":"assistant.message"'
+SNIPPET_CHARS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """Where a text was found: the turn's number, counted from 1, who said it, and the words around it."""
+
+    turn: int
+    role: str
+    snippet: str
+
+
+class Grep:
+    """A text that is looked for; upper and lower case are one.
+
+    Parameters
+    ----------
+    text : str
+        Not blank.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text.casefold()
+        self._bytes = json.dumps(text, ensure_ascii=False)[1:-1].casefold().encode("utf-8", "replace")
+        self._is_ascii = text.isascii()
+
+    def hits(self, log: Path) -> list[Hit]:
+        """Return where the text occurs in the prompts and answers of a log; nothing where the log cannot be read."""
+        try:
+            content = log.read_bytes()
+        except OSError:
+            return []
+        return list(self._in_lines(content)) if self._bytes in self._folded(content) else []
+
+    def _folded(self, content: bytes) -> bytes:
+        return content.lower() if self._is_ascii else content.decode("utf-8", "replace").casefold().encode()
+
+    def _in_lines(self, content: bytes) -> Iterator[Hit]:
+        turn = 0
+        for line in content.splitlines():
+            is_asked = is_prompt(line)
+            turn += is_asked
+            if (is_asked or ANSWER_MARK in line[:40]) and self._bytes in self._folded(line):
+                said = _said(line)
+                place = said.casefold().find(self._text)
+                if place >= 0:
+                    yield Hit(turn, "you" if is_asked else "model", _around(said, place))
+
+
+def _said(line: bytes) -> str:
+    try:
+        return str(json.loads(line)["data"]["content"])
+    except (ValueError, KeyError, TypeError):  # a damaged line
+        return ""
+
+
+def _around(text: str, place: int) -> str:
+    start = max(0, place - SNIPPET_CHARS // 3)
+    words = " ".join(text[start : start + SNIPPET_CHARS].split())
+    return f"{'…' if start else ''}{words}{'…' if start + SNIPPET_CHARS < len(text) else ''}"

@@ -1,0 +1,171 @@
+"""A provider of one's own ("bring your own key"): OpenAI, Azure, Anthropic, Ollama, or whoever speaks as they do.
+
+The runtime speaks their APIs itself. It is told of a host that stands for the provider, so that its requests come
+back into the kernel, where `relay` gives them the address and the key.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from copilot_nb.errors import CopilotNBError, ProviderError
+from copilot_nb.runtime.providers.base import Endpoint, ModelInfo
+from copilot_nb.runtime.providers.fault import from_runtime, told
+from copilot_nb.runtime.providers.keys import EnvironmentKey
+from copilot_nb.runtime.providers.spec import CUSTOM, Spec
+
+if TYPE_CHECKING:
+    from copilot_nb.runtime.network import Network
+    from copilot_nb.runtime.providers.relay import Relay
+    from copilot_nb.settings import CopilotNB
+
+LIST_AGE_S = 300.0
+"""How long a list of models is believed."""
+SHOWN_MODELS = 6
+
+
+class Byok:
+    """A provider of one's own.
+
+    Parameters
+    ----------
+    spec : Spec
+        What is known of it.
+    settings : CopilotNB
+        Say whether a request may leave this machine.
+    network : callable
+        Returns the way out; called at the first request.
+    """
+
+    def __init__(self, spec: Spec, settings: CopilotNB, network: Callable[[], Network]) -> None:
+        self.name = spec.name
+        self.spec = spec
+        self._settings = settings
+        self._network = network
+        self._relay: Relay | None = None
+        self._listed: list[ModelInfo] | None = None
+        self._listed_s = 0.0
+
+    @property
+    def host(self) -> str:
+        """The host name that stands for it (`.invalid` is reserved for names that never resolve)."""
+        return f"{self.name}.copilot-nb.invalid"
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Its default model, and those it was last heard to have; nothing is asked for this."""
+        listed = [model.model_id for model in self._listed or ()]
+        return tuple(dict.fromkeys([*([self._default] if self._default else []), *listed]))
+
+    @property
+    def _default(self) -> str:
+        """The model that answers where none is named: never one of many, except Ollama's, which cost nothing."""
+        listed = self._listed or []
+        is_plain = len(listed) == 1 or (self.spec.api == "ollama" and listed)
+        return self.spec.model or (listed[0].model_id if is_plain else "")
+
+    def check(self) -> None:
+        """Check what can be checked without asking anyone.
+
+        Raises
+        ------
+        ProviderError
+            If it has no address, its key is not where it should be, or it may not be asked.
+        """
+        spec = self.spec
+        if not spec.base_url:
+            add = f"%copilot provider add {spec.name} --type {spec.api} --base-url https://…"
+            raise ProviderError(f"{spec.name} has no address", f"set AZURE_OPENAI_ENDPOINT, or: {add}")
+        if self._settings.offline and not spec.is_on_this_machine and spec.name != CUSTOM:
+            raise ProviderError(
+                f"{spec.name} is not on this machine, which no request leaves: the runtime is set to be offline",
+                "%config CopilotNB.offline = False (or unset COPILOT_OFFLINE), then %copilot restart",
+            )
+        if isinstance(spec.key, EnvironmentKey):
+            self._check_key(spec.key)
+
+    def _check_key(self, key: EnvironmentKey) -> None:
+        try:
+            key.read()
+        except ProviderError as error:
+            ask = f"%copilot provider add {self.name} --type {self.spec.api} --ask-key"
+            raise ProviderError(f"{self.name}: {error.message}", f"{error.hint}, or: {ask}") from error
+
+    def endpoint(self, model: str) -> Endpoint:
+        """Return how to reach `model`.
+
+        Any name will do, since no list is complete; the provider itself knows, and is asked for the like of it then.
+
+        Raises
+        ------
+        ProviderError
+            If it cannot be asked, or no model is named and it has no default one.
+        """
+        self.check()
+        chosen = model or self._default
+        if not chosen:
+            listed = [info.model_id for info in self._listed or ()]
+            more = ", …" if len(listed) > SHOWN_MODELS else ""
+            has = f" It has: {', '.join(listed[:SHOWN_MODELS])}{more}." if listed else ""
+            raise ProviderError(f"which model of {self.name}?{has}", "name it: --model MODEL")
+        return Endpoint(chosen, {"provider": self._told_runtime()})
+
+    def _told_runtime(self) -> dict[str, object]:
+        spec = self.spec
+        options: dict[str, object] = {
+            "type": spec.api if spec.api in ("azure", "anthropic") else "openai",
+            "base_url": f"http://{self.host}{spec.address.path}",
+            "api_key": "none",
+        }
+        if spec.api != "anthropic":
+            options["wire_api"] = spec.wire_api
+        if spec.api == "azure" and spec.api_version:
+            options["azure"] = {"api_version": spec.api_version}
+        if spec.max_prompt_tokens:
+            options["max_prompt_tokens"] = spec.max_prompt_tokens
+        return options
+
+    async def list_models(self) -> list[ModelInfo]:
+        """Return its models, asked at most once in `LIST_AGE_S` seconds.
+
+        Raises
+        ------
+        ProviderError
+            If it cannot be asked.
+        """
+        if self._listed is None or time.monotonic() > self._listed_s + LIST_AGE_S:
+            self.check()
+            from copilot_nb.runtime.providers.catalogue import ask
+
+            self._listed = await ask(self.spec, self._network())
+            self._listed_s = time.monotonic()
+        return list(self._listed)
+
+    async def _look_again(self) -> None:
+        self._listed = None
+        with suppress(CopilotNBError):  # what is to be told is that it does not know the model
+            await self.list_models()
+
+    def transport(self) -> tuple[str, Relay]:
+        """Return the host name and the relay that serves it."""
+        if self._relay is None:
+            from copilot_nb.runtime.providers.relay import Relay
+
+            self._relay = Relay(self.spec, self._network(), self._look_again)
+        return self.host, self._relay
+
+    def explain(self, session_id: str, message: str, model: str) -> CopilotNBError:
+        """Return the error of a turn that the runtime reported as failed with `message`."""
+        said, retried = from_runtime(message)
+        fault = self._relay.faults.pop(session_id, None) if self._relay else None
+        listed = [info.model_id for info in self._listed or ()]
+        return told(fault or said, self.spec, model, listed, retried)
+
+    def preload(self) -> None:
+        """Do nothing: it is asked when there is something to ask."""
+
+    def close(self) -> None:
+        """Do nothing: the way out is closed with the runtime."""

@@ -1,0 +1,95 @@
+"""The models that a provider of one's own says it has.
+
+There is one list in use, OpenAI's ``/models``, to which each server adds fields of its own: what is
+known of them is read, what is not there stays ``None``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import httpx
+
+from copilot_nb.runtime.network import Network
+from copilot_nb.runtime.providers.base import ModelInfo
+from copilot_nb.runtime.providers.fault import Fault, read, told
+from copilot_nb.runtime.providers.keys import obtained
+from copilot_nb.runtime.providers.relay import fault_of, hidden, key_headers
+from copilot_nb.runtime.providers.spec import Spec
+
+LIST_TIMEOUT_S = 4.0
+_WINDOWS = ("context_length", "max_model_len", "context_window", "max_context_length", "max_input_tokens")
+_OUTPUTS = ("max_output_tokens", "max_completion_tokens", "max_tokens")
+_TOKENS_PRICED = 1_000_000
+
+
+async def ask(spec: Spec, network: Network) -> list[ModelInfo]:
+    """Return the models of a provider, in its own order; none where it cannot list them.
+
+    Raises
+    ------
+    ProviderError
+        If it cannot be reached, or refuses.
+    """
+    if spec.api == "azure":  # lists what one could deploy, not what is deployed
+        return []
+    url = f"{spec.base_url}/v1/models?limit=1000" if spec.api == "anthropic" else f"{spec.base_url}/models"
+    secret = await obtained(spec.key)
+    request = httpx.Request("GET", url, headers={"anthropic-version": "2023-06-01"} | key_headers(spec, secret))
+    try:
+        async with asyncio.timeout(LIST_TIMEOUT_S):
+            response = await network.handle_async_request(request)
+            try:
+                body = (await response.aread()).decode("utf-8", "replace")
+            finally:
+                await response.aclose()
+    except (httpx.TransportError, TimeoutError) as error:
+        late = Fault("unreachable", text=f"no list of models came in {LIST_TIMEOUT_S:g} s")
+        raise told(late if isinstance(error, TimeoutError) else fault_of(error), spec, "") from error
+    if response.status_code in (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED):
+        return []
+    if response.status_code != httpx.codes.OK:
+        raise told(read(response.status_code, hidden(body, secret)), spec, "")
+    return parsed(body)
+
+
+def parsed(body: str) -> list[ModelInfo]:
+    """Return the models in the body of an answer; none where it is no list."""
+    try:
+        data = json.loads(body)
+    except ValueError:
+        return []
+    entries = data.get("data", data.get("models")) if isinstance(data, dict) else data
+    if not isinstance(entries, list):
+        return []
+    return [_model(entry) for entry in entries if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
+
+
+def _model(entry: dict[str, Any]) -> ModelInfo:
+    top = entry["top_provider"] if isinstance(entry.get("top_provider"), dict) else {}
+    abilities = entry.get("supported_parameters")
+    modes = entry["architecture"].get("input_modalities") if isinstance(entry.get("architecture"), dict) else None
+    return ModelInfo(
+        entry["id"],
+        window_tokens=_first_count(_WINDOWS, (entry, top)),
+        output_tokens=_first_count(_OUTPUTS, (top, entry)),
+        tools="tools" in abilities if isinstance(abilities, list) else None,
+        vision="image" in modes if isinstance(modes, list) else None,
+        price=_price(entry.get("pricing")),
+    )
+
+
+def _first_count(names: Iterable[str], entries: Iterable[dict[str, Any]]) -> int | None:
+    found = (entry.get(name) for entry in entries for name in names)
+    return next((int(value) for value in found if isinstance(value, int) and value > 0), None)
+
+
+def _price(pricing: Any) -> tuple[float, float] | None:
+    """Return US dollars per million tokens, in and out."""
+    try:
+        return float(pricing["prompt"]) * _TOKENS_PRICED, float(pricing["completion"]) * _TOKENS_PRICED
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -1,0 +1,220 @@
+"""What went wrong between a provider of one's own and us, and the line that tells a user."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Literal
+
+from copilot_nb.errors import CopilotNBError, ProviderError, TurnFailed
+from copilot_nb.runtime.providers.keys import NoKey
+
+if TYPE_CHECKING:
+    from copilot_nb.runtime.providers.spec import Spec
+
+Kind = Literal["status", "refused", "unknown host", "unreachable", "tls", "proxy", "broken", "page", "key"]
+
+MAX_TEXT_CHARS = 300
+NEAREST = 3
+_IN_WORDS = {413: "the conversation is too long", 429: "too many requests", 503: "overloaded", 529: "overloaded"}
+_QUOTA = re.compile(r"quota|billing|credit", re.IGNORECASE)
+_RETRIED = re.compile(r"^Failed to get response from the AI model; retried (\d+) times .*?Last error: (.*)$", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What a provider did in place of answering.
+
+    Attributes
+    ----------
+    kind : str
+        ``"status"`` where it said so itself.
+    status : int
+        The HTTP status; 0 where there is none.
+    text : str
+        Its own words, without the key.
+    code : str
+        Its own code, such as ``"context_length_exceeded"``.
+    retry_after_s : float or None
+        Seconds after which it wants to be asked again.
+    hint : str
+        What to do, where the source of the fault knows it best.
+    """
+
+    kind: Kind
+    status: int = 0
+    text: str = ""
+    code: str = ""
+    retry_after_s: float | None = None
+    hint: str = ""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether asking again at once would be in vain."""
+        if self.kind != "status":
+            return self.kind != "broken"
+        if self.status == HTTPStatus.TOO_MANY_REQUESTS:
+            return bool(_QUOTA.search(f"{self.code} {self.text}"))
+        return self.status not in (408, 409, 413, 425) and self.status < HTTPStatus.INTERNAL_SERVER_ERROR
+
+    @property
+    def summary(self) -> str:
+        """What happened, in a few words."""
+        if self.kind != "status":
+            return self.text or "the connection broke"
+        return f"{_IN_WORDS.get(self.status, 'a fault of its own')} ({self.status}){self.text and f': {self.text}'}"
+
+    @property
+    def shown_status(self) -> int:
+        """The status for the runtime, which retries a 401 and every 429: 400 where that is in vain."""
+        return self.status if self.kind == "status" and self.status >= 400 and not self._is_retried else 400  # noqa: PLR2004
+
+    @property
+    def _is_retried(self) -> bool:
+        return self.is_final and self.status in (401, 429)
+
+
+def read(status: int, body: str, retry_after: str = "") -> Fault:
+    """Return the fault that an error response tells of, in whichever of the APIs' shapes."""
+    try:
+        data = json.loads(body)
+    except ValueError:
+        is_page = "<html" in body[:1000].lower() or "<!doctype" in body[:1000].lower()
+        return Fault("status", status, "it sent a web page" if is_page else one_line(body))
+    seconds = float(retry_after) if re.fullmatch(r"\d+(\.\d+)?", retry_after) else None
+    return Fault("status", status, one_line(_message(data)), _code(data), seconds)
+
+
+def _error(data: Any) -> Any:
+    return data.get("error", data) if isinstance(data, dict) else data
+
+
+def _message(data: Any) -> str:
+    error = _error(data)
+    if isinstance(error, dict):
+        error = error.get("message") or error.get("detail") or error.get("type") or ""
+    return error if isinstance(error, str) else json.dumps(error)
+
+
+def _code(data: Any) -> str:
+    error = _error(data)
+    return str(error.get("code") or error.get("type") or "") if isinstance(error, dict) else ""
+
+
+def one_line(text: str) -> str:
+    """Return the beginning of `text` as one line."""
+    text = " ".join(text.split())
+    return text if len(text) <= MAX_TEXT_CHARS else f"{text[:MAX_TEXT_CHARS]}…"
+
+
+def from_runtime(message: str) -> tuple[Fault, int]:
+    """Return the fault that the runtime tells of, and how often it had tried again."""
+    retried = 0
+    if match := _RETRIED.match(message):
+        retried, message = int(match[1]), match[2]
+    message = one_line(message.removeprefix("Failed native model HTTP request: "))
+    if match := re.match(r"(\d{3})\s+(.*)", message):
+        return Fault("status", int(match[1]), match[2]), retried
+    return Fault("broken", text=message), retried
+
+
+def of_call(status: int, message: str) -> Fault:
+    """Return the fault of one call of a model, of which the runtime tells as JSON."""
+    found = read(status, message)
+    return found if status else Fault("broken", text=found.text.removeprefix("Failed native model HTTP request: "))
+
+
+def nearest(model: str, known: Sequence[str]) -> list[str]:
+    """Return the names in `known` that look most like `model`."""
+    alike = [name for name in known if model.lower() in name.lower()][:NEAREST]
+    return list(dict.fromkeys(alike + difflib.get_close_matches(model, known, NEAREST, 0.4)))[:NEAREST]
+
+
+def told(fault: Fault, spec: Spec, model: str, known: Sequence[str] = (), retried: int = 0) -> CopilotNBError:
+    """Return the error for a user: which provider, what it did, what to do next."""
+    times = f", tried {retried + 1} times" if retried else ""
+    said = f": {fault.text}" if fault.text else ""
+    if fault.kind == "status":
+        what, hint, kind = _of_status(fault, spec, model, known)
+        number = "" if fault.status == HTTPStatus.OK else f" ({fault.status}{times})"
+        return kind(f"{spec.name} {what}{number}{said}", hint)
+    if fault.kind == "broken":
+        return TurnFailed(f"{spec.name} broke off its answer{times and f' ({times[2:]})'}{said}", "run the cell again")
+    return ProviderError(f"{spec.name} {_OF_KIND[fault.kind].format(url=spec.base_url)}{said}", _way_out(fault, spec))
+
+
+_OF_KIND: dict[Kind, str] = {
+    "refused": "is not running at {url}",
+    "unknown host": "cannot be reached: there is no host of the name in {url}",
+    "unreachable": "cannot be reached at {url}",
+    "tls": "cannot be trusted at {url}",
+    "proxy": "cannot be reached through the proxy",
+    "page": "answered with a web page at {url}",
+    "key": "was not asked",
+}
+
+
+def _way_out(fault: Fault, spec: Spec) -> str:
+    check = f"check the address of provider {spec.name!r} (it comes from {spec.origin})"
+    match fault.kind:
+        case "refused":
+            return "start it: ollama serve" if spec.api == "ollama" else f"start it, or {check}"
+        case "tls":
+            return "name the file of its certificate authority: %env SSL_CERT_FILE=/path/ca.pem"
+        case "proxy":
+            return "check HTTPS_PROXY and NO_PROXY"
+        case _:
+            return fault.hint or check
+
+
+def _of_status(
+    fault: Fault, spec: Spec, model: str, known: Sequence[str]
+) -> tuple[str, str, type[ProviderError] | type[TurnFailed]]:
+    """Return what the provider does, what to do next, and the error's class."""
+    elsewhere = "or choose another with --model or --provider"
+    match fault.status:
+        case 401 if isinstance(spec.key, NoKey):
+            add = f"%copilot provider add {spec.name} --type {spec.api} --base-url {spec.base_url} --ask-key"
+            hint = f"give it one: {add}"
+            return "wants a key", hint, ProviderError
+        case 401:
+            hint = f"check the key of provider {spec.name!r}: {spec.key.where}"
+            return "refused the key", hint, ProviderError
+        case 200:
+            return "answered with an error", f"run the cell again, {elsewhere}", TurnFailed
+        case 402:
+            return "wants to be paid", f"check your account there, {elsewhere}", ProviderError
+        case 403:
+            hint = f"check what the key of provider {spec.name!r} may do ({spec.key.where}), {elsewhere}"
+            return "does not allow this", hint, ProviderError
+        case 404:
+            return _not_found(spec, model, known)
+        case 413:
+            return "finds the conversation too long", f"begin anew with --new, {elsewhere}", TurnFailed
+        case 429 if fault.is_final:
+            return "has no quota left for this key", f"check your plan there, {elsewhere}", ProviderError
+        case 429:
+            wait = f"wait {fault.retry_after_s:g} s" if fault.retry_after_s else "wait a little"
+            return "is asked too often", f"{wait} and run the cell again, {elsewhere}", TurnFailed
+        case 503 | 529:
+            return "is overloaded", f"run the cell again later, {elsewhere}", TurnFailed
+        case status if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return "has a fault of its own", f"run the cell again later, {elsewhere}", TurnFailed
+        case status if 300 <= status < 400:  # noqa: PLR2004
+            return "is somewhere else", f"check the address of provider {spec.name!r}: {spec.base_url}", ProviderError
+        case _:
+            return "cannot answer", f"change the prompt, {elsewhere}", TurnFailed
+
+
+def _not_found(spec: Spec, model: str, known: Sequence[str]) -> tuple[str, str, type[ProviderError]]:
+    if known and model in known:
+        return f"cannot use the model {model!r} in this way", "choose another with --model", ProviderError
+    if known:
+        near = ", ".join(nearest(model, known) or known[:NEAREST])
+        return f"has no model {model!r}", f"use --model; it has: {near}", ProviderError
+    hint = f"check --model, and the address of provider {spec.name!r}: {spec.base_url}"
+    return f"has no model {model!r}, or not at this address", hint, ProviderError

@@ -1,0 +1,183 @@
+"""Where a provider's key comes from: the environment, a prompt, the system keyring; never a setting or a cell.
+
+A key is read when a request is sent, put on that request and on nothing else. The runtime is told a placeholder, so
+that neither its log nor its disk can hold the key; what a provider says is searched for it before it goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from copilot_nb.errors import ProviderError
+
+SERVICE = "copilot_nb"
+"""The name under which the system keyring keeps our keys; the user of an entry is the provider's name."""
+HIDDEN = "[key]"
+
+
+class Secret:
+    """A key that no `repr`, traceback or log shows."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    def reveal(self) -> str:
+        """Return the key itself: for a request's header."""
+        return self._text
+
+    def hidden_in(self, text: str) -> str:
+        """Return `text` without the key."""
+        return text.replace(self._text, HIDDEN)
+
+
+def secret(text: str, where: str) -> Secret:
+    """Return what was read as a key, without the blanks that pasting leaves around it.
+
+    Raises
+    ------
+    ProviderError
+        If it cannot be a key; what was read is not told.
+    """
+    text = text.strip()
+    if not text:
+        raise ProviderError(f"the key is empty: {where}", "give it again")
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ProviderError(f"this is not a key, it has blanks or special characters in it: {where}", "give it again")
+    return Secret(text)
+
+
+class Key(Protocol):
+    """A source of a key."""
+
+    @property
+    def where(self) -> str:
+        """Where the key comes from, as one tells a user."""
+        ...
+
+    def read(self) -> Secret | None:
+        """Return the key, ``None`` where none is needed; it may take its time.
+
+        Raises
+        ------
+        ProviderError
+            If there is none where one is needed.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class NoKey:
+    """The provider wants none."""
+
+    where = "none needed"
+
+    def read(self) -> Secret | None:
+        """Return nothing."""
+        return None
+
+
+@dataclass(frozen=True)
+class EnvironmentKey:
+    """A key in the environment variable `variable`, looked up anew for each request."""
+
+    variable: str
+
+    @property
+    def where(self) -> str:
+        """Where it comes from."""
+        return f"the environment variable {self.variable}"
+
+    def read(self) -> Secret | None:
+        """Return what the variable holds."""
+        if self.variable not in os.environ:
+            raise ProviderError(f"there is no key: {self.where} is not set", f"set {self.variable}")
+        return secret(os.environ[self.variable], self.where)
+
+
+@dataclass(frozen=True)
+class TypedKey:
+    """A key that was typed in, and that this kernel forgets when it ends."""
+
+    value: Secret
+    where = "typed in, kept by this kernel only"
+
+    def read(self) -> Secret | None:
+        """Return the key."""
+        return self.value
+
+
+@dataclass
+class KeyringKey:
+    """A key in the system keyring, read once."""
+
+    name: str
+    _value: Secret | None = field(default=None, compare=False)
+
+    @property
+    def where(self) -> str:
+        """Where it comes from."""
+        return f"the system keyring (service {SERVICE}, user {self.name})"
+
+    def read(self) -> Secret | None:
+        """Return what the keyring holds; the system may ask its user first."""
+        if self._value is None:
+            found = _keyring_entry(self.name)
+            if found is None:
+                again = f"%copilot provider add {self.name} --keyring …"
+                raise ProviderError(f"there is no key: {self.where} holds none", again)
+            self._value = secret(found, self.where)
+        return self._value
+
+    def is_kept(self) -> bool:
+        """Whether the keyring has the key.
+
+        Raises
+        ------
+        ProviderError
+            If there is no keyring that can be used.
+        """
+        return _keyring_entry(self.name) is not None
+
+    def keep(self, value: Secret) -> None:
+        """Write the key to the keyring."""
+        from keyring import set_password
+        from keyring.errors import KeyringError
+
+        try:
+            set_password(SERVICE, self.name, value.reveal())
+        except KeyringError as error:
+            raise _unusable(error) from error
+        self._value = value
+
+
+async def obtained(key: Key) -> Secret | None:
+    """Return what `key` reads, without holding up the loop while the system asks whether it may be read."""
+    return await asyncio.to_thread(key.read) if isinstance(key, KeyringKey) else key.read()
+
+
+def _keyring_entry(name: str) -> str | None:
+    try:
+        from keyring import get_password
+        from keyring.errors import KeyringError
+    except ImportError as error:
+        raise ProviderError(
+            "the system keyring needs the package keyring", "pip install keyring, or name a variable: --api-key-env VAR"
+        ) from error
+    try:
+        return get_password(SERVICE, name)
+    except KeyringError as error:
+        raise _unusable(error) from error
+
+
+def _unusable(error: Exception) -> ProviderError:
+    return ProviderError(
+        f"the system keyring cannot be used: {type(error).__name__}", "name a variable instead: --api-key-env VAR"
+    )

@@ -1,0 +1,147 @@
+"""An exported conversation as a session again.
+
+The runtime's files are not written: the recorded prompts are sent to a new session, in which a model in the kernel
+repeats the recorded answers (`runtime.providers.recorded`). After that the session is handed to the provider and the
+model it had, or to the default ones where those are not to be had. What the runtime cannot take back this way is said
+in one line, which is the note of the session's next turn.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from copilot_nb.conversation.parts import ToolCall, TurnState
+from copilot_nb.errors import CopilotNBError, InputError, ProviderError, SessionError, TurnFailed
+from copilot_nb.render.escape import well_formed
+from copilot_nb.render.words import count
+from copilot_nb.runtime.loop import wait_for
+from copilot_nb.runtime.providers.recorded import is_answered, recorded
+from copilot_nb.sessions.names import check_name
+from copilot_nb.sessions.portable import load
+from copilot_nb.sessions.wanted import Wanted
+from copilot_nb.sessions.wording import label
+
+if TYPE_CHECKING:
+    from copilot_nb.conversation.transcript import TurnRecord
+    from copilot_nb.sessions.manager import Manager
+    from copilot_nb.sessions.schema import Exported
+    from copilot_nb.sessions.session import Session
+
+
+def import_session(manager: Manager, path: str | Path, name: str = "") -> Session:
+    """Make a new session of a conversation that was exported as `.json`.
+
+    Parameters
+    ----------
+    manager : Manager
+        Where the session is to be.
+    path : str or Path
+        The file.
+    name : str, optional
+        The session's name; by default the one in the file.
+
+    Returns
+    -------
+    Session
+        Its `resumed` says in one line what was imported and what could not be.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be used, or there is a session of that name.
+    SessionError
+        If the runtime does not take the conversation, or the import is interrupted; nothing is left of it then.
+    """
+    imported = load(path)
+    name = check_name(name or imported.facts.name)
+    turns = [dataclasses.replace(turn, prompt=well_formed(turn.prompt)) for turn in imported.turns]
+    _check(manager, name, turns)
+    provider, model, note = manager.loop.blocking(_chosen(manager, imported.facts))
+    try:
+        session = _played(manager, name, turns, imported.facts.system, (provider, model))
+    except KeyboardInterrupt:
+        raise SessionError("the import was interrupted, nothing is left of it") from None
+    session.resumed = _note(Path(path).name, turns, note)
+    return session
+
+
+def _check(manager: Manager, name: str, turns: Sequence[TurnRecord]) -> None:
+    manager.loop.blocking(manager.register.check_free(name))
+    for number, turn in enumerate(turns, 1):
+        try:
+            manager.check_prompt(turn.prompt)
+        except InputError as error:
+            raise InputError(f"turn {number} cannot be imported: {error.message}", error.hint) from error
+
+
+async def _chosen(manager: Manager, facts: Exported) -> tuple[str, str, str]:
+    """Return the provider and the model that answer from now on, and a note if they are not those of the file."""
+    wanted = Wanted(facts.model, facts.provider) if facts.provider else Wanted()
+    try:
+        return *await manager.choice.for_new(wanted), ""
+    except ProviderError:
+        with suppress(ProviderError):  # none at all: whoever asks is told the ways in
+            chosen = await manager.choice.for_new(Wanted())
+            return *chosen, f"{label(facts.provider, facts.model)} is not to be had here, {label(*chosen)} answers"
+    return facts.provider, facts.model, ""
+
+
+def _played(manager: Manager, name: str, turns: Sequence[TurnRecord], system: str, heir: tuple[str, str]) -> Session:
+    """Return a new session in which `turns` were asked and answered, and which then goes to `heir`."""
+    player = recorded(turns)
+    manager.providers.add(player)
+    try:
+        session = manager.session(name, provider=player.name, system=system or None)
+        try:
+            session.create()
+            for number, turn in enumerate(turns, 1):
+                _play(session, turn, number)
+            manager.loop.blocking(_hand_over(session, *heir))
+        except BaseException:
+            with suppress(CopilotNBError):
+                session.delete()
+            raise
+        return session
+    finally:
+        manager.providers.remove(player)
+
+
+def _play(session: Session, turn: TurnRecord, number: int) -> None:
+    asked = session.send(turn.prompt, model=turn.model)
+    wait_for(asked.ended)  # not `Turn.wait`: an interrupt ends the import, not the one turn
+    is_expected = isinstance(asked.error, TurnFailed) and not is_answered(turn)
+    if asked.error is not None and not is_expected:
+        raise SessionError(f"turn {number} could not be imported: {asked.error.message}") from asked.error
+
+
+async def _hand_over(session: Session, provider: str, model: str) -> None:
+    """Let another provider answer from the next turn on, also in the next kernel."""
+    async with session.queue.lock:
+        connection = await session.loaded()
+        session.provider, session.model, session.wanted = provider, model, Wanted()
+        await connection.annotate(session.annotation(session.manager.notebook))
+        await session.exchange.disconnect()
+
+
+def _note(file: str, turns: Sequence[TurnRecord], choice: str) -> str:
+    said = f"imported {count(len(turns), 'turn')} from {file}"
+    if turns:
+        said += f", without {', '.join(_lost(turns))}"
+    return f"{said}; {choice}" if choice else said
+
+
+def _lost(turns: Sequence[TurnRecord]) -> Iterator[str]:
+    """Yield what the runtime could not take back."""
+    yield "the original times"
+    if any(turn.usage and turn.usage.cost for turn in turns):
+        yield "costs"
+    if calls := sum(isinstance(part, ToolCall) for turn in turns for part in turn.parts):
+        yield count(calls, "tool call")
+    if thoughtful := sum(bool(turn.reasoning) for turn in turns):
+        yield f"the reasoning of {count(thoughtful, 'turn')}"
+    if partial := sum(turn.state is not TurnState.DONE for turn in turns):
+        yield f"the early end of {count(partial, 'turn')}"

@@ -1,0 +1,215 @@
+"""The sessions of this kernel by name: opened, created or resumed; renamed, copied, set aside, deleted."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from copilot_nb.errors import CopilotNBError, InputError, SessionNotFound
+from copilot_nb.sessions.names import id_for, title_for
+from copilot_nb.sessions.session import Session
+from copilot_nb.sessions.stored import StoredSession
+from copilot_nb.sessions.wanted import Wanted
+
+if TYPE_CHECKING:
+    from copilot_nb.sessions.manager import Manager
+
+
+class Register:
+    """Who is called what in this kernel. All of it runs on the loop's thread, but for looking.
+
+    Parameters
+    ----------
+    manager : Manager
+        What the sessions share.
+
+    Attributes
+    ----------
+    naming : asyncio.Lock
+        Held while a name is looked for or given.
+    """
+
+    def __init__(self, manager: Manager) -> None:
+        self.naming = asyncio.Lock()
+        self._manager = manager
+        self._sessions: dict[str, Session] = {}
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(list(self._sessions.values()))
+
+    def get(self, name: str) -> Session | None:
+        """Return this kernel's session of that name, if it has been used here."""
+        return self._sessions.get(name)
+
+    async def open(self, name: str, wanted: Wanted) -> Session:
+        """Return the session called `name`: this kernel's, else one stored before, else a new one.
+
+        Raises
+        ------
+        InputError
+            If it has another id than the one that is wanted.
+        """
+        session_id = wanted.session_id
+        async with self.naming:
+            session = None if wanted.new else self._sessions.get(name)
+            if wanted.take_over and (copy := await self._copied(name)) is not None:
+                session = copy
+            elif session is None:
+                session = await self._found_or_fresh(name, wanted)
+                self._sessions[name] = session
+            elif wanted.provider or wanted.model:
+                asked = wanted.over(Wanted(session.model, session.provider))
+                await self._manager.choice.resolve(asked.provider, asked.model)
+        session.wanted = wanted.over(session.wanted)
+        if session_id and session.session_id != session_id:
+            raise InputError(
+                f"session {session.name!r} already has the id {session.session_id!r}", "use another name for that id"
+            )
+        return session
+
+    async def _found_or_fresh(self, name: str, wanted: Wanted) -> Session:
+        store = self._manager.store
+        stored = await store.find(name, wanted.session_id)
+        if stored is not None and not wanted.new:
+            return await self._resumed(name, stored)
+        provider, model = await self._manager.choice.for_new(wanted)
+        if stored is not None:
+            await self._set_aside(stored)
+        return Session(
+            self._manager,
+            name,
+            await store.free_id(wanted.session_id or id_for(name)),
+            provider=provider,
+            model=model,
+            system=self._manager.settings.system if wanted.system is None else wanted.system,
+            exists=False,
+        )
+
+    async def find_stored(self, name: str) -> Session:
+        """Return the session called `name`: this kernel's, else one stored before.
+
+        Raises
+        ------
+        SessionNotFound
+            If there is none.
+        """
+        async with self.naming:
+            if (session := self._sessions.get(name)) is not None:
+                return session
+            if (stored := await self._manager.store.find(name)) is None:
+                raise SessionNotFound(f"there is no session {name!r}", "see %copilot ls")
+            self._sessions[name] = await self._resumed(name, stored)
+            return self._sessions[name]
+
+    async def _resumed(self, name: str, stored: StoredSession) -> Session:
+        session = Session(
+            self._manager,
+            name,
+            stored.session_id,
+            provider=stored.provider or await self._manager.choice.default_provider(),
+            model=stored.model,
+            system=stored.system or self._manager.settings.system,
+            exists=True,
+        )
+        archive = (await self._manager.client()).archive
+        session.turns_stored = await archive.count_turns(stored.session_id)  # a terminal may have added some
+        session.cells.read(stored.cells)
+        as_found = dataclasses.replace(stored, name=name, turns=session.turns_stored)
+        session.resumed = as_found.resumed_note(datetime.now().astimezone())
+        return session
+
+    async def _copied(self, name: str) -> Session | None:
+        """Return a copy, under another name, of a session that another process has open; ``None`` if none has.
+
+        Two processes that write to one session's log would mix two conversations in it.
+        """
+        archive = (await self._manager.client()).archive
+        stored = await self._manager.store.find(name)
+        if stored is None or not await archive.is_in_use(stored.session_id):
+            return None
+        copy_name = await self._manager.store.free_name(name)
+        copy_id = await archive.fork(stored.session_id, title_for(copy_name))
+        session = await self._resumed(copy_name, dataclasses.replace(stored, session_id=copy_id))
+        session.resumed = f"{name} is open in another process; this goes on in a copy of it, {copy_name}"
+        self._sessions[copy_name] = session
+        return session
+
+    def adopt_copy(self, source: Session, name: str, session_id: str, *, turns: int) -> Session:
+        """Return the session that a copy of `source` is, under a name that `check_free` has found free."""
+        copy = Session(
+            self._manager,
+            name,
+            session_id,
+            provider=source.provider,
+            model=source.model,
+            system=source.system,
+            exists=True,
+        )
+        copy.turns_stored = turns
+        copy.cells.read(source.cells.written())
+        self._sessions[name] = copy
+        return copy
+
+    async def check_free(self, name: str) -> None:
+        """Check that no session is called `name`.
+
+        Raises
+        ------
+        InputError
+            If one is.
+        """
+        if name in self._sessions or await self._manager.store.find(name) is not None:
+            raise InputError(f"there is a session {name!r} already", "choose another name")
+
+    def move(self, session: Session, name: str) -> None:
+        """Let `session` be called `name`."""
+        self._sessions.pop(session.name, None)
+        session.name = name
+        self._sessions[name] = session
+
+    async def _set_aside(self, stored: StoredSession) -> None:
+        """Give an older session another name, so that a new one can have its name."""
+        if (session := self._sessions.get(stored.name)) is not None:
+            await self.forget(session)
+        aside = await self._resumed(await self._manager.store.free_name(stored.name), stored)
+        connection = await self._manager.attach(aside, exists=True)
+        await connection.close()
+
+    async def forget(self, session: Session) -> None:
+        """Let go of a session that another takes the place of, or none; a turn under way is stopped."""
+        session.is_gone = True
+        await session.quiesce()
+        self._sessions.pop(session.name, None)
+
+    async def discard(self, session: Session) -> None:
+        """Forget a session whose very first prompt failed, and whatever the runtime stored of it."""
+        session.is_gone = True
+        self._sessions.pop(session.name, None)
+        client = self._manager.running_client
+        if session.exists and client is not None:
+            with suppress(CopilotNBError):  # what is to be told is why the prompt failed
+                await session.exchange.disconnect()
+                await client.archive.delete(session.session_id)
+
+    async def delete(self, name: str) -> None:
+        """Delete a session and its history, irreversibly; a turn under way is stopped first.
+
+        Raises
+        ------
+        SessionNotFound
+            If there is none of that name.
+        SessionInUse
+            If another process has it open.
+        """
+        session = self._sessions.get(name)
+        stored = await self._manager.store.find(name, session.session_id if session else "")
+        if session is not None:
+            await self.forget(session)
+        if stored is not None:
+            await (await self._manager.client()).archive.delete(stored.session_id)
+        elif session is None:
+            raise SessionNotFound(f"there is no session {name!r}", "see %copilot ls")

@@ -1,0 +1,169 @@
+"""The prompts of one session: they wait in line, and one turn runs at a time.
+
+What is a coroutine here runs on the loop's thread. The runtime's own queue is not used: it reorders prompts that are
+sent at the same time, and leaves waiters hanging when a turn is aborted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from copilot_nb.conversation.parts import TurnState
+from copilot_nb.errors import CopilotNBError, TurnFailed, TurnInterrupted
+from copilot_nb.sessions.budget import check_budget
+from copilot_nb.sessions.rerun import make_way
+from copilot_nb.sessions.stored import PREFIX
+from copilot_nb.sessions.wanted import Wanted
+from copilot_nb.sessions.wording import label
+
+if TYPE_CHECKING:
+    from copilot_nb.sessions.session import Session
+    from copilot_nb.sessions.turn import Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A turn on its way: what the call wants changed, how long silence is borne, and which cell sent it."""
+
+    turn: Turn
+    wanted: Wanted
+    timeout_s: float
+    cell: str
+
+
+class TurnQueue:
+    """The prompts of one session.
+
+    Parameters
+    ----------
+    session : Session
+        Whose they are.
+
+    Attributes
+    ----------
+    pending : list of Turn
+        The turn under way and those that wait, in order.
+    lock : asyncio.Lock
+        Held while a turn runs, or while the history is changed.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.pending: list[Turn] = []
+        self.lock = asyncio.Lock()
+        self._moved = asyncio.Condition()
+
+    def add(self, errand: Errand, *, now: bool = False) -> None:
+        """Let a turn wait for its turn (from any thread); `now`: as the next one, the answer under way is stopped."""
+        under_way = self._session.exchange.current
+        self.pending.insert(1 if now else len(self.pending), errand.turn)
+        if now and under_way is not None:
+            self.stop(under_way)
+        self._session.manager.loop.call_soon(self._start, self._run(errand))
+
+    def before(self, turn: Turn) -> int:
+        """Return how many turns must end before `turn` begins."""
+        return self.pending.index(turn) if turn in self.pending else 0
+
+    def stop(self, turn: Turn) -> None:
+        """Stop a turn: the one under way, or one that waits (from any thread)."""
+        turn.stop_requested = True
+        self._session.manager.loop.call_soon(self._start_abort, turn)
+
+    def _start_abort(self, turn: Turn) -> None:
+        self._start(self._session.exchange.abort(turn))
+
+    def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        self._session.manager.hold(asyncio.get_running_loop().create_task(coroutine))
+
+    async def _run(self, errand: Errand) -> None:
+        error: CopilotNBError | None = TurnFailed("copilot_nb could not handle this turn", "see the kernel's log")
+        try:
+            async with self._moved:
+                await self._moved.wait_for(lambda: self.pending[0] is errand.turn)
+            async with self.lock:
+                error = await self._outcome(errand)
+        finally:
+            self.pending.remove(errand.turn)
+            errand.turn.finish(error)
+            async with self._moved:
+                self._moved.notify_all()
+
+    async def emptied(self) -> None:
+        """Wait until no turn is under way and none waits."""
+        async with self._moved:
+            await self._moved.wait_for(lambda: not self.pending)
+
+    async def _outcome(self, errand: Errand) -> CopilotNBError | None:
+        session, turn = self._session, errand.turn
+        is_new = not session.exists
+        try:
+            if turn.stop_requested:
+                raise TurnInterrupted(f"the prompt to {session.name} was withdrawn before it was sent")
+            async with session.manager.seats:
+                await self._prepare(turn, errand.wanted)
+                await self._talk(errand)
+        except CopilotNBError as error:
+            is_alone = self.pending == [turn]  # else the prompts behind it still want the session
+            if is_new and is_alone and not turn.text and not isinstance(error, TurnInterrupted):
+                await session.manager.register.discard(session)
+            return error
+        return None
+
+    async def _prepare(self, turn: Turn, wanted: Wanted) -> None:
+        """Bring the session into the runtime's memory, with what this call wants changed."""
+        session, exchange = self._session, self._session.exchange
+        changed = await self._adopt(turn, wanted)
+        await session.refresh()
+        if changed:
+            await exchange.disconnect()
+        await session.loaded()
+
+    async def _adopt(self, turn: Turn, wanted: Wanted) -> bool:
+        """Take over what the call wants changed; whether the runtime has to load the session anew for that."""
+        session = self._session
+        before = (session.provider, session.model, session.system)
+        asked = wanted.over(Wanted(session.model, session.provider, session.system))
+        session.provider, session.model = await session.manager.choice.resolve(asked.provider, asked.model)
+        session.system = asked.system or ""
+        if session.exists and before[:2] != (session.provider, session.model):
+            turn.notes.append(f"switched from {label(*before[:2])} to {session.model_label}")
+        return before != (session.provider, session.model, session.system)
+
+    async def _talk(self, errand: Errand) -> None:
+        session, turn = self._session, errand.turn
+        taken_back, note = await make_way(session, errand.cell, session.manager.settings.rerun)
+        if not taken_back:
+            await check_budget(session, session.manager.settings)
+        turn.notes += [note] if note else []
+        session.turns_stored += 1
+
+        def entries(turn_id: str) -> Mapping[str, str]:
+            if errand.cell:
+                session.cells.mark(errand.cell, turn_id)
+            return session.tally()
+
+        try:
+            await session.exchange.run(turn, errand.timeout_s, entries)
+            self._judge(turn)
+        finally:
+            await self._remember(turn)
+
+    def _judge(self, turn: Turn) -> None:
+        session = self._session
+        if turn.state is TurnState.FAILED:
+            raise session.manager.turn_error(turn.record.error, session)
+        if turn.state is TurnState.INTERRUPTED:
+            reason = turn.record.error or "interrupted"
+            raise TurnInterrupted(f"{session.name}: {reason}", "what had come is kept; ask on in the next cell")
+
+    async def _remember(self, turn: Turn) -> None:
+        """Store how a turn ended that did not end well."""
+        session = self._session
+        last = turn.state.value if turn.state in (TurnState.FAILED, TurnState.INTERRUPTED) else ""
+        if last != session.last:
+            session.last = last
+            await session.exchange.annotate({f"{PREFIX}last": last})

@@ -1,0 +1,285 @@
+"""Conversations carried away and back: exported from one runtime, played into another."""
+
+from __future__ import annotations
+
+import _thread
+import dataclasses
+import json
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+import pytest
+
+from copilot_nb.conversation.parts import Reasoning, Text, ToolCall, TurnState, Usage
+from copilot_nb.conversation.transcript import TurnRecord
+from copilot_nb.errors import CopilotNBError, InputError, SessionError
+from copilot_nb.runtime.providers.chat import ChatError, ChatRequest, Piece
+from copilot_nb.runtime.providers.embedded import InKernel
+from copilot_nb.runtime.providers.recorded import RecordedModel
+from copilot_nb.sessions import importing
+from copilot_nb.sessions.importing import import_session
+from copilot_nb.sessions.manager import Manager
+from copilot_nb.sessions.portable import Exported, export
+from copilot_nb.sessions.session import Session
+from copilot_nb.testing import ScriptedModel
+
+MakeManager = Callable[..., Manager]
+AT = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def said(number: int, text: str, **changed: object) -> TurnRecord:
+    """Return a turn that is done, but for what is `changed`."""
+    parts = (Text(f"t{number}", text, complete=True),) if text else ()
+    turn = TurnRecord(f"m{number}", f"prompt {number}", parts, TurnState.DONE, "scripted", Usage(30, 4), AT, AT, AT)
+    return dataclasses.replace(turn, **changed)  # type: ignore[arg-type]
+
+
+def exported(tmp_path: Path, *turns: TurnRecord, **facts: str) -> Path:
+    known = {"name": "carried", "provider": "scripted", "model": "scripted-b", "system": "Be brief."}
+    return export(turns, Exported(**known | facts), tmp_path / "carried.json", force=True)  # type: ignore[arg-type]
+
+
+def facts_of(session: Session) -> Exported:
+    return Exported(session.name, session.session_id, session.provider, session.model, session.system)
+
+
+def is_stored(manager: Manager, name: str) -> bool:
+    return name in [stored.name for stored in manager.stored()]
+
+
+def test_a_conversation_goes_on_in_another_home(manager: Manager, own_manager: MakeManager, tmp_path: Path) -> None:
+    first = manager.session("carry-away", system="Be brief.")
+    for prompt in ("one", "two {{ x }} \0 \u2028 </script>", "/help"):
+        first.ask(prompt)
+    path = export(first.history, facts_of(first), tmp_path / "out.json")
+
+    model = ScriptedModel()
+    other = own_manager(model)
+    second = import_session(other, path)
+    assert [(t.prompt, t.text, t.state, t.model) for t in second.history] == [
+        (t.prompt, t.text, t.state, t.model) for t in first.history
+    ]
+    assert model.requests == []
+    second.ask("four")
+    assert model.requests[-1].user_texts == ("one", "two {{ x }} \0 \u2028 </script>", "/help", "four")
+    assert "Be brief." in model.requests[-1].system_text
+
+
+def test_the_session_goes_to_the_recorded_provider_and_model_in_the_next_kernel_too(
+    own_manager: MakeManager, tmp_path: Path
+) -> None:
+    manager = own_manager()
+    providers = manager.providers.names
+    session = import_session(manager, exported(tmp_path, said(1, "one")))
+    assert (session.provider, session.model, session.system) == ("scripted", "scripted-b", "Be brief.")
+    (stored,) = manager.stored()
+    assert (stored.name, stored.provider, stored.model, stored.turns) == ("carried", "scripted", "scripted-b", 1)
+    assert manager.providers.names == providers
+    manager.close()
+
+    again = own_manager().session("carried")
+    assert again.ask("next").model == "scripted-b"
+    assert [turn.model for turn in again.history] == ["scripted", "scripted-b"]
+
+
+def test_what_the_runtime_cannot_take_back_is_said_in_one_line(manager: Manager, tmp_path: Path) -> None:
+    call = ToolCall("c", "view", "{}", "result", succeeded=True)
+    path = exported(
+        tmp_path,
+        said(1, "", parts=(Reasoning("r", "why"), Text("a", "I look."), call, Text("b", "Done."))),
+        said(2, "half an ans", state=TurnState.INTERRUPTED, usage=Usage(1, 1, 0.5)),
+        said(3, "", state=TurnState.FAILED, error="400 the model is down"),
+        said(4, "", state=TurnState.INTERRUPTED),
+        said(5, "again", model="other/modèl"),
+    )
+    session = import_session(manager, path, "lossy")
+    assert session.resumed == (
+        "imported 5 turns from carried.json, without the original times, costs, 1 tool call, the reasoning of 1 turn, "
+        "the early end of 3 turns"
+    )
+    assert [(turn.text, turn.state, turn.error, turn.model) for turn in session.history] == [
+        ("I look.\n\nDone.", TurnState.DONE, "", "scripted"),
+        ("half an ans", TurnState.DONE, "", "scripted"),
+        ("", TurnState.FAILED, "400 the model is down", ""),
+        ("", TurnState.FAILED, "400 no answer was recorded", ""),
+        ("again", TurnState.DONE, "", "other/modèl"),
+    ]
+    assert session.ask("next").notes[0].startswith("imported 5 turns")
+
+
+def test_recorded_usage_is_taken_back_and_calls_for_no_summary(manager: Manager, tmp_path: Path) -> None:
+    turns = [said(n, f"answer {n}", usage=Usage(5_000_000, 7)) for n in range(4)]
+    session = import_session(manager, exported(tmp_path, *turns), "hungry")
+    assert [(t.text, t.notes) for t in session.history] == [(f"answer {n}", ()) for n in range(4)]
+    assert [t.usage and (t.usage.input_tokens, t.usage.output_tokens) for t in session.history] == [(5_000_000, 7)] * 4
+    assert [t.usage and t.usage.window_tokens for t in session.history] == [None] * 4
+
+
+def test_hostile_text_and_large_answers_are_imported(manager: Manager, tmp_path: Path) -> None:
+    texts = ["</script><script>", "```\nopen", "\0 \x1b[31m \u2028", "\ud83d half", "{{ x }} $5 $6", "x" * 1_000_000]
+    turns = [said(n, text, prompt=text[:1000]) for n, text in enumerate(texts)]
+    session = import_session(manager, exported(tmp_path, *turns), "séance </b> 日本語")
+    expected = [text.replace("\ud83d", "\ufffd") for text in texts]
+    assert [(turn.prompt, turn.text) for turn in session.history] == [(text[:1000], text) for text in expected]
+
+
+def test_an_empty_conversation_is_imported(manager: Manager, tmp_path: Path) -> None:
+    session = import_session(manager, exported(tmp_path), "nothing-yet")
+    assert session.resumed == "imported 0 turns from carried.json"
+    assert is_stored(manager, "nothing-yet")
+    assert session.ask("first").model == "scripted-b"
+
+
+@pytest.mark.parametrize(
+    ("facts", "note"),
+    [
+        (
+            {"provider": "elsewhere", "model": "m-1"},
+            "; m-1 (elsewhere) is not to be had here, scripted (scripted) answers",
+        ),
+        (
+            {"provider": "github", "model": ""},
+            "; the default model (github) is not to be had here, scripted (scripted) answers",
+        ),
+        (
+            {"provider": "scripted", "model": "gone"},
+            "; gone (scripted) is not to be had here, scripted (scripted) answers",
+        ),
+        ({"provider": "", "model": "m-1"}, ""),
+    ],
+)
+def test_a_provider_that_is_not_here_gives_way_to_the_default(
+    facts: dict[str, str], note: str, manager: Manager, tmp_path: Path
+) -> None:
+    name = f"moved-{facts['provider']}"
+    session = import_session(manager, exported(tmp_path, said(1, "one"), **facts), name)
+    assert session.resumed == f"imported 1 turn from carried.json, without the original times{note}"
+    assert session.ask("next").model == "scripted"
+
+
+def test_where_no_model_can_answer_the_conversation_is_imported_and_read(
+    own_manager: MakeManager, tmp_path: Path
+) -> None:
+    manager = own_manager()
+    manager.settings.provider = "none-such"
+    session = import_session(manager, exported(tmp_path, said(1, "one"), provider="elsewhere"))
+    assert session.history[0].text == "one"
+    with pytest.raises(CopilotNBError, match="there is no provider 'elsewhere'"):
+        session.ask("next")
+
+
+def test_an_existing_name_is_refused(manager: Manager, tmp_path: Path) -> None:
+    manager.session("taken").ask("mine")
+    unused = manager.session("taken-but-unused")
+    path = exported(tmp_path, said(1, "one"), name="taken")
+    with pytest.raises(InputError, match="there is a session 'taken' already"):
+        import_session(manager, path)
+    with pytest.raises(InputError, match="there is a session 'taken-but-unused' already"):
+        import_session(manager, path, "taken-but-unused")
+    assert [turn.prompt for turn in manager.session("taken").history] == ["mine"]
+    assert not unused.is_gone
+
+
+@pytest.mark.parametrize(
+    ("turns", "name", "message"),
+    [
+        ([said(1, "a")], "ls", "is a word of %copilot"),
+        ([said(1, "a")], "a\0b", "control characters"),
+        ([said(1, "a"), said(2, "b", prompt=" \n")], "", "turn 2 cannot be imported: the prompt is empty"),
+        ([said(1, "b", prompt="x" * 600_000)], "", "turn 1 cannot be imported: the prompt has 600,000 bytes"),
+    ],
+)
+def test_what_cannot_be_imported_is_refused_before_anything_is_made(
+    turns: list[TurnRecord], name: str, message: str, manager: Manager, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        import_session(manager, exported(tmp_path, *turns, name="refused"), name)
+    assert "\n" not in str(caught.value)
+    assert not is_stored(manager, "refused")
+
+
+def test_a_file_that_cannot_be_read_makes_nothing(manager: Manager, tmp_path: Path) -> None:
+    path = tmp_path / "later.json"
+    path.write_text(json.dumps({"format": "copilot_nb/conversation", "version": 9, "turns": []}))
+    with pytest.raises(InputError, match="it is of version 9"):
+        import_session(manager, path, "from-later")
+    assert not is_stored(manager, "from-later")
+
+
+class Acting(RecordedModel):
+    """A record during whose `at`-th answer something happens."""
+
+    def __init__(self, turns: Sequence[TurnRecord], at: int, act: Callable[[], object]) -> None:
+        super().__init__(turns)
+        self.until = at
+        self.act = act
+
+    async def answer(self, request: ChatRequest) -> AsyncGenerator[Piece, None]:
+        self.until -= 1
+        if self.until == 0:
+            self.act()
+        return await super().answer(request)
+
+
+@pytest.fixture
+def during(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], object]], None]:
+    """Let something happen during the import of a turn."""
+
+    def arrange(at: int, act: Callable[[], object]) -> None:
+        monkeypatch.setattr(
+            importing, "recorded", lambda turns: InKernel("recorded-test", lambda: Acting(turns, at, act))
+        )
+
+    return arrange
+
+
+def test_an_import_during_which_the_runtime_dies_leaves_no_session(
+    own_manager: MakeManager, tmp_path: Path, during: Callable[[int, Callable[[], object]], None]
+) -> None:
+    manager = own_manager()
+    providers = manager.providers.names
+    manager.session("other").ask("still here?")
+    children = psutil.Process().children(recursive=True)
+    (runtime,) = [child for child in children if child.environ().get("COPILOT_HOME") == manager.settings.home]
+    during(3, runtime.kill)
+    with pytest.raises(CopilotNBError) as caught:
+        import_session(manager, exported(tmp_path, *(said(number, "word") for number in range(5))))
+    assert "\n" not in str(caught.value)
+    assert [stored.name for stored in manager.stored()] == ["other"]
+    assert [session.name for session in manager] == ["other"]
+    assert manager.providers.names == providers
+
+
+def test_an_interrupted_import_leaves_no_session(
+    manager: Manager, tmp_path: Path, during: Callable[[int, Callable[[], object]], None]
+) -> None:
+    during(3, _thread.interrupt_main)
+    path = exported(tmp_path, *(said(number, "word") for number in range(200)))
+    with pytest.raises(SessionError, match="the import was interrupted, nothing is left of it"):
+        import_session(manager, path, "interrupted")
+    assert not is_stored(manager, "interrupted")
+    assert "interrupted" not in [session.name for session in manager]
+
+
+def test_an_import_that_the_runtime_does_not_take_leaves_no_session(
+    manager: Manager, tmp_path: Path, during: Callable[[int, Callable[[], object]], None]
+) -> None:
+    def refuse() -> None:
+        raise ChatError(400, "no more")
+
+    during(2, refuse)
+    with pytest.raises(SessionError, match=r"turn 2 could not be imported: .* no more") as caught:
+        import_session(manager, exported(tmp_path, *(said(number, "word") for number in range(5))), "refused-midway")
+    assert "\n" not in str(caught.value)
+    assert not is_stored(manager, "refused-midway")
+
+
+def test_two_hundred_turns_take_seconds(manager: Manager, tmp_path: Path) -> None:
+    turns = [said(number, "Some text of an answer. " * 50) for number in range(200)]
+    start_s = time.monotonic()
+    session = import_session(manager, exported(tmp_path, *turns), "long")
+    assert time.monotonic() - start_s < 60
+    assert [turn.prompt for turn in session.history] == [f"prompt {number}" for number in range(200)]

@@ -1,0 +1,50 @@
+"""What the runtime says of a turn that failed, in words for a user; the texts are those of the runtime 1.0.102."""
+
+from __future__ import annotations
+
+import pytest
+
+from copilot_nb.errors import ProviderError, TurnFailed
+from copilot_nb.runtime.faults import TOKENS, turn_error
+
+EXPIRED = "Authorization error. Your credentials may be expired or invalid."
+REFUSED = "Copilot does not accept the login: it has expired, or may not use Copilot"
+
+
+def test_an_expired_login_says_how_to_renew_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in TOKENS:
+        monkeypatch.delenv(name, raising=False)
+    error = turn_error(EXPIRED, "gpt-5 (github)")
+    assert isinstance(error, ProviderError)
+    assert str(error) == f"{REFUSED} → log in again with `copilot login` in a terminal, then %copilot restart"
+
+
+def test_an_expired_token_says_which_variable_holds_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_TOKEN", "gho_a")
+    monkeypatch.setenv("GH_TOKEN", "gho_b")
+    assert str(turn_error(EXPIRED, "")) == (
+        f"{REFUSED} → it comes from the environment variable GH_TOKEN: renew or unset that, then %copilot restart"
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        (
+            "Execution failed: Failed to get response from the AI model; retried 5 times (total retry wait time: 5.00 "
+            "seconds) Last error: Failed native model HTTP request: 502 Bad Gateway",
+            "gpt-5 (github) did not answer: 502 Bad Gateway (tried 6 times) → run the cell again, or choose another "
+            "model",
+        ),
+        (
+            "No response was returned. Send your message again to retry.",
+            "gpt-5 (github) did not answer: No response was returned. Send your message again to retry. → run the "
+            "cell again, or choose another model",
+        ),
+        ("400 too long", "gpt-5 (github) did not answer: 400 too long → run the cell again, or choose another model"),
+    ],
+)
+def test_other_failures_are_one_line(said: str, line: str) -> None:
+    error = turn_error(said, "gpt-5 (github)")
+    assert isinstance(error, TurnFailed)
+    assert str(error) == line
