@@ -46,6 +46,7 @@ async def rename(session: Session, name: str) -> None:
             await connection.rename(title_for(name))
             await connection.annotate({f"{PREFIX}name": name})
         session.manager.register.move(session, name)
+        session.tell("session")
 
 
 async def fork(session: Session, name: str, at: int | None) -> Session:
@@ -119,6 +120,7 @@ async def cut(session: Session, turns: Sequence[TurnRecord], kept: int) -> None:
     session.cells.forget(turns[kept:])
     session.exchange.rewound(turns[:kept])
     await connection.annotate(session.tally())
+    session.tell("history")
 
 
 async def undo_rewind(session: Session) -> int:
@@ -144,6 +146,7 @@ async def undo_rewind(session: Session) -> int:
         after = await archive.count_turns(session.session_id)
         connection = await session.loaded()
         await connection.annotate(session.tally())
+        session.tell("history")
         return after - before
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from copilot_nb.render.words import count
@@ -28,10 +29,10 @@ async def read_last(session: Session, number: int) -> History:
         return History(session.name, session.provider, ())
     await session.settle()
     archive = (await session.manager.client()).archive
-    reading = await archive.last_turns(session.session_id, number)
-    total = len(reading.turns)
-    if total == number:  # else it has no others
-        total = max(total, await archive.count_turns(session.session_id))
+    reading, total = await asyncio.gather(
+        archive.last_turns(session.session_id, number), archive.count_turns(session.session_id)
+    )
+    total = max(total, len(reading.turns))
     return History(
         session.name,
         session.provider,

@@ -26,6 +26,7 @@ from copilot_nb.sessions.store import Store
 from copilot_nb.sessions.stored import StoredSession
 from copilot_nb.sessions.usage import UsageReport
 from copilot_nb.sessions.wanted import Wanted
+from copilot_nb.sessions.watching import Watchers
 
 if TYPE_CHECKING:
     from copilot_nb.runtime.client import RuntimeClient
@@ -50,6 +51,7 @@ class Manager:
     def __init__(self, settings: CopilotNB) -> None:
         self.settings = settings
         self.loop = LoopThread()
+        self.watchers = Watchers(self.loop)
         self.providers = Providers(settings)
         self.store = Store(self.client)
         self.choice = Choice(settings, self.providers, self.client)

@@ -61,6 +61,7 @@ class Register:
             elif session is None:
                 session = await self._found_or_fresh(name, wanted)
                 self._sessions[name] = session
+                session.tell("listed")
             elif wanted.provider or wanted.model:
                 asked = wanted.over(Wanted(session.model, session.provider))
                 await self._manager.choice.resolve(asked.provider, asked.model)
@@ -152,6 +153,7 @@ class Register:
         copy.turns_stored = turns
         copy.cells.read(source.cells.written())
         self._sessions[name] = copy
+        copy.tell("listed")
         return copy
 
     async def check_free(self, name: str) -> None:
@@ -184,11 +186,13 @@ class Register:
         session.is_gone = True
         await session.quiesce()
         self._sessions.pop(session.name, None)
+        session.tell("gone")
 
     async def discard(self, session: Session) -> None:
         """Forget a session whose very first prompt failed, and whatever the runtime stored of it."""
         session.is_gone = True
         self._sessions.pop(session.name, None)
+        session.tell("gone")
         client = self._manager.running_client
         if session.exists and client is not None:
             with suppress(CopilotNBError):  # what is to be told is why the prompt failed

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import InputError, SessionInUse, SessionNotFound
@@ -20,6 +20,7 @@ from copilot_nb.sessions.turn import Turn
 from copilot_nb.sessions.turnqueue import Errand, TurnQueue
 from copilot_nb.sessions.usage import SessionUsage
 from copilot_nb.sessions.wanted import Wanted
+from copilot_nb.sessions.watching import Event
 from copilot_nb.sessions.wording import label
 
 if TYPE_CHECKING:
@@ -160,12 +161,21 @@ class Session:
         if self.is_gone:
             raise SessionNotFound(f"session {self.name!r} is gone", f'begin it anew: copilot_nb.session("{self.name}")')
         turn = Turn(self, prompt)
+        turn.on_change = self._turn_changed
         turn.notes += [self.resumed] if self.resumed else []
         self.resumed = ""
         wanted, self.wanted = Wanted(model, provider, system).over(self.wanted), Wanted()
         timeout_s = timeout_s or self.manager.settings.timeout_s
         self.queue.add(Errand(turn, wanted, timeout_s, cell), now=now)
+        self._turn_changed(turn)
         return turn
+
+    def _turn_changed(self, turn: Turn) -> None:
+        self.tell("turn", turn)
+
+    def tell(self, kind: Literal["turn", "history", "session", "listed", "gone"], turn: Turn | None = None) -> None:
+        """Tell whoever watches that something happened to the session."""
+        self.manager.watchers.tell(Event(kind, self, turn))
 
     def ask(self, prompt: str, **options: Any) -> Turn:
         """Send a prompt and wait for the answer: `send` and `Turn.wait` in one."""

@@ -47,6 +47,8 @@ class Turn:
         What a reader should know before the answer: "resumed …", "switched from …".
     ended : concurrent.futures.Future
         Done when nothing more will come; its result is ``None``, also for a turn that failed.
+    on_change : callable
+        Called with the turn after each change, on the thread that made it.
     """
 
     def __init__(self, session: Session, prompt: str) -> None:
@@ -59,6 +61,7 @@ class Turn:
         self._version = 0
         self._seen = -1
         self.stop_requested = False
+        self.on_change: Callable[[Turn], object] = lambda _turn: None
 
     def __reduce__(self) -> tuple[Any, ...]:
         if not self.done:
@@ -192,6 +195,7 @@ class Turn:
         with self._changed:
             self._version += 1
             self._changed.notify_all()
+        self.on_change(self)
 
     @property
     def label(self) -> Label:

@@ -89,6 +89,7 @@ class TurnQueue:
         finally:
             self.pending.remove(errand.turn)
             errand.turn.finish(error)
+            self._session.tell("session")
             async with self._moved:
                 self._moved.notify_all()
 

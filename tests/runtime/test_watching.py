@@ -1,0 +1,41 @@
+"""What whoever watches is told, whoever did it."""
+
+from __future__ import annotations
+
+import threading
+
+from copilot_nb.sessions.manager import Manager
+from copilot_nb.sessions.watching import Event
+from copilot_nb.testing import ScriptedModel
+from tests.runtime.conftest import script
+
+
+def test_what_a_watcher_is_told(manager: Manager) -> None:
+    script(manager, ScriptedModel(["First.", "Second."]))
+    told: list[Event] = []
+    is_gone = threading.Event()
+
+    def watch(event: Event) -> None:
+        told.append(event)
+        if event.kind == "gone":
+            is_gone.set()
+
+    remove = manager.watchers.add(watch)
+    session = manager.session("watched")
+    turn = session.ask("one")
+    session.ask("two")
+    session.rewind()
+    session.rename("watched-still")
+    session.fork("watched-too").delete()
+    session.delete()
+    assert is_gone.wait(5)
+    remove()
+    own = [event for event in told if event.session is session]
+    kinds = [event.kind for event in own]
+    assert kinds[:2] == ["listed", "turn"]
+    assert [event.turn for event in own if event.kind == "turn"][0] is turn
+    assert any(event.turn is turn and turn.text == "First." for event in own)
+    assert kinds.index("history") < len(kinds) - 1 - kinds[::-1].index("session") < kinds.index("gone")
+    assert [event.kind for event in told if event.session is not session] == ["listed", "gone"]
+    manager.session("unwatched").ask("x")
+    assert all(event.session.name != "unwatched" for event in told)
