@@ -29,8 +29,8 @@ test: $(VENV)/.dev lint  ## check the code and run all tests; installs what they
 	$(PROVISION)
 	@CHROMIUM=$$($(BIN)/python tests/browser/ensure_browser.py) && export CHROMIUM && $(BIN)/python -m pytest -q
 
-check: $(VENV)/.dev lint  ## the quick part of `make test`: format, lint, types and the unit tests
-	@$(BIN)/python -m pytest -q tests/unit
+check: $(VENV)/.dev lint  ## the quick part of `make test`: format, lint, types and the quick unit tests
+	@$(BIN)/python -m pytest -q -m 'not slow' tests/unit
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff format --check

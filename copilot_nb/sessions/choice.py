@@ -7,15 +7,19 @@ the embedded model. A key that lies in the environment is never a reason to use 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from copilot_nb.errors import ProviderError
+from copilot_nb.errors import CopilotNBError, InputError, ProviderError
 from copilot_nb.runtime.providers.registry import WAYS_IN, Providers
 from copilot_nb.runtime.providers.spec import CUSTOM, is_custom_named
+from copilot_nb.sessions.aliases import expanded
 from copilot_nb.sessions.wanted import Wanted
+from copilot_nb.sessions.wording import label
 
 if TYPE_CHECKING:
     from copilot_nb.runtime.client import RuntimeClient
+    from copilot_nb.runtime.providers.base import ModelInfo
     from copilot_nb.settings import CopilotNB
 
 
@@ -68,6 +72,16 @@ class Choice:
             self._logged_in = await client.is_logged_in()
         return self._logged_in
 
+    def expanded(self, wanted: Wanted) -> Wanted:
+        """Return `wanted` with the model's own name in place of an alias.
+
+        Raises
+        ------
+        InputError
+            If the alias is of another provider than the one that is wanted.
+        """
+        return expanded(wanted, self._settings.aliases, self._providers.names)
+
     async def resolve(self, provider: str, model: str) -> tuple[str, str]:
         """Return `provider` and the model of it that answers (`model`, else the provider's default).
 
@@ -77,14 +91,39 @@ class Choice:
             If there is no such provider, it has no such model, or it cannot answer.
         """
         chosen = self._providers[provider]
-        if not model and not chosen.models:
+        if provider == "github":
+            await self._check_account(model)
+        elif not model and not chosen.models:
             await chosen.list_models()
-        answering = chosen.endpoint(model).model
-        if provider == "github" and not await self._is_logged_in():
+        return provider, chosen.endpoint(model).model
+
+    async def _check_account(self, model: str) -> None:
+        """Check the login, and ask for the account's models if it is not known to have this one."""
+        github = self._providers.github
+        github.check()
+        if not await self._is_logged_in():
             from copilot_nb.runtime.faults import not_logged_in
 
             raise not_logged_in()  # the runtime would accept the prompt and fall silent
-        return provider, answering
+        if model and model not in github.models:
+            with suppress(CopilotNBError):  # whatever is wrong, the turn will say
+                await github.list_models(refresh=True)
+
+    async def check_effort(self, provider: str, model: str, effort: str) -> None:
+        """Check that a model has a reasoning effort, as far as its provider's list says.
+
+        Raises
+        ------
+        InputError
+            If the list says that it has not.
+        """
+        listed: list[ModelInfo] = []
+        with suppress(CopilotNBError):  # whatever is wrong, the turn will say
+            listed = await self._providers[provider].list_models()
+        known = next((info.efforts for info in listed if info.model_id == model), None)
+        if effort and known is not None and effort not in known:
+            has = f"it has: {', '.join(known)}" if known else "it has none: leave --effort out"
+            raise InputError(f"{label(provider, model)} has no reasoning effort {effort!r}", has)
 
     async def for_new(self, wanted: Wanted) -> tuple[str, str]:
         """Return the provider and the model of a new session.
@@ -95,6 +134,8 @@ class Choice:
             If none can answer, or what is wanted cannot.
         """
         by_file = "local" if wanted.model.lower().endswith(".gguf") else ""
-        provider = wanted.provider or by_file or await self.default_provider()
-        is_settings_choice = wanted.provider in ("", self._settings.provider)
-        return await self.resolve(provider, wanted.model or (self._settings.model if is_settings_choice else ""))
+        usual = self.expanded(Wanted(self._settings.model, self._settings.provider))
+        named = wanted.provider or by_file or ("" if wanted.model else usual.provider)
+        provider = named or await self.default_provider()
+        is_settings_choice = wanted.provider in ("", usual.provider)
+        return await self.resolve(provider, wanted.model or (usual.model if is_settings_choice else ""))

@@ -18,7 +18,7 @@ from copilot_nb.errors import InputError, SessionInUse, SessionNotFound
 from copilot_nb.render.words import count
 from copilot_nb.runtime.archive import prompt_ids
 from copilot_nb.sessions.names import check_name, title_for, typed
-from copilot_nb.sessions.stored import PREFIX
+from copilot_nb.sessions.stored import PREFIX, tally
 
 if TYPE_CHECKING:
     from copilot_nb.conversation.transcript import TurnRecord
@@ -119,7 +119,7 @@ async def cut(session: Session, turns: Sequence[TurnRecord], kept: int) -> None:
     session.turns_stored = max(0, session.turns_stored - (len(turns) - kept))
     session.cells.forget(turns[kept:])
     session.exchange.rewound(turns[:kept])
-    await connection.annotate(session.tally())
+    await connection.annotate(tally(session))
     session.tell("history")
 
 
@@ -145,7 +145,7 @@ async def undo_rewind(session: Session) -> int:
         await asyncio.to_thread(_put_back, session.name, log)
         after = await archive.count_turns(session.session_id)
         connection = await session.loaded()
-        await connection.annotate(session.tally())
+        await connection.annotate(tally(session))
         session.tell("history")
         return after - before
 

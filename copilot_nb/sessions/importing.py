@@ -22,6 +22,7 @@ from copilot_nb.runtime.loop import wait_for
 from copilot_nb.runtime.providers.recorded import is_answered, recorded
 from copilot_nb.sessions.names import check_name
 from copilot_nb.sessions.portable import load
+from copilot_nb.sessions.stored import annotation
 from copilot_nb.sessions.wanted import Wanted
 from copilot_nb.sessions.wording import label
 
@@ -123,7 +124,7 @@ async def _hand_over(session: Session, provider: str, model: str) -> None:
     async with session.queue.lock:
         connection = await session.loaded()
         session.provider, session.model, session.wanted = provider, model, Wanted()
-        await connection.annotate(session.annotation(session.manager.notebook))
+        await connection.annotate(annotation(session, session.manager.notebook))
         await session.exchange.disconnect()
 
 

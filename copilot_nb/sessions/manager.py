@@ -23,7 +23,7 @@ from copilot_nb.sessions.register import Register
 from copilot_nb.sessions.search import SearchResults, search
 from copilot_nb.sessions.session import Session
 from copilot_nb.sessions.store import Store
-from copilot_nb.sessions.stored import StoredSession
+from copilot_nb.sessions.stored import StoredSession, annotation
 from copilot_nb.sessions.usage import UsageReport
 from copilot_nb.sessions.wanted import Wanted
 from copilot_nb.sessions.watching import Watchers
@@ -31,6 +31,7 @@ from copilot_nb.sessions.watching import Watchers
 if TYPE_CHECKING:
     from copilot_nb.runtime.client import RuntimeClient
     from copilot_nb.runtime.connection import Connection
+    from copilot_nb.runtime.providers.base import ModelInfo
     from copilot_nb.settings import CopilotNB
 
 COMPLETION_TIMEOUT_S = 1.0
@@ -55,6 +56,7 @@ class Manager:
         self.providers = Providers(settings)
         self.store = Store(self.client)
         self.choice = Choice(settings, self.providers, self.client)
+        self.providers.github.ask = self._account_models
         self.notebook = ""
         self.register = Register(self)
         self._client: RuntimeClient | None = None
@@ -81,6 +83,9 @@ class Manager:
     def running_client(self) -> RuntimeClient | None:
         """The runtime's client if it is running."""
         return self._client if self._client is not None and self._client.is_running else None
+
+    async def _account_models(self) -> list[ModelInfo]:
+        return await (await self.client()).account.models()
 
     def _reseat(self, _change: object) -> None:
         self.seats = asyncio.Semaphore(self.settings.max_parallel_turns)
@@ -180,6 +185,7 @@ class Manager:
         session_id: str = "",
         new: bool = False,
         take_over: bool = False,
+        effort: str | None = None,
     ) -> Session:
         """Return the session called `name`: this kernel's, else one stored before, else a new one.
 
@@ -190,7 +196,7 @@ class Manager:
             check_id(session_id)
         if system is not None and len(system.encode()) > MAX_SYSTEM_BYTES:
             raise InputError(f"the system message is longer than {MAX_SYSTEM_BYTES:,} bytes")
-        wanted = Wanted(model, provider, system, session_id, new, take_over)
+        wanted = self.choice.expanded(Wanted(model, provider, system, session_id, new, take_over, effort))
         return self.loop.blocking(self.register.open(name, wanted))
 
     async def attach(self, session: Session, *, exists: bool) -> Connection:
@@ -213,14 +219,14 @@ class Manager:
             session.turns_stored = await client.archive.count_turns(session.session_id) + missing
         connection = await client.open(
             session.session_id,
-            endpoint,
+            endpoint.with_effort(session.effort),
             session.system,
             session.exchange.on_change,
             session.exchange.on_fault,
             title=title,
         )
         try:
-            await connection.annotate(session.annotation(self.notebook))
+            await connection.annotate(annotation(session, self.notebook))
         except CopilotNBError:
             if not exists:
                 await client.archive.delete(session.session_id)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import InputError, SessionInUse, SessionNotFound
@@ -15,12 +15,11 @@ from copilot_nb.sessions.exchange import Exchange
 from copilot_nb.sessions.looking import read_all, read_last
 from copilot_nb.sessions.portable import Exported, export
 from copilot_nb.sessions.rerun import Cells
-from copilot_nb.sessions.stored import PREFIX
 from copilot_nb.sessions.turn import Turn
 from copilot_nb.sessions.turnqueue import Errand, TurnQueue
 from copilot_nb.sessions.usage import SessionUsage
 from copilot_nb.sessions.wanted import Wanted
-from copilot_nb.sessions.watching import Event
+from copilot_nb.sessions.watching import Event, Kind
 from copilot_nb.sessions.wording import label
 
 if TYPE_CHECKING:
@@ -173,7 +172,7 @@ class Session:
     def _turn_changed(self, turn: Turn) -> None:
         self.tell("turn", turn)
 
-    def tell(self, kind: Literal["turn", "history", "session", "listed", "gone"], turn: Turn | None = None) -> None:
+    def tell(self, kind: Kind, turn: Turn | None = None) -> None:
         """Tell whoever watches that something happened to the session."""
         self.manager.watchers.tell(Event(kind, self, turn))
 
@@ -336,19 +335,3 @@ class Session:
         self.stop()
         await self.queue.emptied()
         await self.exchange.disconnect()
-
-    def annotation(self, notebook: str) -> dict[str, str]:
-        """Return what the runtime is to keep of the session beside its history."""
-        values = {
-            "name": self.name,
-            "model": self.model,
-            "provider": self.provider,
-            "system": self.system,
-            "notebook": notebook,
-            "last": self.last,
-        }
-        return {f"{PREFIX}{key}": value for key, value in values.items()} | self.tally()
-
-    def tally(self) -> dict[str, str]:
-        """Return what the runtime is to keep of the session and each turn changes."""
-        return {f"{PREFIX}turns": str(self.turns_stored), f"{PREFIX}cells": self.cells.written()}

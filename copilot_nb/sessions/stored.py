@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from copilot_nb.render.words import age, count
+
+if TYPE_CHECKING:
+    from copilot_nb.sessions.session import Session
 
 PREFIX = "copilot_nb/"
 """Our part of the runtime's own metadata of a session."""
@@ -82,3 +86,21 @@ class StoredSession:
         said += [f"last used {self.used(now)}"] if self.used_at else []
         said += [f"in {self.notebook_name}"] if self.notebook else []
         return f"resumed {self.name}: {', '.join(said)}"
+
+
+def annotation(session: Session, notebook: str) -> dict[str, str]:
+    """Return what the runtime is to keep of a session beside its history."""
+    values = {
+        "name": session.name,
+        "model": session.model,
+        "provider": session.provider,
+        "system": session.system,
+        "notebook": notebook,
+        "last": session.last,
+    }
+    return {f"{PREFIX}{key}": value for key, value in values.items()} | tally(session)
+
+
+def tally(session: Session) -> dict[str, str]:
+    """Return the part of it that each turn changes."""
+    return {f"{PREFIX}turns": str(session.turns_stored), f"{PREFIX}cells": session.cells.written()}

@@ -15,7 +15,7 @@ from copilot_nb.conversation.parts import TurnState
 from copilot_nb.errors import CopilotNBError, TurnFailed, TurnInterrupted
 from copilot_nb.sessions.budget import check_budget
 from copilot_nb.sessions.rerun import make_way
-from copilot_nb.sessions.stored import PREFIX
+from copilot_nb.sessions.stored import PREFIX, tally
 from copilot_nb.sessions.wanted import Wanted
 from copilot_nb.sessions.wording import label
 
@@ -117,18 +117,24 @@ class TurnQueue:
     async def _prepare(self, turn: Turn, wanted: Wanted) -> None:
         """Bring the session into the runtime's memory, with what this call wants changed."""
         session, exchange = self._session, self._session.exchange
+        effort = session.effort
         changed = await self._adopt(turn, wanted)
         await session.refresh()
         if changed:
             await exchange.disconnect()
-        await session.loaded()
+        connection = await session.loaded()
+        if session.effort != effort:
+            await connection.set_effort(session.effort)
+            await exchange.annotate({f"{PREFIX}effort": session.effort})
 
     async def _adopt(self, turn: Turn, wanted: Wanted) -> bool:
         """Take over what the call wants changed; whether the runtime has to load the session anew for that."""
         session = self._session
         before = (session.provider, session.model, session.system)
-        asked = wanted.over(Wanted(session.model, session.provider, session.system))
-        session.provider, session.model = await session.manager.choice.resolve(asked.provider, asked.model)
+        asked = wanted.over(Wanted(session.model, session.provider, session.system, effort=session.effort))
+        provider, model = await session.manager.choice.resolve(asked.provider, asked.model)
+        await session.manager.choice.check_effort(provider, model, wanted.effort or "")
+        session.provider, session.model, session.effort = provider, model, asked.effort or ""
         session.system = asked.system or ""
         if session.exists and before[:2] != (session.provider, session.model):
             turn.notes.append(f"switched from {label(*before[:2])} to {session.model_label}")
@@ -145,7 +151,7 @@ class TurnQueue:
         def entries(turn_id: str) -> Mapping[str, str]:
             if errand.cell:
                 session.cells.mark(errand.cell, turn_id)
-            return session.tally()
+            return tally(session)
 
         try:
             await session.exchange.run(turn, errand.timeout_s, entries)

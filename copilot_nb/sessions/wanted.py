@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 
@@ -21,6 +22,8 @@ class Wanted:
         Begin anew, whatever there is of that name.
     take_over : bool
         Go on in a copy where another process has the session open.
+    effort : str or None
+        The reasoning effort; ``""`` is the model's default.
     """
 
     model: str = ""
@@ -29,13 +32,17 @@ class Wanted:
     session_id: str = ""
     new: bool = False
     take_over: bool = False
+    effort: str | None = None
 
     def over(self, other: Wanted) -> Wanted:
         """Return what `self` wants and, where it says nothing, what `other` wants."""
+        if (self.model or other.model, self.provider or other.provider) != (other.model, other.provider):
+            other = dataclasses.replace(other, effort=None)  # another model has other efforts
         if self.provider and not self.model:
             other = Wanted(system=other.system)  # another provider has other models
         return Wanted(
             self.model or other.model,
             self.provider or other.provider,
             other.system if self.system is None else self.system,
+            effort=other.effort if self.effort is None else self.effort,
         )

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from copilot_nb.sessions.turn import Turn
 
 
+Kind = Literal["turn", "history", "session", "listed", "gone"]
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """What happened.
@@ -31,7 +34,7 @@ class Event:
         Which turn.
     """
 
-    kind: Literal["turn", "history", "session", "listed", "gone"]
+    kind: Kind
     session: Session
     turn: Turn | None = None
 

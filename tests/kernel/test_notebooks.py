@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from nbconvert import HTMLExporter, MarkdownExporter
 
 from copilot_nb.errors import ProviderError
 from copilot_nb.runtime.provision import find_local_model
+from tests.loopback import Loopback
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -150,3 +152,28 @@ def test_papermill_keeps_the_final_text(home: Path, tmp_path: Path) -> None:
     (cell,) = answers(executed)
     check_answer(cell)
     assert cell.outputs[0].data["text/plain"] == "You said: Hello from papermill (message 1)"
+
+
+@pytest.mark.parametrize(
+    ("api", "wire"), [("openai", "completions"), ("openai", "responses"), ("anthropic", "messages")]
+)
+def test_the_same_notebook_is_answered_by_any_provider(
+    home: Path, monkeypatch: pytest.MonkeyPatch, api: str, wire: str
+) -> None:
+    notebook = nbformat.read(NOTEBOOKS[0], as_version=4)  # type: ignore[no-untyped-call]
+    for cell in notebook.cells:
+        cell.source = cell.source.replace('CopilotNB.provider = "local"', 'CopilotNB.provider = "custom"')
+    with Loopback() as server:
+        monkeypatch.setenv("COPILOT_PROVIDER_BASE_URL", server.url if api == "anthropic" else f"{server.url}/v1")
+        monkeypatch.setenv("COPILOT_PROVIDER_TYPE", api)
+        monkeypatch.setenv("COPILOT_PROVIDER_API_KEY", "planted-key-1234567890")
+        if api == "openai":
+            monkeypatch.setenv("COPILOT_PROVIDER_WIRE_API", wire)
+        executed = execute(notebook)
+    check_notebook(executed)
+    assert {asked.key for asked in server.asked} == {"planted-key-1234567890"}
+    assert {asked.wire for asked in server.asked} == {wire}
+    follow_up = next(asked for asked in server.asked if asked.user_texts[-1].startswith("Now one that multiplies"))
+    assert len(follow_up.user_texts) == 2
+    assert "planted-key" not in json.dumps(executed)
+    assert not [file for file in home.rglob("*") if file.is_file() and b"planted-key" in file.read_bytes()]

@@ -70,7 +70,7 @@ def test_a_setting_comes_before_a_login_which_comes_before_the_runtimes_own_vari
 def test_copilot_without_a_login_is_refused_until_there_is_one(loop: LoopThread, settings: CopilotNB) -> None:
     client = FakeClient(logged_in=False)
     chosen = choice(settings, client)
-    with pytest.raises(ProviderError, match="nobody is logged in to Copilot → log in with `copilot login`"):
+    with pytest.raises(ProviderError, match="nobody is logged in to Copilot → log in with %copilot login"):
         loop.blocking(chosen.for_new(Wanted(provider="github")))
     client.logged_in = True
     assert loop.blocking(chosen.for_new(Wanted(provider="github", model="gpt-5"))) == ("github", "gpt-5")

@@ -220,6 +220,7 @@ ENVIRONMENT = "import os; print([os.environ[n] for n in ('COPILOT_HOME', 'COPILO
 LONG = "\n".join(f"x{i} = {i}" for i in range(9))
 
 
+@pytest.mark.slow
 def test_the_demo_without_a_browser(runtime: Path, tmp_path: Path) -> None:
     path = notebook(tmp_path / "notebooks" / "a.ipynb", ENVIRONMENT, LONG, "1 + 1")
     before = path.read_bytes()
@@ -233,6 +234,7 @@ def test_the_demo_without_a_browser(runtime: Path, tmp_path: Path) -> None:
     assert ran["cells"][3]["execution_count"] == 3
 
 
+@pytest.mark.slow
 def test_a_failing_cell_of_the_demo_is_one_line(runtime: Path, tmp_path: Path) -> None:
     done = headless(notebook(tmp_path / "a.ipynb", "print('so far')", "1 / 0", "print('not reached')"))
     assert done.returncode == 1
@@ -241,6 +243,7 @@ def test_a_failing_cell_of_the_demo_is_one_line(runtime: Path, tmp_path: Path) -
     assert errors(done.stderr) == ["copilot-nb: a.ipynb: ZeroDivisionError: division by zero"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_demo_and_its_kernel(runtime: Path, tmp_path: Path) -> None:
     path = notebook(tmp_path / "a.ipynb", "import os, time; print(os.getpid())", "print('now'); time.sleep(600)")
     argv = [sys.executable, "-m", "copilot_nb.cli", "demo", "--headless", "--notebook", str(path)]

@@ -16,7 +16,7 @@ def test_an_expired_login_says_how_to_renew_it(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.delenv(name, raising=False)
     error = turn_error(EXPIRED, "gpt-5 (github)")
     assert isinstance(error, ProviderError)
-    assert str(error) == f"{REFUSED} → log in again with `copilot login` in a terminal, then %copilot restart"
+    assert str(error) == f"{REFUSED} → log in again: %copilot login"
 
 
 def test_an_expired_token_says_which_variable_holds_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -193,6 +193,7 @@ def test_no_turns_at_all(suffix: str, tmp_path: Path) -> None:
         nbformat.validate(nbformat.reads(content, as_version=4))
 
 
+@pytest.mark.slow
 @each_format
 def test_a_thousand_turns_take_seconds(suffix: str, tmp_path: Path) -> None:
     text = "Some *Markdown*, `code`:\n\n```python\nx = [1, 2]\n```\n\n- a\n- b\n" * 4
@@ -480,6 +481,7 @@ def test_what_is_not_harmless_is_changed_where_it_must_be() -> None:
     assert inert("x" * 300_000).startswith("```\nxxx")
 
 
+@pytest.mark.slow
 def test_hostile_markdown_takes_linear_time() -> None:
     for text in ("`" * 100_000, "<b`" * 30_000, "".join("`" * n + "<b> " for n in range(1, 600)), "<!--" * 40_000):
         start_s = time.monotonic()

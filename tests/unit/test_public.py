@@ -40,6 +40,7 @@ def test_public_names_are_sorted_and_complete() -> None:
 ORDERS = ["", "import copilot_nb.sessions.api; ", "import copilot_nb.notebook.commands; ", "copilot_nb.Session; "]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ORDERS)
 def test_public_names_can_be_called_whatever_was_imported_before(first: str) -> None:
     """`copilot_nb.sessions` is a room too, and importing a room puts it in the place of the function."""

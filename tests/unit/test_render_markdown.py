@@ -205,6 +205,7 @@ SLOW = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SLOW)
 def test_hostile_text_takes_no_more_than_its_share(name: str) -> None:
     began = time.process_time()
