@@ -1,4 +1,4 @@
-"""Run the benchmarks that are named, or all: ``python -m bench [start] [turn] [stream] [page] [scale]``."""
+"""Run the benchmarks that are named, or all: ``python -m bench [NAME ...]``."""
 
 from __future__ import annotations
 
@@ -6,11 +6,19 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import page, scale, start, stream, turn
+from bench import history, local, page, scale, start, stream, turn
 from bench.report import Result, table, write
 from bench.surroundings import nothing_left_behind, of_its_own
 
-BENCHMARKS = {"start": start.run, "turn": turn.run, "stream": stream.run, "page": page.run, "scale": scale.run}
+BENCHMARKS = {
+    "start": start.run,
+    "turn": turn.run,
+    "stream": stream.run,
+    "page": page.run,
+    "scale": scale.run,
+    "local": local.run,
+    "history": history.run,
+}
 RESULTS = Path(__file__).with_name("results")
 
 

@@ -7,8 +7,9 @@ damaged log, its lines are read one by one and those that cannot be read are cou
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,8 @@ PARALLEL_READS = 4
 """Sessions' logs read at the same time; the runtime allows eight, and counts one it has not forgotten yet."""
 LOGS, LOG_NAME = "session-state", "events.jsonl"
 """Where the runtime keeps a session's log in its home (its call that tells the path is not for SDK users)."""
+KEPT_COUNTS = 256
+"""Logs whose number of turns is remembered as long as they do not change (counting takes 1 ms per megabyte)."""
 METADATA_BATCH = 1000
 """The most that the runtime answers at once."""
 
@@ -61,11 +64,17 @@ class Archive:
         Returns the SDK's client, connected.
     home : callable
         Returns the folder in which the runtime keeps its sessions.
+
+    Attributes
+    ----------
+    opened : set of str
+        Ids of the sessions that have been loaded: the runtime writes their logs with a delay.
     """
 
     def __init__(self, ready: Callable[[], Awaitable[CopilotClient]], home: Callable[[], Path]) -> None:
         self._ready = ready
         self._home = home
+        self.opened: set[str] = set()
         self._reading = asyncio.Semaphore(PARALLEL_READS)
 
     async def ids(self) -> dict[str, str]:
@@ -142,7 +151,8 @@ class Archive:
         events: list[SessionEvent] = []
         cursor: str | None = None
         try:
-            await client.rpc.sessions.save(rpc.SessionsSaveRequest(session_id=session_id))
+            if session_id in self.opened:
+                await client.rpc.sessions.save(rpc.SessionsSaveRequest(session_id=session_id))
             async with self._reading:
                 while True:
                     request = rpc.SessionsReadPersistedEventsRequest(
@@ -221,9 +231,16 @@ def _id(line: bytes) -> str:
 
 
 def _count_prompts(log: Path) -> int:
-    """Count the turns of a log by the looks of its lines: a prompt, or what was kept of one that was lost."""
-    if not log.is_file():
+    try:
+        found = log.stat()
+    except OSError:
         return 0
+    return _count_in(log, found.st_size, found.st_mtime_ns)
+
+
+@functools.lru_cache(KEPT_COUNTS)
+def _count_in(log: Path, _size_bytes: int, _changed_ns: int) -> int:
+    """Count the turns of a log by the looks of its lines: a prompt, or what was kept of one that was lost."""
     content = log.read_bytes()
     if KEPT_MARK not in content:
         return sum(map(is_prompt, _lines_beginning(b"{" + PROMPT_MARK, content)))
@@ -235,7 +252,7 @@ def _count_prompts(log: Path) -> int:
 
 
 def _lines_beginning(mark: bytes, content: bytes) -> Iterator[bytes]:
-    """Yield the lines that begin with `mark`, but for the first; the others are passed over at the speed of a search."""
+    """Yield the lines that begin with `mark`, but for the first of all; the others are passed over by a search."""
     start = content.find(b"\n" + mark)
     while start >= 0:
         end = content.find(b"\n", start + 1)

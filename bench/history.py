@@ -1,0 +1,110 @@
+"""Looking back: the last page of a long session over the bare SDK's reading of it; thousands of sessions listed.
+
+The peer reads, in one call (`readPersistedEvents`), as many events of the log's end as we do, and shows nothing; ours
+also folds them into turns and renders them. An answer that a cell or a history has shown is kept rendered, so the first
+time in a kernel is told apart. `ls` and `search` are timed with their table, over stored sessions most of which have
+had two turns and one in ten twenty.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from bench.logs import copies, reply, store
+from bench.report import Result, ratios
+from copilot_nb.render.markdown import _kept_html
+from copilot_nb.runtime.providers.embedded import InKernel
+from copilot_nb.sessions.manager import Manager
+from copilot_nb.settings import CopilotNB
+from copilot_nb.testing import ScriptedModel
+
+LONG_TURNS, PAGE_TURNS = 1_000, 10
+STORED, LONGER, LONGER_TURNS = 5_000, 500, 20
+LISTED = 100
+REPETITIONS = 30
+
+
+def run() -> list[Result]:
+    """Measure."""
+    manager = Manager(CopilotNB(provider="scripted"))
+    model = ScriptedModel(reply)
+    manager.providers.add(InKernel("scripted", lambda: model))
+    try:
+        return [*_page(manager), *_thousands(manager)]
+    finally:
+        manager.close()
+
+
+def _page(manager: Manager) -> list[Result]:
+    store(manager, "long", LONG_TURNS)
+    session = manager.existing("long")
+    page = session.last_turns(PAGE_TURNS)
+    assert [len(page), len(session.history)] == [PAGE_TURNS, LONG_TURNS]
+
+    from copilot_nb.runtime.archive import _count_in
+
+    def show() -> str:
+        return session.last_turns(PAGE_TURNS)[:]._repr_html_()
+
+    def show_first() -> str:
+        _kept_html.cache_clear()
+        _count_in.cache_clear()
+        return show()
+
+    def read() -> None:
+        manager.loop.blocking(_bare_page(manager))
+
+    ours, bare = _interleaved(show, read)
+    first, bare_beside = _interleaved(show_first, read)
+    name = f"history: last {PAGE_TURNS} of {LONG_TURNS:,} turns as HTML / bare read"
+    return [
+        ratios(name, ours, bare, at_most=1.2),
+        ratios(f"{name}, answers not rendered before", first, bare_beside),
+        Result("history: (the bare read)", [1000 * took_s for took_s in bare], "ms"),
+    ]
+
+
+async def _bare_page(manager: Manager) -> None:
+    """Read the events of a page and no more."""
+    from copilot.generated import rpc
+
+    from copilot_nb.runtime.archive import EVENTS_PER_TURN
+
+    client = await (await manager.client()).ready()
+    request = rpc.SessionsReadPersistedEventsRequest(
+        session_id="long", direction=rpc.EventsReadDirection.BACKWARD, max=EVENTS_PER_TURN * (PAGE_TURNS + 1)
+    )
+    page = await client.rpc.sessions.read_persisted_events(request)
+    assert len(page.events) == EVENTS_PER_TURN * (PAGE_TURNS + 1)
+
+
+def _thousands(manager: Manager) -> list[Result]:
+    store(manager, "short", 2)
+    store(manager, "longer", LONGER_TURNS)
+    copies(manager, "longer", LONGER, "longer")
+    copies(manager, "short", STORED - LONGER - 3, "short")
+    assert len(manager.stored()) == STORED
+    found = len(manager.search("gradient of step 1?"))
+    assert found == STORED, found
+    timed: list[tuple[str, Callable[[], object], float | None]] = [
+        (f"ls: the last {LISTED}", lambda: manager.sessions(LISTED)._repr_html_(), 0.3),
+        ("ls: all of them", lambda: manager.sessions()._repr_html_(), None),
+        ("search: a word of all of them", lambda: manager.search("gradient of step 1?")._repr_html_(), None),
+        ("search: a word of none", lambda: manager.search("a word of none")._repr_html_(), None),
+    ]
+    samples = _interleaved(*(function for _, function, _ in timed), repetitions=5)
+    names = [f"history: {STORED:,} sessions, {name}" for name, _, _ in timed]
+    return [Result(name, took_s, "s", goal) for name, took_s, (_, _, goal) in zip(names, samples, timed, strict=True)]
+
+
+def _interleaved(*functions: Callable[[], object], repetitions: int = REPETITIONS) -> list[list[float]]:
+    """Call the functions by turns; return the seconds that each took."""
+    samples: list[list[float]] = [[] for _ in functions]
+    for number in range(repetitions + 1):  # the first time fills caches and is not counted
+        for function, taken in zip(functions, samples, strict=True):
+            began_s = time.perf_counter()
+            function()
+            if number:
+                taken.append(time.perf_counter() - began_s)
+    return samples
