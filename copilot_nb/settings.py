@@ -63,6 +63,12 @@ class CopilotNB(Configurable):
         "'bearer_token_env', 'wire_api' (completions, responses), 'api_version' (Azure's), 'max_prompt_tokens' "
         "(tokens). Never the key itself.",
     ).tag(config=True)
+    aliases = Dict(
+        value_trait=Unicode(),
+        key_trait=Unicode(),
+        help="Short names of models, wherever a model is named: {'fast': 'openai/gpt-5-mini'} or, without a provider, "
+        "{'fast': 'gpt-5-mini'}.",
+    ).tag(config=True)
     system = Unicode(
         DEFAULT_SYSTEM_MESSAGE,
         help="System message of new sessions.",

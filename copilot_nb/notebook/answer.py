@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError, TurnFailed
-from copilot_nb.notebook.arguments import system_message
+from copilot_nb.notebook.arguments import effort, system_message
 from copilot_nb.notebook.display import output_for
 from copilot_nb.notebook.kernel import assign, check_variable, is_headless
 from copilot_nb.sessions.waiting import wait
@@ -98,6 +98,7 @@ def _session(manager: Manager, recipient: Recipient, args: argparse.Namespace) -
         session_id=args.session_id or "",
         new=args.new,
         take_over=args.take_over,
+        effort=effort(args.effort),
     )
 
 

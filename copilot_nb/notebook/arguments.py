@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from copilot_nb.errors import InputError
 
 _LONG_WORD = re.compile(r"(?<![\w./-])(?=\S*\d)[\w./+=-]{20,}")
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 FORMATS = ("markdown", "text", "code", "json")
 
 
@@ -76,6 +77,12 @@ SESSION_OPTIONS = (
     Option(("-m", "--model"), "model that answers; on an existing session: switch to it", "MODEL"),
     Option(("-p", "--provider"), "where the model comes from: github, local or a provider of your own", "PROVIDER"),
     Option(("-s", "--system"), "system message, or @FILE to read it from", "TEXT|@FILE"),
+    Option(
+        ("--effort",),
+        f"how hard the model reasons: {', '.join(EFFORTS)}; default: as it usually does",
+        "EFFORT",
+        (("choices", ("default", *EFFORTS)),),
+    ),
     Option(("--id",), "id under which the runtime stores a new session", "SESSION_ID", (("dest", "session_id"),)),
     Option(("--new",), "begin anew; an earlier session of that name is kept as NAME~1"),
     Option(("--take-over",), "where another process has the session open: go on in a copy, NAME~1"),
@@ -180,6 +187,11 @@ def split_head(text: str, options: Sequence[Option]) -> tuple[list[str], str]:
         if not head[-1].startswith("-") and not is_value:
             break
     return head, text.strip()
+
+
+def effort(value: str | None) -> str | None:
+    """Return the reasoning effort that ``--effort`` names: ``""`` for the model's default, ``None`` for none said."""
+    return "" if value == "default" else value
 
 
 def system_message(value: str | None) -> str | None:

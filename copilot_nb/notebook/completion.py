@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from IPython.core.completer import SimpleCompletion, SimpleMatcherResult
 
-from copilot_nb.notebook.arguments import ASK_OPTIONS, FORMATS, Option
+from copilot_nb.notebook.arguments import ASK_OPTIONS, EFFORTS, FORMATS, Option
 from copilot_nb.notebook.subcommands import SUBCOMMANDS
 from copilot_nb.sessions.api import shared_manager
 
@@ -42,6 +42,8 @@ def _candidates(words: list[str]) -> list[str]:
         return _of_kind("model")
     if words and words[-1] in ("-p", "--provider", "--providers"):
         return _of_kind("provider")
+    if words and words[-1] == "--effort":
+        return ["default", *EFFORTS]
     if words and words[-1] in ("-f", "--format"):
         return list(FORMATS)
     if words[:1] == ["%%copilot"]:
@@ -64,7 +66,8 @@ def _of_kind(kind: str) -> list[str]:
         case "command":
             return list(SUBCOMMANDS)
         case "model":
-            return shared_manager().providers.models
+            manager = shared_manager()
+            return [*manager.settings.aliases, *manager.providers.models]
         case "provider":
             return list(shared_manager().providers.names)
         case _:

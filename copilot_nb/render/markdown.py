@@ -19,7 +19,8 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 import nh3
@@ -29,7 +30,8 @@ from markdown_it.token import Token
 
 from copilot_nb.render.escape import escape, quote, well_formed
 from copilot_nb.render.highlight import coloured_code, plain_code
-from copilot_nb.render.maths import maths_html, maths_plugin
+from copilot_nb.render.mathml import MATHML_ATTRIBUTES, MATHML_TAGS
+from copilot_nb.render.maths import Maths, maths_html, maths_plugin
 
 MAX_CHARS = 200_000
 MAX_LINK_CHARS = 1_000_000
@@ -59,7 +61,23 @@ class CodeBlock:
     code: str
 
 
-def markdown_to_html(source: str, *, highlight: bool = True) -> str:
+@dataclass(slots=True)
+class Context:
+    """What the parts of one answer have in common, when it is rendered part by part.
+
+    Attributes
+    ----------
+    definitions : dict
+        The addresses that were defined, ``[name]: https://…``; the parser's own.
+    link_chars : int
+        How long the addresses of all links are, as they were rendered (count).
+    """
+
+    definitions: dict[str, Any] = field(default_factory=dict)
+    link_chars: int = 0
+
+
+def markdown_to_html(source: str, *, highlight: bool = True, maths: Maths = "tex") -> str:
     """Render untrusted Markdown.
 
     Parameters
@@ -68,28 +86,38 @@ def markdown_to_html(source: str, *, highlight: bool = True) -> str:
         Markdown, whole or cut off anywhere.
     highlight : bool, default True
         Whether code is coloured; without it rendering is cheaper (for text that is still coming).
+    maths : {"tex", "mathml"}, default "tex"
+        Whether a formula is TeX, for the front end's MathJax, or MathML.
     """
     is_kept = highlight and len(source) <= MAX_KEPT_CHARS
-    return _kept_html(source) if is_kept else _html(source, highlight)
+    return _kept_html(source, maths) if is_kept else _html(source, highlight, maths)
 
 
 @functools.lru_cache(KEPT_TEXTS)
-def _kept_html(source: str) -> str:
-    return _html(source, highlight=True)
+def _kept_html(source: str, maths: Maths) -> str:
+    return _html(source, True, maths)
 
 
-def _html(source: str, highlight: bool) -> str:
+def _html(source: str, highlight: bool, maths: Maths) -> str:
     source = well_formed(source)
-    if len(source) > MAX_CHARS:
-        return f"<pre>{quote(source)}</pre>\n"
-    parser = _parser(highlight)
-    tokens = parser.parse(source)
-    if _link_chars(tokens) > MAX_LINK_CHARS:
-        return f"<pre>{quote(source)}</pre>\n"
+    html = part_html(source, Context(), highlight=highlight, maths=maths) if len(source) <= MAX_CHARS else None
+    return f"<pre>{quote(source)}</pre>\n" if html is None else html
+
+
+def part_html(source: str, context: Context, *, highlight: bool = True, maths: Maths = "tex") -> str | None:
+    """Render well-formed Markdown that goes on from `context`; ``None`` if its links repeat too much.
+
+    The parameters are those of `markdown_to_html`.
+    """
+    parser = _parser(highlight, maths)
+    tokens = parser.parse(source, context.definitions)
+    context.link_chars += _link_chars(tokens)
+    if context.link_chars > MAX_LINK_CHARS:
+        return None
     return nh3.clean(
         parser.renderer.render(tokens, parser.options, {}),
-        tags=_TAGS,
-        attributes=_ATTRIBUTES,
+        tags=_TAGS if maths == "tex" else _TAGS | MATHML_TAGS,
+        attributes=_ATTRIBUTES if maths == "tex" else _ATTRIBUTES | MATHML_ATTRIBUTES,
         allowed_classes=_classes(),
         set_tag_attribute_values={"a": {"target": "_blank"}},
         url_schemes=set(SCHEMES),
@@ -100,7 +128,7 @@ def _html(source: str, highlight: bool) -> str:
 
 def code_blocks(source: str) -> tuple[CodeBlock, ...]:
     """Return the fenced blocks of code of an answer, in order; one that is still open counts."""
-    fences = (token for token in _block_parser().parse(well_formed(source)) if token.type == "fence")
+    fences = (token for token in block_parser().parse(well_formed(source)) if token.type == "fence")
     return tuple(CodeBlock(_language(token), token.content.removesuffix("\n")) for token in fences)
 
 
@@ -110,14 +138,11 @@ class _Parser(MarkdownIt):
 
 
 @functools.cache
-def _parser(highlight: bool) -> MarkdownIt:
-    parser = (
-        _Parser("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable(["html_block", "html_inline"])
-    )
-    maths_plugin(parser)
+def _parser(highlight: bool, maths: Maths) -> MarkdownIt:
+    parser = _bare_parser()
     parser.core.ruler.push("house_style", _house_style)
     for name in ("maths", "maths_block"):
-        parser.add_render_rule(name, lambda _renderer, tokens, i, _options, _env: maths_html(tokens[i]))
+        parser.add_render_rule(name, lambda _renderer, tokens, i, _options, _env: maths_html(tokens[i], maths))
     parser.add_render_rule("text", lambda _renderer, tokens, i, _options, _env: escape(tokens[i].content))
     for name in ("fence", "code_block"):
         parser.add_render_rule(name, lambda _renderer, tokens, i, _options, _env: _code_html(tokens[i], highlight))
@@ -125,8 +150,15 @@ def _parser(highlight: bool) -> MarkdownIt:
 
 
 @functools.cache
-def _block_parser() -> MarkdownIt:
-    return MarkdownIt("commonmark", {"html": False}).disable(["inline", "html_block"])
+def block_parser() -> MarkdownIt:
+    """Return what finds the blocks of an answer, and does not look into them."""
+    return _bare_parser().disable("inline")
+
+
+def _bare_parser() -> MarkdownIt:
+    parser = _Parser("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    maths_plugin(parser.disable(["html_block", "html_inline"]))
+    return parser
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-r"""TeX in Markdown: found here, typeset by MathJax in the front end.
+r"""TeX in Markdown: found here, typeset by MathJax in the front end, or made MathML (`mathml`) where there is none.
 
 A model writes ``$x$``, ``$$x$$``, ``\(x\)``, ``\[x\]`` and ``\begin{align}…\end{align}``; Markdown knows none of
 them and would take their backslashes and underscores for its own. The rules below hand a formula on untouched. A
@@ -16,6 +16,7 @@ Both rules look a bounded distance ahead, which keeps them linear on hostile tex
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
@@ -23,9 +24,13 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
 from copilot_nb.render.escape import quote
+from copilot_nb.render.mathml import mathml
 
 MAX_INLINE_CHARS = 2_000
 MAX_BLOCK_LINES = 50
+
+Maths = Literal["tex", "mathml"]
+"""How a formula is published: as TeX, for MathJax, or as MathML."""
 
 _INLINE = (("\\(", "\\)"), ("\\[", "\\]"), ("$$", "$$"), ("$", "$"))
 _BLOCK = re.compile(r"\$\$|\\\[|\\begin\{([A-Za-z]{1,20}\*?)\}")
@@ -43,12 +48,21 @@ def maths_plugin(parser: MarkdownIt) -> None:
     parser.block.ruler.before("fence", "maths_block", _block_rule, {"alt": interrupts})
 
 
-def maths_html(token: Token) -> str:
-    """Render a formula that was found."""
-    if _REACHES_OUT.search(token.content):
+def maths_html(token: Token, maths: Maths) -> str:
+    """Render a formula that was found; one that reaches out, or is not understood, as its source."""
+    formula = "" if _REACHES_OUT.search(token.content) else quote(token.content)
+    if formula and maths == "mathml":
+        formula = _as_mathml(token.content)
+    if not formula:
         return f"<code>{quote(token.content)}</code>"
     tag = "div" if token.block else "span"
-    return f"<{tag}>{quote(token.content)}</{tag}>" + "\n" * token.block
+    return f"<{tag}>{formula}</{tag}>" + "\n" * token.block
+
+
+def _as_mathml(formula: str) -> str:
+    opener = next((each for each in _INLINE if formula.startswith(each[0])), ("", ""))
+    tex = formula[len(opener[0]) : len(formula) - len(opener[1])]
+    return mathml(tex, display=opener[0] not in ("$", "\\("))
 
 
 def _inline_rule(state: StateInline, silent: bool) -> bool:

@@ -11,15 +11,16 @@ or `markdown_to_html`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from copilot_nb.conversation.parts import Text, ToolCall, TurnState
+from copilot_nb.conversation.parts import Part, Text, ToolCall, TurnState
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.render.escape import escape, quote, well_formed
 from copilot_nb.render.highlight import plain_code
 from copilot_nb.render.markdown import markdown_to_html
+from copilot_nb.render.maths import Maths
 from copilot_nb.render.words import count, duration, shortened
 
 MAX_TOOL_CHARS = 10_000
@@ -57,7 +58,17 @@ def turn_html(turn: TurnRecord, label: Label, *, live: bool = False) -> str:
 
 def body_html(turn: TurnRecord, label: Label, *, live: bool = False) -> str:
     """Render what followed the prompt: notes, reasoning, answer and how it ended, without the line under it."""
-    return "".join([*_notes(turn, label), _reasoning(turn, live), *_answer(turn, live), _outcome(turn)])
+    return head_html(turn, label, live=live) + answer_html(turn.parts, live=live) + outcome_html(turn)
+
+
+def head_html(turn: TurnRecord, label: Label, *, live: bool = False, maths: Maths = "tex") -> str:
+    """Render what stands before an answer: notes and reasoning."""
+    return "".join([*_notes(turn, label), _reasoning(turn, live, maths)])
+
+
+def answer_html(parts: Iterable[Part], *, live: bool = False, maths: Maths = "tex") -> str:
+    """Render texts and tool calls in their order; texts with nothing but reasoning between them are one."""
+    return "".join(_answer(parts, live, maths))
 
 
 def turn_text(turn: TurnRecord, label: Label) -> str:
@@ -119,7 +130,7 @@ def _notes(turn: TurnRecord, label: Label) -> Iterator[str]:
         yield f"<div{_QUIET}>" + "<br>".join(f"<em>{escape(note)}</em>" for note in notes) + "</div>"
 
 
-def _reasoning(turn: TurnRecord, live: bool) -> str:
+def _reasoning(turn: TurnRecord, live: bool, maths: Maths) -> str:
     reasoning = turn.reasoning
     if not reasoning.strip():
         return ""
@@ -127,20 +138,20 @@ def _reasoning(turn: TurnRecord, live: bool) -> str:
         # the end of it while there is no answer, so that one sees it move
         end = "" if turn.text else f"<div{_QUIET}>… {escape(reasoning[-LIVE_REASONING_CHARS:])}</div>"
         return f"<div{_QUIET}>Reasoning: {len(reasoning):,} characters</div>{end}"
-    return f"<details><summary>Reasoning</summary>{markdown_to_html(reasoning, highlight=False)}</details>"
+    html = markdown_to_html(reasoning, highlight=False, maths=maths)
+    return f"<details><summary>Reasoning</summary>{html}</details>"
 
 
-def _answer(turn: TurnRecord, live: bool) -> Iterator[str]:
-    """Render texts and tool calls in their order; texts with nothing but reasoning between them are one."""
+def _answer(parts: Iterable[Part], live: bool, maths: Maths) -> Iterator[str]:
     text = ""
-    for part in turn.parts:
+    for part in parts:
         if isinstance(part, Text):
             text += part.text
         elif isinstance(part, ToolCall):
-            yield markdown_to_html(text, highlight=not live)
+            yield markdown_to_html(text, highlight=not live, maths=maths)
             yield _tool_call(part, live)
             text = ""
-    yield markdown_to_html(text, highlight=not live)
+    yield markdown_to_html(text, highlight=not live, maths=maths)
 
 
 def _tool_call(call: ToolCall, live: bool) -> str:
@@ -155,7 +166,8 @@ def _tool_call(call: ToolCall, live: bool) -> str:
     return f"<details><summary>{summary}</summary>{blocks}</details>"
 
 
-def _outcome(turn: TurnRecord) -> str:
+def outcome_html(turn: TurnRecord) -> str:
+    """Render how a turn ended that did not end well; ``""``: it did, or has not ended."""
     if turn.state is TurnState.INTERRUPTED:
         return f"<p{_BAR}>■ <strong>Interrupted</strong>{escape(state_words(turn).removeprefix('interrupted'))}</p>"
     if turn.state is TurnState.FAILED:
@@ -164,7 +176,6 @@ def _outcome(turn: TurnRecord) -> str:
 
 
 def state_words(turn: TurnRecord) -> str:
-    """Return how a turn that is not done stands, and why."""
     """Return where a turn stands, and why it ended that way."""
     if turn.state is TurnState.INTERRUPTED:
         why = f" ({' '.join(turn.error.split())})" if turn.error else ""

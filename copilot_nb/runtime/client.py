@@ -25,6 +25,7 @@ import httpx
 from copilot import CopilotClient
 
 from copilot_nb.errors import RuntimeUnavailable
+from copilot_nb.runtime.account import Account
 from copilot_nb.runtime.archive import Archive
 from copilot_nb.runtime.connection import Connection
 from copilot_nb.runtime.faults import SDK_ERRORS, translated
@@ -58,6 +59,7 @@ _LEAN: Mapping[str, Any] = {
     "client_name": CLIENT_NAME,
     "coauthor_enabled": False,
     "custom_agents_local_only": True,
+    "disabled_mcp_servers": ["github-mcp-server"],  # with a login, two requests to GitHub for each session
     "embedding_cache_storage": "in-memory",
     "enable_config_discovery": False,
     "enable_experimental_mode": False,
@@ -82,7 +84,7 @@ either: the runtime then denies every request at once.
 
 
 class RuntimeClient:
-    """Owns the SDK's client and the runtime's process; `archive` is what the runtime has stored.
+    """Owns the SDK's client and the runtime's process; `archive` is what it has stored, `account` who is logged in.
 
     Parameters
     ----------
@@ -108,8 +110,11 @@ class RuntimeClient:
         self._is_busy = is_busy
         self._on_lost = on_lost
         self.archive = Archive(self.ready, lambda: Path(settings.home).expanduser())
+        self.account = Account(self.ready, lambda: Path(settings.home).expanduser())
         self._client: CopilotClient | None = None
         self._starting = asyncio.Lock()
+        self._none_is_ending = asyncio.Event()
+        self._none_is_ending.set()
         self._watcher: asyncio.Task[None] | None = None
         self._failure: RuntimeUnavailable | None = None
         self._failed_s = 0.0
@@ -137,6 +142,7 @@ class RuntimeClient:
 
     async def _start_or_wait(self) -> CopilotClient:
         """Start the runtime; one that just failed to start is not tried again at once, for all who ask for it."""
+        await self._none_is_ending.wait()  # a lost one has its sessions open until it is gone
         now_s = asyncio.get_running_loop().time()
         if self._failure is not None and now_s < self._failed_s + START_BACKOFF_S:
             raise self._failure
@@ -198,8 +204,12 @@ class RuntimeClient:
             return
         self._client = None
         log.warning("%s; it is started again at the next use", reason)
+        self._none_is_ending.clear()
         self._on_lost(reason)
-        await end(client, client.force_stop())
+        try:
+            await end(client, client.force_stop())
+        finally:
+            self._none_is_ending.set()
 
     async def stop(self) -> None:
         """Stop the runtime: gracefully, by force after `STOP_TIMEOUT_S` seconds."""
@@ -234,6 +244,7 @@ class RuntimeClient:
         options["system_message"] = {"mode": "replace", "content": system}
         if endpoint.model:
             options["model"] = endpoint.model
+        self.archive.opened.add(session_id)
         with translated(f"opening session {session_id}"):
             if title is None:
                 session = await client.resume_session(session_id, **options)

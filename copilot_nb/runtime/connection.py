@@ -101,6 +101,12 @@ class Connection:
             metrics = (await self._session.rpc.usage.get_metrics()).model_metrics.values()
         return sum(metric.usage.input_tokens + metric.usage.output_tokens for metric in metrics)
 
+    async def set_effort(self, effort: str) -> None:
+        """Let the model reason with `effort` from now on; ``""``: with its default one."""
+        with translated(f"setting the reasoning effort of {self.session_id}"):
+            request = rpc.ModelSetReasoningEffortRequest(reasoning_effort=effort)
+            await self._session.rpc.model.set_reasoning_effort(request)
+
     async def flush(self) -> None:
         """Have the runtime write to disk what it still holds of the session's log (it does so with a delay)."""
         with translated(f"saving session {self.session_id}"):

@@ -6,7 +6,6 @@ provokes each on the real runtime.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,16 +21,14 @@ from copilot_nb.errors import (
     SessionNotFound,
     TurnFailed,
 )
+from copilot_nb.runtime.login import token_variable
 from copilot_nb.runtime.providers.fault import from_runtime
 
 SDK_ERRORS = (JsonRpcError, ProcessExitedError, RuntimeError, OSError, ValueError)
 """What calls of the SDK raise (it wraps most things in plain `RuntimeError`)."""
 
-TOKENS = ("COPILOT_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN")
-"""The variables in which the runtime finds a login, the first one first; any of them comes before `copilot login`."""
-
 LOGIN_HINT = (
-    "log in with `copilot login` in a terminal, or use the embedded model: `pip install copilot-nb[local]`, "
+    "log in with %copilot login, or use the embedded model: `pip install copilot-nb[local]`, "
     "`copilot-nb install-model`, then `%config CopilotNB.provider = 'local'`"
 )
 
@@ -44,6 +41,7 @@ _KINDS: tuple[tuple[str, type[CopilotNBError], str], ...] = (
     (r"Session file is corrupted|Failed to load workspace", SessionError, DAMAGED_HINT),
     (r"Session not found|Session file not found", SessionNotFound, "see `%copilot ls`"),
     (r"CLI process exited|not connected|Connection closed|Broken pipe", RuntimeUnavailable, "run the cell again"),
+    (r"Unhandled method|Method not found", RuntimeUnavailable, "this runtime cannot do that: see `%copilot doctor`"),
     (r"Copilot CLI not found|Timeout waiting for CLI", RuntimeUnavailable, "see `%copilot doctor`"),
 )
 
@@ -77,10 +75,9 @@ def not_logged_in() -> ProviderError:
 
 
 def _renew_hint() -> str:
-    variable = next((name for name in TOKENS if os.environ.get(name)), "")
-    if variable:
+    if variable := token_variable():
         return f"it comes from the environment variable {variable}: renew or unset that, then %copilot restart"
-    return "log in again with `copilot login` in a terminal, then %copilot restart"
+    return "log in again: %copilot login"
 
 
 @contextmanager

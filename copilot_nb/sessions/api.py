@@ -62,6 +62,7 @@ def session(
     session_id: str = "",
     new: bool = False,
     take_over: bool = False,
+    effort: str | None = None,
 ) -> Session:
     """Return the session called `name`: this kernel's, else one stored earlier, else a new one.
 
@@ -80,6 +81,8 @@ def session(
         Begin anew; an earlier session of that name is kept as ``name~1``.
     take_over : bool
         If another process has the session open, go on in a copy of it, called ``name~1``.
+    effort : str, optional
+        How hard the model reasons, such as ``"high"``; ``""``: its default; ``None``: the session's own.
 
     Raises
     ------
@@ -98,6 +101,7 @@ def session(
         session_id=session_id,
         new=new,
         take_over=take_over,
+        effort=effort,
     )
 
 

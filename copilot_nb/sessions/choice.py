@@ -110,18 +110,20 @@ class Choice:
                 await github.list_models(refresh=True)
 
     async def check_effort(self, provider: str, model: str, effort: str) -> None:
-        """Check that a model has a reasoning effort, as far as its provider's list says.
+        """Check that a model has a reasoning effort (``""``: its default one), as far as its provider's list says.
 
         Raises
         ------
         InputError
             If the list says that it has not.
         """
+        if not effort:
+            return
         listed: list[ModelInfo] = []
         with suppress(CopilotNBError):  # whatever is wrong, the turn will say
             listed = await self._providers[provider].list_models()
         known = next((info.efforts for info in listed if info.model_id == model), None)
-        if effort and known is not None and effort not in known:
+        if known is not None and effort not in known:
             has = f"it has: {', '.join(known)}" if known else "it has none: leave --effort out"
             raise InputError(f"{label(provider, model)} has no reasoning effort {effort!r}", has)
 

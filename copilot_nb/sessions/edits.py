@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 BEFORE_REWIND = "copilot_nb-before-rewind.jsonl"
 """The log as it was before the last rewind, in the session's own folder."""
+MARKS_BEFORE = f"{PREFIX}cells_before"
+"""Which cell had made which turn then, in the session's metadata."""
 
 
 async def rename(session: Session, name: str) -> None:
@@ -117,9 +119,10 @@ async def cut(session: Session, turns: Sequence[TurnRecord], kept: int) -> None:
     await asyncio.to_thread(shutil.copyfile, log, log.with_name(BEFORE_REWIND))
     await connection.truncate(turns[kept].event_id)
     session.turns_stored = max(0, session.turns_stored - (len(turns) - kept))
+    marks = session.cells.written()
     session.cells.forget(turns[kept:])
     session.exchange.rewound(turns[:kept])
-    await connection.annotate(tally(session))
+    await connection.annotate(tally(session) | {MARKS_BEFORE: marks})
     session.tell("history")
 
 
@@ -144,6 +147,8 @@ async def undo_rewind(session: Session) -> int:
         before = await archive.count_turns(session.session_id)
         await asyncio.to_thread(_put_back, session.name, log)
         after = await archive.count_turns(session.session_id)
+        marks = (await archive.annotations([session.session_id])).get(session.session_id, {})
+        session.cells.read(marks.get(MARKS_BEFORE, ""))
         connection = await session.loaded()
         await connection.annotate(tally(session))
         session.tell("history")

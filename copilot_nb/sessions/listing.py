@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SHOWN_ROWS = 100
 ELSEWHERE, OTHER = "in use elsewhere", "not of copilot_nb"
 
-_SHAPES = {
+STATE_LABELS = {
     "working": "● working",
     "queued": "◌ queued",
     "waiting": "? waiting for permission",
@@ -29,6 +29,7 @@ _SHAPES = {
     ELSEWHERE: f"⇄ {ELSEWHERE}",
     OTHER: f"– {OTHER}",
 }
+"""What a session does, as a shape and in words."""
 _KEYS: Mapping[str, Callable[[StoredSession], Any]] = {
     "name": lambda stored: stored.name.casefold(),
     "used": lambda stored: -(stored.used_at.timestamp() if stored.used_at else 0.0),
@@ -134,7 +135,7 @@ class SessionList(list[StoredSession]):
                 str(stored.turns) if stored.is_own else "",
                 stored.used(now),
                 stored.notebook_name,
-                _SHAPES.get(self.state(stored), self.state(stored)),
+                STATE_LABELS.get(self.state(stored), self.state(stored)),
             )
             for stored in self[:SHOWN_ROWS]
         )

@@ -107,6 +107,11 @@ class Manager:
         for session in self.register:
             session.exchange.lost(reason)
 
+    def account_changed(self) -> None:
+        """Ask for the login, and for what its account may use, when it next matters."""
+        self.choice.forget_login()
+        self.providers.github.forget()
+
     def restart(self) -> None:
         """Stop the runtime; it is started again at the next use. Turns under way are interrupted."""
         self.loop.blocking(self._stop_runtime("the Copilot runtime was restarted"))

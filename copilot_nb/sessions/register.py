@@ -78,9 +78,10 @@ class Register:
         if stored is not None and not wanted.new:
             return await self._resumed(name, stored)
         provider, model = await self._manager.choice.for_new(wanted)
+        await self._manager.choice.check_effort(provider, model, wanted.effort or "")
         if stored is not None:
             await self._set_aside(stored)
-        return Session(
+        session = Session(
             self._manager,
             name,
             await store.free_id(wanted.session_id or id_for(name)),
@@ -89,6 +90,8 @@ class Register:
             system=self._manager.settings.system if wanted.system is None else wanted.system,
             exists=False,
         )
+        session.effort = wanted.effort or ""
+        return session
 
     async def find_stored(self, name: str) -> Session:
         """Return the session called `name`: this kernel's, else one stored before.
@@ -116,6 +119,7 @@ class Register:
             system=stored.system or self._manager.settings.system,
             exists=True,
         )
+        session.effort = stored.effort
         archive = (await self._manager.client()).archive
         session.turns_stored = await archive.count_turns(stored.session_id)  # a terminal may have added some
         session.cells.read(stored.cells)
@@ -137,6 +141,7 @@ class Register:
         session = await self._resumed(copy_name, dataclasses.replace(stored, session_id=copy_id))
         session.resumed = f"{name} is open in another process; this goes on in a copy of it, {copy_name}"
         self._sessions[copy_name] = session
+        session.tell("listed")
         return session
 
     def adopt_copy(self, source: Session, name: str, session_id: str, *, turns: int) -> Session:
@@ -150,7 +155,7 @@ class Register:
             system=source.system,
             exists=True,
         )
-        copy.turns_stored = turns
+        copy.turns_stored, copy.effort = turns, source.effort
         copy.cells.read(source.cells.written())
         self._sessions[name] = copy
         copy.tell("listed")
@@ -215,5 +220,12 @@ class Register:
             await self.forget(session)
         if stored is not None:
             await (await self._manager.client()).archive.delete(stored.session_id)
+            if session is None:
+                self._unused(stored).tell("gone")
         elif session is None:
             raise SessionNotFound(f"there is no session {name!r}", "see %copilot ls")
+
+    def _unused(self, stored: StoredSession) -> Session:
+        """Return a session that this kernel has never used, for who watches to know which one it was."""
+        names = {"provider": stored.provider, "model": stored.model, "system": stored.system}
+        return Session(self._manager, stored.name, stored.session_id, **names, exists=False)

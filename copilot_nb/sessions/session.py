@@ -44,6 +44,8 @@ class Session:
         What the runtime stores it under (`copilot --resume` takes it).
     provider, model, system : str
         Where answers come from, which model gives them (``""``: the provider's default), and its system message.
+    effort : str
+        How hard the model reasons; ``""``: its default.
     preparing : callable
         Returns what its provider does before it can answer, such as loading a model; ``""``: nothing.
     """
@@ -57,6 +59,7 @@ class Session:
         self.provider = provider
         self.model = model
         self.system = system
+        self.effort = ""
         self.exchange = Exchange()
         self.cells = Cells()
         self.turns_stored = 0
@@ -128,6 +131,7 @@ class Session:
         model: str = "",
         provider: str = "",
         system: str | None = None,
+        effort: str | None = None,
         timeout_s: float = 0.0,
         cell: str = "",
         now: bool = False,
@@ -142,6 +146,8 @@ class Session:
             Switch the session to another model or provider, from this turn on.
         system : str, optional
             Change the session's system message, from this turn on.
+        effort : str, optional
+            Change how hard the model reasons, from this turn on: a word that it knows, ``""`` for its default.
         timeout_s : float, optional
             Seconds without a sign from the model after which the turn is given up; 0: the setting `timeout_s`.
         cell : str, optional
@@ -159,13 +165,13 @@ class Session:
         self.manager.check_prompt(prompt)
         if self.is_gone:
             raise SessionNotFound(f"session {self.name!r} is gone", f'begin it anew: copilot_nb.session("{self.name}")')
+        asked = self.manager.choice.expanded(Wanted(model, provider, system, effort=effort))
         turn = Turn(self, prompt)
         turn.on_change = self._turn_changed
         turn.notes += [self.resumed] if self.resumed else []
         self.resumed = ""
-        wanted, self.wanted = Wanted(model, provider, system).over(self.wanted), Wanted()
-        timeout_s = timeout_s or self.manager.settings.timeout_s
-        self.queue.add(Errand(turn, wanted, timeout_s, cell), now=now)
+        wanted, self.wanted = asked.over(self.wanted), Wanted()
+        self.queue.add(Errand(turn, wanted, timeout_s or self.manager.settings.timeout_s, cell), now=now)
         self._turn_changed(turn)
         return turn
 

@@ -24,7 +24,7 @@ class StoredSession:
     ----------
     session_id, name : str
         What the runtime and what the user calls it.
-    provider, model, system, notebook : str
+    provider, model, system, effort, notebook : str
         What it was last used with and where; ``""`` where unknown.
     turns : int
         Turns (count).
@@ -45,6 +45,7 @@ class StoredSession:
     provider: str = ""
     model: str = ""
     system: str = ""
+    effort: str = ""
     notebook: str = ""
     turns: int = 0
     last: str = ""
@@ -63,6 +64,7 @@ class StoredSession:
             provider=entries.get(f"{PREFIX}provider", ""),
             model=entries.get(f"{PREFIX}model", ""),
             system=entries.get(f"{PREFIX}system", ""),
+            effort=entries.get(f"{PREFIX}effort", ""),
             notebook=entries.get(f"{PREFIX}notebook", ""),
             turns=int(turns) if turns.isdecimal() else 0,
             last=entries.get(f"{PREFIX}last", ""),
@@ -95,6 +97,7 @@ def annotation(session: Session, notebook: str) -> dict[str, str]:
         "model": session.model,
         "provider": session.provider,
         "system": session.system,
+        "effort": session.effort,
         "notebook": notebook,
         "last": session.last,
     }

@@ -12,6 +12,7 @@ import pytest
 from copilot_nb.conversation.parts import TurnState
 from copilot_nb.errors import BudgetReached, InputError, SessionInUse, SessionNotFound, TurnInterrupted
 from copilot_nb.sessions.manager import Manager
+from copilot_nb.sessions.rerun import cell_key
 from copilot_nb.sessions.session import Session
 from copilot_nb.testing import Reply, ScriptedModel
 from tests.runtime.conftest import script
@@ -167,6 +168,17 @@ def test_taking_back_and_bringing_back(own_manager: Makes) -> None:
     assert prompts(session) == ["one", "two", "three"]
     asked(session, "four")
     assert model.requests[-1].user_texts == ("one", "two", "three", "four")
+
+
+def test_a_cell_still_knows_its_turn_after_an_undo(manager: Manager) -> None:
+    session = manager.session("marked")
+    cells = [cell_key("notebook.ipynb", cell) for cell in "ab"]
+    for cell in cells:
+        session.send(f"from {cell}", cell=cell).wait()
+    session.rewind()
+    session.undo_rewind()
+    assert not session.send("from b again", cell=cells[1]).wait().notes
+    assert prompts(session) == [f"from {cells[0]}", "from b again"]
 
 
 def test_the_model_does_not_know_what_was_taken_back(manager: Manager) -> None:

@@ -23,6 +23,7 @@ from copilot_nb.errors import (
     TurnInterrupted,
     TurnTimeout,
 )
+from copilot_nb.runtime.faults import translated
 from copilot_nb.sessions.manager import Manager
 from copilot_nb.sessions.turn import Turn
 from copilot_nb.testing import ChatError, Reply, ScriptedModel
@@ -417,3 +418,13 @@ def test_a_runtime_that_cannot_start_is_tried_once_for_all_who_ask(own_manager: 
     manager.settings.runtime_path = ""
     manager.restart()
     assert manager.session("a").ask("x").state is TurnState.DONE
+
+
+def test_what_a_runtime_cannot_do_is_one_line(manager: Manager) -> None:
+    async def ask_for_the_impossible() -> None:
+        client = await (await manager.client()).ready()
+        with translated("doing that"):
+            await client.rpc._client.request("sessions.notYetThere", {})  # type: ignore[attr-defined]
+
+    with pytest.raises(RuntimeUnavailable, match=r"doing that: .* → this runtime cannot do that: see "):
+        manager.loop.blocking(ask_for_the_impossible())

@@ -33,7 +33,7 @@ def test_what_a_watcher_is_told(manager: Manager) -> None:
     own = [event for event in told if event.session is session]
     kinds = [event.kind for event in own]
     assert kinds[:2] == ["listed", "turn"]
-    assert [event.turn for event in own if event.kind == "turn"][0] is turn
+    assert next(event.turn for event in own if event.kind == "turn") is turn
     assert any(event.turn is turn and turn.text == "First." for event in own)
     assert kinds.index("history") < len(kinds) - 1 - kinds[::-1].index("session") < kinds.index("gone")
     assert [event.kind for event in told if event.session is not session] == ["listed", "gone"]

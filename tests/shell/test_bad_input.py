@@ -232,7 +232,7 @@ def test_nobody_to_answer(broken: Notebook, tmp_path: Path) -> None:
     broken.settings.local_model_path = str(tmp_path / "missing.gguf")
     complaint = broken.run("%%copilot a\nx").complaint
     assert complaint.startswith("ProviderError: no model can answer → ")
-    for way_in in ("copilot login", "%copilot provider add", "copilot-nb install-model"):
+    for way_in in ("%copilot login", "%copilot provider add", "copilot-nb install-model"):
         assert way_in in complaint
     assert broken.on_disk() == []
     assert "no model can answer" in broken.run("%copilot").out

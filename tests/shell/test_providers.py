@@ -161,7 +161,7 @@ def test_nothing_configured_says_the_three_ways_in(here: Notebook, tmp_path: Pat
     finally:
         here.settings.local_model_path, here.settings.provider = "", before
     assert complaint == (
-        "ProviderError: no model can answer → log in to Copilot (in a terminal: copilot login), or bring a key "
+        "ProviderError: no model can answer → log in to Copilot (%copilot login), or bring a key "
         "(%copilot provider add openai --ask-key, then -p openai), or install the embedded model "
         "(copilot-nb install-model)"
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from copilot_nb.errors import ProviderError, TurnFailed
-from copilot_nb.runtime.faults import TOKENS, turn_error
+from copilot_nb.runtime.faults import turn_error
+from copilot_nb.runtime.login import TOKENS
 
 EXPIRED = "Authorization error. Your credentials may be expired or invalid."
 REFUSED = "Copilot does not accept the login: it has expired, or may not use Copilot"

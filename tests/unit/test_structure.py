@@ -44,6 +44,7 @@ DOORS = {
     "httpx": {"runtime", "testing"},
     "huggingface_hub": {"runtime"},
     "keyring": {"runtime"},
+    "latex2mathml": {"render"},
     "markdown_it": {"render"},
     "mdit_py_plugins": {"render"},
     "nbclient": {"cli"},

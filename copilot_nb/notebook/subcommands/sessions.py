@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError, SessionNotFound
-from copilot_nb.notebook.arguments import SESSION_OPTIONS, Option, system_message
+from copilot_nb.notebook.arguments import SESSION_OPTIONS, Option, effort, system_message
 from copilot_nb.notebook.kernel import is_headless
 from copilot_nb.notebook.subcommands.base import (
     MAYBE_ONE_SESSION,
@@ -48,6 +48,7 @@ def new(desk: Desk, args: argparse.Namespace) -> None:
         session_id=args.session_id or "",
         new=args.new,
         take_over=args.take_over,
+        effort=effort(args.effort),
     )
     session.create()
     print(f"Created {session!r}")

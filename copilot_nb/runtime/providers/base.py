@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     import httpx
 
 
+LIST_AGE_S = 300.0
+"""How long a list of models is believed."""
+
 NEVER_FULL_TOKENS = 1_000_000_000_000
 """What the runtime is told of the window of a model in the kernel: no real window is as large. Such a model drops the
 oldest exchanges itself: the runtime would have it summarise them instead, which a small model does slowly and badly."""
@@ -33,6 +36,11 @@ class Endpoint:
     options: Mapping[str, Any] = field(default_factory=dict)
     note: Callable[[], str] = str
 
+    def with_effort(self, effort: str) -> Endpoint:
+        """Return how to reach the model so that it reasons with `effort`; ``""``: with its default one."""
+        options = {**self.options, "reasoning_effort": effort} if effort else self.options
+        return Endpoint(self.model, options, self.note)
+
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
@@ -50,6 +58,8 @@ class ModelInfo:
         The reasoning efforts it knows.
     price : tuple of float, float or None
         US dollars per million tokens, in and out.
+    multiplier : float or None
+        How many of the account's requests a prompt to it counts for.
     """
 
     model_id: str
@@ -59,6 +69,7 @@ class ModelInfo:
     vision: bool | None = None
     efforts: tuple[str, ...] | None = None
     price: tuple[float, float] | None = None
+    multiplier: float | None = None
 
 
 class Provider(Protocol):
@@ -84,8 +95,13 @@ class Provider(Protocol):
         """
         ...
 
-    async def list_models(self) -> list[ModelInfo]:
+    async def list_models(self, *, refresh: bool = False) -> list[ModelInfo]:
         """Return what is known of its models, asking it if need be; none where it cannot list them.
+
+        Parameters
+        ----------
+        refresh : bool
+            Whether it is asked even if it told a short while ago.
 
         Raises
         ------

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import CopilotNBError, ProviderError
-from copilot_nb.runtime.providers.base import Endpoint, ModelInfo
+from copilot_nb.runtime.providers.base import LIST_AGE_S, Endpoint, ModelInfo
 from copilot_nb.runtime.providers.fault import from_runtime, told
 from copilot_nb.runtime.providers.keys import EnvironmentKey
 from copilot_nb.runtime.providers.spec import CUSTOM, Spec
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from copilot_nb.runtime.providers.relay import Relay
     from copilot_nb.settings import CopilotNB
 
-LIST_AGE_S = 300.0
-"""How long a list of models is believed."""
 SHOWN_MODELS = 6
 
 
@@ -128,15 +126,15 @@ class Byok:
             options["max_prompt_tokens"] = spec.max_prompt_tokens
         return options
 
-    async def list_models(self) -> list[ModelInfo]:
-        """Return its models, asked at most once in `LIST_AGE_S` seconds.
+    async def list_models(self, *, refresh: bool = False) -> list[ModelInfo]:
+        """Return its models, asked at most once in `LIST_AGE_S` seconds, unless for a `refresh`.
 
         Raises
         ------
         ProviderError
             If it cannot be asked.
         """
-        if self._listed is None or time.monotonic() > self._listed_s + LIST_AGE_S:
+        if refresh or self._listed is None or time.monotonic() > self._listed_s + LIST_AGE_S:
             self.check()
             from copilot_nb.runtime.providers.catalogue import ask
 

@@ -1,16 +1,27 @@
-"""The provider `github`: models of a Copilot account, with the login the runtime itself finds."""
+"""The provider `github`: models of a Copilot account, with the login the runtime itself finds.
+
+Only the runtime has the login, so only it can ask for the account's models. They are asked for before one is used by
+name: the runtime takes its default model, without a word, in place of one that the account does not have.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import ProviderError
-from copilot_nb.runtime.providers.base import Endpoint, ModelInfo
+from copilot_nb.runtime.providers.base import LIST_AGE_S, Endpoint, ModelInfo
+from copilot_nb.runtime.providers.fault import nearest
 
 if TYPE_CHECKING:
     import httpx
 
     from copilot_nb.settings import CopilotNB
+
+OFFLINE = "the runtime is set to be offline, no request leaves this machine"
+ONLINE_HINT = "%config CopilotNB.offline = False (or unset COPILOT_OFFLINE), then %copilot restart"
+SHOWN_MODELS = 6
 
 
 class GitHub:
@@ -20,16 +31,28 @@ class GitHub:
     ----------
     settings : CopilotNB
         Say whether any request may leave this machine.
+
+    Attributes
+    ----------
+    ask : callable or None
+        Returns the account's models, as the runtime lists them.
     """
 
     name = "github"
-    models: tuple[str, ...] = ()
 
     def __init__(self, settings: CopilotNB) -> None:
         self._settings = settings
+        self._listed: list[ModelInfo] = []
+        self._listed_s = 0.0
+        self.ask: Callable[[], Awaitable[list[ModelInfo]]] | None = None
 
-    def endpoint(self, model: str) -> Endpoint:
-        """Return how to reach `model`; ``""`` leaves the choice to the account's default.
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models it was last heard to have; nothing is asked for this."""
+        return tuple(info.model_id for info in self._listed)
+
+    def check(self) -> None:
+        """Check that it may be asked.
 
         Raises
         ------
@@ -37,15 +60,39 @@ class GitHub:
             In the runtime's offline mode, in which a prompt to GitHub would wait for its timeout.
         """
         if self._settings.offline:
-            raise ProviderError(
-                "'github' cannot answer: the runtime is set to be offline, no request leaves this machine",
-                "%config CopilotNB.offline = False (or unset COPILOT_OFFLINE), then %copilot restart",
-            )
+            raise ProviderError(f"'github' cannot answer: {OFFLINE}", ONLINE_HINT)
+
+    def endpoint(self, model: str) -> Endpoint:
+        """Return how to reach `model`; ``""`` leaves the choice to the account's default.
+
+        Raises
+        ------
+        ProviderError
+            If it may not be asked, or the account is known not to have that model.
+        """
+        self.check()
+        if model and self._listed and model not in self.models:
+            like = ", ".join(nearest(model, self.models) or self.models[:SHOWN_MODELS])
+            raise ProviderError(f"your Copilot account has no model {model!r}", f"use --model; it has: {like}")
         return Endpoint(model)
 
-    async def list_models(self) -> list[ModelInfo]:
-        """Return nothing: only the runtime, which has the login, can ask the account (`RuntimeClient`)."""
-        return []
+    async def list_models(self, *, refresh: bool = False) -> list[ModelInfo]:
+        """Return the account's models, asked for at most once in `LIST_AGE_S` seconds, unless for a `refresh`.
+
+        Raises
+        ------
+        ProviderError
+            If nobody is logged in, or GitHub cannot be asked.
+        """
+        self.check()
+        if self.ask is not None and (refresh or not self._listed or time.monotonic() > self._listed_s + LIST_AGE_S):
+            self._listed = await self.ask()
+            self._listed_s = time.monotonic()
+        return list(self._listed)
+
+    def forget(self) -> None:
+        """Forget the models: another account has others."""
+        self._listed = []
 
     def transport(self) -> tuple[str, httpx.AsyncBaseTransport] | None:
         """Return nothing: its requests leave this machine."""

@@ -14,7 +14,7 @@ from copilot_nb.runtime.providers.base import Provider
 from copilot_nb.runtime.providers.byok import Byok
 from copilot_nb.runtime.providers.embedded import embedded
 from copilot_nb.runtime.providers.github import GitHub
-from copilot_nb.runtime.providers.spec import Spec, from_environment, spec_of
+from copilot_nb.runtime.providers.spec import CUSTOM, Spec, from_environment, is_custom_named, spec_of
 
 if TYPE_CHECKING:
     import httpx
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from copilot_nb.settings import CopilotNB
 
 WAYS_IN = (
-    "log in to Copilot (in a terminal: copilot login), "
+    "log in to Copilot (%copilot login), "
     "or bring a key (%copilot provider add openai --ask-key, then -p openai), "
     "or install the embedded model (copilot-nb install-model)"
 )
@@ -40,7 +40,8 @@ class Providers:
 
     def __init__(self, settings: CopilotNB) -> None:
         self._settings = settings
-        self._providers: dict[str, Provider] = {"github": GitHub(settings), "local": embedded(settings)}
+        self.github = GitHub(settings)
+        self._providers: dict[str, Provider] = {"github": self.github, "local": embedded(settings)}
         self._added: dict[str, Spec] = {}
         self._own: dict[str, Byok] = {}
         self._network: Network | None = None
@@ -79,6 +80,12 @@ class Providers:
         """The names of the providers of one's own, whether or not they can answer."""
         names = [*from_environment(), *self._settings.providers, *self._added]
         return tuple(name for name in dict.fromkeys(names) if name not in self._providers)
+
+    @property
+    def chosen_names(self) -> tuple[str, ...]:
+        """The names of those that are always there, and that a user has named: not those of a key that lies about."""
+        named = [*self._settings.providers, *self._added, *([CUSTOM] if is_custom_named() else [])]
+        return (*self._providers, *(name for name in dict.fromkeys(named) if name not in self._providers))
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -1,0 +1,182 @@
+"""Subcommands about the Copilot account and the models one can use: login, logout, whoami, models."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from copilot_nb.errors import CopilotNBError, InputError, ProviderError
+from copilot_nb.notebook.arguments import Option
+from copilot_nb.notebook.kernel import is_headless
+from copilot_nb.notebook.signin import SignInOutput
+from copilot_nb.notebook.subcommands.base import Subcommand
+from copilot_nb.render.table import Card, Table
+from copilot_nb.runtime.home import require_home
+from copilot_nb.runtime.login import GITHUB, log_in, login_program, token_variable
+from copilot_nb.runtime.providers.github import OFFLINE, ONLINE_HINT
+from copilot_nb.sessions.models import listed
+
+if TYPE_CHECKING:
+    from copilot_nb.notebook.commands import Desk
+    from copilot_nb.runtime.account import Login, Quota
+
+WAYS_IN = (
+    ("with a browser, here or elsewhere", "%copilot login"),
+    ("with a token", "set COPILOT_GITHUB_TOKEN, GH_TOKEN or GITHUB_TOKEN before the kernel starts"),
+    ("without Copilot", "%copilot provider add openai --ask-key, or: copilot-nb install-model"),
+)
+
+
+def login(desk: Desk, args: argparse.Namespace) -> None:
+    """Log in to Copilot by a code that is entered in any browser."""
+    _check_online(desk)
+    if variable := token_variable():
+        print(f"{variable} is set, and Copilot uses the login in it; to log in otherwise, unset it first.")
+        return
+    if is_headless(desk.shell) and not args.plaintext:
+        raise InputError(
+            "nobody is here to say where the login may be kept",
+            "add --plaintext to allow a file of the runtime's, or set GH_TOKEN",
+        )
+    host = args.host if "://" in args.host else f"https://{args.host}"
+    program, home = login_program(desk.settings.runtime_path), require_home(desk.settings.home)
+    before = desk.manager.loop.blocking(_current(desk))
+    if before is not None:
+        _check_idle(desk)
+    output = SignInOutput(desk.shell)
+    output.begin()
+    try:
+        user = log_in(program, home, host, output.wait, lambda: args.plaintext or _may_keep(home))
+    except KeyboardInterrupt:
+        output.finish("Not logged in.")
+        raise ProviderError("the login was cancelled", "%copilot login") from None
+    except CopilotNBError:
+        output.finish("Not logged in.")
+        raise
+    _renew(desk, before)
+    output.finish(f"Logged in to Copilot as {user} ({host.partition('://')[2]}).")
+
+
+def _may_keep(home: Path) -> bool:
+    """Ask whether the runtime may keep the login in its file."""
+    question = f"This system has no keychain. Keep the login in {home}/config.json, readable by you only? [y/N] "
+    try:
+        return input(question).strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
+
+
+def _renew(desk: Desk, before: Login | None) -> None:
+    """Have the runtime look for the login again: it does by itself, but for one in the place of another."""
+    desk.manager.account_changed()
+    if before is not None:
+        desk.manager.restart()
+
+
+def logout(desk: Desk, _args: argparse.Namespace) -> None:
+    """Log out of Copilot."""
+    _check_online(desk)
+    current = desk.manager.loop.blocking(_current(desk))
+    if current is None:
+        print("Nobody is logged in to Copilot.")
+        return
+    _check_idle(desk)
+    needs_restart = desk.manager.loop.blocking(_log_out(desk, current))
+    desk.manager.account_changed()
+    if needs_restart:
+        desk.manager.restart()
+    print(f"Logged out {current.account}.")
+
+
+def whoami(desk: Desk, _args: argparse.Namespace) -> Card | None:
+    """Say who is logged in, where the login comes from, and what is left of the quota."""
+    if desk.settings.offline:
+        print(f"Nobody needs to be logged in: {OFFLINE}. To change that: {ONLINE_HINT}.")
+        return None
+    current = desk.manager.loop.blocking(_current(desk))
+    if current is None:
+        problems = desk.manager.loop.blocking(_problems(desk))
+        return Card("Nobody is logged in to Copilot", (*WAYS_IN, *(("the runtime says", each) for each in problems)))
+    rows = [("account", current.account), ("kept in", current.where)]
+    rows += [(f"quota: {each.name}", _quota(each)) for each in desk.manager.loop.blocking(_quotas(desk))]
+    return Card("Logged in to Copilot", tuple(rows))
+
+
+def models(desk: Desk, args: argparse.Namespace) -> Table | None:
+    """List the models that can answer."""
+    found = listed(desk.manager, args.provider, refresh=args.refresh)
+    if not args.json:
+        return found.table()
+    print(json.dumps(found.as_json(), indent=2))
+    return None
+
+
+def _check_online(desk: Desk) -> None:
+    if desk.settings.offline:
+        raise ProviderError(f"there is no login: {OFFLINE}", ONLINE_HINT)
+
+
+def _check_idle(desk: Desk) -> None:
+    """Check that no turn is under way: to forget a login, the runtime is started again."""
+    if any(session.is_busy for session in desk.manager):
+        raise InputError("turns are under way", "%copilot wait, or %copilot stop --all")
+
+
+def _quota(quota: Quota) -> str:
+    if quota.entitled < 0:
+        return "unlimited"
+    resets = f"; begins anew on {quota.resets}" if quota.resets else ""
+    return f"{quota.used:,} of {quota.entitled:,} used, {quota.left_percent:g} % left{resets}"
+
+
+async def _current(desk: Desk) -> Login | None:
+    return await (await desk.manager.client()).account.login()
+
+
+async def _problems(desk: Desk) -> list[str]:
+    return await (await desk.manager.client()).account.problems()
+
+
+async def _quotas(desk: Desk) -> list[Quota]:
+    return await (await desk.manager.client()).account.quota()
+
+
+async def _log_out(desk: Desk, current: Login) -> bool:
+    return await (await desk.manager.client()).account.log_out(current)
+
+
+COMMANDS = (
+    Subcommand(
+        "login",
+        "Log in to Copilot: shows a code to be entered in any browser, and waits.",
+        login,
+        (),
+        (
+            Option(
+                ("--host",),
+                "a GitHub Enterprise Cloud host with data residency (https://github.com)",
+                "URL",
+                (("default", GITHUB),),
+            ),
+            Option(
+                ("--plaintext",),
+                "where the system has no keychain: keep the login in a file of the runtime's, without asking",
+            ),
+        ),
+    ),
+    Subcommand("logout", "Log out of Copilot.", logout),
+    Subcommand("whoami", "Say who is logged in to Copilot, and where the login comes from.", whoami),
+    Subcommand(
+        "models",
+        "List the models that can answer, with what their providers tell of them.",
+        models,
+        (),
+        (
+            Option(("-p", "--provider"), "of this one only", "PROVIDER", (("default", ""),)),
+            Option(("--json",), "as JSON; what is unknown is null"),
+            Option(("--refresh",), "ask anew (else what was heard in the last five minutes)"),
+        ),
+    ),
+)

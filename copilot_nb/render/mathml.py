@@ -1,0 +1,144 @@
+r"""TeX as MathML, which a browser draws by itself: for places without MathJax, such as a widget.
+
+latex2mathml reads the TeX. What it makes is not published as such (it takes ``\href`` and unescapes what stands in
+``\text``): its tree is written anew here, with known elements and attributes only, every text escaped, lengths bounded;
+and the sanitiser of `markdown` comes after. What is not understood is for the caller to show as it was written.
+
+Browsers draw MathML Core. What latex2mathml says in older MathML is said in Core's words: letters of another alphabet
+are characters of their own, a column is aligned by a style.
+"""
+
+from __future__ import annotations
+
+import functools
+import html
+import re
+from collections.abc import Iterator
+from xml.etree.ElementTree import Element
+
+from copilot_nb.render.escape import quote
+
+MAX_TEX_CHARS = 4_000
+MAX_DEPTH = 60
+"""How deep elements may lie in each other (count); a browser stops at some hundred."""
+
+_TOKENS = {"mi", "mn", "mo", "mtext", "mspace"}
+MATHML_TAGS = frozenset(
+    {
+        *("math", "mrow", "mfrac", "msqrt", "mroot", "mstyle", "mpadded", "mphantom", "mtable", "mtr", "mtd"),
+        *("msub", "msup", "msubsup", "munder", "mover", "munderover", "mmultiscripts", "mprescripts", "none"),
+        *_TOKENS,
+    }
+)
+_YES_NO = re.compile("true|false")
+_LENGTH = re.compile(r"-?\d?(\.\d{1,4})?(em|ex)|0(px)?")
+_VALUES = {
+    "display": re.compile("block|inline"),
+    "form": re.compile("prefix|infix|postfix"),
+    "mathvariant": re.compile("normal"),
+    "scriptlevel": re.compile(r"[+-]?\d"),
+    "style": re.compile("text-align:(left|center|right)"),
+    **dict.fromkeys(("accent", "displaystyle", "fence", "largeop", "movablelimits", "stretchy"), _YES_NO),
+    **dict.fromkeys(("width", "height", "depth", "lspace", "rspace", "voffset", "minsize", "maxsize"), _LENGTH),
+    "linethickness": _LENGTH,
+}
+MATHML_ATTRIBUTES = {tag: set(_VALUES) for tag in MATHML_TAGS}
+
+_ALPHABETS = {
+    "bold": "mathbf",
+    "bold-italic": "mathbfit",
+    "double-struck": "mathbb",
+    "fraktur": "mathfrak",
+    "monospace": "mathtt",
+    "sans-serif": "mathsf",
+    "script": "mathcal",
+}
+_NOTHING_DRAWN = re.compile(r"\\label\s*\{[^{}]*\}|\\(?:nonumber|notag)(?![A-Za-z])")
+_ENVIRONMENT = re.compile(r"\\(begin|end)\s*\{([A-Za-z]+)\*?\}")
+_KNOWN_AS = {
+    **dict.fromkeys(("align", "aligned", "split", "eqnarray"), "align*"),
+    **dict.fromkeys(("gather", "gathered", "multline"), "matrix"),
+    "dcases": "cases",
+    **{name: name for name in ("matrix", "pmatrix", "bmatrix", "Bmatrix", "vmatrix", "Vmatrix", "smallmatrix")},
+    **{name: name for name in ("array", "cases", "substack")},
+}
+_CANNOT = (ArithmeticError, AttributeError, LookupError, RecursionError, StopIteration, TypeError, ValueError)
+"""What latex2mathml raises beside errors of its own."""
+
+
+class _NotUnderstoodError(Exception):
+    """There is something in a formula that is not known."""
+
+
+@functools.lru_cache(512)
+def mathml(tex: str, *, display: bool) -> str:
+    """Return TeX (without its dollar signs) as MathML; ``""`` if it is not understood.
+
+    Parameters
+    ----------
+    tex : str
+        One formula.
+    display : bool
+        Whether it stands in a line of its own.
+    """
+    if len(tex) > MAX_TEX_CHARS:
+        return ""
+    from latex2mathml.converter import convert_to_element
+
+    try:
+        root = convert_to_element(_in_known_words(tex), display="block" if display else "inline")
+        return "".join(_written(root, 0))
+    except _cannot():
+        return ""
+
+
+@functools.cache
+def _cannot() -> tuple[type[Exception], ...]:
+    """Return what is raised where a formula is not understood: latex2mathml's errors have no common base."""
+    from latex2mathml import exceptions
+
+    own = [each for each in vars(exceptions).values() if isinstance(each, type) and issubclass(each, Exception)]
+    return (*own, *_CANNOT, _NotUnderstoodError)
+
+
+def _in_known_words(tex: str) -> str:
+    """Return TeX in the words that latex2mathml has for them; equations get no numbers (as MathJax gives none)."""
+
+    def renamed(found: re.Match[str]) -> str:
+        if found[2] == "equation":
+            return ""
+        if found[2] not in _KNOWN_AS:
+            raise _NotUnderstoodError(found[0])
+        return f"\\{found[1]}{{{_KNOWN_AS[found[2]]}}}"
+
+    return _ENVIRONMENT.sub(renamed, _NOTHING_DRAWN.sub("", tex))
+
+
+def _written(element: Element, depth: int) -> Iterator[str]:
+    """Yield an element of latex2mathml's as safe MathML."""
+    tag = "mrow" if element.tag == "menclose" or (element.tag in _TOKENS and len(element)) else element.tag
+    if tag not in MATHML_TAGS or depth > MAX_DEPTH:
+        raise _NotUnderstoodError(tag)
+    text, variant = html.unescape(element.text or ""), element.get("mathvariant", "")
+    if tag == "mi" and (text.startswith("\\") or text == "&"):  # an unknown command, a cell of no table
+        raise _NotUnderstoodError(text)
+    attributes = dict(element.attrib)
+    if "columnalign" in attributes and tag == "mtd":
+        attributes["style"] = f"text-align:{attributes['columnalign']}"
+    kept = (f' {name}="{value}"' for name, value in attributes.items() if name in _VALUES and _fits(name, value))
+    yield f"<{tag}{''.join(kept)}>{quote(_in_alphabet(text, variant))}"
+    for child in element:
+        yield from _written(child, depth + 1)
+    yield f"</{tag}>"
+
+
+def _fits(name: str, value: str) -> bool:
+    return _VALUES[name].fullmatch(value) is not None
+
+
+def _in_alphabet(text: str, variant: str) -> str:
+    """Return a letter as the character it is in another alphabet, such as 𝐯 or ℝ; else `text`."""
+    from latex2mathml.symbols_parser import convert_symbol
+
+    code = convert_symbol(f"\\{_ALPHABETS[variant]}{{{text}}}") if variant in _ALPHABETS and len(text) == 1 else None
+    return chr(int(code, 16)) if code else text
