@@ -17,6 +17,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from IPython.core.interactiveshell import InteractiveShell
 
     from copilot_nb.errors import (
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
         TurnInterrupted,
         TurnTimeout,
     )
+    from copilot_nb.panels.chat import ChatPanel
+    from copilot_nb.panels.compare import ComparePanel
+    from copilot_nb.panels.sessions import SessionsPanel
     from copilot_nb.sessions.api import delete, import_conversation, search, session, sessions, usage
     from copilot_nb.sessions.session import Session
     from copilot_nb.sessions.turn import Turn
@@ -57,6 +62,9 @@ _HOMES = {
         "TurnTimeout",
     ),
     "copilot_nb.settings": ("CopilotNB",),
+    "copilot_nb.panels.chat": ("ChatPanel",),
+    "copilot_nb.panels.compare": ("ComparePanel",),
+    "copilot_nb.panels.sessions": ("SessionsPanel",),
     "copilot_nb.sessions.api": ("delete", "import_conversation", "search", "session", "sessions", "usage"),
     "copilot_nb.sessions.session": ("Session",),
     "copilot_nb.sessions.turn": ("Turn",),
@@ -66,6 +74,8 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "BudgetReached",
+    "ChatPanel",
+    "ComparePanel",
     "CopilotNB",
     "CopilotNBError",
     "InputError",
@@ -75,6 +85,7 @@ __all__ = [
     "SessionError",
     "SessionInUse",
     "SessionNotFound",
+    "SessionsPanel",
     "Turn",
     "TurnError",
     "TurnFailed",
@@ -106,11 +117,17 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
+def _open_panel(names: Sequence[str], evaluate: Callable[[str], object]) -> object:
+    from copilot_nb.panels import open_panel
+
+    return open_panel(names, evaluate)
+
+
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Register the magics, their completion and the settings with `shell` (``%load_ext copilot_nb``)."""
     from copilot_nb.notebook.extension import load
 
-    load(shell)
+    load(shell, _open_panel)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:

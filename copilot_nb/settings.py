@@ -73,6 +73,10 @@ class CopilotNB(Configurable):
         DEFAULT_SYSTEM_MESSAGE,
         help="System message of new sessions.",
     ).tag(config=True)
+    user_template = Unicode(
+        "{user}-{name}",
+        help="Name of the session that cp.session(NAME, user=USER) is, made of {user} and {name}.",
+    ).tag(config=True)
     home = Unicode(
         help="Folder in which the Copilot runtime keeps its sessions. Default: COPILOT_HOME, else ~/.copilot.",
     ).tag(config=True)
@@ -160,6 +164,13 @@ class CopilotNB(Configurable):
     @default("local_model_path")
     def _default_local_model_path(self) -> str:
         return os.environ.get("COPILOT_NB_LOCAL_MODEL", "")
+
+    @validate("user_template")
+    def _names_both(self, proposal: dict[str, Any]) -> object:
+        template = proposal["value"]
+        if "{user}" not in template or template.count("{name}") != 1:
+            raise TraitError("CopilotNB.user_template must hold {user}, and {name} once")
+        return template
 
     @validate("providers")
     def _no_key(self, proposal: dict[str, Any]) -> object:

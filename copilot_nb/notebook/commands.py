@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from copilot_nb.conversation.prompt import interpolate
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from copilot_nb.sessions.manager import Manager
     from copilot_nb.settings import CopilotNB
 
+OpenPanel = Callable[[Sequence[str], Callable[[str], object]], object]
+
 
 class Desk:
     """Where the magics of one shell are served.
@@ -33,6 +36,8 @@ class Desk:
         The shell the calls come from.
     settings : CopilotNB
         The settings of its sessions.
+    open_panel : callable
+        Returns the panel for sessions of those names, and is told how an expression is evaluated.
 
     Attributes
     ----------
@@ -42,8 +47,9 @@ class Desk:
         The outputs that stream behind the running cell.
     """
 
-    def __init__(self, shell: InteractiveShell, settings: CopilotNB) -> None:
+    def __init__(self, shell: InteractiveShell, settings: CopilotNB, open_panel: OpenPanel) -> None:
         self.shell = shell
+        self.open_panel = open_panel
         self.settings = settings
         self.used = ""
         self.background = Background()

@@ -16,18 +16,20 @@ from copilot_nb.settings import CopilotNB, adopt
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from copilot_nb.notebook.commands import OpenPanel
+
 COMMANDS = ("%copilot ", "%%copilot ")
 _whole = questions.Whole()
 
 
-def load(shell: InteractiveShell) -> None:
+def load(shell: InteractiveShell, open_panel: OpenPanel) -> None:
     """Register settings, magics and completion with `shell`; loading twice is loading once."""
     if _settings_of(shell):
         return
     settings = _new_settings(shell)
     adopt(settings)
     cast(list[Any], shell.configurables).append(settings)
-    shell.register_magics(CopilotMagics(shell, settings))
+    shell.register_magics(CopilotMagics(shell, settings, open_panel))
     shell.input_transformers_cleanup.insert(0, _whole)
     shell.input_transformers_cleanup.append(questions.keep)
     _matchers(shell).append(_complete)

@@ -9,7 +9,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from copilot_nb.notebook.commands import Desk
+    from copilot_nb.notebook.commands import Desk, OpenPanel
     from copilot_nb.settings import CopilotNB
 
 
@@ -23,10 +23,13 @@ class CopilotMagics(Magics):
         The shell they are registered with.
     settings : CopilotNB
         The settings of its sessions.
+    open_panel : callable
+        What opens a panel: panels are on the same floor, so they are handed in from above.
     """
 
-    def __init__(self, shell: InteractiveShell, settings: CopilotNB) -> None:
+    def __init__(self, shell: InteractiveShell, settings: CopilotNB, open_panel: OpenPanel) -> None:
         super().__init__(shell)
+        self._open_panel = open_panel
         self._settings = settings
         self._desk: Desk | None = None
 
@@ -49,5 +52,5 @@ class CopilotMagics(Magics):
 
         assert self.shell is not None
         if self._desk is None:
-            self._desk = Desk(self.shell, self._settings)
+            self._desk = Desk(self.shell, self._settings, self._open_panel)
         return self._desk

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class _Room(ModuleType):
-    def __call__(self) -> SessionList:
+    def __call__(self, limit: int | None = None, *, user: str | None = None) -> SessionList:
         from copilot_nb.sessions.api import sessions
 
-        return sessions()
+        return sessions(limit, user=user)
 
 
 sys.modules[__name__].__class__ = _Room

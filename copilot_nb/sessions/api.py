@@ -13,6 +13,8 @@ from copilot_nb.sessions.manager import Manager
 from copilot_nb.sessions.search import SearchResults
 from copilot_nb.sessions.session import Session
 from copilot_nb.sessions.usage import UsageReport
+from copilot_nb.sessions.users import check_user
+from copilot_nb.sessions.wanted import Wanted
 from copilot_nb.settings import CopilotNB, process_settings
 
 
@@ -63,6 +65,7 @@ def session(
     new: bool = False,
     take_over: bool = False,
     effort: str | None = None,
+    user: str | None = None,
 ) -> Session:
     """Return the session called `name`: this kernel's, else one stored earlier, else a new one.
 
@@ -83,30 +86,37 @@ def session(
         If another process has the session open, go on in a copy of it, called ``name~1``.
     effort : str, optional
         How hard the model reasons, such as ``"high"``; ``""``: its default; ``None``: the session's own.
+    user : str, optional
+        Whose session it is: of several people for whom this kernel acts, each has their own ``chat``. It is stored as
+        ``alice-chat`` (the setting `user_template`).
 
     Raises
     ------
     InputError
-        If the name or the id cannot be used.
+        If the name, the id or the user cannot be used, or the session is another user's.
     RuntimeUnavailable
         If the Copilot runtime cannot be started.
     ProviderError
         If no model can answer.
     """
-    return shared_manager().session(
-        name,
-        model=model,
-        provider=provider,
-        system=system,
-        session_id=session_id,
-        new=new,
-        take_over=take_over,
-        effort=effort,
-    )
+    wanted = Wanted(model, provider, system, session_id, new, take_over, effort, _checked(user))
+    return shared_manager().open(name, wanted)
 
 
-def delete(name: str) -> None:
+def _checked(user: str | None) -> str:
+    """Return the user as the manager takes it; a blank one is a mistake, it must not mean everybody."""
+    return "" if user is None else check_user(user)
+
+
+def delete(name: str, *, user: str | None = None) -> None:
     """Delete the session called `name` and its history, irreversibly.
+
+    Parameters
+    ----------
+    name : str
+        The session.
+    user : str, optional
+        Whose it must be; what another user calls so stays.
 
     Raises
     ------
@@ -115,23 +125,27 @@ def delete(name: str) -> None:
     SessionInUse
         If another process has it open.
     """
-    shared_manager().delete(name)
+    shared_manager().delete(name, _checked(user))
 
 
-def sessions(limit: int | None = None) -> SessionList:
+def sessions(limit: int | None = None, *, user: str | None = None) -> SessionList:
     """Return the stored sessions that copilot_nb made, the one last used first.
 
     Parameters
     ----------
     limit : int, optional
         No more than so many: of thousands, the last used are found sooner.
+    user : str, optional
+        Those of one user only.
 
     Raises
     ------
     RuntimeUnavailable
         If the Copilot runtime cannot be started.
     """
-    return shared_manager().sessions(limit)
+    if user is None:
+        return shared_manager().sessions(limit)
+    return shared_manager().sessions().of_user(_checked(user), limit)
 
 
 def search(text: str) -> SearchResults:

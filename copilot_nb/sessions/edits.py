@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from copilot_nb.errors import InputError, SessionInUse, SessionNotFound
 from copilot_nb.render.words import count
 from copilot_nb.runtime.archive import prompt_ids
-from copilot_nb.sessions.names import check_name, title_for, typed
+from copilot_nb.sessions.names import title_for, typed
 from copilot_nb.sessions.stored import PREFIX, tally
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ async def rename(session: Session, name: str) -> None:
     InputError
         If the name cannot be used, or another session has it.
     """
-    name = check_name(name)
+    _, name = session.manager.for_user(name, session.user)
     if name == session.name:
         return
     async with session.manager.register.naming:
@@ -61,9 +61,9 @@ async def fork(session: Session, name: str, at: int | None) -> Session:
     InputError
         If the name is taken or there is no such turn.
     """
-    name = check_name(name)
     _check_stored(session)
     manager = session.manager
+    _, name = manager.for_user(name, session.user)
     archive = (await manager.client()).archive
     async with manager.register.naming:
         await manager.register.check_free(name)

@@ -89,6 +89,10 @@ class SessionList(list[StoredSession]):
             and (before is None or (stored.used_at is not None and stored.used_at < before))
         )
 
+    def of_user(self, user: str, limit: int | None = None) -> SessionList:
+        """Return the sessions of one user, or the first `limit` of them."""
+        return self._like([stored for stored in self if stored.user == user][:limit])
+
     def sorted_by(self, key: str) -> SessionList:
         """Return the same sessions in another order: by ``name``, ``used``, ``turns`` or ``model``.
 

@@ -8,6 +8,7 @@ of the runtime without it is somebody else's and is not listed.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +26,7 @@ from copilot_nb.sessions.session import Session
 from copilot_nb.sessions.store import Store
 from copilot_nb.sessions.stored import StoredSession, annotation
 from copilot_nb.sessions.usage import UsageReport
+from copilot_nb.sessions.users import check_user, name_for
 from copilot_nb.sessions.wanted import Wanted
 from copilot_nb.sessions.watching import Watchers
 
@@ -191,18 +193,23 @@ class Manager:
         new: bool = False,
         take_over: bool = False,
         effort: str | None = None,
+        user: str = "",
     ) -> Session:
         """Return the session called `name`: this kernel's, else one stored before, else a new one.
 
         A new session is stored by its first prompt. The parameters are those of `copilot_nb.session`.
         """
-        name = check_name(name)
-        if session_id:
-            check_id(session_id)
-        if system is not None and len(system.encode()) > MAX_SYSTEM_BYTES:
+        return self.open(name, Wanted(model, provider, system, session_id, new, take_over, effort, user))
+
+    def open(self, name: str, wanted: Wanted) -> Session:
+        """Return the session called `name`, as `session` does."""
+        user, name = self.for_user(name, wanted.user)
+        if wanted.session_id:
+            check_id(wanted.session_id)
+        if wanted.system is not None and len(wanted.system.encode()) > MAX_SYSTEM_BYTES:
             raise InputError(f"the system message is longer than {MAX_SYSTEM_BYTES:,} bytes")
-        wanted = self.choice.expanded(Wanted(model, provider, system, session_id, new, take_over, effort))
-        return self.loop.blocking(self.register.open(name, wanted))
+        expanded = self.choice.expanded(dataclasses.replace(wanted, user=user))
+        return self.loop.blocking(self.register.open(name, expanded))
 
     async def attach(self, session: Session, *, exists: bool) -> Connection:
         """Load a session into the runtime, making room for it.
@@ -293,14 +300,27 @@ class Manager:
         """
         return self.loop.blocking(self.register.find_stored(check_name(name)))
 
-    def delete(self, name: str) -> None:
+    def for_user(self, name: str, user: str) -> tuple[str, str]:
+        """Return a user and the name of what they call `name`, both as they are stored; ``""``: no user.
+
+        Raises
+        ------
+        InputError
+            If one of them cannot be used.
+        """
+        if not user:
+            return "", check_name(name)
+        return check_user(user), check_name(name_for(name, user, self.settings.user_template))
+
+    def delete(self, name: str, user: str = "") -> None:
         """Delete a session and its history, irreversibly; a turn under way is stopped first.
 
         Raises
         ------
         SessionNotFound
-            If there is none of that name.
+            If there is none of that name, or it is not that user's.
         SessionInUse
             If another process has it open.
         """
-        self.loop.blocking(self.register.delete(check_name(name)))
+        user, name = self.for_user(name, user)
+        self.loop.blocking(self.register.delete(name, user))

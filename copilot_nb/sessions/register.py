@@ -51,10 +51,11 @@ class Register:
         Raises
         ------
         InputError
-            If it has another id than the one that is wanted.
+            If it has another id than the one that is wanted, or is not that user's.
         """
         session_id = wanted.session_id
         async with self.naming:
+            await self.check_owner(name, wanted.user, session_id)
             session = None if wanted.new else self._sessions.get(name)
             if wanted.take_over and (copy := await self._copied(name)) is not None:
                 session = copy
@@ -90,7 +91,7 @@ class Register:
             system=self._manager.settings.system if wanted.system is None else wanted.system,
             exists=False,
         )
-        session.effort = wanted.effort or ""
+        session.effort, session.user = wanted.effort or "", wanted.user
         return session
 
     async def find_stored(self, name: str) -> Session:
@@ -119,7 +120,7 @@ class Register:
             system=stored.system or self._manager.settings.system,
             exists=True,
         )
-        session.effort = stored.effort
+        session.effort, session.user = stored.effort, stored.user
         archive = (await self._manager.client()).archive
         session.turns_stored = await archive.count_turns(stored.session_id)  # a terminal may have added some
         session.cells.read(stored.cells)
@@ -155,11 +156,25 @@ class Register:
             system=source.system,
             exists=True,
         )
-        copy.turns_stored, copy.effort = turns, source.effort
+        copy.turns_stored, copy.effort, copy.user = turns, source.effort, source.user
         copy.cells.read(source.cells.written())
         self._sessions[name] = copy
         copy.tell("listed")
         return copy
+
+    async def check_owner(self, name: str, user: str, session_id: str = "") -> None:
+        """Check that a session of that name, if there is one, is `user`'s (``""``: who may do anything).
+
+        Raises
+        ------
+        InputError
+            If it is not; whose it is is not told.
+        """
+        if not user:
+            return
+        known = self._sessions.get(name) or await self._manager.store.find(name, session_id)
+        if known is not None and known.user != user:
+            raise InputError(f"the name {name!r} is taken", "choose another name")
 
     async def check_free(self, name: str) -> None:
         """Check that no session is called `name`.
@@ -204,18 +219,20 @@ class Register:
                 await session.exchange.disconnect()
                 await client.archive.delete(session.session_id)
 
-    async def delete(self, name: str) -> None:
+    async def delete(self, name: str, user: str = "") -> None:
         """Delete a session and its history, irreversibly; a turn under way is stopped first.
 
         Raises
         ------
         SessionNotFound
-            If there is none of that name.
+            If there is none of that name, or it is not that user's.
         SessionInUse
             If another process has it open.
         """
         session = self._sessions.get(name)
         stored = await self._manager.store.find(name, session.session_id if session else "")
+        if user and any(known is not None and known.user != user for known in (session, stored)):
+            raise SessionNotFound(f"there is no session {name!r}", "see cp.sessions(user=…)")
         if session is not None:
             await self.forget(session)
         if stored is not None:

@@ -46,6 +46,8 @@ class Session:
         Where answers come from, which model gives them (``""``: the provider's default), and its system message.
     effort : str
         How hard the model reasons; ``""``: its default.
+    user : str
+        Whose it is; ``""``: nobody's in particular.
     preparing : callable
         Returns what its provider does before it can answer, such as loading a model; ``""``: nothing.
     """
@@ -59,7 +61,7 @@ class Session:
         self.provider = provider
         self.model = model
         self.system = system
-        self.effort = ""
+        self.effort = self.user = ""
         self.exchange = Exchange()
         self.cells = Cells()
         self.turns_stored = 0

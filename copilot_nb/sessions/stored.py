@@ -24,6 +24,8 @@ class StoredSession:
     ----------
     session_id, name : str
         What the runtime and what the user calls it.
+    user : str
+        Whose it is; ``""``: nobody's in particular.
     provider, model, system, effort, notebook : str
         What it was last used with and where; ``""`` where unknown.
     turns : int
@@ -47,6 +49,7 @@ class StoredSession:
     system: str = ""
     effort: str = ""
     notebook: str = ""
+    user: str = ""
     turns: int = 0
     last: str = ""
     cells: str = ""
@@ -66,6 +69,7 @@ class StoredSession:
             system=entries.get(f"{PREFIX}system", ""),
             effort=entries.get(f"{PREFIX}effort", ""),
             notebook=entries.get(f"{PREFIX}notebook", ""),
+            user=entries.get(f"{PREFIX}user", ""),
             turns=int(turns) if turns.isdecimal() else 0,
             last=entries.get(f"{PREFIX}last", ""),
             cells=entries.get(f"{PREFIX}cells", ""),
@@ -98,6 +102,7 @@ def annotation(session: Session, notebook: str) -> dict[str, str]:
         "provider": session.provider,
         "system": session.system,
         "effort": session.effort,
+        "user": session.user,
         "notebook": notebook,
         "last": session.last,
     }

@@ -24,6 +24,8 @@ class Wanted:
         Go on in a copy where another process has the session open.
     effort : str or None
         The reasoning effort; ``""`` is the model's default.
+    user : str
+        Whose session it must be, or become; ``""``: anybody's.
     """
 
     model: str = ""
@@ -33,6 +35,7 @@ class Wanted:
     new: bool = False
     take_over: bool = False
     effort: str | None = None
+    user: str = ""
 
     def over(self, other: Wanted) -> Wanted:
         """Return what `self` wants and, where it says nothing, what `other` wants."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from tests.loopback import Loopback
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+APPS = [FOLDER / "02_voila_app.ipynb"]
+"""Those whose cells make a page of widgets and ask nothing."""
 FACTS = {"session", "session_id", "model", "provider", "turn_id", "usage", "state"}
 SCRIPTED = "%load_ext copilot_nb\nimport copilot_nb.testing as t\nt.install(t.ScriptedModel({}))"
 
@@ -83,13 +87,29 @@ def check_exports(notebook: Node) -> None:
 
 
 @pytest.mark.skipif(not has_model(), reason="the embedded model is not installed: copilot-nb install-model")
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path not in APPS], ids=lambda path: path.stem)
 def test_the_notebooks_of_this_project_run_again_and_again(path: Path, home: Path) -> None:
     for _ in range(2):
         notebook = execute(nbformat.read(path, as_version=4))  # type: ignore[no-untyped-call]
         check_notebook(notebook)
         assert answers(notebook)
     check_exports(notebook)
+
+
+@pytest.mark.skipif(not has_model(), reason="the embedded model is not installed: copilot-nb install-model")
+@pytest.mark.parametrize("path", APPS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("hub_user", ["", "alice"])
+def test_the_apps_make_their_page(path: Path, hub_user: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTERHUB_USER", hub_user)
+    ask = 'session = place.children[0].session\nsession.ask("Hello")\n[session.user] + list(own_sessions())'
+    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    notebook.cells += notebook_of(ask).cells
+    executed = execute(notebook)
+    page, answer = (cell.outputs for cell in executed.cells[-2:])
+    assert "application/vnd.jupyter.widget-view+json" in page[-1].data
+    user, *names = ast.literal_eval(answer[-1].data["text/plain"])
+    assert user == hub_user or (not hub_user and re.fullmatch("visitor-[A-Za-z0-9_-]{22}", user))
+    assert names == ["chat"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -36,7 +36,7 @@ SIDEWAYS = {("render", "copilot_nb.conversation.transcript"), ("render", "copilo
 NOBODY_IMPORTS = {"testing", "cli"}
 
 DOORS = {
-    "IPython": {"notebook"},
+    "IPython": {"notebook", "panels"},
     "altair": {"experiments"},
     "anywidget": {"panels"},
     "copilot": {"runtime", "testing"},
@@ -62,10 +62,12 @@ NARROW_DOORS = {
     "keyring": "copilot_nb.runtime.providers.keys",
     "xllamacpp": "copilot_nb.runtime.providers.llama_process",
 }
-TYPING_ONLY = {("", "IPython")}
+TYPING_ONLY = {("", "IPython"), ("panels", "pandas")}
 
 # The borders where anything may be raised: it is logged and shown there.
 BROAD_EXCEPTS = {
+    "panels/base.py",  # what a page asked for
+    "panels/pump.py",  # a job of a panel's own thread, which must outlive it
     "runtime/connection.py",  # an event of the SDK, which swallows what a handler raises
     "notebook/kernel.py",  # an expression of the user's own
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copilot_nb.errors import InputError
 from copilot_nb.notebook.arguments import cell_parser
-from copilot_nb.notebook.subcommands import account, history, kernel, providers, sessions, turns
+from copilot_nb.notebook.subcommands import account, history, kernel, panel, providers, sessions, turns
 from copilot_nb.notebook.subcommands.base import Subcommand
 
 _ALL: tuple[Subcommand, ...] = (
@@ -12,6 +12,7 @@ _ALL: tuple[Subcommand, ...] = (
     *sessions.COMMANDS,
     *history.COMMANDS,
     *turns.COMMANDS,
+    *panel.COMMANDS,
     *account.COMMANDS,
     *providers.COMMANDS,
     *kernel.CARE,

@@ -1,0 +1,28 @@
+"""Panels: views of the same sessions that the cells use. What is heavy is imported when one is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+
+def open_panel(names: Sequence[str], evaluate: Callable[[str], object]) -> object:
+    """Return the panel for sessions of those names: one is to chat in, several are compared, none: the list of all.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The sessions.
+    evaluate : callable
+        Evaluates the expression of ``{{ expression }}`` in a prompt.
+    """
+    if len(names) == 1:
+        from copilot_nb.panels.chat import ChatPanel
+
+        return ChatPanel(names[0], evaluate=evaluate)
+    if names:
+        from copilot_nb.panels.compare import ComparePanel
+
+        return ComparePanel(list(names))
+    from copilot_nb.panels.sessions import SessionsPanel
+
+    return SessionsPanel()

@@ -1,0 +1,167 @@
+"""What every panel is: a widget that shows what sessions do, and asks for something to be done.
+
+The page is told by custom messages, never by traits: those would be sent whole at each change, and from the page they
+get stuck while a cell runs. There are three kinds:
+
+- ``{"seq": n, "kind": "whole", "re": id, ...}``: all there is to show (`Panel.whole`), the answer to the page's hello;
+  ``re`` is ``""`` where nobody asked and every view must begin anew;
+- ``{"seq": n, "kind": "news", "items": [...]}``: what has changed since (`Panel.news`), twelve times a second at most;
+- ``{"re": id, "ok": true, ...}`` or ``{"re": id, "error": "one line"}``: what came of something that was asked for.
+
+A server under load drops messages. The page sees that by a gap in `seq`, also by asking for it (``{"do": "seq"}``)
+where it expected to hear something, and says hello again.
+
+The page asks by ``{"do": "stop", "id": ..., ...}``, which is the method ``do_stop`` here. It runs in a thread of its
+own, where a session's blocking calls may be made; it gets the message and returns what is added to the answer.
+
+A kernel hands a comm's message to the thread of the cell that runs, unless there are subshells. ipykernel 7.4 has them,
+and yet routes a message to the shell that was the last to publish on that comm, so the panel would wait for the cell;
+`_serve_at_once` undoes that for this one comm.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+
+from copilot_nb.errors import CopilotNBError, InputError
+from copilot_nb.panels.frozen import Frozen, Transcript, settled
+from copilot_nb.panels.pump import Pump
+
+if TYPE_CHECKING:
+    from copilot_nb.sessions.manager import Manager
+    from copilot_nb.sessions.watching import Event
+
+log = logging.getLogger("copilot_nb")
+
+Message = Mapping[str, Any]
+
+
+def source(*names: str) -> str:
+    """Return the files of this folder of those names, one after the other: a module needs no bundler."""
+    return "\n".join(files("copilot_nb.panels").joinpath(name).read_text("utf-8") for name in names)
+
+
+class Panel(anywidget.AnyWidget):
+    """A view of sessions; what a subclass shows is in `whole`, `news` and `noted`, what it does in its ``do_…``.
+
+    Parameters
+    ----------
+    manager : Manager
+        Whose sessions it shows.
+    """
+
+    _esm = ""
+    _css = source("panel.css")
+
+    def __init__(self, manager: Manager) -> None:
+        self._manager = manager
+        self._seq = 0
+        self._pump = Pump(self._tell)
+        self._unwatch: Callable[[], None] = lambda: None
+        self._frozen = Frozen(self.transcript, lambda: manager.loop.blocking(settled()))
+        super().__init__()
+        _serve_at_once(self.comm)
+        self.on_msg(self._received)
+        self._unwatch = manager.watchers.add(self._watch)
+
+    def whole(self) -> dict[str, Any]:
+        """Return all there is to show; what is told from here on is news to it (on the panel's thread)."""
+        raise NotImplementedError
+
+    def news(self) -> list[dict[str, Any]]:
+        """Return what has changed since it was last told (on the panel's thread)."""
+        raise NotImplementedError
+
+    def wants(self, event: Event) -> bool:  # noqa: ARG002 - that of a subclass looks
+        """Whether the panel is concerned; asked on the loop's thread, a hundred times a second."""
+        return True
+
+    def noted(self, event: Event) -> None:
+        """Remember that something has changed (on the panel's thread); `news` is asked for soon after."""
+
+    def transcript(self) -> Transcript:
+        """Return what a saved notebook shows in place of the panel; see `frozen`."""
+        raise NotImplementedError
+
+    def begin_anew(self) -> None:
+        """Have every view show `whole` (from any thread): what it has may be wrong."""
+        self._pump.put(self._say_whole)
+
+    def mark(self) -> None:
+        """Have `news` told soon (from any thread)."""
+        self._pump.put(self._pump.mark)
+
+    def close(self) -> None:
+        """Take the panel away; the sessions stay."""
+        if hasattr(self, "_pump"):  # not so where a panel could not be made
+            self._unwatch()
+            self._pump.stop()
+        super().close()
+
+    def _watch(self, event: Event) -> None:
+        if self.wants(event):
+            self._pump.put(partial(self._noted, event))
+            self._frozen.noted(event)
+
+    def _ipython_display_(self) -> None:
+        bundle, metadata = self._repr_mimebundle_() or ({}, {})  # none where the front end has no widgets
+        self._frozen.show({**bundle, "text/plain": repr(self)}, metadata)
+
+    def _noted(self, event: Event) -> None:
+        self.noted(event)
+        self._pump.mark()
+
+    def _tell(self) -> None:
+        if items := self.news():
+            self._say({"kind": "news", "items": items})
+
+    def _say_whole(self, asked_by: str = "") -> None:
+        try:
+            self._say({"kind": "whole", "re": asked_by, **self.whole()})
+        except CopilotNBError as error:
+            self.send({"re": asked_by, "error": str(error)})
+
+    def _say(self, message: dict[str, Any]) -> None:
+        self._seq += 1
+        self.send({"seq": self._seq, **message})
+
+    def _answer(self, message: Message, answer: Callable[[], Message]) -> None:
+        self.send({"re": message.get("id", ""), **answer()})
+
+    def _received(self, _widget: object, message: Message, _buffers: object) -> None:
+        match message.get("do"):
+            case "hello":
+                self._pump.put(partial(self._say_whole, str(message.get("id", ""))))
+            case "seq":
+                self._pump.put(partial(self._answer, message, lambda: {"ok": True, "seq": self._seq}))
+            case _:
+                threading.Thread(target=self._serve, args=(message,), name="copilot-nb-do", daemon=True).start()
+
+    def _serve(self, message: Message) -> None:
+        answer: dict[str, Any]
+        try:
+            answer = {"ok": True, **(self._act(message) or {})}
+        except CopilotNBError as error:
+            answer = {"error": str(error)}
+        except Exception as error:  # whatever went wrong is shown where it was asked for
+            log.exception("a panel of copilot_nb could not %s", message.get("do"))
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        self._pump.put(partial(self._answer, message, lambda: answer))
+
+    def _act(self, message: Message) -> Message | None:
+        act: Callable[[Message], Message | None] | None = getattr(self, f"do_{message.get('do')}", None)
+        if act is None:
+            raise InputError(f"this panel cannot {message.get('do')}")
+        return act(message)
+
+
+def _serve_at_once(comm: object) -> None:
+    if hasattr(comm, "_reply_subshell_for"):
+        comm._reply_subshell_for = lambda _data, default: default  # noqa: SLF001 - there is no other way to say it

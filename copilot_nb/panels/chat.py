@@ -1,0 +1,249 @@
+"""One session as a panel to chat in: a view of the session that the cells use, with nothing of its own but the view.
+
+What is asked for here is what Python and the magics do, by the same calls; what comes of it arrives as news, as it does
+when a cell asked. A session that is deleted, or whose first prompt failed, is begun anew by the next prompt.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from copilot_nb.conversation.prompt import interpolate
+from copilot_nb.errors import CopilotNBError, InputError
+from copilot_nb.panels.base import Message, Panel, source
+from copilot_nb.panels.feed import Feed
+from copilot_nb.render.escape import well_formed
+from copilot_nb.render.words import count
+from copilot_nb.sessions import models
+from copilot_nb.sessions.api import shared_manager
+from copilot_nb.sessions.history import PAGE_TURNS
+from copilot_nb.sessions.names import typed
+from copilot_nb.sessions.session import Session
+
+if TYPE_CHECKING:
+    from copilot_nb.panels.frozen import Transcript
+    from copilot_nb.sessions.watching import Event
+
+MAX_FILE_CHARS = 200_000
+"""The largest text file that is put into a prompt (characters)."""
+
+Evaluate = Callable[[str], object]
+
+
+def in_main(expression: str) -> object:
+    """Return the value of an expression where the notebook's variables are.
+
+    Raises
+    ------
+    InputError
+        If there is no such variable.
+    """
+    try:
+        return eval(expression, vars(sys.modules["__main__"]))  # noqa: S307 - the user's own code, in the user's own kernel
+    except NameError as error:
+        raise InputError(f"{{{{ {expression} }}}}: {error}", r"for literal braces write \{{") from error
+
+
+def as_written(expression: str) -> str:
+    """Return an expression as it stood in the prompt."""
+    return f"{{{{ {expression} }}}}"
+
+
+def with_files(prompt: str, files: Sequence[Message]) -> str:
+    """Return a prompt with the text of files before it, each in a fence that nothing in it can close.
+
+    Raises
+    ------
+    InputError
+        If one is too large.
+    """
+    pieces = []
+    for file in files:
+        name, text = " ".join(str(file["name"]).split()).replace("`", "'"), str(file["text"])
+        if len(text) > MAX_FILE_CHARS:
+            raise InputError(f"{name} has {len(text):,} characters, {MAX_FILE_CHARS:,} are allowed")
+        fence = "`" * 3
+        while fence in text:
+            fence += "`"
+        pieces.append(f"File `{name}`:\n\n{fence}\n{text.removesuffix(chr(10))}\n{fence}\n")
+    return "\n".join([*pieces, prompt])
+
+
+class ChatPanel(Panel):
+    """A session to chat in: what a cell or Python sends to it appears here, and the other way.
+
+    Parameters
+    ----------
+    session : str or Session
+        The session, or its name; one that is not there yet is created by its first prompt.
+    evaluate : callable, optional
+        Evaluates the expression of ``{{ expression }}`` in a prompt; by default among the notebook's variables. In a
+        session that belongs to a user it is left as it was written by default, for the user may be a stranger.
+
+    Attributes
+    ----------
+    session : Session
+        The session that is shown.
+
+    Examples
+    --------
+    >>> ChatPanel("session1")  # doctest: +SKIP
+    """
+
+    _esm = source("common.js", "chat.js")
+
+    def __init__(self, session: str | Session, *, evaluate: Evaluate = in_main) -> None:
+        self.session = session if isinstance(session, Session) else shared_manager().session(session)
+        self._evaluate = as_written if self.session.user and evaluate is in_main else evaluate
+        self._feed = Feed(self.session)
+        super().__init__(self.session.manager)
+
+    def __repr__(self) -> str:
+        return f"<ChatPanel of {self.session.name!r}>"
+
+    def whole(self) -> dict[str, Any]:
+        """Return the last page of turns, those under way, and what is to be known of the session."""
+        return {**self._feed.whole(), "choices": self._known_models()}
+
+    def news(self) -> list[dict[str, Any]]:
+        """Return what has changed of the turns and of the session."""
+        if self._feed.is_doubled:
+            self.begin_anew()
+            return []
+        return self._feed.news()
+
+    def transcript(self) -> Transcript:
+        """Return the last turns."""
+        return self.session.last_turns(PAGE_TURNS)
+
+    def wants(self, event: Event) -> bool:
+        """Whether it is about this session, or about the one that takes its place."""
+        return event.session is self.session or (self.session.is_gone and event.session.name == self.session.name)
+
+    def noted(self, event: Event) -> None:
+        """Remember what has happened; where turns were taken back, the page begins anew."""
+        if event.session is not self.session:
+            self._show(event.session)
+        self._feed.noted(event)
+        if event.kind == "history":
+            self.begin_anew()
+
+    def _show(self, session: Session) -> None:
+        """Show another session (on the panel's thread)."""
+        if session is not self.session:
+            self.session = session
+            self._feed = Feed(session)
+            self.begin_anew()
+
+    def _alive(self) -> Session:
+        """Return the session to ask; of one that is gone, the next of its name."""
+        if self.session.is_gone:
+            return self._manager.session(self.session.name, user=self.session.user)
+        return self.session
+
+    def do_send(self, message: Message) -> None:
+        """Send a prompt: its ``{{ expressions }}`` are evaluated, its files put before it."""
+        prompt = interpolate(str(message["text"]).strip("\n"), self._evaluate)
+        self._alive().send(with_files(prompt, message.get("files", ())))
+
+    def do_stop(self, _message: Message) -> None:
+        """Stop the answer under way; those that wait go on."""
+        for turn in self.session.queue.pending[:1]:
+            turn.stop()
+
+    def do_withdraw(self, message: Message) -> None:
+        """Take a prompt back that waits."""
+        turn = self._feed.turn(message["turn"])
+        if turn is not None:
+            turn.stop()
+
+    def do_resend(self, message: Message) -> dict[str, Any]:
+        """Take back a turn and those after it, and send `text`, or what it had asked (``None``), in its place."""
+        text = message.get("text")
+        turn = self._feed.turn(message["turn"])
+        if turn is not None and turn.done and not turn.record.turn_id:  # it has never been sent
+            self._alive().send(turn.prompt if text is None else interpolate(text, self._evaluate))
+            return {}
+        record, before = self._feed.place(message["turn"])
+        prompt = record.prompt if text is None else interpolate(text, self._evaluate)
+        self._manager.check_prompt(prompt)
+        removed = self.session.rewind(before)
+        self.session.send(prompt)
+        return {"said": f"Took back {count(removed - 1, 'later turn')}." if removed > 1 else ""}
+
+    def do_rewind(self, message: Message) -> dict[str, Any]:
+        """Take back the last turns; ``None``: all of them."""
+        total = len(self.session.history)
+        number = total if message.get("count") is None else int(message["count"])
+        if not 0 < number <= total:
+            raise InputError(f"session {self.session.name!r} has {count(total, 'turn')}", "/rewind takes back one")
+        return {"said": f"Took back {count(self.session.rewind(total - number), 'turn')}; /undo brings back."}
+
+    def do_undo(self, _message: Message) -> dict[str, Any]:
+        """Bring back what was taken back."""
+        return {"said": f"Brought back {count(self.session.undo_rewind(), 'turn')}."}
+
+    def do_fork(self, message: Message) -> dict[str, Any]:
+        """Make a session of this one's history, up to a turn if one is named."""
+        at = self._feed.place(message["turn"])[1] + 1 if message.get("turn") else None
+        store = self._manager.store
+        name = message.get("name") or self._manager.loop.blocking(store.free_name(self.session.name))
+        copy = self.session.fork(name, at)
+        said = f"{copy.name} begins with {count(copy.turns_stored, 'turn')} of {self.session.name}"
+        return {"said": f"{said}; elsewhere: %copilot panel {typed(copy.name)}", "name": copy.name}
+
+    def do_show(self, message: Message) -> None:
+        """Show another session in this panel."""
+        user, name = self._manager.for_user(message["name"], self.session.user)
+        self._manager.loop.blocking(self._manager.register.check_owner(name, user))
+        self._pump.put(partial(self._show, self._manager.existing(name)))
+
+    def do_rename(self, message: Message) -> None:
+        """Give the session another name."""
+        self.session.rename(message["name"])
+
+    def do_model(self, message: Message) -> dict[str, Any]:
+        """Let another model answer from the next prompt on."""
+        session = self._alive()
+        model, provider = message.get("model", ""), message.get("provider", "")
+        self._manager.session(session.name, model=model, provider=provider)
+        self.mark()
+        wanted = session.wanted
+        return {"said": f"The next prompt goes to {wanted.model or model} ({wanted.provider or session.provider})."}
+
+    def do_models(self, _message: Message) -> dict[str, Any]:
+        """Return the models there are; the providers are asked."""
+        found = models.listed(self._manager)
+        return {"choices": [[provider, well_formed(info.model_id)] for provider, info in found.models]}
+
+    def do_earlier(self, message: Message) -> dict[str, Any]:
+        """Return the turns before the first that is shown."""
+        return self._feed.earlier(int(message["before"]))
+
+    def do_text(self, message: Message) -> dict[str, Any]:
+        """Return an answer as the model wrote it."""
+        turn = self._feed.turn(message["turn"])
+        record = turn.record if turn is not None else self._feed.place(message["turn"])[0]
+        return {"text": well_formed(record.text)}
+
+    def do_usage(self, _message: Message) -> dict[str, Any]:
+        """Return what the session took."""
+        usage = self.session.usage
+        name, _, into, out, time, cost, window = usage.cells()
+        facts = [f"{name}: {count(usage.turns, 'turn')}", f"{into} tokens in, {out} out", time]
+        facts += [f"cost {cost}"] if cost else []
+        facts += [f"the model's window holds {window}"] if window else []
+        return {"said": well_formed(" · ".join(facts))}
+
+    def _known_models(self) -> list[list[str]]:
+        """Return the models that are known without asking anybody, each with its provider."""
+        known = []
+        for name in self._manager.providers.chosen_names:
+            try:
+                known += [[name, well_formed(model)] for model in self._manager.providers[name].models]
+            except CopilotNBError:  # it is not installed, or cannot be described
+                continue
+        return known

@@ -1,0 +1,289 @@
+"""What a page is told of one session: its last turns at once, then only what is new of each.
+
+The conversation is a list of turns, each known by a `key`. A turn is told as a set of fields, and later by those of
+them that changed (a patch): ``prompt`` and ``tail`` are text, ``head`` (notes, reasoning), ``answer`` and ``outcome``
+are HTML made by `render`, which is safe. Of an answer that is coming, ``more`` is HTML that is added to ``answer``, and
+``text`` is text that is added to ``tail``, the part after the last finished block. So each part of an answer travels
+once as text and once as HTML, however long the answer grows.
+
+What is stored is read from the runtime, what is under way (or has ended meanwhile) from the turns themselves. All of
+this runs on the panel's own thread.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from copilot_nb.conversation.parts import Part, Text, ToolCall, TurnState, Usage
+from copilot_nb.conversation.transcript import TurnRecord
+from copilot_nb.errors import CopilotNBError, InputError
+from copilot_nb.render.blocks import BlockStream
+from copilot_nb.render.escape import well_formed
+from copilot_nb.render.turn import Label, answer_html, figures_text, head_html, outcome_html
+from copilot_nb.sessions.watching import Event
+
+if TYPE_CHECKING:
+    from copilot_nb.sessions.session import Session
+    from copilot_nb.sessions.turn import Turn
+
+PAGE_TURNS = 20
+"""Turns that are shown at first, and that "earlier turns" adds (count)."""
+
+Fields = dict[str, Any]
+
+
+def told_whole(record: TurnRecord, label: Label) -> Fields:
+    """Return a turn that nothing more will happen to, whole."""
+    return {
+        "prompt": well_formed(record.prompt),
+        "answer": answer_html(record.parts, maths="mathml"),
+        "tail": "",
+        **_around(record, label, live=False),
+    }
+
+
+def _around(record: TurnRecord, label: Label, *, live: bool) -> Fields:
+    """Return what is around an answer."""
+    model = well_formed(record.model)
+    return {
+        "state": record.state.value,
+        "head": head_html(record, label, live=live, maths="mathml"),
+        "outcome": outcome_html(record),
+        "footer": " · ".join(fact for fact in (model, figures_text(record)) if fact),
+        "at": record.started_at.isoformat() if record.started_at else "",
+    }
+
+
+class LiveTurn:
+    """A turn of this kernel, and what the page knows of it.
+
+    Parameters
+    ----------
+    turn : Turn
+        The turn.
+    key : str
+        What the page calls it.
+    """
+
+    def __init__(self, turn: Turn, key: str) -> None:
+        self.turn = turn
+        self.key = key
+        self._seen: object = None
+        self._told: Fields = {}
+        self._answer = _LiveAnswer()
+
+    @property
+    def turn_id(self) -> str:
+        """What the runtime calls it; ``""`` until it was sent."""
+        return self.turn.record.turn_id
+
+    def patch(self) -> Fields:
+        """Return the fields that have changed since they were last told."""
+        is_final = self.turn.done
+        record, label = self.turn.record, self.turn.label
+        before = self.turn.session.queue.before(self.turn) if record.state is TurnState.QUEUED else 0
+        seen = (record, label, before, is_final)
+        if seen == self._seen:
+            return {}
+        self._seen = seen
+        if record.state.is_final and not is_final:  # its last words may still change
+            record = dataclasses.replace(record, state=TurnState.WORKING)
+        fields = {"prompt": well_formed(record.prompt), "before": before, **_around(record, label, live=not is_final)}
+        changed = {name: value for name, value in fields.items() if self._told.get(name) != value}
+        self._told = fields
+        return {**changed, **self._answer.patch(record.parts, is_final=is_final)}
+
+    def whole(self) -> Fields:
+        """Return all fields as they are told; what `patch` returns next is news to them."""
+        self.patch()
+        return {**self._told, **self._answer.whole()}
+
+
+class _LiveAnswer:
+    """The texts and tool calls of a turn that grows.
+
+    What has come before the last tool call is one piece, told anew when one of those calls ends; the text after it
+    grows block by block.
+    """
+
+    def __init__(self) -> None:
+        self._before: tuple[Part, ...] = ()
+        self._before_html = ""
+        self._text = ""
+        self._blocks = BlockStream()
+        self._html = ""
+        self._tail = ""
+
+    def whole(self) -> Fields:
+        return {"answer": self._before_html + self._html, "tail": self._tail}
+
+    def patch(self, parts: Sequence[Part], *, is_final: bool) -> Fields:
+        before, text = _split(parts)
+        is_new = before != self._before or not text.startswith(self._text)
+        if is_new:
+            if before != self._before:
+                self._before, self._before_html = before, answer_html(before, maths="mathml")
+            self._blocks, self._html, self._tail = BlockStream(), "", ""
+        html, tail = self._rendered(text, is_final)
+        is_new = is_new or not html.startswith(self._html)
+        fields: Fields = {}
+        if is_new:
+            fields["answer"] = self._before_html + html
+        elif len(html) > len(self._html):
+            fields["more"] = html[len(self._html) :]
+        if is_new or not tail.startswith(self._tail):
+            fields["tail"] = tail
+        elif len(tail) > len(self._tail):
+            fields["text"] = tail[len(self._tail) :]
+        self._text, self._html, self._tail = text, html, tail
+        return fields
+
+    def _rendered(self, text: str, is_final: bool) -> tuple[str, str]:
+        if text == self._text and not is_final:
+            return self._html, self._tail
+        blocks = self._blocks.feed(text)
+        if is_final:
+            return self._blocks.finish(), ""
+        return "".join(blocks.finished), blocks.tail
+
+
+def _split(parts: Sequence[Part]) -> tuple[tuple[Part, ...], str]:
+    """Return what came up to the last tool call (without reasoning), and the text after it."""
+    shown = [part for part in parts if isinstance(part, Text | ToolCall)]
+    after = list(itertools.takewhile(lambda part: isinstance(part, Text), reversed(shown)))
+    text = "".join(part.text for part in reversed(after) if isinstance(part, Text))
+    return tuple(shown[: len(shown) - len(after)]), text
+
+
+class Feed:
+    """One session as a page sees it.
+
+    Parameters
+    ----------
+    session : Session
+        The session.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._keys = itertools.count(1)
+        self._live: list[LiveTurn] = []
+        self._key_of: dict[str, str] = {}
+        self._told_ids: set[str] = set()
+        self._facts: Fields = {}
+        self._usage: Usage | None = None
+        for turn in list(session.queue.pending):
+            self._join(turn)
+
+    def noted(self, event: Event) -> None:
+        """Remember what has happened to the session."""
+        if event.kind == "turn" and event.turn is not None:
+            self._join(event.turn)
+
+    def _join(self, turn: Turn) -> LiveTurn:
+        for live in self._live:
+            if live.turn is turn:
+                return live
+        live = LiveTurn(turn, f"live-{next(self._keys)}")
+        self._live.append(live)
+        return live
+
+    def whole(self) -> Fields:
+        """Return the last turns, those under way, and what is to be known of the session."""
+        problem = ""
+        stored: list[Fields] = []
+        first = 1
+        try:
+            ended = [live for live in self._live if live.turn.done]  # by now they are stored, if they ever will be
+            history = self.session.last_turns(PAGE_TURNS)
+            for turn in list(self.session.queue.pending):  # begun meanwhile: it may be among those that were read
+                self._join(turn)
+            self._forget(ended, history)
+            live = {each.turn_id for each in self._live}
+            stored = [self._stored(turn) for turn in history if turn.turn_id not in live]
+            self._told_ids = {turn.turn_id for turn in history} - live
+            first = history.numbers[0] if history.numbers else 1
+        except CopilotNBError as error:
+            problem = str(error)
+        turns = [*stored, *({"key": live.key, **live.whole()} for live in self._live)]
+        self._facts = self._current_facts()
+        return {"turns": turns, "first": first, "problem": problem, "session": self._facts}
+
+    @property
+    def is_doubled(self) -> bool:
+        """Whether a turn was read while it was under way, before its first event came: `whole` must be told anew."""
+        return any(live.turn_id in self._told_ids for live in self._live)
+
+    def news(self) -> list[Fields]:
+        """Return what has changed since it was last told."""
+        items = [{"kind": "turn", "key": live.key, **patch} for live in self._live if (patch := live.patch())]
+        if (facts := self._current_facts()) != self._facts:
+            self._facts = facts
+            items.append({"kind": "session", **facts})
+        return items
+
+    def earlier(self, before: int) -> Fields:
+        """Return the page of turns before turn number `before`.
+
+        Raises
+        ------
+        SessionError
+            If the session's log cannot be read.
+        """
+        newest = self.session.last_turns(1).numbers
+        wanted = (newest[-1] if newest else 0) - before + 1 + PAGE_TURNS
+        history = self.session.last_turns(max(1, wanted))
+        page = [turn for number, turn in zip(history.numbers, history, strict=True) if number < before][-PAGE_TURNS:]
+        return {"turns": [self._stored(turn) for turn in page], "first": before - len(page)}
+
+    def place(self, key: str) -> tuple[TurnRecord, int]:
+        """Return a turn by its key, and how many stored turns are before it.
+
+        Raises
+        ------
+        InputError
+            If it is not in the session any more, or was never sent.
+        """
+        turn_id = next((live.turn_id for live in self._live if live.key == key), "") or self._id(key)
+        for i, turn in enumerate(self.session.history):
+            if turn.turn_id == turn_id:
+                return turn, i
+        raise InputError("this turn is not in the session's history")
+
+    def turn(self, key: str) -> Turn | None:
+        """Return a turn that was sent in this kernel, by its key."""
+        return next((live.turn for live in self._live if live.key == key), None)
+
+    def _id(self, key: str) -> str:
+        return next((turn_id for turn_id, known in self._key_of.items() if known == key), key)
+
+    def _stored(self, turn: TurnRecord) -> Fields:
+        key = self._key_of.get(turn.turn_id, turn.turn_id)
+        return {"key": key, **told_whole(turn, Label(self.session.name, self.session.provider))}
+
+    def _forget(self, ended: Sequence[LiveTurn], history: Sequence[TurnRecord]) -> None:
+        """Let go of those that have ended and can be read, or were taken back; and of what was not sent before them."""
+        stored = {turn.turn_id for turn in history}
+        last = max((i for i, live in enumerate(self._live) if live in ended and live.turn_id in stored), default=-1)
+        self._key_of |= {live.turn_id: live.key for live in self._live if live.turn_id}
+        self._live = [live for live in self._live[last + 1 :] if live not in ended or not live.turn_id]
+        usages = [turn.usage for turn in history if turn.usage]
+        self._usage = usages[-1] if usages else None
+
+    def _current_facts(self) -> Fields:
+        session, wanted = self.session, self.session.wanted
+        usage = next((live.turn.usage for live in reversed(self._live) if live.turn.usage), self._usage)
+        return {
+            "name": well_formed(session.name),
+            "id": session.session_id,
+            "state": session.state,
+            "busy": session.is_busy,
+            "model": well_formed(wanted.model or session.model),
+            "provider": wanted.provider or session.provider,
+            "gone": session.is_gone,
+            "used": usage.context_tokens if usage else 0,
+            "window": (usage.window_tokens if usage else 0) or 0,
+        }

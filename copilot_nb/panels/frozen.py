@@ -1,0 +1,150 @@
+"""What is left of a panel where there is no kernel: in a notebook that was saved, a page of nbconvert, on GitHub.
+
+A panel is two outputs of its cell. The first is the widget, the second its transcript, static and safe. While the panel
+lives the second is hidden; where the widget is gone ("model not found") the first is. Styles in the second see to both,
+and where styles are taken away so is the widget, of which a line of text remains. One output with both would not do:
+JupyterLab shows the widget's error rather than what lies beside it.
+
+The transcript is replaced a moment after a turn has ended, and when a cell has, for nbclient takes what comes during a
+cell only. It is found by its display id, which a page forgets when it is reloaded: from then on the notebook keeps the
+transcript of that time (it says which), until the cell of the panel is run again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from copilot_nb.errors import CopilotNBError
+from copilot_nb.render.document import moment
+from copilot_nb.render.turn import quiet
+
+if TYPE_CHECKING:
+    from IPython.display import DisplayHandle
+
+    from copilot_nb.sessions.watching import Event
+
+PAUSE_S = 1.0
+"""How long after a change the transcript is replaced, in seconds: many turns may end together."""
+
+_LIVING = ".jp-OutputArea:is(:has(.cnb-turn),:has(.cnb-panel):not(:has([data-kind=trouble]:not([hidden]))))"
+_STYLE = (
+    "<style>"
+    f"{_LIVING}>.jp-OutputArea-child:has(.cnb-static){{display:none}}"
+    ".jp-OutputArea-child:not(:has(.cnb-panel)):has(+.jp-OutputArea-child .cnb-static){display:none}"
+    "</style>"
+)
+
+
+class Transcript(Protocol):
+    """Something that renders, as HTML that is safe and as text."""
+
+    def _repr_html_(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Static:
+    """A transcript that is ready: its safe HTML and its text."""
+
+    html: str
+    text: str
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Frozen:
+    """The static transcript of one panel.
+
+    Parameters
+    ----------
+    transcript : callable
+        Returns what is to be shown; it may wait for the runtime.
+    settle : callable
+        Returns when the panel has been told all that has happened.
+    """
+
+    def __init__(self, transcript: Callable[[], Transcript], settle: Callable[[], None]) -> None:
+        self._transcript = transcript
+        self._settle = settle
+        self._handle: DisplayHandle | None = None
+        self._unregister: Callable[[], None] = lambda: None
+        self._changing = threading.Lock()
+        self._timer: threading.Timer | None = None
+
+    def show(self, bundle: dict[str, Any], metadata: dict[str, Any]) -> None:
+        """Display the widget, whose bundle that is, and the transcript as it stands (in a cell)."""
+        from IPython.display import DisplayHandle, display
+
+        display(bundle, metadata=metadata, raw=True)
+        if self._handle is None:
+            self._handle = DisplayHandle()
+            self._watch_cells()
+        self._handle.display(self._bundle(), raw=True)
+
+    def noted(self, event: Event) -> None:
+        """Replace the transcript soon, if the event is the end of a turn, or not about one (on the loop's thread)."""
+        if event.turn is None or event.turn.state.is_final:
+            self.changed()
+
+    def changed(self) -> None:
+        """Replace the transcript soon (from any thread)."""
+        if self._handle is None:
+            return
+        with self._changing:
+            if self._timer is None:
+                self._timer = threading.Timer(PAUSE_S, self._replace)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def close(self) -> None:
+        """Replace the transcript a last time."""
+        self._unregister()
+        self._replace_if_due()
+
+    def _watch_cells(self) -> None:
+        from IPython.core.getipython import get_ipython
+
+        if (shell := get_ipython()) is None:
+            return
+
+        def cell_ended(*_result: object) -> None:
+            self._settle()
+            self._replace_if_due()
+
+        shell.events.register("post_run_cell", cell_ended)
+        self._unregister = lambda: shell.events.unregister("post_run_cell", cell_ended)
+
+    def _replace_if_due(self) -> None:
+        if self._timer is not None:
+            self._replace()
+
+    def _replace(self) -> None:
+        with self._changing:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = None
+        if self._handle is not None:
+            self._handle.update(self._bundle(), raw=True)
+
+    def _bundle(self) -> dict[str, str]:
+        as_of = f"as of {moment(datetime.now().astimezone())}"
+        try:
+            shown = self._transcript()
+            html, text = shown._repr_html_(), str(shown)
+        except CopilotNBError as error:
+            html, text = quiet(str(error)), str(error)
+        return {"text/html": f'{_STYLE}<div class="cnb-static">{html}{quiet(as_of)}</div>', "text/plain": text}
+
+
+async def settled() -> None:
+    """Return when what has been handed to the loop until now has been done: an event, and what it tells."""
+    for _ in range(2):
+        await asyncio.sleep(0)

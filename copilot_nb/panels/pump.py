@@ -1,0 +1,77 @@
+"""One thread for what a panel has to say: jobs in their order, and news gathered and told at most so often.
+
+What is heavy (rendering) or may block (reading a history) must not run on the event loop's thread, and a comm must not
+be written to from two threads. So each panel has a thread of its own, which owns what the panel knows and sends all it
+sends. A turn that streams changes a hundred times a second; each change is only noted (`mark`), and told with all the
+others at the next beat.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+log = logging.getLogger("copilot_nb")
+
+BEAT_S = 1 / 12
+"""The shortest time between two tellings of news, in seconds: it looks continuous, and a page keeps up."""
+
+Job = Callable[[], object]
+
+
+class Pump:
+    """A thread that is started by its first job.
+
+    Parameters
+    ----------
+    tell : callable
+        Tells the news; called on the thread, at most once a beat, after `mark`.
+    """
+
+    def __init__(self, tell: Job) -> None:
+        self._tell = tell
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._is_marked = False
+        self._told_at_s = 0.0
+
+    def put(self, job: Job) -> None:
+        """Have `job` run after those before it (from any thread)."""
+        self._jobs.put(job)
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="copilot-nb-panel", daemon=True)
+                self._thread.start()
+
+    def mark(self) -> None:
+        """Have the news told at the next beat; called by jobs."""
+        self._is_marked = True
+
+    def stop(self) -> None:
+        """End the thread after the jobs that wait (from any thread)."""
+        self._jobs.put(None)
+
+    def _run(self) -> None:
+        while (job := self._next()) is not None:
+            try:
+                job()
+            except Exception:  # the thread must outlive a job that fails; a page that misses something asks again
+                log.exception("a panel of copilot_nb failed")
+
+    def _next(self) -> Job | None:
+        """Return the next job; the news are one, when it is time for them."""
+        if not self._is_marked:
+            return self._jobs.get()
+        pause_s = self._told_at_s + BEAT_S - time.monotonic()
+        if pause_s > 0:
+            try:
+                return self._jobs.get(timeout=pause_s)
+            except queue.Empty:
+                pass
+        self._is_marked = False
+        self._told_at_s = time.monotonic()
+        return self._tell

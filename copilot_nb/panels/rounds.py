@@ -1,0 +1,232 @@
+"""The rounds of a comparison: one prompt, an answer from each session, and a vote on them.
+
+A blind round shows its columns in random order, as A, B, C, and without anything that tells whose they are: names,
+models, the line under an answer, notes, the wording of errors. That is decided here, in the kernel: what a vote has yet
+to reveal is never sent to the page, so there is nothing to find in it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from copilot_nb.conversation.parts import Reasoning
+from copilot_nb.conversation.transcript import TurnRecord
+from copilot_nb.errors import InputError
+from copilot_nb.panels.feed import Fields
+from copilot_nb.panels.frozen import Static
+from copilot_nb.render.columns import columns_html, columns_text
+from copilot_nb.render.escape import escape, well_formed
+from copilot_nb.render.table import Table
+from copilot_nb.render.turn import Label, outcome_html
+from copilot_nb.render.words import count
+from copilot_nb.sessions.frames import frame
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from copilot_nb.sessions.session import Session
+    from copilot_nb.sessions.turn import Turn
+
+TIE, NONE_GOOD = "tie", "none good"
+_SHUFFLE = random.SystemRandom().shuffle
+_HIDDEN_ERROR = "the reason is shown after the vote"
+_TELLS_NOTHING = {"state", "answer", "more", "tail", "text"}
+
+
+@dataclass(frozen=True)
+class Round:
+    """One prompt and what came of it.
+
+    Attributes
+    ----------
+    number : int
+        Counted from 1.
+    prompt : str
+        What was sent to all.
+    turns : tuple of Turn
+        The answers, in the order of their columns.
+    is_blind : bool
+        Whether names are hidden until the vote.
+    vote : str or None
+        ``"best"``, ``"tie"`` or ``"none good"``; ``None`` until voted.
+    winner : Turn or None
+        The answer that was voted best.
+    """
+
+    number: int
+    prompt: str
+    turns: tuple[Turn, ...]
+    is_blind: bool = False
+    vote: str | None = None
+    winner: Turn | None = None
+
+    def __repr__(self) -> str:
+        vote = f"best: {self.winner.session.name}" if self.winner else self.vote or "not voted"
+        return f"<Round {self.number}: {count(len(self.turns), 'answer')}, {vote}>"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all have answered, or failed to."""
+        return all(turn.done for turn in self.turns)
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether it may not yet be told whose answers these are."""
+        return self.is_blind and self.vote is None
+
+    def voted(self, choice: int | str) -> Round:
+        """Return the round with a vote: the index of a column, ``"tie"`` or ``"none good"``.
+
+        Raises
+        ------
+        InputError
+            If that is no choice, somebody is still answering, or a blind vote has been given already.
+        """
+        if not self.is_over:
+            raise InputError(f"round {self.number} is still being answered", "wait for the end of it, or stop it")
+        if self.is_blind and self.vote is not None:
+            raise InputError(f"the blind vote on round {self.number} has been given", "names are known since")
+        if choice in (TIE, NONE_GOOD):
+            return dataclasses.replace(self, vote=str(choice), winner=None)
+        if not isinstance(choice, int) or not 0 <= choice < len(self.turns):
+            raise InputError(f"{choice!r} is no choice", f"a column's number, {TIE!r} or {NONE_GOOD!r}")
+        return dataclasses.replace(self, vote="best", winner=self.turns[choice])
+
+    def heading(self, at: int) -> dict[str, str | bool]:
+        """Return what stands over a column: in a hidden round a letter and no more."""
+        letter = chr(ord("A") + at)
+        if self.is_hidden:
+            return {"letter": letter, "name": ""}
+        turn = self.turns[at]
+        name, best = well_formed(turn.session.name), turn is self.winner
+        return {"letter": letter, "name": name, "shuffled": self.is_blind, "best": best}
+
+    def allowed(self, turn: Turn, fields: Fields) -> Fields:
+        """Return those of the `feed`'s fields of an answer that the page may see."""
+        if not self.is_hidden:
+            return {name: value for name, value in fields.items() if name != "prompt"}
+        allowed = {name: value for name, value in fields.items() if name in _TELLS_NOTHING}
+        if fields.get("outcome"):
+            allowed["outcome"] = outcome_html(_anonymous(turn.record))
+        return allowed
+
+    def shown(self) -> list[tuple[TurnRecord, Label]]:
+        """Return the answers to render, with what may be told of them."""
+        if not self.is_hidden:
+            return [(turn.record, turn.label) for turn in self.turns]
+        return [(_anonymous(turn.record), Label(self.title(at), "")) for at, turn in enumerate(self.turns)]
+
+    def title(self, at: int) -> str:
+        """Return what one calls a column; of a hidden round by its letter."""
+        return f"Answer {chr(ord('A') + at)}" if self.is_hidden else self.turns[at].session.name
+
+    @property
+    def verdict(self) -> str:
+        """The vote, in words."""
+        if self.winner is not None:
+            return f"Best: {self.winner.session.name}"
+        return {None: "Not voted on", TIE: "A tie", NONE_GOOD: "None is good"}[self.vote]
+
+
+def _anonymous(record: TurnRecord) -> TurnRecord:
+    """Return what a model answered, without what tells which one it was."""
+    return TurnRecord(
+        "",
+        record.prompt,
+        tuple(part for part in record.parts if not isinstance(part, Reasoning)),
+        record.state,
+        error=_HIDDEN_ERROR if record.error else "",
+    )
+
+
+def transcript(rounds: Sequence[Round], wins: Table | None) -> Static:
+    """Return what a saved notebook shows of a comparison; `wins` come last, where they may be told."""
+    html, text = [], []
+    for each in rounds:
+        html.append(
+            f"<h3>Round {each.number}</h3><blockquote>{escape(each.prompt)}</blockquote>"
+            f"{columns_html(each.shown())}<p><strong>{escape(each.verdict)}</strong></p>"
+        )
+        asked = well_formed(each.prompt)
+        text.append(f"# Round {each.number}\n\n{asked}\n\n{columns_text(each.shown())}\n\n{well_formed(each.verdict)}")
+    if wins is not None:
+        html.append(wins._repr_html_())
+        text.append(str(wins))
+    return Static("".join(html), "\n\n".join(text))
+
+
+def begin(number: int, prompt: str, sessions: Sequence[Session], *, blind: bool) -> Round:
+    """Send `prompt` to all `sessions` and return the round.
+
+    Raises
+    ------
+    InputError
+        If the prompt cannot be used or one of the sessions is gone: then nothing is sent.
+    """
+    sessions[0].manager.check_prompt(prompt)
+    for session in sessions:
+        if session.is_gone:
+            raise InputError(f"session {session.name!r} has been deleted", "begin a new comparison")
+    columns = list(sessions)
+    if blind:
+        _SHUFFLE(columns)
+    return Round(number, prompt, tuple(session.send(prompt) for session in columns), blind)
+
+
+def summary(rounds: Sequence[Round], sessions: Sequence[Session]) -> Table:
+    """Return who won how often."""
+    voted = [each for each in rounds if each.vote is not None]
+    rows = []
+    for session in sessions:
+        wins = sum(each.winner is not None and each.winner.session is session for each in voted)
+        share = f"{wins / len(voted):.0%}" if voted else ""
+        rows.append((session.name, session.model_label, str(wins), share))
+    ties, none = (sum(each.vote == vote for each in voted) for vote in (TIE, NONE_GOOD))
+    caption = f"{len(voted)} of {count(len(rounds), 'round')} voted, {count(ties, 'tie')}, {none} with none good"
+    return Table(("session", "model", "wins", "of votes"), tuple(rows), caption)
+
+
+_COLUMNS = (
+    *("round", "prompt", "blind", "column", "session", "model", "provider", "state", "vote", "won", "text"),
+    *("started_at", "ttft_s", "duration_s", "input_tokens", "output_tokens", "cost", "error"),
+)
+
+
+def to_frame(rounds: Sequence[Round]) -> DataFrame:
+    """Return the rounds as a pandas frame, one row for each answer.
+
+    Raises
+    ------
+    InputError
+        If pandas is not installed.
+    """
+    return frame([_row(each, at) for each in rounds for at in range(len(each.turns))], _COLUMNS)
+
+
+def _row(asked: Round, at: int) -> dict[str, object]:
+    turn = asked.turns[at]
+    record, usage = turn.record, turn.usage
+    return {
+        "round": asked.number,
+        "prompt": asked.prompt,
+        "blind": asked.is_blind,
+        "column": at + 1,
+        "session": turn.session.name,
+        "model": turn.model or turn.session.model,
+        "provider": turn.session.provider,
+        "state": turn.state.value,
+        "vote": asked.vote,
+        "won": None if asked.vote is None else turn is asked.winner,
+        "text": turn.text,
+        "started_at": record.started_at,
+        "ttft_s": record.time_to_first_token_s,
+        "duration_s": record.duration_s,
+        "input_tokens": usage.input_tokens if usage else None,
+        "output_tokens": usage.output_tokens if usage else None,
+        "cost": usage.cost if usage else None,
+        "error": record.error or None,
+    }

@@ -1,0 +1,293 @@
+"""The list of sessions as a panel: found, opened, created, renamed, copied and deleted in one place.
+
+What is shown is what is stored (`Manager.sessions`, about 50 ms for 300 sessions) with what this kernel's sessions do
+laid over it. Changes in this kernel come from the watchers and are told as single rows. What other kernels do is only
+on the disk: it is read again every five seconds, more seldom where nothing changes, and only while a runtime runs.
+
+To open a session is to make a `ChatPanel` of it, which the page shows below the list as a widget in the widget.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from copilot_nb.errors import CopilotNBError
+from copilot_nb.panels.base import Message, Panel, source
+from copilot_nb.panels.chat import ChatPanel
+from copilot_nb.render.escape import well_formed
+from copilot_nb.sessions.api import shared_manager
+from copilot_nb.sessions.listing import SHOWN_ROWS, STATE_LABELS, SessionList
+from copilot_nb.sessions.names import check_name
+from copilot_nb.sessions.wording import label
+
+if TYPE_CHECKING:
+    from copilot_nb.panels.frozen import Transcript
+    from copilot_nb.sessions.manager import Manager
+    from copilot_nb.sessions.session import Session
+    from copilot_nb.sessions.stored import StoredSession
+    from copilot_nb.sessions.watching import Event
+
+MAX_ROWS = 2000
+"""Sessions that the page is given, the last used (count)."""
+READ_AGAIN_S = 1.0
+"""The shortest time between two readings of what is stored, in seconds."""
+POLL_S, MAX_POLL_S = 5.0, 30.0
+"""How often that is read where nothing is heard of in this kernel: at first, and where nothing ever changes."""
+GONE_S = 10.0
+"""How long a deleted session is left out although it is still stored, in seconds: deleting takes a moment."""
+
+Row = dict[str, Any]
+
+
+class Rows:
+    """What the list shows, and what of it the page has been told. All of it runs on the panel's thread.
+
+    Parameters
+    ----------
+    manager : Manager
+        Whose sessions they are.
+    """
+
+    def __init__(self, manager: Manager) -> None:
+        self._manager = manager
+        self._stored = SessionList()
+        self._used_s: dict[str, float] = {}
+        self._gone_s: dict[str, float] = {}
+        self._told: dict[str, Row] = {}
+
+    def read(self) -> None:
+        """Read what is stored.
+
+        Raises
+        ------
+        CopilotNBError
+            If the runtime cannot be asked.
+        """
+        self._stored = self._manager.sessions(MAX_ROWS)
+
+    def note(self, event: Event) -> None:
+        """Remember what happened to a session."""
+        session_id = event.session.session_id
+        if event.kind == "gone":
+            self._gone_s[session_id] = time.monotonic()
+        elif event.kind == "listed":
+            self._gone_s.pop(session_id, None)
+        elif event.kind == "turn":
+            self._used_s[session_id] = time.time()
+
+    def says(self, session: Session) -> bool:
+        """Whether what the page knows of a session's turns is still true (from any thread)."""
+        told = self._told.get(session.session_id, {})
+        return told.get("state") == STATE_LABELS.get(session.state) and told.get("turns") == session.turns_stored
+
+    def all(self) -> list[Row]:
+        """Return all rows; they count as told."""
+        self._told = self._current()
+        return list(self._told.values())
+
+    def changes(self) -> list[dict[str, Any]]:
+        """Return what the page has not been told; it counts as told."""
+        before, self._told = self._told, self._current()
+        changed = [{"kind": "row", "row": row} for row in self._told.values() if before.get(row["id"]) != row]
+        return changed + [{"kind": "gone", "id": each} for each in before if each not in self._told]
+
+    def _current(self) -> dict[str, Row]:
+        """Return the rows by session id: what is stored, and over it what this kernel knows better."""
+        now_s = time.monotonic()
+        self._gone_s = {each: at_s for each, at_s in self._gone_s.items() if now_s - at_s < GONE_S}
+        rows = {each.session_id: self._row(each) for each in self._stored if each.session_id not in self._gone_s}
+        for session in self._manager:
+            if session.exists or session.is_busy:
+                rows[session.session_id] = self._live_row(session, rows.get(session.session_id, {}))
+        return rows
+
+    def _row(self, stored: StoredSession) -> Row:
+        used_s = stored.used_at.timestamp() if stored.used_at else 0.0
+        return {
+            "id": stored.session_id,
+            "name": well_formed(stored.name),
+            "model": well_formed(label(stored.provider, stored.model)),
+            "turns": stored.turns,
+            "used": max(used_s, self._used_s.get(stored.session_id, 0.0)),
+            "notebook": well_formed(stored.notebook_name),
+            "state": _state_label(self._stored.state(stored)),
+        }
+
+    def _live_row(self, session: Session, stored: Mapping[str, Any]) -> Row:
+        return {
+            "id": session.session_id,
+            "notebook": "",
+            **stored,
+            "name": well_formed(session.name),
+            "model": well_formed(session.model_label),
+            "turns": session.turns_stored,
+            "used": max(stored.get("used", 0.0), self._used_s.get(session.session_id, 0.0)),
+            "state": _state_label(session.state),
+        }
+
+
+def _state_label(state: str) -> str:
+    return STATE_LABELS.get(state, state)
+
+
+class SessionsPanel(Panel):
+    """All sessions, as a list to work in; it follows what happens to them.
+
+    Filter and sort them, open one below the list, create, rename, duplicate and delete, with the mouse or the keyboard
+    alone (arrows, Enter, F2, Delete).
+
+    Examples
+    --------
+    >>> SessionsPanel()  # doctest: +SKIP
+    """
+
+    _esm = source("common.js", "sessions.js")
+
+    def __init__(self, manager: Manager | None = None) -> None:
+        self._wake = threading.Event()
+        self._is_closed = False
+        self._keeper: threading.Thread | None = None
+        self._chat: ChatPanel | None = None
+        self._open: dict[str, str] | None = None
+        self._told_open: dict[str, str] | None = None
+        self._problem = self._told_problem = ""
+        self._rows = Rows(manager or shared_manager())
+        super().__init__(manager or shared_manager())
+
+    def __repr__(self) -> str:
+        return "<SessionsPanel>"
+
+    def whole(self) -> dict[str, Any]:
+        """Return all rows, what a new session can be made of, and which one is open."""
+        if self._keeper is None:
+            self._read()
+            self._keeper = threading.Thread(target=self._keep_reading, name="copilot-nb-list", daemon=True)
+            self._keeper.start()
+        self._told_open, self._told_problem = self._open, self._problem
+        providers = self._manager.providers
+        return {
+            "rows": self._rows.all(),
+            "providers": list(providers.chosen_names),
+            "models": [well_formed(model) for model in providers.models],
+            "open": self._open,
+            "problem": self._problem,
+        }
+
+    def news(self) -> list[dict[str, Any]]:
+        """Return the rows that have changed, and what is open if that has."""
+        items = self._rows.changes()
+        if self._open != self._told_open:
+            self._told_open = self._open
+            items.append({"kind": "open", "open": self._open})
+        if self._problem != self._told_problem:
+            self._told_problem = self._problem
+            items.append({"kind": "problem", "problem": self._problem})
+        return items
+
+    def transcript(self) -> Transcript:
+        """Return the sessions last used."""
+        return self._manager.sessions(SHOWN_ROWS)
+
+    def wants(self, event: Event) -> bool:
+        """Whether a row may have changed; the pieces of an answer do not change one."""
+        return event.kind != "turn" or not self._rows.says(event.session)
+
+    def noted(self, event: Event) -> None:
+        """Remember what happened; who comes and goes has what is stored read again."""
+        self._rows.note(event)
+        if event.kind in ("listed", "gone"):
+            self._wake.set()
+        if self._open and event.session.session_id == self._open["id"]:
+            if event.kind == "gone":
+                self._show_none()
+            else:
+                self._open = {**self._open, "name": well_formed(event.session.name)}
+
+    def close(self) -> None:
+        """Take the panel away, with the conversation that is open in it; the sessions stay."""
+        self._is_closed = True
+        self._wake.set()
+        if self._chat is not None:
+            self._chat.close()
+        super().close()
+
+    def do_create(self, message: Message) -> None:
+        """Create a session of a name, a model and a provider (``""``: the default)."""
+        name, manager = check_name(message["name"]), self._manager
+        manager.loop.blocking(manager.register.check_free(name))
+        manager.session(name, model=message.get("model", ""), provider=message.get("provider", "")).create()
+        self._look_again()
+
+    def do_rename(self, message: Message) -> None:
+        """Give a session another name."""
+        self._manager.existing(message["name"]).rename(message["to"])
+        self._look_again()
+
+    def do_duplicate(self, message: Message) -> None:
+        """Make a copy of a session, with its history."""
+        self._manager.existing(message["name"]).fork(message["to"])
+        self._look_again()
+
+    def do_delete(self, message: Message) -> None:
+        """Delete a session (the page has asked)."""
+        self._manager.delete(message["name"])
+        self._look_again()
+
+    def do_refresh(self, _message: Message) -> None:
+        """Look again at what is stored."""
+        self._look_again()
+
+    def do_open(self, message: Message) -> None:
+        """Show a session below the list."""
+        session = self._manager.existing(message["name"])
+        if self._open and self._open["id"] == session.session_id:
+            return
+        chat = ChatPanel(session)
+        opened = {"id": session.session_id, "name": well_formed(session.name), "chat": f"anywidget:{chat.model_id}"}
+        self._on_panel(lambda: self._show(chat, opened))
+
+    def do_close(self, _message: Message) -> None:
+        """Show the list alone."""
+        self._on_panel(self._show_none)
+
+    def _show(self, chat: ChatPanel, opened: dict[str, str]) -> None:
+        self._show_none()
+        self._chat, self._open = chat, opened
+
+    def _show_none(self) -> None:
+        chat, self._chat, self._open = self._chat, None, None
+        if chat is not None:
+            chat.close()
+
+    def _on_panel(self, change: Callable[[], None]) -> None:
+        """Have `change` done on the panel's thread, and the news of it told."""
+        self._pump.put(change)
+        self.mark()
+
+    def _look_again(self) -> None:
+        self._pump.put(self._read)
+        self.mark()
+
+    def _read(self) -> None:
+        try:
+            self._rows.read()
+            self._problem = ""
+        except CopilotNBError as error:
+            self._problem = well_formed(str(error))
+
+    def _read_and_tell(self) -> None:
+        if self._manager.running_client is not None:  # a runtime that was stopped stays so
+            self._read()
+            self._pump.mark()
+
+    def _keep_reading(self) -> None:
+        """Have what is stored read when something came or went, and now and then (on a thread of its own)."""
+        pause_s = POLL_S
+        while not self._is_closed:
+            pause_s = POLL_S if self._wake.wait(pause_s) else min(2 * pause_s, MAX_POLL_S)
+            self._wake.clear()
+            self._pump.put(self._read_and_tell)
+            time.sleep(READ_AGAIN_S)

@@ -1,0 +1,57 @@
+"""Sessions of several users: ``cp.session("chat", user="alice")`` is the session ``alice-chat``, and alice's.
+
+The name alone does not tell whose a session is (``a-b-c`` may be a's or a-b's), so its user is kept beside it, and is
+looked at whenever something is done for a user: what is not theirs they can neither open nor delete, and do not see
+listed. What nobody asked for as a user belongs to no user.
+
+That keeps apart the people for whom one program acts, such as the visitors of a dashboard. It is no lock: whoever runs
+code in the kernel can do without it.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+from copilot_nb.errors import InputError
+
+MAX_USER_CHARS = 100
+
+
+def check_user(user: str) -> str:
+    """Return `user` as it is stored (Unicode NFC, outer blanks removed).
+
+    Raises
+    ------
+    InputError
+        If it is blank, too long, or holds control characters.
+    """
+    user = unicodedata.normalize("NFC", user).strip()
+    if not user or len(user) > MAX_USER_CHARS:
+        raise InputError(f"a user's name has 1 to {MAX_USER_CHARS} characters, not {len(user)}")
+    if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in user):
+        raise InputError(f"a user's name cannot hold control characters: {user[:40]!r}")
+    return user
+
+
+def name_for(name: str, user: str, template: str) -> str:
+    """Return the session's name for what `user` calls `name`; a name that is one by the template already stays.
+
+    Parameters
+    ----------
+    name, user : str
+        As they are given.
+    template : str
+        Holds ``{user}`` and ``{name}``.
+
+    Raises
+    ------
+    InputError
+        If the user's name cannot be used, or the other is blank.
+    """
+    user, name = check_user(user), unicodedata.normalize("NFC", name).strip()
+    if not name:
+        raise InputError("a session needs a name", 'for example: cp.session("chat", user="alice")')
+    before, after = (part.replace("{user}", user) for part in template.split("{name}", 1))
+    if name.startswith(before) and name.endswith(after) and len(name) > len(before) + len(after):
+        return name
+    return f"{before}{name}{after}"

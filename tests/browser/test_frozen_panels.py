@@ -1,0 +1,147 @@
+"""What a saved notebook with panels shows: the transcript, wherever it is opened, and nothing broken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import nh3
+import pytest
+from nbclient import NotebookClient
+from nbconvert import HTMLExporter
+from playwright.sync_api import Page
+
+from tests.browser.conftest import Lab, Notebook, scripted
+
+REPLY = "Blue, **not** green. <script>window.hacked = true</script>"
+CHAT = "import copilot_nb as cp\ncp.ChatPanel('a')"
+DEAD = ("model not found", "Loading widget", "missing state", "Error displaying")
+GITHUB_TAGS = {
+    "div",
+    "p",
+    "ul",
+    "li",
+    "details",
+    "summary",
+    "pre",
+    "code",
+    "strong",
+    "em",
+    "span",
+    "time",
+    "table",
+    "tr",
+}
+
+
+def shown(page: Page) -> list[str]:
+    """The texts of the outputs that can be seen."""
+    script = (
+        "() => [...document.querySelectorAll('.jp-OutputArea-child')].filter(e => e.offsetHeight).map(e => e.innerText)"
+    )
+    texts: list[str] = page.evaluate(script)
+    return [" ".join(text.split()) for text in texts]
+
+
+def wait_static(page: Page, text: str) -> None:
+    """Wait until the static transcript can be seen, with `text` in it."""
+    page.wait_for_function(
+        "t => [...document.querySelectorAll('.cnb-static')].some(e => e.offsetHeight && e.textContent.includes(t))",
+        arg=text,
+    )
+
+
+def static_html(notebook: Any, cell: int) -> str:
+    """The transcript that is saved below the panel of a cell."""
+    panel, transcript = notebook.cells[cell].outputs
+    assert "application/vnd.jupyter.widget-view+json" in panel.data
+    assert set(transcript.data) == {"text/html", "text/plain"}
+    return str(transcript.data["text/html"])
+
+
+def saved(nb: Notebook) -> Any:
+    """Save once the transcript of the last answer is there."""
+    model = "window.jupyterapp.shell.currentWidget.content.widgets[1].model"
+    nb.page.wait_for_function(f"() => JSON.stringify({model}.outputs.toJSON()).includes('Blue')")
+    return nb.save()
+
+
+@pytest.fixture(params=["lab", "notebook"])
+def nb(lab: Lab, request: pytest.FixtureRequest) -> Notebook:
+    """A notebook whose panel has shown a turn that a cell asked for."""
+    nb = lab.open(scripted(repr([REPLY])), CHAT, "%%copilot a\nWhich colour?", app=request.param)
+    nb.run_all()
+    nb.page.wait_for_selector(".cnb-panel .cnb-turn")
+    return nb
+
+
+def test_a_notebook_whose_kernel_is_gone_shows_the_transcript(nb: Notebook) -> None:
+    assert not any("as of" in text for text in shown(nb.page)), "the living panel hides it"
+    html = static_html(saved(nb), 1)
+    assert "Blue, <strong>not</strong> green." in html
+    assert "<script" not in html
+    nb.reload()
+    nb.page.wait_for_selector(".cnb-panel .cnb-turn")
+    assert not any("as of" in text for text in shown(nb.page)), "the kernel lives, so the panel does"
+    nb.restart()
+    nb.save()
+    nb.reload()
+    wait_static(nb.page, "Which colour?")
+    panel = [text for text in shown(nb.page) if "as of" in text]
+    assert len(panel) == 1
+    assert not [text for text in shown(nb.page) for dead in DEAD if dead in text]
+
+
+def test_a_draft_outlives_the_new_transcript(nb: Notebook) -> None:
+    nb.page.locator(".cnb-panel textarea").fill("half a thought")
+    saved(nb)
+    assert nb.page.locator(".cnb-panel textarea").input_value() == "half a thought"
+
+
+def test_elsewhere_the_transcript_is_read(nb: Notebook, lab: Lab, tmp_path: Path) -> None:
+    notebook = saved(nb)
+    notebook.cells[0].source += "\n# changed, so that it is not trusted"
+    notebook.cells[1].outputs[1].data["text/html"] += " "
+    other = nb.path.with_name(f"untrusted-{nb.path.name}")
+    nbformat.write(notebook, other)
+    stranger = lab.open_file(other)
+    assert any("Which colour?" in text for text in shown(stranger.page))
+    assert not [text for text in shown(stranger.page) for dead in DEAD if dead in text]
+    (tmp_path / "page.html").write_text(HTMLExporter().from_notebook_node(notebook)[0])  # type: ignore[no-untyped-call]
+    page = lab.visit((tmp_path / "page.html").as_uri())
+    assert any("Which colour?" in text for text in shown(page))
+    assert not [text for text in shown(page) for dead in DEAD if dead in text]
+    # a viewer that runs nothing and takes styles away shows the best of what it knows of each output
+    bare = nh3.clean(static_html(notebook, 1), tags=GITHUB_TAGS, attributes={})
+    assert "Which colour?" in bare
+    assert "cnb-static{" not in bare
+    assert notebook.cells[1].outputs[0].data["text/plain"] == "<ChatPanel of 'a'>"
+
+
+def test_a_notebook_that_was_run_without_a_page(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COPILOT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("COPILOT_OFFLINE", "true")
+    notebook = nbformat.read(lab.write(scripted(repr([REPLY])), CHAT, "%%copilot a\nWhich colour?"), as_version=4)
+    NotebookClient(notebook, kernel_name="python3", timeout=120).execute()
+    assert "Which colour?" in static_html(notebook, 1)
+    (tmp_path / "page.html").write_text(HTMLExporter().from_notebook_node(notebook)[0])  # type: ignore[no-untyped-call]
+    page = lab.visit((tmp_path / "page.html").as_uri())
+    wait_static(page, "Blue")
+
+
+def test_the_other_panels_leave_a_table_and_rounds(lab: Lab) -> None:
+    compare = "panel = cp.ComparePanel(['a', 'b'], blind=True)\npanel"
+    ask = "for turn in panel.ask('Which colour?').turns: turn.wait()"
+    nb = lab.open(scripted(repr([REPLY] * 2)), f"import copilot_nb as cp\n{compare}", ask, "cp.SessionsPanel()", "1")
+    nb.run_all()
+    notebook = saved(nb)
+    rounds, sessions = static_html(notebook, 1), static_html(notebook, 3)
+    assert rounds.count("Blue") == 2
+    assert "scripted" not in rounds
+    assert "<table>" in sessions
+    nb.restart()
+    nb.save()
+    nb.reload()
+    wait_static(nb.page, "Blue")
+    assert not [text for text in shown(nb.page) for dead in DEAD if dead in text]

@@ -1,0 +1,90 @@
+"""Sessions of several users on the real runtime: each has, sees and deletes their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+import copilot_nb as cp
+from copilot_nb.errors import InputError, SessionNotFound
+from copilot_nb.panels.chat import ChatPanel
+from copilot_nb.sessions import api
+from copilot_nb.sessions.manager import Manager
+
+Makes = Callable[..., Manager]
+
+
+@pytest.fixture
+def manager(own_manager: Makes, monkeypatch: pytest.MonkeyPatch) -> Manager:
+    manager = own_manager()
+    monkeypatch.setattr(api, "shared_manager", lambda: manager)
+    return manager
+
+
+def names(user: str | None = None) -> list[str]:
+    return sorted(stored.name for stored in api.sessions(user=user))
+
+
+def test_each_user_has_sessions_of_their_own(manager: Manager, own_manager: Makes) -> None:
+    alice, bob = (api.session("chat", user=user) for user in ("alice", "user-123"))
+    assert (alice.name, alice.session_id, alice.user) == ("alice-chat", "alice-chat", "alice")
+    assert bob.name == "user-123-chat"
+    alice.ask("I am Alice.")
+    bob.ask("I am Bob.")
+    api.session("chat").ask("I am nobody.")
+    assert [turn.prompt for turn in alice.history] == ["I am Alice."]
+    assert api.session("chat", user="alice") is alice
+    assert names("alice") == ["alice-chat"]
+    assert names("user-123") == ["user-123-chat"]
+    assert names("carol") == []
+    assert [stored.name for stored in cp.sessions(user="alice")] == ["alice-chat"]
+    assert len(cp.sessions(2)) == 2
+    assert names() == ["alice-chat", "chat", "user-123-chat"]
+    manager.close()
+    later = own_manager()  # whose a session is has been stored
+    assert later.session("chat", user="alice").turns_stored == 1
+    assert [stored.user for stored in later.sessions().of_user("alice")] == ["alice"]
+
+
+def test_nobody_gets_at_what_is_another_users(manager: Manager) -> None:
+    api.session("b-chat", user="a").ask("This is a's.")
+    api.session("plain").ask("This is nobody's.")
+    with pytest.raises(InputError, match="'a-b-chat' is taken"):
+        api.session("chat", user="a-b")
+    with pytest.raises(InputError, match="'a-b-chat' is taken"):
+        api.session("chat", user="a-b", new=True)
+    with pytest.raises(InputError):
+        api.session("other", user="a-b", session_id="a-b-chat")
+    with pytest.raises(SessionNotFound):
+        api.delete("chat", user="a-b")
+    with pytest.raises(SessionNotFound):
+        api.delete("plain", user="a")
+    with pytest.raises(InputError):
+        api.delete("plain", user="")
+    with pytest.raises(InputError):
+        api.sessions(user=" ")
+    assert names() == ["a-b-chat", "plain"]
+    api.delete("b-chat", user="a")
+    assert names() == ["plain"]
+
+
+def test_copies_and_new_names_stay_with_their_user(manager: Manager) -> None:
+    session = api.session("chat", user="alice")
+    session.ask("Hello.")
+    copy = session.fork("bob-chat")
+    assert (copy.name, copy.user) == ("alice-bob-chat", "alice")
+    copy.rename("bob-diary")
+    assert names("alice") == ["alice-bob-diary", "alice-chat"]
+    assert names("bob") == []
+
+
+def test_a_panel_of_a_user_shows_and_evaluates_nothing_else(manager: Manager) -> None:
+    api.session("chat", user="bob").ask("A secret.")
+    panel = ChatPanel(api.session("chat", user="alice"))
+    with pytest.raises(SessionNotFound):
+        panel.do_show({"name": "bob-chat"})
+    panel.do_send({"text": "{{ 6 * 7 }}"})
+    (turn,) = panel.session.queue.pending or panel.session.history
+    assert turn.prompt == "{{ 6 * 7 }}"
+    panel.close()

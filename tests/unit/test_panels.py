@@ -1,0 +1,392 @@
+"""What a chat panel tells its page: in order, once, in step with the session, and not too much of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from copilot_nb.conversation.changes import Ended, ReasoningDelta, Retried, TextDelta, ToolFinished, ToolStarted
+from copilot_nb.conversation.parts import Text, TurnState
+from copilot_nb.conversation.transcript import TurnRecord
+from copilot_nb.errors import InputError
+from copilot_nb.panels.chat import ChatPanel, in_main, with_files
+from copilot_nb.panels.feed import PAGE_TURNS, LiveTurn
+from copilot_nb.panels.pump import BEAT_S, Pump
+from copilot_nb.sessions.history import History
+from copilot_nb.sessions.manager import Manager
+from copilot_nb.sessions.session import Session
+from copilot_nb.sessions.turn import Turn
+from copilot_nb.settings import CopilotNB
+
+PARAGRAPHS = "\n\n".join(
+    f"Paragraph **{number}** says `something` of its own, and says it well." for number in range(99)
+)
+
+
+class Stored(Session):
+    """A session whose stored turns are given, and that sends nothing."""
+
+    turns: tuple[TurnRecord, ...] = ()
+
+    def last_turns(self, number: int) -> History:
+        some = self.turns[-number:]
+        return History(self.name, self.provider, some, first=len(self.turns) - len(some) + 1, total=len(self.turns))
+
+    def ask_for(self, prompt: str) -> Turn:
+        """Begin a turn as `send` does, and let nobody run it."""
+        turn = Turn(self, prompt)
+        turn.on_change = self._turn_changed
+        self.queue.pending.append(turn)
+        self._turn_changed(turn)
+        return turn
+
+    def end(self, turn: Turn) -> None:
+        self.queue.pending.remove(turn)
+        turn.finish()
+        self.tell("session")
+
+
+class Watched(ChatPanel):
+    """A panel whose page is a list."""
+
+    def __init__(self, session: Session) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self._arrived = threading.Condition()
+        super().__init__(session)
+
+    def send(self, content: dict[str, Any], buffers: Any = None) -> None:  # noqa: ARG002
+        with self._arrived:
+            self.sent.append(content)
+            self._arrived.notify_all()
+
+    def ask(self, what: str, **more: Any) -> dict[str, Any]:
+        """Send as the page does, and return the answer."""
+        self.settled()
+        question = f"ask-{len(self.sent)}"
+        self._received(self, {"do": what, "id": question, **more}, [])
+        return self.wait_for(lambda message: message.get("re") == question)
+
+    def wait_for(self, fits: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        with self._arrived:
+            assert self._arrived.wait_for(lambda: any(map(fits, self.sent)), 10)
+            return next(message for message in reversed(self.sent) if fits(message))
+
+    def settled(self) -> None:
+        """Wait until all that has happened was told."""
+        told = threading.Event()
+        self._manager.loop.call_soon(lambda: self._manager.loop.call_soon(self._pump.put, told.set))
+        assert told.wait(10)
+        again = threading.Event()
+        self._pump.put(lambda: (self._tell(), again.set()))
+        assert again.wait(10)
+
+
+class Page:
+    """What the page shows after those messages (as common.js does it)."""
+
+    def __init__(self, messages: list[dict[str, Any]]) -> None:
+        self.turns: dict[str, dict[str, Any]] = {}
+        self.session: Mapping[str, Any] = {}
+        for message in messages:
+            if message.get("kind") == "whole":
+                self.turns = {turn["key"]: {"answer": "", "tail": "", **turn} for turn in message["turns"]}
+            for item in message.get("items", ()):
+                self._take(item)
+
+    def _take(self, item: dict[str, Any]) -> None:
+        if item["kind"] == "session":
+            self.session = item
+            return
+        turn = self.turns.setdefault(item["key"], {"answer": "", "tail": ""})
+        turn.update({name: value for name, value in item.items() if name not in ("more", "text")})
+        turn["answer"] += item.get("more", "")
+        turn["tail"] += item.get("text", "")
+
+
+@pytest.fixture
+def manager() -> Iterator[Manager]:
+    manager = Manager(CopilotNB(offline=True, provider="scripted"))
+    yield manager
+    manager.close()
+
+
+@pytest.fixture
+def session(manager: Manager) -> Stored:
+    return Stored(manager, "s1", "s1", provider="scripted", model="m", system="", exists=False)
+
+
+@pytest.fixture
+def panel(session: Stored) -> Iterator[Watched]:
+    panel = Watched(session)
+    yield panel
+    panel.close()
+
+
+def done(number: int) -> TurnRecord:
+    return TurnRecord(f"turn-{number}", f"ask {number}", (Text("t", f"say *{number}*", True),), TurnState.DONE)
+
+
+def begun(session: Stored, prompt: str = "ask", turn_id: str = "id-1") -> Turn:
+    turn = session.ask_for(prompt)
+    turn.begin(TurnRecord(turn_id, prompt))
+    return turn
+
+
+def test_hello_gives_the_last_page_and_earlier_the_one_before(panel: Watched, session: Stored) -> None:
+    session.turns = tuple(map(done, range(1, 1001)))
+    whole = panel.ask("hello")
+    assert [turn["prompt"] for turn in whole["turns"]] == [f"ask {n}" for n in range(1001 - PAGE_TURNS, 1001)]
+    assert whole["turns"][-1]["answer"] == "<p>say <em>1000</em></p>\n"
+    assert whole["first"] == 1001 - PAGE_TURNS
+    page = panel.ask("earlier", before=whole["first"])
+    assert [turn["prompt"] for turn in page["turns"]] == [
+        f"ask {n}" for n in range(1001 - 2 * PAGE_TURNS, 1001 - PAGE_TURNS)
+    ]
+    assert panel.ask("earlier", before=5)["first"] == 1
+
+
+def test_an_answer_is_told_once_and_ends_as_it_is_rendered(panel: Watched, session: Stored) -> None:
+    panel.ask("hello")
+    turn = begun(session)
+    for start in range(0, len(PARAGRAPHS), 40):
+        turn.apply(TextDelta("t", PARAGRAPHS[start : start + 40]))
+        panel.settled()
+    turn.apply(Ended(TurnState.DONE))
+    session.end(turn)
+    panel.settled()
+    (shown,) = Page(panel.sent).turns.values()
+    rendered = LiveTurn(turn, "").whole()["answer"]
+    assert shown["answer"] == rendered
+    assert (shown["tail"], shown["state"]) == ("", "done")
+    told = sum(
+        len(str(item.get("more", "") + item.get("answer", ""))) for m in panel.sent for item in m.get("items", ())
+    )
+    assert told == len(rendered)  # each block of HTML once, and nothing again at the end
+
+
+def test_what_is_sent_is_numbered_without_a_gap_and_bounded(panel: Watched, session: Stored) -> None:
+    panel.ask("hello")
+    turn = begun(session)
+    began_s = time.monotonic()
+    for start in range(0, len(PARAGRAPHS), 4):
+        turn.apply(TextDelta("t", PARAGRAPHS[start : start + 4]))
+        time.sleep(0.0005)  # a stream takes its time; nothing is waited for here
+    turn.apply(Ended(TurnState.DONE))
+    session.end(turn)
+    panel.wait_for(lambda m: any(item.get("state") == "done" for item in m.get("items", ())))
+    took_s = time.monotonic() - began_s
+    told = [message for message in panel.sent if "seq" in message]
+    assert [message["seq"] for message in told] == list(range(1, len(told) + 1))
+    assert len(told) <= took_s / BEAT_S + 3
+    rendered = LiveTurn(turn, "").whole()["answer"]
+    assert sum(len(str(message)) for message in told) <= 1.5 * len(rendered) + 1000 * len(told)
+
+
+def test_who_asks_in_the_middle_gets_all_and_then_only_what_is_new(panel: Watched, session: Stored) -> None:
+    turn = begun(session)
+    turn.apply(TextDelta("t", "One.\n\nTwo.\n\nThr"))
+    whole = panel.ask("hello")
+    (shown,) = whole["turns"]
+    assert (shown["answer"], shown["tail"]) == ("<p>One.</p>\n", "Two.\n\nThr")
+    turn.apply(TextDelta("t", "ee"))
+    panel.settled()
+    (item,) = (item for item in panel.sent[-1]["items"] if item["kind"] == "turn")
+    assert item == {"kind": "turn", "key": shown["key"], "text": "ee"}
+    assert panel.ask("seq")["seq"] == panel.sent[-2]["seq"]
+
+
+def test_a_retry_takes_back_what_had_come(panel: Watched, session: Stored) -> None:
+    panel.ask("hello")
+    turn = begun(session)
+    turn.apply(TextDelta("t", "One.\n\nTwo.\n\nThr"))
+    panel.settled()
+    turn.apply(Retried("busy", 1))
+    turn.apply(TextDelta("u", "Anew"))
+    panel.settled()
+    (shown,) = Page(panel.sent).turns.values()
+    assert (shown["answer"], shown["tail"]) == ("", "Anew")
+    assert "busy" in shown["head"]
+
+
+def test_tool_calls_and_reasoning_are_folded_around_the_text(panel: Watched, session: Stored) -> None:
+    panel.ask("hello")
+    turn = begun(session)
+    turn.apply(ReasoningDelta("r", "Let me look."))
+    turn.apply(TextDelta("t", "I look."))
+    turn.apply(ToolStarted("c", "read", "{}"))
+    panel.settled()
+    turn.apply(ToolFinished("c", True, "<b>found</b>"))
+    turn.apply(TextDelta("u", "There it is."))
+    turn.apply(Ended(TurnState.DONE))
+    session.end(turn)
+    panel.settled()
+    (shown,) = Page(panel.sent).turns.values()
+    assert shown["head"].startswith("<details><summary>Reasoning</summary>")
+    before, _, after = shown["answer"].partition("</details>")
+    assert before.startswith("<p>I look.</p>\n<details><summary>Tool <code>read</code> ✓ done")
+    assert "&lt;b&gt;found" in before
+    assert after == "<p>There it is.</p>\n"
+
+
+def test_prompts_wait_in_a_queue_that_is_seen(panel: Watched, session: Stored) -> None:
+    panel.ask("hello")
+    first = begun(session)
+    second = session.ask_for("later")
+    third = session.ask_for("last")
+    panel.settled()
+    assert [(turn["state"], turn["before"]) for turn in Page(panel.sent).turns.values()] == [
+        ("working", 0),
+        ("queued", 1),
+        ("queued", 2),
+    ]
+    key = next(key for key, turn in Page(panel.sent).turns.items() if turn["prompt"] == "last")
+    panel.ask("withdraw", turn=key)
+    assert third.stop_requested
+    assert not first.stop_requested
+    panel.ask("stop")
+    assert first.stop_requested
+    assert not second.stop_requested
+
+
+def test_turns_taken_back_elsewhere_make_every_page_begin_anew(panel: Watched, session: Stored) -> None:
+    session.turns = (done(1), done(2))
+    panel.ask("hello")
+    session.turns = (done(1),)
+    session.tell("history")
+    whole = panel.wait_for(lambda message: message.get("kind") == "whole" and message["re"] == "")
+    assert [turn["prompt"] for turn in whole["turns"]] == ["ask 1"]
+
+
+def test_a_turn_keeps_its_key_when_it_is_read_back(panel: Watched, session: Stored) -> None:
+    panel.ask("hello")
+    turn = begun(session, turn_id="turn-1")
+    turn.apply(TextDelta("t", "x"))
+    turn.apply(Ended(TurnState.DONE))
+    session.end(turn)
+    panel.settled()
+    (key,) = Page(panel.sent).turns
+    session.turns = (done(1),)
+    (shown,) = panel.ask("hello")["turns"]
+    assert shown["key"] == key
+    assert shown["answer"] == "<p>say <em>1</em></p>\n"  # from the log: the live one has been let go
+
+
+def test_what_was_never_sent_is_shown_as_long_as_it_is_the_last(panel: Watched, session: Stored) -> None:
+    failed = session.ask_for("nobody answers")
+    session.queue.pending.remove(failed)
+    failed.finish(InputError("no model can answer", "log in"))
+    (shown,) = panel.ask("hello")["turns"]
+    assert shown["state"] == "failed"
+    assert "no model can answer → log in" in shown["outcome"]
+
+
+def test_another_session_is_not_heard(panel: Watched, session: Stored, manager: Manager) -> None:
+    panel.ask("hello")
+    other = Stored(manager, "s2", "s2", provider="scripted", model="m", system="", exists=False)
+    begun(other)
+    panel.settled()
+    assert Page(panel.sent).turns == {}
+
+
+def test_a_session_that_is_gone_gives_way_to_the_next_of_its_name(
+    panel: Watched, session: Stored, manager: Manager
+) -> None:
+    panel.ask("hello")
+    session.is_gone = True
+    session.tell("gone")
+    panel.settled()
+    assert Page(panel.sent).session["gone"]
+    other = Stored(manager, "s1", "s1-b", provider="scripted", model="m", system="", exists=False)
+    begun(other, "again")
+    whole = panel.wait_for(lambda message: message.get("kind") == "whole" and message["re"] == "")
+    assert whole["session"]["id"] == "s1-b"
+    assert panel.session is other
+
+
+def test_a_closed_panel_hears_nothing_and_its_thread_ends(session: Stored, manager: Manager) -> None:
+    panel = Watched(session)
+    panel.ask("hello")
+    thread = panel._pump._thread
+    assert thread is not None
+    panel.close()
+    thread.join(10)
+    assert not thread.is_alive()
+    sent = len(panel.sent)
+    begun(session)
+    told = threading.Event()
+    manager.loop.call_soon(told.set)
+    assert told.wait(10)
+    assert len(panel.sent) == sent
+
+
+def test_what_cannot_be_done_is_answered_in_one_line(panel: Watched, caplog: pytest.LogCaptureFixture) -> None:
+    assert panel.ask("send", text="  ")["error"].startswith("the prompt is empty")
+    assert panel.ask("dance")["error"] == "this panel cannot dance"
+    assert panel.ask("send", text="{{ 1 / 0 }}")["error"] == "ZeroDivisionError: division by zero"
+    assert panel.ask("send", text="{{ nope_nope }}")["error"].startswith("{{ nope_nope }}: name 'nope_nope'")
+    assert panel.ask("resend", turn="nowhere", text="x")["error"].startswith("this turn is not in")
+    assert "could not send" in caplog.text
+
+
+def test_half_of_a_character_does_not_stop_the_page(panel: Watched, session: Stored) -> None:
+    turn = begun(session, "\ud83d")
+    turn.apply(TextDelta("t", "\ud83d"))
+    (shown,) = panel.ask("hello")["turns"]
+    assert (shown["prompt"], shown["tail"]) == ("�", "")
+    turn.apply(TextDelta("t", "\ude00"))
+    panel.settled()
+    (shown,) = Page(panel.sent).turns.values()
+    assert shown["tail"] == "😀"
+
+
+def test_a_comm_of_ipykernel_7_4_is_served_by_the_subshell_that_the_page_names(session: Stored) -> None:
+    class Comm:
+        def _reply_subshell_for(self, data: object, default: object) -> object:  # noqa: ARG002
+            return "the shell of the cell that runs"
+
+    from copilot_nb.panels.base import _serve_at_once
+
+    comm = Comm()
+    _serve_at_once(comm)
+    assert comm._reply_subshell_for({}, "subshell-1") == "subshell-1"
+    _serve_at_once(object())  # other kernels have nothing of the kind
+
+
+def test_files_are_put_before_the_prompt_in_a_fence_of_their_own() -> None:
+    files = [{"name": "a`b\n.md", "text": "```\n{{ x }}\n```\n"}]
+    assert with_files("Explain.", files) == "File `a'b .md`:\n\n````\n```\n{{ x }}\n```\n````\n\nExplain."
+    with pytest.raises(InputError, match="200,001 characters"):
+        with_files("", [{"name": "big", "text": "x" * 200_001}])
+
+
+def test_an_expression_sees_the_notebooks_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("__main__.answer_of_all", 42, raising=False)
+    assert in_main("answer_of_all + 1") == 43
+
+
+def test_the_pump_outlives_a_job_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+    told = threading.Event()
+    pump = Pump(told.set)
+    pump.put(lambda: 1 / 0)
+    pump.put(pump.mark)
+    assert told.wait(10)
+    pump.stop()
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_turn_that_was_read_before_it_was_heard_of_is_shown_once(panel: Watched, session: Stored) -> None:
+    turn = Turn(session, "ask 1")  # its events are still on their way
+    turn.on_change = session._turn_changed
+    session.turns = (TurnRecord("turn-1", "ask 1", state=TurnState.INTERRUPTED),)  # what a log tells of it by then
+    assert [shown["state"] for shown in panel.ask("hello")["turns"]] == ["interrupted"]
+    session.turns = (done(1),)
+    turn.begin(done(1))
+    turn.finish()
+    panel.settled()
+    panel.settled()
+    (shown,) = Page(panel.sent).turns.values()
+    assert (shown["state"], shown["answer"]) == ("done", "<p>say <em>1</em></p>\n")
