@@ -225,7 +225,7 @@ def test_edit_takes_the_place_of_the_turn_and_those_after_it(lab: Any) -> None:
     shown.get_by_text("Sending takes the place of this turn and the turn after it.").wait_for()
     assert shown.get_by_role("textbox", name="Prompt").input_value() == "two"
     say(shown, "second")
-    shown.get_by_text("You said second").wait_for()
+    shown.locator(".cnb-answer").get_by_text("You said second").wait_for()
     assert shown.locator(".cnb-prompt").all_inner_texts() == ["one", "second"]
     assert "Took back 1 later turn." in notice(shown).inner_text()
 
