@@ -104,18 +104,19 @@ def one_line_error(notebook: Notebook, cell: int) -> str:
 
 
 def test_a_restarted_kernel_resumes_the_session_and_says_so(lab: Any) -> None:
-    notebook = lab.open(scripted("lambda request: ' / '.join(request.user_texts)"), "%%copilot s1\nfirst")
-    notebook.run_all()
+    cells = [f"%%copilot s1\n{prompt}" for prompt in ("first", "second", "third")]
+    notebook = lab.open(scripted("lambda request: ' / '.join(request.user_texts)"), *cells)
+    notebook.run(0)
+    notebook.run(1)
     notebook.restart()
-    notebook.set_source(1, "%%copilot s1\nsecond")
-    notebook.run_all()
-    shown = notebook.output(1).inner_text()
+    notebook.run(0)
+    notebook.run(2)
+    shown = notebook.output(2).inner_text()
     assert shown.startswith("resumed s1: 1 turn, last used ")
     assert f"in {notebook.path.name}\n" in shown
     assert "first / second" in shown
-    notebook.set_source(1, "%%copilot s1\nthird")
-    notebook.run(1)
-    assert "resumed" not in notebook.output(1).inner_text()
+    notebook.run(3)
+    assert "resumed" not in notebook.output(3).inner_text()
 
 
 def test_run_all_twice_ends_with_the_same_turns(lab: Any) -> None:
