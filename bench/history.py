@@ -8,6 +8,7 @@ had two turns and one in ten twenty.
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
 
@@ -27,13 +28,14 @@ REPETITIONS = 30
 
 def run() -> list[Result]:
     """Measure."""
-    manager = Manager(CopilotNB(provider="scripted"))
     model = ScriptedModel(reply)
-    manager.providers.add(InKernel("scripted", lambda: model))
-    try:
-        return [*_page(manager), *_thousands(manager)]
-    finally:
-        manager.close()
+    with tempfile.TemporaryDirectory() as home:  # what other benchmarks stored would be listed too
+        manager = Manager(CopilotNB(provider="scripted", home=home))
+        manager.providers.add(InKernel("scripted", lambda: model))
+        try:
+            return [*_page(manager), *_thousands(manager)]
+        finally:
+            manager.close()
 
 
 def _page(manager: Manager) -> list[Result]:
