@@ -99,6 +99,7 @@ def _session(manager: Manager, recipient: Recipient, args: argparse.Namespace) -
         new=args.new,
         take_over=args.take_over,
         effort=effort(args.effort),
+        context=args.context,
     )
 
 

@@ -83,6 +83,12 @@ SESSION_OPTIONS = (
         "EFFORT",
         (("choices", ("default", *EFFORTS)),),
     ),
+    Option(
+        ("--context",),
+        "the model's window, where it has two: default or long",
+        "SIZE",
+        (("choices", ("default", "long")),),
+    ),
     Option(("--id",), "id under which the runtime stores a new session", "SESSION_ID", (("dest", "session_id"),)),
     Option(("--new",), "begin anew; an earlier session of that name is kept as NAME~1"),
     Option(("--take-over",), "where another process has the session open: go on in a copy, NAME~1"),

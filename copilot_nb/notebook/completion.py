@@ -44,6 +44,8 @@ def _candidates(words: list[str]) -> list[str]:
         return _of_kind("provider")
     if words and words[-1] == "--effort":
         return ["default", *EFFORTS]
+    if words and words[-1] == "--context":
+        return ["default", "long"]
     if words and words[-1] in ("-f", "--format"):
         return list(FORMATS)
     if words[:1] == ["%%copilot"]:

@@ -65,6 +65,7 @@ def session(
     new: bool = False,
     take_over: bool = False,
     effort: str | None = None,
+    context: str | None = None,
     user: str | None = None,
 ) -> Session:
     """Return the session called `name`: this kernel's, else one stored earlier, else a new one.
@@ -86,6 +87,8 @@ def session(
         If another process has the session open, go on in a copy of it, called ``name~1``.
     effort : str, optional
         How hard the model reasons, such as ``"high"``; ``""``: its default; ``None``: the session's own.
+    context : str, optional
+        The size of the model's window, where it has several: ``"long"`` or ``"default"``.
     user : str, optional
         Whose session it is: of several people for whom this kernel acts, each has their own ``chat``. It is stored as
         ``alice-chat`` (the setting `user_template`).
@@ -99,7 +102,7 @@ def session(
     ProviderError
         If no model can answer.
     """
-    wanted = Wanted(model, provider, system, session_id, new, take_over, effort, _checked(user))
+    wanted = Wanted(model, provider, system, session_id, new, take_over, effort, _checked(user), context)
     return shared_manager().open(name, wanted)
 
 

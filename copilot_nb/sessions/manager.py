@@ -193,13 +193,14 @@ class Manager:
         new: bool = False,
         take_over: bool = False,
         effort: str | None = None,
+        context: str | None = None,
         user: str = "",
     ) -> Session:
         """Return the session called `name`: this kernel's, else one stored before, else a new one.
 
         A new session is stored by its first prompt. The parameters are those of `copilot_nb.session`.
         """
-        return self.open(name, Wanted(model, provider, system, session_id, new, take_over, effort, user))
+        return self.open(name, Wanted(model, provider, system, session_id, new, take_over, effort, user, context))
 
     def open(self, name: str, wanted: Wanted) -> Session:
         """Return the session called `name`, as `session` does."""
@@ -231,7 +232,7 @@ class Manager:
             session.turns_stored = await client.archive.count_turns(session.session_id) + missing
         connection = await client.open(
             session.session_id,
-            endpoint.with_effort(session.effort),
+            endpoint.with_effort(session.effort).with_context(session.context),
             session.system,
             session.exchange.on_change,
             session.exchange.on_fault,

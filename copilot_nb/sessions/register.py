@@ -91,7 +91,7 @@ class Register:
             system=self._manager.settings.system if wanted.system is None else wanted.system,
             exists=False,
         )
-        session.effort, session.user = wanted.effort or "", wanted.user
+        session.effort, session.context, session.user = wanted.effort or "", wanted.context or "", wanted.user
         return session
 
     async def find_stored(self, name: str) -> Session:
@@ -120,7 +120,7 @@ class Register:
             system=stored.system or self._manager.settings.system,
             exists=True,
         )
-        session.effort, session.user = stored.effort, stored.user
+        session.effort, session.context, session.user = stored.effort, stored.context, stored.user
         archive = (await self._manager.client()).archive
         session.turns_stored = await archive.count_turns(stored.session_id)  # a terminal may have added some
         session.cells.read(stored.cells)
@@ -156,7 +156,7 @@ class Register:
             system=source.system,
             exists=True,
         )
-        copy.turns_stored, copy.effort, copy.user = turns, source.effort, source.user
+        copy.turns_stored, copy.effort, copy.context, copy.user = turns, source.effort, source.context, source.user
         copy.cells.read(source.cells.written())
         self._sessions[name] = copy
         copy.tell("listed")

@@ -61,7 +61,7 @@ class Session:
         self.provider = provider
         self.model = model
         self.system = system
-        self.effort = self.user = ""
+        self.effort = self.context = self.user = ""
         self.exchange = Exchange()
         self.cells = Cells()
         self.turns_stored = 0
@@ -134,6 +134,7 @@ class Session:
         provider: str = "",
         system: str | None = None,
         effort: str | None = None,
+        context: str | None = None,
         timeout_s: float = 0.0,
         cell: str = "",
         now: bool = False,
@@ -148,8 +149,8 @@ class Session:
             Switch the session to another model or provider, from this turn on.
         system : str, optional
             Change the session's system message, from this turn on.
-        effort : str, optional
-            Change how hard the model reasons, from this turn on: a word that it knows, ``""`` for its default.
+        effort, context : str, optional
+            Change how hard the model reasons, or the size of its window (``"long"``, ``"default"``), from this turn on.
         timeout_s : float, optional
             Seconds without a sign from the model after which the turn is given up; 0: the setting `timeout_s`.
         cell : str, optional
@@ -167,11 +168,10 @@ class Session:
         self.manager.check_prompt(prompt)
         if self.is_gone:
             raise SessionNotFound(f"session {self.name!r} is gone", f'begin it anew: copilot_nb.session("{self.name}")')
-        asked = self.manager.choice.expanded(Wanted(model, provider, system, effort=effort))
+        asked = self.manager.choice.expanded(Wanted(model, provider, system, effort=effort, context=context))
         turn = Turn(self, prompt)
         turn.on_change = self._turn_changed
-        turn.notes += [self.resumed] if self.resumed else []
-        self.resumed = ""
+        turn.notes, self.resumed = [self.resumed] if self.resumed else [], ""
         wanted, self.wanted = asked.over(self.wanted), Wanted()
         self.queue.add(Errand(turn, wanted, timeout_s or self.manager.settings.timeout_s, cell), now=now)
         self._turn_changed(turn)

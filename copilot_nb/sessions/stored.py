@@ -26,7 +26,7 @@ class StoredSession:
         What the runtime and what the user calls it.
     user : str
         Whose it is; ``""``: nobody's in particular.
-    provider, model, system, effort, notebook : str
+    provider, model, system, effort, context, notebook : str
         What it was last used with and where; ``""`` where unknown.
     turns : int
         Turns (count).
@@ -48,6 +48,7 @@ class StoredSession:
     model: str = ""
     system: str = ""
     effort: str = ""
+    context: str = ""
     notebook: str = ""
     user: str = ""
     turns: int = 0
@@ -68,6 +69,7 @@ class StoredSession:
             model=entries.get(f"{PREFIX}model", ""),
             system=entries.get(f"{PREFIX}system", ""),
             effort=entries.get(f"{PREFIX}effort", ""),
+            context=entries.get(f"{PREFIX}context", ""),
             notebook=entries.get(f"{PREFIX}notebook", ""),
             user=entries.get(f"{PREFIX}user", ""),
             turns=int(turns) if turns.isdecimal() else 0,
@@ -102,6 +104,7 @@ def annotation(session: Session, notebook: str) -> dict[str, str]:
         "provider": session.provider,
         "system": session.system,
         "effort": session.effort,
+        "context": session.context,
         "user": session.user,
         "notebook": notebook,
         "last": session.last,

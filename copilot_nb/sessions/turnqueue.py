@@ -130,15 +130,16 @@ class TurnQueue:
     async def _adopt(self, turn: Turn, wanted: Wanted) -> bool:
         """Take over what the call wants changed; whether the runtime has to load the session anew for that."""
         session = self._session
-        before = (session.provider, session.model, session.system)
-        asked = wanted.over(Wanted(session.model, session.provider, session.system, effort=session.effort))
+        before = (session.provider, session.model, session.system, session.context)
+        own = Wanted(session.model, session.provider, session.system, effort=session.effort, context=session.context)
+        asked = wanted.over(own)
         provider, model = await session.manager.choice.resolve(asked.provider, asked.model)
         await session.manager.choice.check_effort(provider, model, wanted.effort or "")
         session.provider, session.model, session.effort = provider, model, asked.effort or ""
-        session.system = asked.system or ""
+        session.system, session.context = asked.system or "", asked.context or ""
         if session.exists and before[:2] != (session.provider, session.model):
             turn.notes.append(f"switched from {label(*before[:2])} to {session.model_label}")
-        return before != (session.provider, session.model, session.system)
+        return before != (session.provider, session.model, session.system, session.context)
 
     async def _talk(self, errand: Errand) -> None:
         session, turn = self._session, errand.turn

@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+from copilot_nb.errors import InputError
+from copilot_nb.runtime.providers.base import CONTEXTS
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -24,8 +27,15 @@ class Wanted:
         Go on in a copy where another process has the session open.
     effort : str or None
         The reasoning effort; ``""`` is the model's default.
+    context : str or None
+        The size of the model's window, where it has several.
     user : str
         Whose session it must be, or become; ``""``: anybody's.
+
+    Raises
+    ------
+    InputError
+        If a model's window has no such size.
     """
 
     model: str = ""
@@ -36,11 +46,16 @@ class Wanted:
     take_over: bool = False
     effort: str | None = None
     user: str = ""
+    context: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.context and self.context not in CONTEXTS:
+            raise InputError(f"a model's window has no size {self.context!r}", f"one of: {', '.join(CONTEXTS)}")
 
     def over(self, other: Wanted) -> Wanted:
         """Return what `self` wants and, where it says nothing, what `other` wants."""
         if (self.model or other.model, self.provider or other.provider) != (other.model, other.provider):
-            other = dataclasses.replace(other, effort=None)  # another model has other efforts
+            other = dataclasses.replace(other, effort=None, context=None)  # another model has others
         if self.provider and not self.model:
             other = Wanted(system=other.system)  # another provider has other models
         return Wanted(
@@ -48,4 +63,5 @@ class Wanted:
             self.provider or other.provider,
             other.system if self.system is None else self.system,
             effort=other.effort if self.effort is None else self.effort,
+            context=other.context if self.context is None else self.context,
         )

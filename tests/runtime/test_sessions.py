@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import threading
@@ -428,3 +429,20 @@ def test_what_a_runtime_cannot_do_is_one_line(manager: Manager) -> None:
 
     with pytest.raises(RuntimeUnavailable, match=r"doing that: .* → this runtime cannot do that: see "):
         manager.loop.blocking(ask_for_the_impossible())
+
+
+def test_the_size_of_the_window_reaches_the_runtime_and_is_kept(own_manager: Callable[..., Manager]) -> None:
+    manager = own_manager()
+    session = manager.session("wide", context="long")
+    session.ask("one")
+    manager.close()
+    manager = own_manager()
+    session = manager.session("wide")
+    session.ask("two")
+    session.send("three", context="default").wait()
+    with pytest.raises(InputError, match="a model's window has no size 'huge' → one of: default, long"):
+        session.send("four", context="huge")
+    assert session.ask("five").text
+    log = (Path(manager.settings.home) / "session-state" / "wide" / "events.jsonl").read_text()
+    opened = [json.loads(line) for line in log.splitlines() if '"session.start"' in line or '"session.resume"' in line]
+    assert [event["data"].get("contextTier") for event in opened][:3] == ["long_context", "long_context", "default"]

@@ -49,6 +49,7 @@ def new(desk: Desk, args: argparse.Namespace) -> None:
         new=args.new,
         take_over=args.take_over,
         effort=effort(args.effort),
+        context=args.context,
     )
     session.create()
     print(f"Created {session!r}")

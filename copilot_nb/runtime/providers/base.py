@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 LIST_AGE_S = 300.0
 """How long a list of models is believed."""
 
+CONTEXTS = {"default": "default", "long": "long_context"}
+"""The sizes of a model's window, where it has two, and what the SDK calls them."""
 NEVER_FULL_TOKENS = 1_000_000_000_000
 """What the runtime is told of the window of a model in the kernel: no real window is as large. Such a model drops the
 oldest exchanges itself: the runtime would have it summarise them instead, which a small model does slowly and badly."""
@@ -39,6 +41,11 @@ class Endpoint:
     def with_effort(self, effort: str) -> Endpoint:
         """Return how to reach the model so that it reasons with `effort`; ``""``: with its default one."""
         options = {**self.options, "reasoning_effort": effort} if effort else self.options
+        return Endpoint(self.model, options, self.note)
+
+    def with_context(self, context: str) -> Endpoint:
+        """Return how to reach the model with a window of the size `context` (see `CONTEXTS`); ``""``: nothing said."""
+        options = {**self.options, "context_tier": CONTEXTS[context]} if context else self.options
         return Endpoint(self.model, options, self.note)
 
 
