@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from copilot_nb.conversation.parts import TurnState, Usage
+from copilot_nb.conversation.parts import Image, TurnState, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,7 @@ class Prompted:
     prompt: str
     at: datetime | None = None
     event_id: str = ""
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

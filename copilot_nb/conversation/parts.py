@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 class TurnState(enum.Enum):
@@ -84,3 +84,25 @@ class ToolCall:
 
 
 Part = Text | Reasoning | ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image that went with a prompt.
+
+    Attributes
+    ----------
+    name : str
+        What it is called: the name of a file or of a variable.
+    mime_type : str
+        ``image/png`` or ``image/jpeg``.
+    size_bytes : int
+        Its size.
+    data : bytes
+        The image itself; empty where a damaged log has lost it.
+    """
+
+    name: str
+    mime_type: str
+    size_bytes: int
+    data: bytes = field(default=b"", repr=False)

@@ -32,7 +32,7 @@ from copilot_nb.conversation.changes import (
     ToolStarted,
     UsageReported,
 )
-from copilot_nb.conversation.parts import Part, Reasoning, Text, ToolCall, TurnState, Usage
+from copilot_nb.conversation.parts import Image, Part, Reasoning, Text, ToolCall, TurnState, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,8 @@ class TurnRecord:
         Why the turn failed; ``""`` where it did not.
     event_id : str
         The runtime's id of the event that began the turn (what rewind and fork refer to).
+    images : tuple of Image
+        What went with the prompt.
     """
 
     turn_id: str
@@ -75,6 +77,7 @@ class TurnRecord:
     notes: tuple[str, ...] = ()
     error: str = ""
     event_id: str = ""
+    images: tuple[Image, ...] = ()
 
     @property
     def text(self) -> str:
@@ -143,7 +146,9 @@ def replay(changes: Iterable[Change]) -> Transcript:
 def _begun(change: Change, last: TurnRecord | None) -> TurnRecord | None:
     """Return the turn that `change` begins, if it begins one."""
     if isinstance(change, Prompted):
-        return TurnRecord(change.turn_id, change.prompt, started_at=change.at, event_id=change.event_id)
+        return TurnRecord(
+            change.turn_id, change.prompt, started_at=change.at, event_id=change.event_id, images=change.images
+        )
     if isinstance(change, Kept) and (last is None or last.turn_id != change.turn_id):
         begun = TurnRecord(change.turn_id, change.prompt, started_at=change.at, event_id=change.event_id)
         return advance_turn(begun, change)

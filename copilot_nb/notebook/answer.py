@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError, TurnFailed
 from copilot_nb.notebook.arguments import effort, system_message
 from copilot_nb.notebook.display import output_for
-from copilot_nb.notebook.kernel import assign, check_variable, is_headless
+from copilot_nb.notebook.kernel import assign, attachable, check_variable, is_headless
+from copilot_nb.sessions.attach import attached
+from copilot_nb.sessions.recipients import Recipient, one_each
 from copilot_nb.sessions.waiting import wait
 
 if TYPE_CHECKING:
@@ -22,15 +23,6 @@ if TYPE_CHECKING:
     from copilot_nb.sessions.turn import Turn
 
 _PYTHON = ("", "python", "python3", "py", "ipython")
-
-
-@dataclass(frozen=True, slots=True)
-class Recipient:
-    """A session that a cell speaks to, and what the cell wants of it (``""``: nothing in particular)."""
-
-    name: str
-    model: str
-    provider: str
 
 
 def recipients(args: argparse.Namespace, names: Sequence[str]) -> list[Recipient]:
@@ -45,15 +37,13 @@ def recipients(args: argparse.Namespace, names: Sequence[str]) -> list[Recipient
     models, providers = _listed(args.models), _listed(args.providers)
     if not models and not providers:
         return [Recipient(name, model, provider) for name in dict.fromkeys(names)]
-    if len(names) > 1 or (models and providers) or (models and model) or (providers and provider):
+    if len(names) > 1:
         raise InputError(
-            "--models and --providers make the sessions of one name, from one of the two lists",
-            "for example: %%copilot test --models a,b",
+            "--models and --providers make the sessions of one name", "for example: %%copilot test --models a,b"
         )
     if args.session_id:
         raise InputError("--id names one session, --models and --providers make several", "leave --id out")
-    by_model = [Recipient(f"{names[0]}@{each}", each, provider) for each in models]
-    return by_model or [Recipient(f"{names[0]}@{each}", model, each) for each in providers]
+    return one_each(names[0], models=models, providers=providers, model=model, provider=provider)
 
 
 def answer(desk: Desk, names: Sequence[str], prompt: str, args: argparse.Namespace) -> None:
@@ -65,12 +55,19 @@ def answer(desk: Desk, names: Sequence[str], prompt: str, args: argparse.Namespa
         If the prompt cannot be sent, or a turn failed or was interrupted.
     """
     check_variable(args.out)
-    desk.manager.check_prompt(prompt)
+    asked, images = attached(prompt, {name: attachable(desk.shell, name) for name in args.attach})
+    desk.manager.check_prompt(asked, images)
     if args.session_id and len(names) > 1:
         raise InputError("--id names one session, not several")
     sessions = [_session(desk.manager, recipient, args) for recipient in recipients(args, names)]
     turns = [
-        session.send(prompt, timeout_s=args.timeout_s, cell=desk.cell_key(session.name, prompt), now=args.now)
+        session.send(
+            asked,
+            timeout_s=args.timeout_s,
+            cell=desk.cell_key(session.name, prompt),
+            now=args.now,
+            attach=images,
+        )
         for session in sessions
     ]
     if args.out:

@@ -94,6 +94,12 @@ SESSION_OPTIONS = (
     Option(("--take-over",), "where another process has the session open: go on in a copy, NAME~1"),
 )
 TURN_OPTIONS = (
+    Option(
+        ("-a", "--attach"),
+        "a file or a variable that goes with the prompt: text, an image, a figure, a table; may be repeated",
+        "PATH|VARIABLE",
+        (("action", "append"), ("default", [])),
+    ),
     Option(("-q", "--quiet"), "show nothing (see --out)"),
     Option(("-o", "--out"), "variable that receives the Turn", "VAR"),
     Option(

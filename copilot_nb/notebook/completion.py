@@ -10,19 +10,25 @@ import re
 from collections.abc import Sequence
 
 from IPython.core.completer import SimpleCompletion, SimpleMatcherResult
+from IPython.core.getipython import get_ipython
 
 from copilot_nb.notebook.arguments import ASK_OPTIONS, EFFORTS, FORMATS, Option
 from copilot_nb.notebook.subcommands import SUBCOMMANDS
 from copilot_nb.sessions.api import shared_manager
 
+_ATTACH = ("-a", "--attach")
 _WORD = re.compile(r"""["'][^"']*["']?|[^\s"']+""")
 
 
 def complete(before: str) -> SimpleMatcherResult:
-    """Return candidates for the word at the end of `before`, the line up to the cursor; no others are wanted then."""
+    """Return candidates for the word at the end of `before`, the line up to the cursor.
+
+    Others are wanted only where a file may be named: those are IPython's to know.
+    """
     words, typed = _typed(before)
     found = [SimpleCompletion(each, type="magic") for each in _candidates(words) if each.startswith(typed)]
-    return {"completions": found, "matched_fragment": typed, "suppress": True, "ordered": True}
+    is_alone = not words or words[-1] not in _ATTACH
+    return {"completions": found, "matched_fragment": typed, "suppress": is_alone, "ordered": True}
 
 
 def _typed(before: str) -> tuple[list[str], str]:
@@ -38,6 +44,8 @@ def _typed(before: str) -> tuple[list[str], str]:
 
 
 def _candidates(words: list[str]) -> list[str]:
+    if words and words[-1] in _ATTACH:
+        return _variables()
     if words and words[-1] in ("-m", "--model", "--models"):
         return _of_kind("model")
     if words and words[-1] in ("-p", "--provider", "--providers"):
@@ -74,6 +82,12 @@ def _of_kind(kind: str) -> list[str]:
             return list(shared_manager().providers.names)
         case _:
             return []
+
+
+def _variables() -> list[str]:
+    shell = get_ipython()
+    names = set(shell.user_ns) - set(shell.user_ns_hidden) if shell is not None else set()
+    return sorted(name for name in names if not name.startswith("_"))
 
 
 def _flags(options: Sequence[Option]) -> list[str]:

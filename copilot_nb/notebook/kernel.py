@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import keyword
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError
@@ -51,13 +53,35 @@ def evaluate(shell: InteractiveShell, expression: str) -> object:
     InputError
         If it raises anything.
     """
+    hint = r"define it in a cell above; for literal braces write \{{"
+    return _value(shell, expression, f"{{{{ {expression} }}}}", hint)
+
+
+def attachable(shell: InteractiveShell, word: str) -> object:
+    """Return what ``--attach PATH|VARIABLE`` names: the path of a file that is there, else the value of an expression.
+
+    Raises
+    ------
+    InputError
+        If there is neither.
+    """
+    path = Path(word).expanduser()
+    try:
+        if path.exists():
+            return path
+        ast.parse(word, mode="eval")
+    except (OSError, ValueError, SyntaxError):  # it can be neither
+        raise InputError(f"--attach {word[:60]}: there is no such file") from None
+    return _value(shell, word, f"--attach {word[:60]}", "name a file, or a variable of the notebook")
+
+
+def _value(shell: InteractiveShell, expression: str, shown: str, hint: str) -> object:
     try:
         return shell.ev(expression)
     except NameError as error:
-        hint = r"define it in a cell above; for literal braces write \{{"
-        raise InputError(f"{{{{ {expression} }}}}: {error}", hint) from error
+        raise InputError(f"{shown}: {error}", hint) from error
     except Exception as error:  # the user's own code may raise anything
-        raise InputError(f"{{{{ {expression} }}}} raised {type(error).__name__}: {error}") from error
+        raise InputError(f"{shown} raised {type(error).__name__}: {error}") from error
 
 
 def check_variable(variable: str | None) -> None:

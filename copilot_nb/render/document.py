@@ -17,7 +17,7 @@ from copilot_nb.conversation.parts import Text, ToolCall, TurnState
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.render.escape import escape, quote
 from copilot_nb.render.inert import fenced, inert, literal, plain, quoted
-from copilot_nb.render.turn import MAX_TOOL_CHARS, Label, footer_text, state_words, turn_html
+from copilot_nb.render.turn import MAX_TOOL_CHARS, Label, footer_text, images_text, quiet, state_words, turn_html
 from copilot_nb.render.words import count, shortened
 
 _STYLE = """
@@ -84,7 +84,12 @@ def document_markdown(turns: Sequence[TurnRecord], label: Label, facts: Mapping[
     """Return a whole Markdown document; the parameters are those of `document_html`."""
     blocks = [f"# {literal(label.session)}", *_facts(facts), count(len(turns), "turn")]
     for number, turn in enumerate(turns, 1):
-        blocks += [f"## {_heading(number, turn)}", quoted(inert(turn.prompt)), *_blocks(turn, label)]
+        blocks += [
+            f"## {_heading(number, turn)}",
+            quoted(inert(turn.prompt)),
+            literal(images_text(turn)),
+            *_blocks(turn, label),
+        ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -98,7 +103,7 @@ def moment(at: datetime) -> str:
 
 
 def _article(number: int, turn: TurnRecord, label: Label) -> str:
-    prompt = f'<blockquote class="prompt">{escape(turn.prompt)}</blockquote>'
+    prompt = f'<blockquote class="prompt">{escape(turn.prompt)}</blockquote>{quiet(images_text(turn))}'
     pieces = (f'<article id="turn-{number}">', f"<h2>{_heading(number, turn)}</h2>", prompt, turn_html(turn, label))
     return "\n".join((*pieces, "</article>"))
 

@@ -21,7 +21,7 @@ from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.render.escape import escape, quote, well_formed
 from copilot_nb.render.inert import inert, literal, plain, quoted
 from copilot_nb.render.search import Needle
-from copilot_nb.render.turn import TOOL_OUTCOMES, Label, body_html, figures_text, quiet, state_words
+from copilot_nb.render.turn import TOOL_OUTCOMES, Label, body_html, figures_text, images_text, quiet, state_words
 from copilot_nb.render.words import count, shortened
 
 SUMMARY_CHARS = 100
@@ -122,8 +122,8 @@ def history_markdown(extract: Extract) -> str:
 
 
 def _turn_html(number: int, turn: TurnRecord, extract: Extract, *, is_open: bool) -> str:
-    line = escape(_first_line(turn.prompt))
-    asked = f"<pre{_PROMPT}>{quote(turn.prompt)}</pre>"
+    line = escape(_first_line(turn.prompt or images_text(turn)))
+    asked = f"<pre{_PROMPT}>{quote(turn.prompt)}</pre>{quiet(images_text(turn))}"
     said = body_html(turn, extract.label)
     facts = (escape(turn.model), _time_html(turn.started_at), _STATES.get(turn.state, ""))
     small = f"<span{_QUIET}>{''.join(f' · {fact}' for fact in facts if fact)}</span>"
@@ -144,6 +144,7 @@ def _turn_markdown(number: int, turn: TurnRecord) -> str:
         "## " + " · ".join(fact for fact in facts if fact),
         "**You**",
         quoted(inert(turn.prompt)),
+        literal(images_text(turn)),
         f"**{literal(_speaker(turn))}**",
         *_said(turn),
         literal(figures_text(turn)),

@@ -86,6 +86,11 @@ def footer_text(turn: TurnRecord, label: Label) -> str:
     return " · ".join(fact for fact in facts if fact)
 
 
+def images_text(turn: TurnRecord) -> str:
+    """Return what went with a prompt: ``"with red.png, plot.png"``; ``""`` for nothing."""
+    return f"with {', '.join(image.name for image in turn.images)}" if turn.images else ""
+
+
 def figures_text(turn: TurnRecord) -> str:
     """Return the figures of a turn: times, tokens, cost; what is unknown is left out."""
     facts = [_times(turn)]
@@ -97,8 +102,8 @@ def figures_text(turn: TurnRecord) -> str:
 
 
 def quiet(text: str) -> str:
-    """Return a line of small print as HTML."""
-    return f"<div{_QUIET}>{escape(text)}</div>"
+    """Return a line of small print as HTML; nothing for no text."""
+    return f"<div{_QUIET}>{escape(text)}</div>" if text else ""
 
 
 def _times(turn: TurnRecord) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from copilot.generated import rpc
+from copilot.session import Attachment, BlobAttachment
 
 from copilot_nb.runtime.events import changes, keep_line
 from copilot_nb.runtime.faults import translated
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from copilot.session_events import SessionEvent
 
     from copilot_nb.conversation.changes import Change
+    from copilot_nb.conversation.parts import Image
     from copilot_nb.conversation.transcript import TurnRecord
 
 log = logging.getLogger(__name__)
@@ -58,10 +61,11 @@ class Connection:
             log.exception("an event of session %s could not be handled", self.session_id)
             self._on_fault(error)
 
-    async def send(self, prompt: str, display_prompt: str | None = None) -> str:
+    async def send(self, prompt: str, display_prompt: str | None = None, images: Sequence[Image] = ()) -> str:
         """Send a prompt and return its message id; `display_prompt` is what the history keeps in its place."""
+        attachments: list[Attachment] = [_blob(image) for image in images]
         with translated(f"sending to {self.session_id}"):
-            return await self._session.send(prompt, display_prompt=display_prompt)
+            return await self._session.send(prompt, display_prompt=display_prompt, attachments=attachments or None)
 
     async def abort(self) -> None:
         """Stop the turn under way; without one, nothing happens."""
@@ -116,3 +120,8 @@ class Connection:
         """Unload the session; its history stays on disk."""
         with translated(f"closing {self.session_id}"):
             await self._session.disconnect()
+
+
+def _blob(image: Image) -> BlobAttachment:
+    data = base64.b64encode(image.data).decode()
+    return BlobAttachment(type="blob", data=data, mimeType=image.mime_type, displayName=image.name)

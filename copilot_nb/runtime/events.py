@@ -10,11 +10,13 @@ terminal and `changes` finds it again.
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import timedelta
+from typing import TypeGuard
 
 from copilot import session_events as sdk
 
@@ -35,7 +37,7 @@ from copilot_nb.conversation.changes import (
     ToolStarted,
     UsageReported,
 )
-from copilot_nb.conversation.parts import Text, TurnState, Usage
+from copilot_nb.conversation.parts import Image, Text, TurnState, Usage
 from copilot_nb.conversation.transcript import Transcript, TurnRecord, replay
 from copilot_nb.runtime.providers.base import NEVER_FULL_TOKENS
 from copilot_nb.runtime.providers.fault import of_call
@@ -80,7 +82,17 @@ def _prompted(event: sdk.SessionEvent) -> Iterator[Change]:
     data = event.data
     assert isinstance(data, sdk.UserMessageData)
     if data.source in (None, "user"):
-        yield Prompted(data.message_id or str(event.id), data.content, event.timestamp, str(event.id))
+        images = tuple(_image(each) for each in data.attachments or () if _is_image(each))
+        yield Prompted(data.message_id or str(event.id), data.content, event.timestamp, str(event.id), images)
+
+
+def _is_image(attachment: object) -> TypeGuard[sdk.AttachmentBlob]:
+    return isinstance(attachment, sdk.AttachmentBlob) and attachment.mime_type.startswith("image/")
+
+
+def _image(blob: sdk.AttachmentBlob) -> Image:
+    data = base64.b64decode(blob.data or "")
+    return Image(blob.display_name or "image", blob.mime_type, blob.byte_length or len(data), data)
 
 
 def _text_delta(event: sdk.SessionEvent) -> Iterator[Change]:

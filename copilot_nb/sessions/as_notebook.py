@@ -29,7 +29,8 @@ def to_notebook(turns: Sequence[TurnRecord], facts: Exported) -> dict[str, Any]:
     name = _word(facts.name)
     cells = [_cell("copilot-nb", _opening(facts))]
     for number, turn in enumerate(turns, 1):
-        line = " ".join(["%%copilot", name, *(_flags(facts) if number == 1 else [])])
+        images = [f"-a {_word(image.name)}" for image in turn.images if _is_word(image.name)]
+        line = " ".join(["%%copilot", name, *(_flags(facts) if number == 1 else []), *images])
         cells.append(_cell(f"turn-{number}", f"{line}\n{as_body(well_formed(turn.prompt))}", _output(turn, facts)))
     return {"cells": cells, "metadata": _METADATA, "nbformat": 4, "nbformat_minor": 5}
 

@@ -119,13 +119,30 @@ class Choice:
         """
         if not effort:
             return
-        listed: list[ModelInfo] = []
-        with suppress(CopilotNBError):  # whatever is wrong, the turn will say
-            listed = await self._providers[provider].list_models()
+        listed = await self._listed(provider)
         known = next((info.efforts for info in listed if info.model_id == model), None)
         if known is not None and effort not in known:
             has = f"it has: {', '.join(known)}" if known else "it has none: leave --effort out"
             raise InputError(f"{label(provider, model)} has no reasoning effort {effort!r}", has)
+
+    async def check_images(self, provider: str, model: str) -> None:
+        """Check that a model sees images, as far as its provider's list says.
+
+        Raises
+        ------
+        InputError
+            If the list says that it does not.
+        """
+        infos = {info.model_id: info for info in await self._listed(provider)}
+        if model in infos and infos[model].vision is False:
+            seeing = [info.model_id for info in infos.values() if info.vision]
+            others = f"ask one that does: -m {' or '.join(seeing[:3])}" if seeing else "ask another provider: -p NAME"
+            raise InputError(f"{label(provider, model)} does not see images", others)
+
+    async def _listed(self, provider: str) -> list[ModelInfo]:
+        with suppress(CopilotNBError):  # whatever is wrong, the turn will say
+            return await self._providers[provider].list_models()
+        return []
 
     async def for_new(self, wanted: Wanted) -> tuple[str, str]:
         """Return the provider and the model of a new session.

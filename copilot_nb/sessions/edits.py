@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from copilot_nb.errors import InputError, SessionInUse, SessionNotFound
 from copilot_nb.render.words import count
 from copilot_nb.runtime.archive import prompt_ids
+from copilot_nb.sessions.looking import refresh
 from copilot_nb.sessions.names import title_for, typed
 from copilot_nb.sessions.stored import PREFIX, tally
 
@@ -98,7 +99,7 @@ async def rewind(session: Session, to: int | str | None) -> int:
     _check_stored(session)
     _check_quiet(session)
     async with session.queue.lock:
-        await session.refresh()
+        await refresh(session)
         await session.loaded()
         turns = (await (await session.manager.client()).archive.history(session.session_id)).turns
         if not turns:
@@ -139,7 +140,7 @@ async def undo_rewind(session: Session) -> int:
     _check_stored(session)
     _check_quiet(session)
     async with session.queue.lock:
-        await session.refresh()
+        await refresh(session)
         await session.loaded()  # nobody else may have it open while its file is replaced
         await session.exchange.disconnect()
         archive = (await session.manager.client()).archive

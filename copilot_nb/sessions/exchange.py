@@ -130,7 +130,7 @@ class Exchange:
         self._over.clear()
         self._sign()
         try:
-            turn_id = await self._connection.send(prompt, display)
+            turn_id = await self._connection.send(prompt, display, turn.record.images)
             self._told, self.last_turn_id = "", turn_id
             if turn.stop_requested:
                 await self.abort(turn)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from copilot_nb.conversation.parts import ToolCall, TurnState
 from copilot_nb.errors import CopilotNBError, InputError, ProviderError, SessionError, TurnFailed
 from copilot_nb.render.escape import well_formed
+from copilot_nb.render.turn import images_text
 from copilot_nb.render.words import count
 from copilot_nb.runtime.loop import wait_for
 from copilot_nb.runtime.providers.recorded import is_answered, recorded
@@ -74,7 +75,7 @@ def _check(manager: Manager, name: str, turns: Sequence[TurnRecord]) -> None:
     manager.loop.blocking(manager.register.check_free(name))
     for number, turn in enumerate(turns, 1):
         try:
-            manager.check_prompt(turn.prompt)
+            manager.check_prompt(_said(turn))
         except InputError as error:
             raise InputError(f"turn {number} cannot be imported: {error.message}", error.hint) from error
 
@@ -112,11 +113,15 @@ def _played(manager: Manager, name: str, turns: Sequence[TurnRecord], system: st
 
 
 def _play(session: Session, turn: TurnRecord, number: int) -> None:
-    asked = session.send(turn.prompt, model=turn.model)
+    asked = session.send(_said(turn), model=turn.model)
     wait_for(asked.ended)  # not `Turn.wait`: an interrupt ends the import, not the one turn
     is_expected = isinstance(asked.error, TurnFailed) and not is_answered(turn)
     if asked.error is not None and not is_expected:
         raise SessionError(f"turn {number} could not be imported: {asked.error.message}") from asked.error
+
+
+def _said(turn: TurnRecord) -> str:
+    return turn.prompt if turn.prompt.strip() else images_text(turn)
 
 
 async def _hand_over(session: Session, provider: str, model: str) -> None:
@@ -144,5 +149,7 @@ def _lost(turns: Sequence[TurnRecord]) -> Iterator[str]:
         yield count(calls, "tool call")
     if thoughtful := sum(bool(turn.reasoning) for turn in turns):
         yield f"the reasoning of {count(thoughtful, 'turn')}"
+    if images := sum(len(turn.images) for turn in turns):
+        yield count(images, "image")
     if partial := sum(turn.state is not TurnState.DONE for turn in turns):
         yield f"the early end of {count(partial, 'turn')}"

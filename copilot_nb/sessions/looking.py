@@ -1,16 +1,21 @@
-"""Reading a session's turns: all of them, or the last ones only."""
+"""Looking at a session as it is stored: all its turns or the last ones, and whether others went on with it."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
 
+from copilot_nb.errors import SessionInUse
 from copilot_nb.render.words import count
 from copilot_nb.sessions.history import History
 
 if TYPE_CHECKING:
     from copilot_nb.runtime.archive import Reading
     from copilot_nb.sessions.session import Session
+
+LOOK_AGAIN_S = 1.0
+"""After so many seconds of silence another process may have opened the session (asking costs a tenth of a turn), or
+gone on with it and closed it again."""
 
 
 async def read_all(session: Session) -> History:
@@ -41,6 +46,25 @@ async def read_last(session: Session, number: int) -> History:
         total=total,
         note=_note(reading),
     )
+
+
+async def refresh(session: Session) -> None:
+    """Let go of a loaded session if another process has gone on with it: its next use loads it anew.
+
+    Raises
+    ------
+    SessionInUse
+        If another process has it open.
+    """
+    client = await session.manager.client()  # a dead runtime is noticed here, and takes its connections with it
+    exchange = session.exchange
+    if not exchange.is_loaded or exchange.silence_s <= LOOK_AGAIN_S:
+        return
+    if await client.archive.is_in_use(session.session_id):
+        raise SessionInUse(f"session {session.name!r} has been opened in another process", "close it there")
+    turns = (await client.archive.last_turns(session.session_id, 1)).turns
+    if turns and turns[-1].turn_id != exchange.last_turn_id:
+        await exchange.disconnect()
 
 
 def _note(reading: Reading) -> str:

@@ -31,6 +31,7 @@ from copilot_nb.sessions.wanted import Wanted
 from copilot_nb.sessions.watching import Watchers
 
 if TYPE_CHECKING:
+    from copilot_nb.conversation.parts import Image
     from copilot_nb.runtime.client import RuntimeClient
     from copilot_nb.runtime.connection import Connection
     from copilot_nb.runtime.providers.base import ModelInfo
@@ -145,16 +146,16 @@ class Manager:
     def __iter__(self) -> Iterator[Session]:
         return iter(self.register)
 
-    def check_prompt(self, prompt: str) -> None:
+    def check_prompt(self, prompt: str, images: Sequence[Image] = ()) -> None:
         """Check a prompt before anything is done for it.
 
         Raises
         ------
         InputError
-            If it is empty or larger than the setting `max_prompt_bytes`.
+            If it is empty, without an image that says it all, or larger than the setting `max_prompt_bytes`.
         """
         limit = self.settings.max_prompt_bytes
-        if not prompt.strip():
+        if not prompt.strip() and not images:
             raise InputError("the prompt is empty", "write it below %%copilot NAME, or after %copilot ask NAME")
         if (size := len(prompt.encode("utf-8", "replace"))) > limit:
             raise InputError(

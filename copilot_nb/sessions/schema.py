@@ -19,6 +19,7 @@ A turn (the attributes of `TurnRecord`):
 ==============  ===================================================================================
 turn_id         the runtime's id of the prompt
 ``prompt``      what the user said
+images          what went with it: a list of name, mime_type, size_bytes; not the images themselves
 state           ``"done"``, ``"failed"``, ``"interrupted"``, ``"working"`` or ``"queued"``
 model           the model that answered
 started_at      when the prompt was sent, or null
@@ -53,7 +54,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from copilot_nb.conversation.parts import Part, Reasoning, Text, ToolCall, TurnState, Usage
+from copilot_nb.conversation.parts import Image, Part, Reasoning, Text, ToolCall, TurnState, Usage
 from copilot_nb.conversation.transcript import TurnRecord
 
 FORMAT = "copilot_nb/conversation"
@@ -115,6 +116,7 @@ def _turn_to_json(turn: TurnRecord) -> dict[str, Any]:
     return {
         "turn_id": turn.turn_id,
         "prompt": turn.prompt,
+        "images": [{"name": i.name, "mime_type": i.mime_type, "size_bytes": i.size_bytes} for i in turn.images],
         "state": turn.state.value,
         "model": turn.model,
         "started_at": _time_to_json(turn.started_at),
@@ -170,6 +172,7 @@ def _turn(data: Mapping[str, Any]) -> TurnRecord:
     if not isinstance(data.get("prompt"), str):
         raise ValueError("'prompt' is missing")  # noqa: TRY004 - the file is wrong, not the program
     parts = [_placed(f"part {number}", _part, part) for number, part in enumerate(_list(data, "parts"), 1)]
+    images = [_placed(f"image {number}", _image, image) for number, image in enumerate(_list(data, "images"), 1)]
     return TurnRecord(
         turn_id=_value(data, "turn_id", str, ""),
         prompt=data["prompt"],
@@ -183,7 +186,13 @@ def _turn(data: Mapping[str, Any]) -> TurnRecord:
         notes=tuple(note for note in _list(data, "notes") if isinstance(note, str)),
         error=_value(data, "error", str, ""),
         event_id=_value(data, "event_id", str, ""),
+        images=tuple(images),
     )
+
+
+def _image(data: Mapping[str, Any]) -> Image:
+    name, mime_type = _value(data, "name", str, ""), _value(data, "mime_type", str, "")
+    return Image(name, mime_type, _value(data, "size_bytes", int, 0))
 
 
 def _part(data: Mapping[str, Any]) -> Part | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import InputError, SessionInUse, SessionNotFound
 from copilot_nb.sessions import edits
+from copilot_nb.sessions.attach import Attachable, attached
 from copilot_nb.sessions.exchange import Exchange
 from copilot_nb.sessions.looking import read_all, read_last
 from copilot_nb.sessions.portable import Exported, export
@@ -23,14 +24,10 @@ from copilot_nb.sessions.watching import Event, Kind
 from copilot_nb.sessions.wording import label
 
 if TYPE_CHECKING:
+    from copilot_nb.conversation.parts import Image
     from copilot_nb.runtime.connection import Connection
     from copilot_nb.sessions.history import History
     from copilot_nb.sessions.manager import Manager
-
-
-LOOK_AGAIN_S = 1.0
-"""After so many seconds of silence another process may have opened the session (asking costs a tenth of a turn), or
-gone on with it and closed it again."""
 
 
 class Session:
@@ -138,6 +135,7 @@ class Session:
         timeout_s: float = 0.0,
         cell: str = "",
         now: bool = False,
+        attach: Attachable = (),
     ) -> Turn:
         """Send a prompt and return its turn at once; it runs when the turns before it have ended.
 
@@ -145,10 +143,8 @@ class Session:
         ----------
         prompt : str
             Literal text.
-        model, provider : str, optional
-            Switch the session to another model or provider, from this turn on.
-        system : str, optional
-            Change the session's system message, from this turn on.
+        model, provider, system : str, optional
+            Switch the session to another model, provider or system message, from this turn on.
         effort, context : str, optional
             Change how hard the model reasons, or the size of its window (``"long"``, ``"default"``), from this turn on.
         timeout_s : float, optional
@@ -157,25 +153,36 @@ class Session:
             The cell that sends it (`rerun.cell_key`); what that cell had asked is replaced, as `rerun` says.
         now : bool, default False
             Do not wait in line: the answer under way is stopped, kept as far as it came, and the model is told it.
+        attach : Attachable, optional
+            What goes with the prompt: a path, an image, a figure, a table; a list of such, or names and such.
 
         Raises
         ------
         InputError
-            If the prompt is empty or larger than the setting `max_prompt_bytes`.
+            If the prompt is empty or larger than the setting `max_prompt_bytes`, or something cannot be attached.
         SessionNotFound
             If the session has been deleted since.
         """
-        self.manager.check_prompt(prompt)
-        if self.is_gone:
-            raise SessionNotFound(f"session {self.name!r} is gone", f'begin it anew: copilot_nb.session("{self.name}")')
+        prompt, images = attached(prompt, attach)
+        self._check(prompt, images)
+        timeout_s = timeout_s or self.manager.settings.timeout_s
         asked = self.manager.choice.expanded(Wanted(model, provider, system, effort=effort, context=context))
-        turn = Turn(self, prompt)
+        turn = Turn(self, prompt, images)
         turn.on_change = self._turn_changed
         turn.notes, self.resumed = [self.resumed] if self.resumed else [], ""
-        wanted, self.wanted = asked.over(self.wanted), Wanted()
-        self.queue.add(Errand(turn, wanted, timeout_s or self.manager.settings.timeout_s, cell), now=now)
+        self.queue.add(Errand(turn, self._over_wanted(asked), timeout_s, cell), now=now)
         self._turn_changed(turn)
         return turn
+
+    def _check(self, prompt: str, images: Sequence[Image]) -> None:
+        self.manager.check_prompt(prompt, images)
+        if self.is_gone:
+            raise SessionNotFound(f"session {self.name!r} is gone", f'begin it anew: copilot_nb.session("{self.name}")')
+
+    def _over_wanted(self, asked: Wanted) -> Wanted:
+        """Return what a call wants, and beside it what was wanted before of the next one."""
+        wanted, self.wanted = asked.over(self.wanted), Wanted()
+        return wanted
 
     def _turn_changed(self, turn: Turn) -> None:
         self.tell("turn", turn)
@@ -313,23 +320,6 @@ class Session:
         if self.exchange.has_unkept:
             with suppress(SessionInUse):
                 await self.loaded()
-
-    async def refresh(self) -> None:
-        """Let go of the loaded session if another process has gone on with it: its next use loads it anew.
-
-        Raises
-        ------
-        SessionInUse
-            If another process has it open.
-        """
-        client = await self.manager.client()  # a dead runtime is noticed here, and takes its connections with it
-        if not self.exchange.is_loaded or self.exchange.silence_s <= LOOK_AGAIN_S:
-            return
-        if await client.archive.is_in_use(self.session_id):
-            raise SessionInUse(f"session {self.name!r} has been opened in another process", "close it there")
-        turns = (await client.archive.last_turns(self.session_id, 1)).turns
-        if turns and turns[-1].turn_id != self.exchange.last_turn_id:
-            await self.exchange.disconnect()
 
     async def unload(self) -> bool:
         """Take the session out of the runtime's memory, unless it is working; whether it was unloaded."""

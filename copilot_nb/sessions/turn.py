@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, cast
 
 from copilot_nb.conversation.changes import Change
-from copilot_nb.conversation.parts import TurnState, Usage
+from copilot_nb.conversation.parts import Image, TurnState, Usage
 from copilot_nb.conversation.transcript import TurnRecord, advance_turn
 from copilot_nb.errors import CopilotNBError, TurnInterrupted
 from copilot_nb.render.markdown import CodeBlock, code_blocks
@@ -51,10 +51,10 @@ class Turn:
         Called with the turn after each change, on the thread that made it.
     """
 
-    def __init__(self, session: Session, prompt: str) -> None:
+    def __init__(self, session: Session, prompt: str, images: tuple[Image, ...] = ()) -> None:
         self.session = session
         self.notes: list[str] = []
-        self._record = TurnRecord("", prompt, state=TurnState.QUEUED)
+        self._record = TurnRecord("", prompt, state=TurnState.QUEUED, images=images)
         self._error: CopilotNBError | None = None
         self.ended: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._changed = threading.Condition()
@@ -81,6 +81,11 @@ class Turn:
     def prompt(self) -> str:
         """What was sent."""
         return self._record.prompt
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """What went with the prompt."""
+        return self._record.images
 
     @property
     def text(self) -> str:
@@ -174,7 +179,8 @@ class Turn:
 
     def begin(self, record: TurnRecord) -> None:
         """Take over the identity the runtime gave the turn (called by the session)."""
-        self._update(dataclasses.replace(record, notes=(*self._record.notes, *record.notes)))
+        notes = (*self._record.notes, *record.notes)
+        self._update(dataclasses.replace(record, notes=notes, images=self._record.images or record.images))
 
     def finish(self, error: CopilotNBError | None = None) -> None:
         """End the turn (called by the session); `error` is what a waiter gets."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from copilot_nb.conversation.parts import TurnState
 from copilot_nb.errors import CopilotNBError, TurnFailed, TurnInterrupted
 from copilot_nb.sessions.budget import check_budget
+from copilot_nb.sessions.looking import refresh
 from copilot_nb.sessions.rerun import make_way
 from copilot_nb.sessions.stored import PREFIX, tally
 from copilot_nb.sessions.wanted import Wanted
@@ -119,7 +120,7 @@ class TurnQueue:
         session, exchange = self._session, self._session.exchange
         effort = session.effort
         changed = await self._adopt(turn, wanted)
-        await session.refresh()
+        await refresh(session)
         if changed:
             await exchange.disconnect()
         connection = await session.loaded()
@@ -135,6 +136,8 @@ class TurnQueue:
         asked = wanted.over(own)
         provider, model = await session.manager.choice.resolve(asked.provider, asked.model)
         await session.manager.choice.check_effort(provider, model, wanted.effort or "")
+        if turn.images:
+            await session.manager.choice.check_images(provider, model)
         session.provider, session.model, session.effort = provider, model, asked.effort or ""
         session.system, session.context = asked.system or "", asked.context or ""
         if session.exists and before[:2] != (session.provider, session.model):

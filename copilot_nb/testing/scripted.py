@@ -111,6 +111,11 @@ class ScriptedModel(ChatModel):
         return self._models
 
     @property
+    def sees_images(self) -> bool:
+        """Images reach it: `Message.images` has those it was sent."""
+        return True
+
+    @property
     def requests(self) -> list[ChatRequest]:
         """What it was asked, oldest first; `ChatRequest.session_id` tells the sessions apart."""
         with self._changed:

@@ -12,7 +12,7 @@ import pytest
 
 from copilot_nb.errors import RuntimeUnavailable, SessionInUse
 from copilot_nb.runtime.provision import find_runtime
-from copilot_nb.sessions import session as session_module
+from copilot_nb.sessions import looking
 from copilot_nb.sessions.listing import ELSEWHERE, OTHER
 from copilot_nb.sessions.manager import Manager
 from copilot_nb.sessions.session import Session
@@ -77,7 +77,7 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 @pytest.fixture(autouse=True)
 def looks_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a session look before each prompt who else was there, and not after a second of silence only."""
-    monkeypatch.setattr(session_module, "LOOK_AGAIN_S", 0.0)
+    monkeypatch.setattr(looking, "LOOK_AGAIN_S", 0.0)
 
 
 def said(session: Session) -> list[tuple[str, str]]:

@@ -52,6 +52,38 @@ def test_a_value_is_not_interpolated_again(nb: Notebook) -> None:
     assert model.requests[-1].prompt == "{{ 1/0 }} $HOME"
 
 
+def test_what_is_attached_goes_with_the_prompt(nb: Notebook, tmp_path: Path) -> None:
+    model = nb.answer(ScriptedModel())
+    notes = tmp_path / "my notes.txt"
+    notes.write_text("some notes")
+    nb.run("import pandas as pd, PIL.Image; df = pd.DataFrame({'x': [1]}); red = PIL.Image.new('RGB', (8, 6), 'red')")
+    assert nb.run(f"%%copilot a -a '{notes}' --attach df.head() -a red\nLook.").ok
+    asked = model.requests[-1].messages[-1]
+    assert asked.bare_text.startswith(
+        "File `my notes.txt`:\n\n```\nsome notes\n```\n\nTable `df.head()`:\n\n```\n,x\n0,1\n```\n\nLook."
+    )
+    assert [url[:15] for url in asked.images] == ["data:image/png;"]
+    assert nb.run("%copilot ask -a red a And this?").ok
+    assert len(model.requests[-1].messages[-1].images) == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "complaint"),
+    [
+        ("nowhere.png", "--attach nowhere.png: name 'nowhere' is not defined → name a file, or a variable"),
+        ("no/such file", "--attach no/such file: there is no such file"),
+        ("3", "3 is of type int and cannot be attached"),
+        ("1/0", "--attach 1/0 raised ZeroDivisionError: division by zero"),
+        (".", "cannot attach .: Is a directory"),
+    ],
+)
+def test_what_cannot_be_attached_is_said_and_nothing_sent(nb: Notebook, word: str, complaint: str) -> None:
+    model = nb.answer(ScriptedModel())
+    assert complaint in nb.run(f"%%copilot a -a '{word}'\nx").complaint
+    assert not model.requests
+    assert nb.names() == []
+
+
 def test_names_may_be_quoted(nb: Notebook) -> None:
     assert nb.run('%%copilot "my name"\nx').ok
     assert nb.run("%%copilot 'my name'\ny").ok

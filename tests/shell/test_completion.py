@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from copilot_nb.notebook.arguments import ASK_OPTIONS, FORMATS, SESSION_OPTIONS
@@ -35,6 +37,13 @@ def test_options_of_a_subcommand_only(nb: Notebook) -> None:
     assert {text.split()[-1] for text in nb.complete("%copilot new a --")} == long_flags(SESSION_OPTIONS)
     assert nb.complete("%copilot rm --") == ["%copilot rm --older-than", "%copilot rm --yes"]
     assert nb.complete("%copilot stop --") == ["%copilot stop --all"]
+
+
+def test_files_and_variables(nb: Notebook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "picture.png").touch()
+    nb.run("pictures = 3")
+    assert {text.split()[-1] for text in nb.complete("%%copilot a -a pict")} == {"picture.png", "pictures"}
 
 
 @pytest.mark.parametrize("head", ["%%copilot", *(f"%copilot {word}" for word in ("ask", "rm", "stop", "use", "show"))])

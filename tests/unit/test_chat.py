@@ -174,7 +174,13 @@ def test_request_is_parsed() -> None:
         "tools": [{"type": "function", "function": {"name": "look"}}],
         "messages": [
             {"role": "system", "content": "Be kind."},
-            {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "image_url"}]},
+            {
+                "role": "user",
+                "content": [
+                    {"type": "text", "text": "a"},
+                    {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}},
+                ],
+            },
             {
                 "role": "assistant",
                 "content": None,

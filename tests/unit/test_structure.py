@@ -37,6 +37,7 @@ NOBODY_IMPORTS = {"testing", "cli"}
 
 DOORS = {
     "IPython": {"notebook", "panels"},
+    "PIL": {"sessions"},
     "altair": {"experiments"},
     "anywidget": {"panels"},
     "copilot": {"runtime", "testing"},
@@ -59,6 +60,7 @@ DOORS = {
 }
 NARROW_DOORS = {
     "huggingface_hub": "copilot_nb.runtime.providers.hub",
+    "PIL": "copilot_nb.sessions.attach",
     "keyring": "copilot_nb.runtime.providers.keys",
     "xllamacpp": "copilot_nb.runtime.providers.llama_process",
 }

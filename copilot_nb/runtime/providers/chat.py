@@ -94,17 +94,20 @@ class Message:
     role : str
         ``system``, ``user``, ``assistant`` or ``tool``.
     text : str
-        Its text parts joined; images are left out.
+        Its text parts joined.
     calls : tuple of FunctionCall
         What an assistant message called.
     call_id : str
         The call that a tool message answers.
+    images : tuple of str
+        Its images, as ``data:`` URLs.
     """
 
     role: str
     text: str
     calls: tuple[FunctionCall, ...] = ()
     call_id: str = ""
+    images: tuple[str, ...] = ()
 
     @property
     def bare_text(self) -> str:
@@ -165,6 +168,11 @@ class ChatModel(httpx.AsyncBaseTransport, ABC):
     @abstractmethod
     def model_ids(self) -> tuple[str, ...]:
         """The models on offer; the first is the default."""
+
+    @property
+    def sees_images(self) -> bool:
+        """Whether it looks at the images of a message."""
+        return False
 
     @abstractmethod
     async def answer(self, request: ChatRequest) -> AsyncGenerator[Piece, None]:
@@ -250,13 +258,11 @@ def _message(data: dict[str, Any]) -> Message:
         FunctionCall(c["function"]["name"], c["function"].get("arguments") or "{}", c.get("id") or "")
         for c in data.get("tool_calls") or ()
     )
-    return Message(data["role"], _content_text(data.get("content")), calls, data.get("tool_call_id") or "")
-
-
-def _content_text(content: str | list[dict[str, Any]] | None) -> str:
-    if content is None or isinstance(content, str):
-        return content or ""
-    return "\n".join(part["text"] for part in content if part.get("type") == "text")
+    content = data.get("content") or ""
+    parts: list[Any] = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    text = "\n".join(part["text"] for part in parts if part.get("type") == "text")
+    images = tuple(part["image_url"]["url"] for part in parts if part.get("type") == "image_url")
+    return Message(data["role"], text, calls, data.get("tool_call_id") or "", images)
 
 
 def models_response(model_ids: Iterable[str]) -> httpx.Response:

@@ -74,7 +74,7 @@ class InKernel:
 
     async def list_models(self, *, refresh: bool = False) -> list[ModelInfo]:  # noqa: ARG002 - nobody is asked
         """Return its models."""
-        return [ModelInfo(model_id, tools=False, vision=False, efforts=()) for model_id in self.models]
+        return [ModelInfo(model_id, tools=False, vision=self.model.sees_images, efforts=()) for model_id in self.models]
 
     def transport(self) -> tuple[str, ChatModel]:
         """Return the host name and the model that serves it."""

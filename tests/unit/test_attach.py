@@ -1,0 +1,166 @@
+"""What may go with a prompt, and what it becomes."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import pandas as pd
+import PIL.Image
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from copilot_nb.conversation.parts import Image
+from copilot_nb.errors import InputError
+from copilot_nb.sessions import attach
+from copilot_nb.sessions.attach import attached, thumbnail, with_text
+
+
+def picture(form: str = "PNG", size: tuple[int, int] = (40, 30), mode: str = "RGB", **options: object) -> bytes:
+    """An image as a file of that form."""
+    buffer = io.BytesIO()
+    PIL.Image.new(mode, size, 1).save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def opened(image: Image) -> PIL.Image.Image:
+    return PIL.Image.open(io.BytesIO(image.data))
+
+
+class Figure:
+    """What has the method of a Matplotlib figure that draws."""
+
+    def savefig(self, file: io.BytesIO, **_options: object) -> None:
+        file.write(picture())
+
+
+class Displayed:
+    """What shows itself in a notebook, with metadata as IPython's own images do."""
+
+    def _repr_png_(self) -> None:
+        return None
+
+    def _repr_jpeg_(self) -> tuple[bytes, dict[str, int]]:
+        return picture("JPEG"), {"width": 3}
+
+
+def test_nothing_changes_nothing() -> None:
+    assert attached("ask", ()) == ("ask", ())
+
+
+def test_text_stands_before_the_prompt_in_the_order_it_was_named(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_bytes(b"\xef\xbb\xbfif a < b:\r\n    pass\r\n")
+    table = pd.DataFrame({"x": [1, 2]})
+    prompt, images = attached("Explain.", {"a.py": tmp_path / "a.py", "df": table})
+    assert prompt == (
+        "File `a.py`:\n\n```\nif a < b:\n    pass\n```\n\nTable `df`:\n\n```\n,x\n0,1\n1,2\n```\n\nExplain."
+    )
+    assert not images
+
+
+@given(st.text())
+def test_nothing_in_a_text_closes_its_fence(text: str) -> None:
+    head, fence, *lines = with_text("a\n`b`", text).split("\n")[0:1] + with_text("a", text).split("\n")[2:]
+    assert head == "File `a 'b'`:"
+    assert lines[-2:] == [fence, ""]
+    assert not any(fence in line for line in lines[:-2])
+
+
+@pytest.mark.parametrize(
+    ("data", "mime_type"),
+    [
+        pytest.param(picture(), "image/png", id="png"),
+        pytest.param(picture(mode="RGBA"), "image/png", id="png with transparency"),
+        pytest.param(picture(mode="P"), "image/png", id="palette"),
+        pytest.param(picture(mode="I;16"), "image/png", id="16 bits"),
+        pytest.param(picture("GIF"), "image/png", id="gif"),
+        pytest.param(picture("WEBP"), "image/png", id="webp"),
+        pytest.param(picture("TIFF", mode="CMYK"), "image/png", id="tiff"),
+        pytest.param(picture("JPEG"), "image/jpeg", id="jpeg"),
+        pytest.param(picture("JPEG", mode="CMYK"), "image/jpeg", id="jpeg for print"),
+    ],
+)
+def test_an_image_is_encoded_anew(data: bytes, mime_type: str) -> None:
+    _, (image,) = attached("", {"it": data})
+    assert (image.name, image.mime_type, image.size_bytes) == ("it", mime_type, len(image.data))
+    with opened(image) as again:
+        again.load()
+        assert again.size == (40, 30)
+        assert again.mode in ("RGB", "RGBA")
+
+
+@pytest.mark.parametrize(
+    "thing", [Figure(), Displayed(), Path("it.png"), "it.png"], ids=lambda thing: type(thing).__name__
+)
+def test_what_draws_itself_is_an_image(thing: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("it.png").write_bytes(picture())
+    _, (image,) = attached("", thing)
+    assert opened(image).size == (40, 30)
+
+
+def test_an_image_that_is_too_large_is_made_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, (image,) = attached("", picture(size=(5000, 1000)))
+    assert opened(image).size == (attach.MAX_IMAGE_PX, 400)
+    noise = PIL.Image.frombytes("RGB", (400, 300), os.urandom(360_000))
+    monkeypatch.setattr(attach, "MAX_IMAGE_BYTES", 200_000)
+    _, (image,) = attached("", noise)
+    assert (image.mime_type, opened(image).size) == ("image/jpeg", (400, 300))
+    monkeypatch.setattr(attach, "MAX_IMAGE_BYTES", 20_000)
+    _, (image,) = attached("", noise)
+    assert opened(image).size == (200, 150)
+
+
+def test_a_photograph_stands_upright_and_tells_no_place() -> None:
+    photo = PIL.Image.new("RGB", (40, 30))
+    exif = photo.getexif()
+    exif[0x0112], exif[0x010F] = 6, "a camera"  # turned by 90 degrees
+    buffer = io.BytesIO()
+    photo.save(buffer, "JPEG", exif=exif)
+    _, (image,) = attached("", buffer.getvalue())
+    assert opened(image).size == (30, 40)
+    assert b"a camera" in buffer.getvalue()
+    assert b"a camera" not in image.data
+
+
+def test_a_small_copy_is_small() -> None:
+    _, (image,) = attached("", picture(size=(2000, 1000)))
+    assert opened(thumbnail(image)).size == (480, 240)
+    assert opened(image).size == (2000, 1000)
+
+
+@pytest.mark.parametrize(
+    ("thing", "message"),
+    [
+        pytest.param(b"\xff\xfe no image", "image is neither text nor an image", id="bytes"),
+        pytest.param(picture()[:60], "image is a damaged image", id="damaged"),
+        pytest.param(picture("JPEG")[:-200], "image is a damaged image", id="cut"),
+        pytest.param("nowhere.png", "cannot attach nowhere.png: No such file", id="no file"),
+        pytest.param(".", "cannot attach .: Is a directory", id="folder"),
+        pytest.param("a\0b", "cannot attach", id="no path"),
+        pytest.param({"x": 3}, "x is of type int and cannot be attached", id="number"),
+        pytest.param([object()], "what is attached is of type object", id="unnamed"),
+        pytest.param(Image("lost.png", "image/png", 9), "the image lost.png is lost", id="lost"),
+        pytest.param(pd.DataFrame({"x": range(100_000)}), "DataFrame has 1,", id="long"),
+    ],
+)
+def test_what_cannot_be_attached_is_said_in_one_line(thing: object, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as raised:
+        attached("", thing)
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_picture_of_too_many_pixels_is_not_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 1000)
+    for size in ((40, 30), (400, 300)):
+        with pytest.raises(InputError, match="image has too many pixels → make it smaller"):
+            attached("", picture(size=size))
+
+
+def test_a_binary_file_is_an_image_or_nothing(tmp_path: Path) -> None:
+    (tmp_path / "x.bin").write_bytes(b"text with a \0 in it")
+    with pytest.raises(InputError, match=r"x\.bin is neither text nor an image"):
+        attached("", tmp_path / "x.bin")
