@@ -96,8 +96,13 @@ class BlockStream:
         return Blocks(tuple(self._finished), "".join(self._lines) + plain(rest), self._run)
 
     def finish(self) -> str:
-        """Return safe HTML of the whole text."""
-        return markdown_to_html(self._text, maths=self._maths)
+        """Return safe HTML of the whole text: that of the blocks, if none can have a link that is defined later."""
+        context = Context(dict(self._context.definitions), self._context.link_chars)
+        rest = "".join(self._lines) + plain(self._text[self._taken_chars :])
+        html = None if self._is_stuck else part_html(rest, context, maths=self._maths)
+        if html is None or context.definitions.get("references"):
+            return markdown_to_html(self._text, maths=self._maths)
+        return "".join(self._finished) + html
 
     def _take_lines(self) -> None:
         end = self._text.rfind("\n") + 1
