@@ -6,17 +6,19 @@ get stuck while a cell runs. There are three kinds:
 - ``{"seq": n, "kind": "whole", "re": id, ...}``: all there is to show (`Panel.whole`), the answer to the page's hello;
   ``re`` is ``""`` where nobody asked and every view must begin anew;
 - ``{"seq": n, "kind": "news", "items": [...]}``: what has changed since (`Panel.news`), twelve times a second at most;
+  in both, ``stale`` says whether the transcript that a saved notebook shows is out of date (see `frozen`);
 - ``{"re": id, "ok": true, ...}`` or ``{"re": id, "error": "one line"}``: what came of something that was asked for.
 
 A server under load drops messages. The page sees that by a gap in `seq`, also by asking for it (``{"do": "seq"}``)
-where it expected to hear something, and says hello again.
+where it expected to hear something, and says hello again. What it asked for and heard no answer to, it asks for again
+by the same id: then it is told the answer it has missed, or ``{"re": id, "waits": true}``; nothing is done twice.
 
 The page asks by ``{"do": "stop", "id": ..., ...}``, which is the method ``do_stop`` here. It runs in a thread of its
 own, where a session's blocking calls may be made; it gets the message and returns what is added to the answer.
 
 A kernel hands a comm's message to the thread of the cell that runs, unless there are subshells. ipykernel 7.4 has them,
 and yet routes a message to the shell that was the last to publish on that comm, so the panel would wait for the cell;
-`_serve_at_once` undoes that for this one comm.
+`_serve_at_once` undoes that for this one comm. What is not taken within a moment comes again by another way (`aside`).
 """
 
 from __future__ import annotations
@@ -27,10 +29,13 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import anywidget
+from traitlets import Unicode
 
 from copilot_nb.errors import CopilotNBError, InputError
+from copilot_nb.panels.aside import listen
 from copilot_nb.panels.frozen import Frozen, Transcript, settled
 from copilot_nb.panels.pump import Pump
 
@@ -40,7 +45,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("copilot_nb")
 
+SHARED = ("common.js", "link.js", "transcript.js")
+"""What the pages of all panels share, in this folder."""
+REMEMBERED = 50
+"""Requests of a page whose answers are remembered, the last ones (count)."""
+
 Message = Mapping[str, Any]
+
+_WAITS: Message = {"waits": True}
 
 
 def source(*names: str) -> str:
@@ -59,15 +71,21 @@ class Panel(anywidget.AnyWidget):
 
     _esm = ""
     _css = source("panel.css")
+    panel_id = Unicode(help="What the page calls the panel, where it says that itself; see `aside`.").tag(sync=True)
 
     def __init__(self, manager: Manager) -> None:
         self._manager = manager
         self._seq = 0
+        self._hellos: set[str] = set()  # those that are yet to be answered
+        self._answers: dict[str, Message] = {}  # what the last requests came to, by their ids
+        self._hearing = threading.Lock()
         self._pump = Pump(self._tell)
         self._unwatch: Callable[[], None] = lambda: None
-        self._frozen = Frozen(self.transcript, lambda: manager.loop.blocking(settled()))
-        super().__init__()
+        self._frozen = Frozen(self.transcript, lambda: manager.loop.blocking(settled()), self.mark)
+        self._told_stale = False
+        super().__init__(panel_id=uuid4().hex)
         _serve_at_once(self.comm)
+        listen(self.comm, self.panel_id, self)
         self.on_msg(self._received)
         self._unwatch = manager.watchers.add(self._watch)
 
@@ -90,6 +108,10 @@ class Panel(anywidget.AnyWidget):
         """Return what a saved notebook shows in place of the panel; see `frozen`."""
         raise NotImplementedError
 
+    def do_keep(self, _message: Message) -> None:
+        """Replace the saved transcript, if it is stale."""
+        self._frozen.keep()
+
     def begin_anew(self) -> None:
         """Have every view show `whole` (from any thread): what it has may be wrong."""
         self._pump.put(self._say_whole)
@@ -102,13 +124,14 @@ class Panel(anywidget.AnyWidget):
         """Take the panel away; the sessions stay."""
         if hasattr(self, "_pump"):  # not so where a panel could not be made
             self._unwatch()
+            self._frozen.close()
             self._pump.stop()
         super().close()
 
     def _watch(self, event: Event) -> None:
         if self.wants(event):
-            self._pump.put(partial(self._noted, event))
             self._frozen.noted(event)
+            self._pump.put(partial(self._noted, event))
 
     def _ipython_display_(self) -> None:
         bundle, metadata = self._repr_mimebundle_() or ({}, {})  # none where the front end has no widgets
@@ -119,14 +142,19 @@ class Panel(anywidget.AnyWidget):
         self._pump.mark()
 
     def _tell(self) -> None:
-        if items := self.news():
-            self._say({"kind": "news", "items": items})
+        items, is_stale = self.news(), self._frozen.is_stale
+        if items or is_stale != self._told_stale:
+            self._told_stale = is_stale
+            self._say({"kind": "news", "items": items, "stale": is_stale})
 
     def _say_whole(self, asked_by: str = "") -> None:
         try:
-            self._say({"kind": "whole", "re": asked_by, **self.whole()})
+            self._told_stale = self._frozen.is_stale
+            self._say({"kind": "whole", "re": asked_by, "stale": self._told_stale, **self.whole()})
         except CopilotNBError as error:
             self.send({"re": asked_by, "error": str(error)})
+        finally:
+            self._hellos.discard(asked_by)
 
     def _say(self, message: dict[str, Any]) -> None:
         self._seq += 1
@@ -136,12 +164,29 @@ class Panel(anywidget.AnyWidget):
         self.send({"re": message.get("id", ""), **answer()})
 
     def _received(self, _widget: object, message: Message, _buffers: object) -> None:
+        self.hear(message)
+
+    def hear(self, message: Message, /) -> None:
+        """Take what the page asks for (from any thread); what is asked again by the same id is not done again."""
+        with self._hearing:
+            self._take(message)
+
+    def _take(self, message: Message) -> None:
+        asked = str(message.get("id", ""))
         match message.get("do"):
+            case "hello" if asked not in self._hellos:
+                if message.get("keeps"):
+                    self._frozen.ask_only()
+                self._hellos.add(asked)
+                self._pump.put(partial(self._say_whole, asked))
             case "hello":
-                self._pump.put(partial(self._say_whole, str(message.get("id", ""))))
+                pass
             case "seq":
                 self._pump.put(partial(self._answer, message, lambda: {"ok": True, "seq": self._seq}))
+            case _ if asked in self._answers:
+                self._pump.put(partial(self._answer, message, lambda: self._answers.get(asked, _WAITS)))
             case _:
+                self._answers = dict([*self._answers.items(), (asked, _WAITS)][-REMEMBERED:])
                 threading.Thread(target=self._serve, args=(message,), name="copilot-nb-do", daemon=True).start()
 
     def _serve(self, message: Message) -> None:
@@ -153,6 +198,8 @@ class Panel(anywidget.AnyWidget):
         except Exception as error:  # whatever went wrong is shown where it was asked for
             log.exception("a panel of copilot_nb could not %s", message.get("do"))
             answer = {"error": f"{type(error).__name__}: {error}"}
+        with self._hearing:
+            self._answers[str(message.get("id", ""))] = answer
         self._pump.put(partial(self._answer, message, lambda: answer))
 
     def _act(self, message: Message) -> Message | None:

@@ -15,10 +15,38 @@ const COMMANDS = [
 const KEYS = "Enter sends · Shift+Enter begins a new line · ↑ recalls earlier prompts · {{ expression }} is replaced by its "
   + "value in the kernel · a prompt that begins with / is written with a blank before it";
 const MAX_FILE_BYTES = 200_000;
+const MAX_READ_BYTES = 50_000_000; // of what is fetched from the server, to see what it is
+const MAX_IMAGE_BYTES = 3_000_000; // what is larger is made smaller here: a kernel's connection takes no more than 10 MB
+const MAX_IMAGE_PX = 2000; // of the longest edge
 
 /** What one writes so that a prompt is sent to the letter. */
 function asWritten(prompt) {
   return prompt.replaceAll("{{", "\\{{");
+}
+
+/** What of a file goes with a prompt: its text, or an image; an Error says why nothing can. */
+async function contentOf(file) {
+  if (!file.type.startsWith("image/") || file.type === "image/svg+xml") return { name: file.name, text: await textOf(file) };
+  const image = await smallEnough(file);
+  const reader = new FileReader();
+  await new Promise((resolve, reject) => { Object.assign(reader, { onload: resolve, onerror: reject }).readAsDataURL(image); });
+  return { name: file.name, type: image.type, base64: reader.result.split(",")[1] };
+}
+
+/** An image that a kernel can be sent: as it is, or made smaller. */
+async function smallEnough(file) {
+  let image;
+  try {
+    image = await createImageBitmap(file);
+  } catch {
+    throw new Error(`${file.name} is a damaged image, or of a kind that cannot be read here.`);
+  }
+  const scale = Math.min(1, MAX_IMAGE_PX / Math.max(image.width, image.height));
+  if (file.size <= MAX_IMAGE_BYTES && scale === 1) return file;
+  const canvas = new OffscreenCanvas(Math.max(1, Math.round(image.width * scale)), Math.max(1, Math.round(image.height * scale)));
+  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+  const whole = await canvas.convertToBlob({ type: "image/png" });
+  return whole.size <= MAX_IMAGE_BYTES ? whole : canvas.convertToBlob({ type: "image/jpeg", quality: 0.9 });
 }
 
 /** The text of a file, or an Error that says why it cannot be put into a prompt. */
@@ -31,7 +59,24 @@ async function textOf(file) {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     if (!text.includes("\0")) return text;
   } catch { /* said below */ }
-  throw new Error(`${file.name} is no text file: only text can be attached here`);
+  throw new Error(`${file.name} is neither text nor an image: it cannot be attached.`);
+}
+
+const LAB_FILE = "application/x-jupyter-icontentsrich";
+
+/** What is dragged from JupyterLab's list of files; of several it tells only the last. */
+function filesOfLab(event) {
+  const { model, withContent } = event.mimeData.getData(LAB_FILE);
+  const number = event.mimeData.getData("application/x-jupyter-icontents")?.length ?? 1;
+  const file = async () => {
+    if (number > 1) throw new Error("JupyterLab hands over one file at a time: drag them one by one.");
+    if (model.type === "directory") throw new Error(`${model.name} is a folder: it cannot be attached.`);
+    if (model.size > MAX_READ_BYTES) throw new Error(`${model.name} is too large to be attached.`);
+    const { content, format, mimetype } = await withContent();
+    const parts = { base64: () => Uint8Array.from(atob(content), (char) => char.charCodeAt(0)), json: () => JSON.stringify(content, null, 1) };
+    return new File([parts[format]?.() ?? content], model.name, { type: mimetype ?? "" });
+  };
+  return [file()];
 }
 
 /** What puts code into a new cell below the panel's own, where the front end lets a page do that; else null. */
@@ -56,14 +101,14 @@ class Composer {
     this.editing = null;
     const id = newId("write"), listId = newId("commands"), hintId = newId("hint");
     this.text = el("textarea", { id, rows: 1, class: "cnb-write", placeholder: "Ask… (/ for commands)", "aria-label": "Prompt",
-      "aria-describedby": hintId, "aria-controls": listId, spellcheck: "false" });
+      "aria-describedby": hintId, "aria-controls": listId, "aria-autocomplete": "list", spellcheck: "false", dir: "auto" });
     this.offers = el("div", { id: listId, role: "listbox", class: "cnb-offers", "aria-label": "Commands", hidden: true });
     this.chips = el("div", { class: "cnb-chips", hidden: true });
     this.edited = el("div", { class: "cnb-edited", hidden: true });
     this.picker = el("input", { type: "file", multiple: true, hidden: true, tabindex: -1, "aria-hidden": "true" });
     this.stop = button("■ Stop", stop, { class: "cnb-button cnb-stop", hidden: true });
     this.sendButton = el("button", { class: "cnb-button cnb-send" }, "Send");
-    const attach = button("Attach", () => this.picker.click(), { title: "Put text files into the prompt; or drop them here" });
+    const attach = button("Attach", () => this.picker.click(), { title: "Send text files and images with the prompt; or drop or paste them here" });
     const hint = el("span", { class: "cnb-hint", id: hintId }, "Enter sends, Shift+Enter: new line");
     this.node = el("form", { class: "cnb-composer" }, this.edited, this.chips, this.offers, this.text,
       el("div", { class: "cnb-row" }, attach, hint, this.stop, this.sendButton), this.picker);
@@ -77,13 +122,40 @@ class Composer {
     on(this.text, "input", () => { this.recalled = -1; this.changed(); });
     on(this.text, "blur", () => { this.offers.hidden = true; });
     on(this.picker, "change", () => { this.attach(this.picker.files); this.picker.value = ""; });
-    on(this.node, "dragover", (event) => { event.preventDefault(); this.node.classList.add("cnb-over"); });
-    on(this.node, "dragleave", () => this.node.classList.remove("cnb-over"));
-    on(this.node, "drop", (event) => {
+    on(this.text, "paste", (event) => {
+      const { files, types } = event.clipboardData;
+      if (!files.length || types.includes("text/plain")) return; // cells of a table come as a picture, too
+      event.preventDefault();
+      this.attach(files);
+    });
+    this.listenToDrags(on);
+  }
+
+  /** Files from the system, and from JupyterLab's list of files, which has drags of its own. */
+  listenToDrags(on) {
+    for (const [over, leave, drop, filesOf] of [
+      ["dragover", "dragleave", "drop", (event) => event.dataTransfer.files],
+      ["lm-dragover", "lm-dragleave", "lm-drop", filesOfLab],
+    ]) {
+      on(this.node, over, (event) => {
+        event.preventDefault();
+        event.stopPropagation();
+        event.dropAction = event.proposedAction;
+        this.node.classList.add("cnb-over");
+      });
+      on(this.node, leave, () => this.node.classList.remove("cnb-over"));
+      on(this.node, drop, (event) => {
+        event.preventDefault();
+        event.stopPropagation();
+        event.dropAction = "copy";
+        this.node.classList.remove("cnb-over");
+        this.attach(filesOf(event));
+      });
+    }
+    on(this.node, "lm-dragenter", (event) => { // whoever does not take this gets nothing of the drag
+      if (!event.mimeData.hasData(LAB_FILE)) return;
       event.preventDefault();
       event.stopPropagation();
-      this.node.classList.remove("cnb-over");
-      this.attach(event.dataTransfer.files);
     });
   }
 
@@ -104,6 +176,7 @@ class Composer {
         el("b", {}, word), ` ${takes} `, el("span", {}, help));
     }));
     this.offers.hidden = fitting.length === 0;
+    this.offers.style.maxHeight = `min(20em, ${this.node.offsetTop}px)`;
     this.pick(0);
   }
 
@@ -161,21 +234,23 @@ class Composer {
     return undefined;
   }
 
+  /** Let files, or promises of some, go with the next prompt; of those that cannot, one is told why. */
   async attach(files) {
-    for (const file of files) {
+    const problems = [];
+    for (const file of [...files]) {
       try {
-        this.files.push({ name: file.name, text: await textOf(file) });
-      } catch (error) {
-        this.notice.show(error.message);
-      }
+        this.files.push(await contentOf(await file));
+      } catch (error) { problems.push(error.message); }
     }
+    if (problems.length) this.notice.show(problems.join("\n"));
     this.showFiles();
     this.text.focus();
   }
 
   showFiles() {
     this.chips.hidden = this.files.length === 0;
-    this.chips.replaceChildren(...this.files.map((file) => el("span", { class: "cnb-chip" }, file.name,
+    this.chips.replaceChildren(...this.files.map((file) => el("span", { class: "cnb-chip" },
+      file.base64 ? el("img", { src: `data:${file.type};base64,${file.base64}`, alt: "" }) : null, file.name,
       button("×", () => { this.files = this.files.filter((each) => each !== file); this.showFiles(); this.text.focus(); },
         { class: "cnb-button cnb-quiet", "aria-label": `Remove ${file.name}` }))));
   }
@@ -184,7 +259,8 @@ class Composer {
   edit(turn, later) {
     this.editing = turn;
     const more = later ? ` and the ${later === 1 ? "turn" : `${later} turns`} after it` : "";
-    this.edited.replaceChildren(`Sending takes the place of this turn${more}.`, button("Cancel", () => this.stopEditing()));
+    const images = turn.images.childElementCount ? "; its images are sent again" : "";
+    this.edited.replaceChildren(`Sending takes the place of this turn${more}${images}.`, button("Cancel", () => this.stopEditing()));
     this.edited.hidden = false;
     this.set(asWritten(turn.promptText));
     this.text.focus();
@@ -227,7 +303,7 @@ class Chat {
     this.live = announcer();
     this.notice = noticeLine();
     this.transcript = this.makeTranscript(signal);
-    this.composer = new Composer({ signal, notice: this.notice, send: (draft) => this.send(draft), stop: () => this.do("stop"),
+    this.composer = new Composer({ signal, notice: this.notice, send: (draft) => this.send(draft), stop: () => this.stop(),
       history: () => this.transcript.inOrder().map((turn) => asWritten(turn.promptText)) });
     this.root = panelRoot("cnb-chat", "Chat", this.makeHead(), this.notice.node, this.transcript.node, this.composer.node, this.live.node);
     host.append(this.root);
@@ -237,6 +313,7 @@ class Chat {
       this.transcript.codeActions.push({ label: "To a new cell", run: (code, node) => { toCell(code); flash(node, "Done"); } });
     }
     this.link = new Link(model, signal, {
+      root: this.root,
       whole: (message) => this.whole(message),
       news: (items) => items.forEach((item) => this.take(item)),
       trouble: (text) => this.trouble(text),
@@ -250,13 +327,14 @@ class Chat {
       signal,
       empty: "Nothing has been said yet. What you send here, in a cell (%%copilot NAME) or from Python is one conversation.",
       actions: (turn) => this.actions(turn),
+      thumbnail: async (turn, index) => (await this.link.ask("thumbnail", { turn: turn.key, index })).src,
       earlier: () => this.earlier(),
       finished: (turn) => this.live.say(this.spoken(turn)),
     });
   }
 
   makeHead() {
-    this.name = button("", () => this.rename(), { class: "cnb-button cnb-name", title: "Rename", "aria-haspopup": "dialog" });
+    this.name = button("", () => this.rename(), { class: "cnb-button cnb-name", dir: "auto", "aria-haspopup": "dialog" });
     this.state = el("span", { class: "cnb-state" });
     this.models = el("select", { class: "cnb-models", "aria-label": "Model", title: "The model that answers from the next prompt on" });
     const ask = () => this.askModels();
@@ -324,9 +402,11 @@ class Chat {
     const isOther = facts.model !== this.facts.model || facts.provider !== this.facts.provider;
     this.facts = facts;
     this.name.textContent = facts.name;
+    this.name.title = `Rename ${facts.name}`;
     this.root.setAttribute("aria-label", `Chat: ${facts.name}`);
     const words = { working: "answering", queued: "queued", failed: "last answer failed", interrupted: "last answer interrupted" };
     this.state.textContent = facts.gone ? "deleted; the next prompt begins it anew" : words[facts.state] ?? "";
+    this.state.dataset.state = facts.gone ? "gone" : facts.state;
     this.composer.stop.hidden = !facts.busy;
     if (isOther || !this.models.options.length) this.showModels();
     this.showMeter(facts);
@@ -387,6 +467,13 @@ class Chat {
     ];
   }
 
+  /** Stop the answer one sees; by the time the kernel hears it, it may be at the next. */
+  stop() {
+    const turns = this.transcript.inOrder();
+    const turn = turns.find((each) => each.state === "working") ?? turns.find((each) => each.isUnderWay);
+    return this.do("stop", turn ? { turn: turn.key } : {});
+  }
+
   /** How many turns are after this one. */
   after(turn) {
     const turns = this.transcript.inOrder();
@@ -440,7 +527,7 @@ class Chat {
       case "/rewind": return this.do("rewind", { count: Number(line || 1) });
       case "/undo": return this.do("undo");
       case "/retry": return last && this.do("resend", { turn: last.key, text: null });
-      case "/stop": return this.do("stop");
+      case "/stop": return this.stop();
       case "/clear": return this.do("rewind", {});
       case "/usage": return this.do("usage");
       case "/help": return this.help();

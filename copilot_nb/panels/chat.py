@@ -6,6 +6,7 @@ when a cell asked. A session that is deleted, or whose first prompt failed, is b
 
 from __future__ import annotations
 
+import base64
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,38 +14,48 @@ from typing import TYPE_CHECKING, Any
 
 from copilot_nb.conversation.prompt import interpolate
 from copilot_nb.errors import CopilotNBError, InputError
-from copilot_nb.panels.base import Message, Panel, source
+from copilot_nb.panels.base import SHARED, Message, Panel, source
 from copilot_nb.panels.feed import Feed
 from copilot_nb.render.escape import well_formed
 from copilot_nb.render.words import count
 from copilot_nb.sessions import models
 from copilot_nb.sessions.api import shared_manager
+from copilot_nb.sessions.attach import image, thumbnail, with_text
 from copilot_nb.sessions.history import PAGE_TURNS
 from copilot_nb.sessions.names import typed
 from copilot_nb.sessions.session import Session
 
 if TYPE_CHECKING:
+    from copilot_nb.conversation.parts import Image
     from copilot_nb.panels.frozen import Transcript
     from copilot_nb.sessions.watching import Event
-
-MAX_FILE_CHARS = 200_000
-"""The largest text file that is put into a prompt (characters)."""
 
 Evaluate = Callable[[str], object]
 
 
 def in_main(expression: str) -> object:
-    """Return the value of an expression where the notebook's variables are.
+    """Return the value of an expression where the notebook's variables are."""
+    return eval(expression, vars(sys.modules["__main__"]))  # noqa: S307 - the user's own code, in the user's own kernel
+
+
+def value_of(expression: str, evaluate: Evaluate) -> str:
+    """Return the value of an expression, as text.
 
     Raises
     ------
     InputError
-        If there is no such variable.
+        If it has none.
     """
     try:
-        return eval(expression, vars(sys.modules["__main__"]))  # noqa: S307 - the user's own code, in the user's own kernel
+        return str(evaluate(expression))
+    except CopilotNBError:
+        raise
     except NameError as error:
-        raise InputError(f"{{{{ {expression} }}}}: {error}", r"for literal braces write \{{") from error
+        hint = r"define it in a cell; for literal braces write \{{"
+        raise InputError(f"{{{{ {expression} }}}}: {error}", hint) from error
+    except (Exception, SystemExit) as error:  # the user's own code may raise anything
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(f"{{{{ {expression} }}}} raised {what}") from error
 
 
 def as_written(expression: str) -> str:
@@ -52,24 +63,24 @@ def as_written(expression: str) -> str:
     return f"{{{{ {expression} }}}}"
 
 
-def with_files(prompt: str, files: Sequence[Message]) -> str:
-    """Return a prompt with the text of files before it, each in a fence that nothing in it can close.
+def with_files(prompt: str, files: Sequence[Message]) -> tuple[str, list[Image]]:
+    """Return a prompt with the text of a page's files before it, and the images among them.
+
+    Parameters
+    ----------
+    prompt : str
+        What is said of them.
+    files : sequence of mapping
+        Each has a ``name`` and either ``text`` or, of an image, ``base64``.
 
     Raises
     ------
     InputError
-        If one is too large.
+        If one is too large, or no image.
     """
-    pieces = []
-    for file in files:
-        name, text = " ".join(str(file["name"]).split()).replace("`", "'"), str(file["text"])
-        if len(text) > MAX_FILE_CHARS:
-            raise InputError(f"{name} has {len(text):,} characters, {MAX_FILE_CHARS:,} are allowed")
-        fence = "`" * 3
-        while fence in text:
-            fence += "`"
-        pieces.append(f"File `{name}`:\n\n{fence}\n{text.removesuffix(chr(10))}\n{fence}\n")
-    return "\n".join([*pieces, prompt])
+    texts = [with_text(file["name"], file["text"]) for file in files if "text" in file]
+    images = [image(file["name"], base64.b64decode(file["base64"])) for file in files if "base64" in file]
+    return "\n".join([*texts, prompt]), images
 
 
 class ChatPanel(Panel):
@@ -93,11 +104,12 @@ class ChatPanel(Panel):
     >>> ChatPanel("session1")  # doctest: +SKIP
     """
 
-    _esm = source("common.js", "chat.js")
+    _esm = source(*SHARED, "chat.js")
 
     def __init__(self, session: str | Session, *, evaluate: Evaluate = in_main) -> None:
         self.session = session if isinstance(session, Session) else shared_manager().session(session)
-        self._evaluate = as_written if self.session.user and evaluate is in_main else evaluate
+        chosen = as_written if self.session.user and evaluate is in_main else evaluate
+        self._evaluate = partial(value_of, evaluate=chosen)
         self._feed = Feed(self.session)
         super().__init__(self.session.manager)
 
@@ -147,11 +159,13 @@ class ChatPanel(Panel):
     def do_send(self, message: Message) -> None:
         """Send a prompt: its ``{{ expressions }}`` are evaluated, its files put before it."""
         prompt = interpolate(str(message["text"]).strip("\n"), self._evaluate)
-        self._alive().send(with_files(prompt, message.get("files", ())))
+        prompt, images = with_files(prompt, message.get("files", ()))
+        self._alive().send(prompt, attach=images)
 
-    def do_stop(self, _message: Message) -> None:
-        """Stop the answer under way; those that wait go on."""
-        for turn in self.session.queue.pending[:1]:
+    def do_stop(self, message: Message) -> None:
+        """Stop a turn, by default the one under way; those that wait go on."""
+        turn = self._feed.turn(message["turn"]) if "turn" in message else next(iter(self.session.queue.pending), None)
+        if turn is not None:
             turn.stop()
 
     def do_withdraw(self, message: Message) -> None:
@@ -165,13 +179,14 @@ class ChatPanel(Panel):
         text = message.get("text")
         turn = self._feed.turn(message["turn"])
         if turn is not None and turn.done and not turn.record.turn_id:  # it has never been sent
-            self._alive().send(turn.prompt if text is None else interpolate(text, self._evaluate))
+            prompt = turn.prompt if text is None else interpolate(text, self._evaluate)
+            self._alive().send(prompt, attach=turn.images)
             return {}
         record, before = self._feed.place(message["turn"])
         prompt = record.prompt if text is None else interpolate(text, self._evaluate)
-        self._manager.check_prompt(prompt)
+        self._manager.check_prompt(prompt, record.images)
         removed = self.session.rewind(before)
-        self.session.send(prompt)
+        self.session.send(prompt, attach=record.images)
         return {"said": f"Took back {count(removed - 1, 'later turn')}." if removed > 1 else ""}
 
     def do_rewind(self, message: Message) -> dict[str, Any]:
@@ -228,6 +243,13 @@ class ChatPanel(Panel):
         turn = self._feed.turn(message["turn"])
         record = turn.record if turn is not None else self._feed.place(message["turn"])[0]
         return {"text": well_formed(record.text)}
+
+    def do_thumbnail(self, message: Message) -> dict[str, Any]:
+        """Return a small copy of an image that went with a prompt."""
+        turn = self._feed.turn(message["turn"])
+        record = turn.record if turn is not None else self._feed.place(message["turn"])[0]
+        small = thumbnail(record.images[int(message["index"])])
+        return {"src": f"data:{small.mime_type};base64,{base64.b64encode(small.data).decode()}"}
 
     def do_usage(self, _message: Message) -> dict[str, Any]:
         """Return what the session took."""

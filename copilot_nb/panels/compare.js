@@ -50,11 +50,12 @@ class RoundView {
     this.prompt.textContent = fields.prompt;
     fields.columns.forEach((column, at) => this.column(at).apply(column));
     this.showVote();
+    this.panel.showRetries();
   }
 
   column(at) {
     if (!this.columns[at]) {
-      this.columns[at] = new ColumnView(this);
+      this.columns[at] = new ColumnView(this, at);
       this.grid.append(this.columns[at].node);
     }
     return this.columns[at];
@@ -95,28 +96,35 @@ class RoundView {
 
 /** One answer of a round. */
 class ColumnView {
-  constructor(round) {
+  constructor(round, at) {
     this.isOver = this.isBest = false;
     this.title = "";
     const { together, signal } = round.panel;
-    this.turn = new TurnView(newId("column"), { actions: () => [], codeActions: [] });
+    this.turn = new TurnView(newId("column"), { actions: () => this.actions(round, at + 1), codeActions: [], level: 4 });
     this.node = this.turn.node;
     const [asked, said] = this.node.children;
     const id = newId("title");
-    this.heading = el("div", { class: "cnb-column-title", role: "heading", "aria-level": 4, id });
+    this.heading = el("div", { role: "heading", "aria-level": 4, id });
     this.box = el("div", { class: "cnb-column-box", tabindex: 0, role: "region", "aria-labelledby": id });
     asked.remove();
     said.replaceWith(this.box);
     this.box.append(said);
-    this.node.prepend(this.heading);
+    this.node.prepend(el("div", { class: "cnb-column-title" }, this.heading, this.turn.tools));
     this.node.classList.add("cnb-column");
     this.node.setAttribute("aria-labelledby", id);
     together.watch(this.box, () => round.columns.map((each) => each.box), signal);
   }
 
+  /** An answer can be asked for again while nothing has come after it, no vote and no further round. */
+  actions(round, column) {
+    const { panel, number, voted } = round;
+    const isLast = panel.last === round && !voted;
+    return isLast && this.isOver ? [{ name: "retry", label: "Retry", run: () => panel.ask("retry", { round: number, column }) }] : [];
+  }
+
   apply(fields) {
     this.turn.apply(fields);
-    if ("over" in fields) this.isOver = fields.over;
+    if ("over" in fields) { this.isOver = fields.over; this.turn.setState({}); }
     if ("best" in fields) this.isBest = fields.best;
     if ("letter" in fields) {
       this.title = fields.name ? (fields.shuffled ? `${fields.letter}: ${fields.name}` : fields.name) : `Answer ${fields.letter}`;
@@ -137,9 +145,10 @@ class ComparePage {
     this.build();
     place.append(this.root);
     this.link = new Link(model, signal, {
+      root: this.root,
       whole: (message) => this.whole(message),
       news: (items) => items.forEach((item) => this.take(item)),
-      trouble: (text) => (text ? this.trouble.show(text) : this.trouble.clear()),
+      trouble: (text) => (text ? this.trouble.show(text, "trouble") : this.trouble.clear()),
       expecting: () => this.isUnderWay,
     });
   }
@@ -162,7 +171,7 @@ class ComparePage {
       this.send();
     });
     this.sendButton = button("Send to all", () => this.send(), { class: "cnb-button cnb-primary" });
-    this.stopButton = button("Stop", () => this.ask("stop"), { hidden: true });
+    this.stopButton = button("Stop all", () => this.ask("stop"), { class: "cnb-button cnb-stop", hidden: true });
     this.wins = el("div", { class: "cnb-wins" });
     this.root = panelRoot("cnb-compare", "Comparison",
       el("div", { class: "cnb-compare-bar" }, this.names, blind, together),
@@ -192,6 +201,14 @@ class ComparePage {
     const round = this.round(fields.round);
     round.apply(fields);
     round.node.scrollIntoView({ block: "nearest" });
+  }
+
+  get last() {
+    return this.rounds.get(Math.max(...this.rounds.keys()));
+  }
+
+  showRetries() {
+    for (const round of this.rounds.values()) round.columns.forEach((each) => each.turn.setState({}));
   }
 
   round(number) {

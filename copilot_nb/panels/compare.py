@@ -2,24 +2,27 @@
 
 A round is shown as it comes: what is told of an answer are the fields of `feed`. What of them a blind round lets
 through is decided by `rounds`; in a blind comparison neither the list of names nor the count of wins goes to the page
-before the first vote.
+before the first vote. Rounds and votes are kept by the sessions (`compared`), so a panel that is made again, also after
+a restart of the kernel, goes on where the last one was.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from copilot_nb.errors import InputError
-from copilot_nb.panels import rounds
-from copilot_nb.panels.base import Message, Panel, source
-from copilot_nb.panels.feed import Fields, LiveTurn
+from copilot_nb.panels import column, rounds
+from copilot_nb.panels.base import SHARED, Message, Panel, source
+from copilot_nb.panels.column import Column
+from copilot_nb.panels.comparison import Comparison
+from copilot_nb.panels.feed import Fields
 from copilot_nb.panels.frozen import Static
 from copilot_nb.panels.rounds import Round
 from copilot_nb.render.escape import well_formed
 from copilot_nb.render.words import count
 from copilot_nb.sessions.api import shared_manager
+from copilot_nb.sessions.recipients import Recipient, one_each
 from copilot_nb.sessions.session import Session
 
 if TYPE_CHECKING:
@@ -27,44 +30,12 @@ if TYPE_CHECKING:
 
     from copilot_nb.render.table import Table
     from copilot_nb.sessions.manager import Manager
-    from copilot_nb.sessions.turn import Turn
     from copilot_nb.sessions.watching import Event
 
 PAGE_ROUNDS = 5
 """Rounds that the page is given at once, the last ones (count)."""
 LEAST = 2
 """Sessions without which there is nothing to compare (count)."""
-
-
-class Column:
-    """One answer of a round, and what of it the page has been told. All of it runs on one thread.
-
-    Parameters
-    ----------
-    turn : Turn
-        The answer.
-    """
-
-    def __init__(self, turn: Turn) -> None:
-        self._turn = turn
-        self._live = LiveTurn(turn, "")
-        self.is_told = False
-
-    def whole(self, asked: Round) -> Fields:
-        """Return the answer as far as it has come; it counts as told."""
-        self.is_told = self._turn.done
-        return {"over": self.is_told, **asked.allowed(self._turn, self._live.whole())}
-
-    def patch(self, asked: Round) -> Fields:
-        """Return what has come since; it counts as told. Empty: nothing."""
-        was_told, self.is_told = self.is_told, self._turn.done
-        fields = asked.allowed(self._turn, self._live.patch())
-        return {"over": self.is_told, **fields} if fields or self.is_told != was_told else {}
-
-    def revealed(self, asked: Round) -> Fields:
-        """Return what a vote reveals, and what of the answer has not been told."""
-        new, known = self.patch(asked), self.whole(asked)
-        return {**{name: value for name, value in known.items() if name not in ("answer", "tail")}, **new}
 
 
 class ComparePanel(Panel):
@@ -76,17 +47,19 @@ class ComparePanel(Panel):
         Two or more, or none where `models` are given.
     models : sequence of str, optional
         Models to compare: each gets a session of its own, called ``NAME@MODEL``.
+    providers : sequence of str, optional
+        Instead: providers to compare, in sessions called ``NAME@PROVIDER``.
     name : str, default "compare"
         The first part of those names.
-    provider : str, optional
-        Where the models come from; ``""``: the default.
+    model, provider : str, optional
+        The model of all `providers`; where all `models` come from. ``""``: the default.
     blind : bool, default False
         Hide whose the answers are until they have been voted on.
 
     Raises
     ------
     InputError
-        If that is fewer than two sessions.
+        If that is fewer than two sessions, or both models and providers are listed.
 
     Examples
     --------
@@ -94,46 +67,46 @@ class ComparePanel(Panel):
     >>> panel.to_frame()  # doctest: +SKIP
     """
 
-    _esm = source("common.js", "compare.js")
+    _esm = source(*SHARED, "compare.js")
 
     def __init__(
         self,
         sessions: Sequence[str | Session] = (),
         *,
         models: Sequence[str] = (),
+        providers: Sequence[str] = (),
         name: str = "compare",
+        model: str = "",
         provider: str = "",
         blind: bool = False,
         manager: Manager | None = None,
     ) -> None:
         manager = manager or shared_manager()
-        self._sessions = _opened(manager, sessions, {f"{name}@{model}": model for model in models}, provider)
-        self._lock = threading.Lock()  # held while a round is added or replaced
-        self._rounds: list[Round] = []
+        listed = one_each(name, models=models, providers=providers, model=model, provider=provider)
+        self._comparison = Comparison(manager, _opened(manager, sessions, listed, provider))
         self._columns: dict[int, list[Column]] = {}
         self._told: dict[int, Round] = {}
         self._told_frame: Fields = {}
-        self._awaited: frozenset[Turn] = frozenset()
         self._is_blind = blind
         super().__init__(manager)
 
     def __repr__(self) -> str:
-        return f"<ComparePanel: {count(len(self._sessions), 'session')}, {count(len(self._rounds), 'round')}>"
+        return f"<ComparePanel: {count(len(self.sessions), 'session')}, {count(len(self._comparison.rounds), 'round')}>"
 
     @property
     def sessions(self) -> tuple[Session, ...]:
         """The sessions that are compared."""
-        return self._sessions
+        return self._comparison.sessions
 
     @property
     def results(self) -> list[Round]:
         """The rounds so far: prompts, answers, votes."""
-        return list(self._rounds)
+        return list(self._comparison.rounds)
 
     @property
     def summary(self) -> Table:
         """Who won how often."""
-        return rounds.summary(self._rounds, self._sessions)
+        return rounds.summary(self._comparison.rounds, self._comparison.sessions)
 
     @property
     def blind(self) -> bool:
@@ -158,7 +131,7 @@ class ComparePanel(Panel):
         InputError
             If pandas is not installed.
         """
-        return rounds.to_frame(self._rounds)
+        return rounds.to_frame(self._comparison.rounds)
 
     def ask(self, prompt: str) -> Round:
         """Send a prompt to all and return the round at once.
@@ -168,12 +141,7 @@ class ComparePanel(Panel):
         InputError
             If the prompt cannot be used, a session is gone, or the round before is still being answered.
         """
-        with self._lock:
-            if self._rounds and not self._rounds[-1].is_over:
-                raise InputError("the round before is still being answered", "wait for the end of it, or stop it")
-            asked = rounds.begin(len(self._rounds) + 1, prompt, self._sessions, blind=self._is_blind)
-            self._awaited = frozenset(asked.turns)
-            self._rounds = [*self._rounds, asked]
+        asked = self._comparison.ask(prompt, blind=self._is_blind)
         self.mark()
         return asked
 
@@ -192,43 +160,61 @@ class ComparePanel(Panel):
         InputError
             If there is no such round or choice, it is not over, or a blind vote has been given.
         """
-        with self._lock:
-            if not 1 <= number <= len(self._rounds):
-                raise InputError(f"there is no round {number!r}", f"there are {len(self._rounds)}")
-            voted = self._rounds[number - 1].voted(choice - 1 if isinstance(choice, int) else choice)
-            self._rounds = [voted if each.number == number else each for each in self._rounds]
+        voted = self._comparison.vote(number, choice)
         self.mark()
-        self._frozen.changed()
         self._frozen.changed()
         return voted
 
+    def retry(self, number: int, column: int) -> Round:
+        """Ask one of the last round again, in place of its answer, and return the round at once.
+
+        Parameters
+        ----------
+        number : int
+            Of the round, counted from 1.
+        column : int
+            Of the answer, counted from 1.
+
+        Raises
+        ------
+        InputError
+            If it is not the last round, it has been voted on, the answer is still coming, or more has been said since.
+        """
+        asked = self._comparison.retry(number, column)
+        self.mark()
+        return asked
+
     def stop(self) -> None:
         """Stop the answers under way; what has come is kept."""
-        for asked in self._rounds:
-            for turn in asked.turns:
-                turn.stop()
+        self._comparison.stop()
 
     def whole(self) -> dict[str, Any]:
         """Return the last rounds, and what is above and below them."""
-        shown = self._rounds
+        shown = self._comparison.rounds
         first = max(0, len(shown) - PAGE_ROUNDS)
         self._told = {each.number: each for each in shown}
         self._columns = {each.number: [Column(turn) for turn in each.turns] for each in shown[first:]}
         self._told_frame = self._frame(shown)
-        told = [_whole(each, self._columns[each.number]) for each in shown[first:]]
+        told = [column.whole(each, self._columns[each.number]) for each in shown[first:]]
         return {"rounds": told, "earlier": first, "frame": self._told_frame}
 
     def news(self) -> list[dict[str, Any]]:
         """Return new rounds and votes, and what has come of the answers."""
-        shown, items = self._rounds, []
+        shown, items = self._comparison.rounds, []
         for asked in shown:
             told, self._told[asked.number] = self._told.get(asked.number), asked
             if told is None:
                 self._columns[asked.number] = [Column(turn) for turn in asked.turns]
-                items.append({"kind": "round", **_whole(asked, self._columns[asked.number])})
+                items.append({"kind": "round", **column.whole(asked, self._columns[asked.number])})
             elif told is not asked:
-                columns = self._columns.get(asked.number) or [Column(turn) for turn in asked.turns]
-                items.append({"kind": "voted", **_facts(asked, [column.revealed(asked) for column in columns])})
+                known = self._columns.get(asked.number, [None] * len(asked.turns))
+                columns = [
+                    each if each and each.turn is turn else Column(turn)
+                    for each, turn in zip(known, asked.turns, strict=True)
+                ]
+                self._columns[asked.number] = columns
+                facts = [each.revealed(asked) if each in known else each.whole(asked) for each in columns]
+                items.append({"kind": "voted", **column.facts(asked, facts)})
             else:
                 items += self._came(asked)
         if (frame := self._frame(shown)) != self._told_frame:
@@ -238,16 +224,16 @@ class ComparePanel(Panel):
 
     def _came(self, asked: Round) -> list[dict[str, Any]]:
         """Return what has come of the answers of a round."""
-        columns = [(at, column) for at, column in enumerate(self._columns.get(asked.number, ())) if not column.is_told]
+        columns = [(at, each) for at, each in enumerate(self._columns.get(asked.number, ())) if not each.is_told]
         return [
             {"kind": "answer", "round": asked.number, "column": at, **patch}
-            for at, column in columns
-            if (patch := column.patch(asked))
+            for at, each in columns
+            if (patch := each.patch(asked))
         ]
 
     def transcript(self) -> Static:
         """Return the last rounds as a saved notebook shows them; a blind one as little as the page."""
-        shown = self._rounds
+        shown = self._comparison.rounds
         return rounds.transcript(shown[-PAGE_ROUNDS:], None if self._hides_names(shown) else self.summary)
 
     def _hides_names(self, shown: Sequence[Round]) -> bool:
@@ -255,23 +241,25 @@ class ComparePanel(Panel):
 
     def _frame(self, shown: Sequence[Round]) -> Fields:
         """Return what is told beside the rounds; nothing of whom, before the first vote of a blind comparison."""
-        is_hidden = self._hides_names(shown)
-        table = rounds.summary(shown, self._sessions)
+        has_votes = any(each.vote is not None for each in shown)
+        table = rounds.summary(shown, self._comparison.sessions)
         return {
             "blind": self._is_blind,
-            "number": len(self._sessions),
-            "names": [] if is_hidden else [well_formed(session.name) for session in self._sessions],
+            "number": len(self._comparison.sessions),
+            "names": [] if self._hides_names(shown) else [well_formed(each.name) for each in self.sessions],
             "heads": list(table.columns),
-            "rows": [] if is_hidden else [[well_formed(cell) for cell in row] for row in table.rows],
+            "rows": [[well_formed(cell) for cell in row] for row in table.rows] if has_votes else [],
             "caption": table.caption,
         }
 
     def wants(self, event: Event) -> bool:
         """Whether an answer of a round has changed, or a session its name."""
-        return event.turn in self._awaited or (event.kind == "session" and event.session in self._sessions)
+        return event.turn in self._comparison.awaited or (event.kind == "session" and event.session in self.sessions)
 
     def noted(self, event: Event) -> None:
-        """Have a session's new name shown everywhere."""
+        """Have a round that is over kept, and a session's new name shown everywhere."""
+        if event.kind == "turn":
+            self._pump.put(self._comparison.keep)
         known = self._told_frame.get("names")
         if event.kind == "session" and known and well_formed(event.session.name) not in known:
             self._say_whole()
@@ -288,6 +276,10 @@ class ComparePanel(Panel):
         """Vote on a round."""
         self.vote(message["round"], message["choice"])
 
+    def do_retry(self, message: Message) -> None:
+        """Ask one again."""
+        self.retry(message["round"], message["column"])
+
     def do_blind(self, message: Message) -> None:
         """Hide names until the vote, or do not, from the next round on."""
         self.blind = message["on"]
@@ -296,12 +288,15 @@ class ComparePanel(Panel):
         """Return the rounds before one."""
         end = max(0, message["before"] - 1)
         first = max(0, end - PAGE_ROUNDS)
-        shown = self._rounds[first:end]
-        return {"rounds": [_whole(each, [Column(turn) for turn in each.turns]) for each in shown], "earlier": first}
+        shown = self._comparison.rounds[first:end]
+        return {
+            "rounds": [column.whole(each, [Column(turn) for turn in each.turns]) for each in shown],
+            "earlier": first,
+        }
 
 
 def _opened(
-    manager: Manager, sessions: Sequence[str | Session], by_model: Mapping[str, str], provider: str
+    manager: Manager, sessions: Sequence[str | Session], listed: Sequence[Recipient], provider: str
 ) -> tuple[Session, ...]:
     """Return the sessions to compare, each once.
 
@@ -310,29 +305,13 @@ def _opened(
     InputError
         If they are fewer than two.
     """
-    if isinstance(sessions, str) or len({*map(_name, sessions), *by_model}) < LEAST:
-        hint = 'ComparePanel(["a", "b"]) or ComparePanel(models=["m", "n"])'
-        raise InputError("a comparison needs two sessions or models", hint)
+    if isinstance(sessions, str) or len({*map(_name, sessions), *(each.name for each in listed)}) < LEAST:
+        hint = 'ComparePanel(["a", "b"]), ComparePanel(models=["m", "n"]) or ComparePanel(providers=["p", "q"])'
+        raise InputError("a comparison needs two sessions, models or providers", hint)
     named = [each if isinstance(each, Session) else manager.session(each, provider=provider) for each in sessions]
-    made = [manager.session(name, model=model, provider=provider) for name, model in by_model.items()]
+    made = [manager.session(each.name, model=each.model, provider=each.provider) for each in listed]
     return tuple(dict.fromkeys([*named, *made]))
 
 
 def _name(session: str | Session) -> str:
     return session.name if isinstance(session, Session) else session
-
-
-def _facts(asked: Round, columns: Sequence[Fields]) -> dict[str, Any]:
-    """Return a round, with what is told of each of its columns."""
-    told = [{**asked.heading(at), **fields} for at, fields in enumerate(columns)]
-    return {
-        "round": asked.number,
-        "prompt": well_formed(asked.prompt),
-        "blind": asked.is_blind,
-        "vote": asked.vote,
-        "columns": told,
-    }
-
-
-def _whole(asked: Round, columns: Sequence[Column]) -> dict[str, Any]:
-    return _facts(asked, [column.whole(asked) for column in columns])

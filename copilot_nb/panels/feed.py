@@ -2,9 +2,9 @@
 
 The conversation is a list of turns, each known by a `key`. A turn is told as a set of fields, and later by those of
 them that changed (a patch): ``prompt`` and ``tail`` are text, ``head`` (notes, reasoning), ``answer`` and ``outcome``
-are HTML made by `render`, which is safe. Of an answer that is coming, ``more`` is HTML that is added to ``answer``, and
-``text`` is text that is added to ``tail``, the part after the last finished block. So each part of an answer travels
-once as text and once as HTML, however long the answer grows.
+are HTML made by `render`, which is safe; ``images`` are the names of what went with the prompt. Of an answer that is
+coming, ``more`` is HTML that is added to ``answer``, and ``text`` is text that is added to ``tail``, the part after the
+last finished block. So each part of an answer travels once as text and once as HTML, however long the answer grows.
 
 What is stored is read from the runtime, what is under way (or has ended meanwhile) from the turns themselves. All of
 this runs on the panel's own thread.
@@ -26,6 +26,7 @@ from copilot_nb.render.turn import Label, answer_html, figures_text, head_html, 
 from copilot_nb.sessions.watching import Event
 
 if TYPE_CHECKING:
+    from copilot_nb.sessions.history import History
     from copilot_nb.sessions.session import Session
     from copilot_nb.sessions.turn import Turn
 
@@ -39,10 +40,15 @@ def told_whole(record: TurnRecord, label: Label) -> Fields:
     """Return a turn that nothing more will happen to, whole."""
     return {
         "prompt": well_formed(record.prompt),
+        "images": _names(record),
         "answer": answer_html(record.parts, maths="mathml"),
         "tail": "",
         **_around(record, label, live=False),
     }
+
+
+def _names(record: TurnRecord) -> list[str]:
+    return [well_formed(image.name) for image in record.images]
 
 
 def _around(record: TurnRecord, label: Label, *, live: bool) -> Fields:
@@ -72,6 +78,7 @@ class LiveTurn:
         self.turn = turn
         self.key = key
         self._seen: object = None
+        self._is_over = False
         self._told: Fields = {}
         self._answer = _LiveAnswer()
 
@@ -82,7 +89,9 @@ class LiveTurn:
 
     def patch(self) -> Fields:
         """Return the fields that have changed since they were last told."""
-        is_final = self.turn.done
+        if self._is_over:
+            return {}
+        is_final = self._is_over = self.turn.done
         record, label = self.turn.record, self.turn.label
         before = self.turn.session.queue.before(self.turn) if record.state is TurnState.QUEUED else 0
         seen = (record, label, before, is_final)
@@ -91,7 +100,8 @@ class LiveTurn:
         self._seen = seen
         if record.state.is_final and not is_final:  # its last words may still change
             record = dataclasses.replace(record, state=TurnState.WORKING)
-        fields = {"prompt": well_formed(record.prompt), "before": before, **_around(record, label, live=not is_final)}
+        asked = {"prompt": well_formed(record.prompt), "images": _names(record), "before": before}
+        fields = {**asked, **_around(record, label, live=not is_final)}
         changed = {name: value for name, value in fields.items() if self._told.get(name) != value}
         self._told = fields
         return {**changed, **self._answer.patch(record.parts, is_final=is_final)}
@@ -175,6 +185,7 @@ class Feed:
         self._told_ids: set[str] = set()
         self._facts: Fields = {}
         self._usage: Usage | None = None
+        self._read: History | None = None  # for the pages of earlier turns
         for turn in list(session.queue.pending):
             self._join(turn)
 
@@ -194,6 +205,7 @@ class Feed:
     def whole(self) -> Fields:
         """Return the last turns, those under way, and what is to be known of the session."""
         problem = ""
+        self._read = None
         stored: list[Fields] = []
         first = 1
         try:
@@ -233,11 +245,18 @@ class Feed:
         SessionError
             If the session's log cannot be read.
         """
-        newest = self.session.last_turns(1).numbers
-        wanted = (newest[-1] if newest else 0) - before + 1 + PAGE_TURNS
-        history = self.session.last_turns(max(1, wanted))
+        history = self._read_to(max(1, before - PAGE_TURNS))
         page = [turn for number, turn in zip(history.numbers, history, strict=True) if number < before][-PAGE_TURNS:]
         return {"turns": [self._stored(turn) for turn in page], "first": before - len(page)}
+
+    def _read_to(self, number: int) -> History:
+        """Return the turns from that one on, or from an earlier one: what was read must not be read for each page."""
+        history = self._read
+        if history is None or history.numbers[:1] > (number,):
+            newest = self.session.last_turns(1).numbers
+            wanted = newest[-1] - number + 1 if newest else 1
+            history = self._read = self.session.last_turns(2 * wanted)
+        return history
 
     def place(self, key: str) -> tuple[TurnRecord, int]:
         """Return a turn by its key, and how many stored turns are before it.

@@ -6,7 +6,13 @@ and where styles are taken away so is the widget, of which a line of text remain
 JupyterLab shows the widget's error rather than what lies beside it.
 
 The transcript is replaced a moment after a turn has ended, and when a cell has, for nbclient takes what comes during a
-cell only. It is found by its display id, which a page forgets when it is reloaded: from then on the notebook keeps the
+cell only. That sends a page of turns whole, and a front end must parse it, and typeset its mathematics, for nobody to
+see. So a page that knows when its notebook is saved says so in its hello. It is told that the transcript is ``stale``,
+by which the notebook has something unsaved. It asks for it (``{"do": "keep"}``) after a pause in which nothing happened
+and nobody typed, or when the notebook is saved before that. Then it is in the next save, which JupyterLab makes by
+itself, and proposes before it closes the notebook.
+
+A transcript is found by its display id, which a page forgets when it is reloaded: from then on the notebook keeps the
 transcript of that time (it says which), until the cell of the panel is run again.
 """
 
@@ -31,13 +37,14 @@ if TYPE_CHECKING:
 PAUSE_S = 1.0
 """How long after a change the transcript is replaced, in seconds: many turns may end together."""
 
-_LIVING = ".jp-OutputArea:is(:has(.cnb-turn),:has(.cnb-panel):not(:has([data-kind=trouble]:not([hidden]))))"
 _STYLE = (
     "<style>"
-    f"{_LIVING}>.jp-OutputArea-child:has(.cnb-static){{display:none}}"
-    ".jp-OutputArea-child:not(:has(.cnb-panel)):has(+.jp-OutputArea-child .cnb-static){display:none}"
+    ".jp-OutputArea-child[data-cnb-panel=living]+.jp-OutputArea-child:has(>*>.cnb-static){display:none}"
+    ".jp-OutputArea-child:not([data-cnb-panel]):has(+.jp-OutputArea-child>*>.cnb-static){display:none}"
     "</style>"
 )
+"""The page marks the place of a panel that lives. A `:has` that looked for it, at any depth, would cost each change in
+the panel as much time as the panel is large."""
 
 
 class Transcript(Protocol):
@@ -69,11 +76,24 @@ class Frozen:
         Returns what is to be shown; it may wait for the runtime.
     settle : callable
         Returns when the panel has been told all that has happened.
+    mark : callable
+        Has the page told soon that the transcript `is_stale` (from any thread).
+
+    Attributes
+    ----------
+    is_stale : bool
+        Whether something has happened that it does not show.
     """
 
-    def __init__(self, transcript: Callable[[], Transcript], settle: Callable[[], None]) -> None:
+    def __init__(
+        self, transcript: Callable[[], Transcript], settle: Callable[[], None], mark: Callable[[], None]
+    ) -> None:
         self._transcript = transcript
         self._settle = settle
+        self._mark = mark
+        self._is_asked_for = False
+        self.is_stale = False
+        self._html = ""
         self._handle: DisplayHandle | None = None
         self._unregister: Callable[[], None] = lambda: None
         self._changing = threading.Lock()
@@ -94,9 +114,25 @@ class Frozen:
         if event.turn is None or event.turn.state.is_final:
             self.changed()
 
+    def ask_only(self) -> None:
+        """Replace the transcript only when it is asked for (`keep`), from now on (from any thread)."""
+        with self._changing:
+            self._is_asked_for = True
+            self._cancel()
+
+    def keep(self) -> None:
+        """Replace the transcript if it is stale (from any thread)."""
+        if self.is_stale:
+            self._replace()
+            self._mark()
+
     def changed(self) -> None:
-        """Replace the transcript soon (from any thread)."""
+        """Replace the transcript soon, or have it asked for (from any thread)."""
         if self._handle is None:
+            return
+        self.is_stale = True
+        if self._is_asked_for:
+            self._mark()
             return
         with self._changing:
             if self._timer is None:
@@ -105,9 +141,11 @@ class Frozen:
                 self._timer.start()
 
     def close(self) -> None:
-        """Replace the transcript a last time."""
+        """Replace the transcript a last time, soon: no page will ask for it any more."""
         self._unregister()
-        self._replace_if_due()
+        self._is_asked_for = False
+        if self.is_stale:
+            self.changed()
 
     def _watch_cells(self) -> None:
         from IPython.core.getipython import get_ipython
@@ -128,11 +166,16 @@ class Frozen:
 
     def _replace(self) -> None:
         with self._changing:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = None
-        if self._handle is not None:
-            self._handle.update(self._bundle(), raw=True)
+            self._cancel()
+        self.is_stale = False
+        before, bundle = self._html, self._bundle()
+        if self._handle is not None and self._html != before:
+            self._handle.update(bundle, raw=True)
+
+    def _cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
 
     def _bundle(self) -> dict[str, str]:
         as_of = f"as of {moment(datetime.now().astimezone())}"
@@ -141,6 +184,7 @@ class Frozen:
             html, text = shown._repr_html_(), str(shown)
         except CopilotNBError as error:
             html, text = quiet(str(error)), str(error)
+        self._html = html
         return {"text/html": f'{_STYLE}<div class="cnb-static">{html}{quiet(as_of)}</div>', "text/plain": text}
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 log = logging.getLogger("copilot_nb")
 
 BEAT_S = 1 / 12
-"""The shortest time between two tellings of news, in seconds: it looks continuous, and a page keeps up."""
+"""The shortest time from one telling of news to the next, in seconds: it looks continuous, and a page keeps up."""
 
 Job = Callable[[], object]
 
@@ -73,5 +73,10 @@ class Pump:
             except queue.Empty:
                 pass
         self._is_marked = False
-        self._told_at_s = time.monotonic()
-        return self._tell
+        return self._tell_now
+
+    def _tell_now(self) -> None:
+        try:
+            self._tell()
+        finally:
+            self._told_at_s = time.monotonic()  # from its end on, so that no two come closer than a beat

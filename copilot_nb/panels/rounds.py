@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Sequence
+import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from copilot_nb.conversation.parts import Reasoning
+from copilot_nb.conversation.parts import Reasoning, TurnState
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import InputError
 from copilot_nb.panels.feed import Fields
@@ -23,15 +24,17 @@ from copilot_nb.render.escape import escape, well_formed
 from copilot_nb.render.table import Table
 from copilot_nb.render.turn import Label, outcome_html
 from copilot_nb.render.words import count
+from copilot_nb.sessions.compared import Part, keep, rounds_of
 from copilot_nb.sessions.frames import frame
+from copilot_nb.sessions.turn import Turn
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from copilot_nb.sessions.manager import Manager
     from copilot_nb.sessions.session import Session
-    from copilot_nb.sessions.turn import Turn
 
-TIE, NONE_GOOD = "tie", "none good"
+BEST, TIE, NONE_GOOD = "best", "tie", "none good"
 _SHUFFLE = random.SystemRandom().shuffle
 _HIDDEN_ERROR = "the reason is shown after the vote"
 _TELLS_NOTHING = {"state", "answer", "more", "tail", "text"}
@@ -55,6 +58,8 @@ class Round:
         ``"best"``, ``"tie"`` or ``"none good"``; ``None`` until voted.
     winner : Turn or None
         The answer that was voted best.
+    key : str
+        What the sessions call it (see `compared`).
     """
 
     number: int
@@ -63,6 +68,7 @@ class Round:
     is_blind: bool = False
     vote: str | None = None
     winner: Turn | None = None
+    key: str = ""
 
     def __repr__(self) -> str:
         vote = f"best: {self.winner.session.name}" if self.winner else self.vote or "not voted"
@@ -94,7 +100,22 @@ class Round:
             return dataclasses.replace(self, vote=str(choice), winner=None)
         if not isinstance(choice, int) or not 0 <= choice < len(self.turns):
             raise InputError(f"{choice!r} is no choice", f"a column's number, {TIE!r} or {NONE_GOOD!r}")
-        return dataclasses.replace(self, vote="best", winner=self.turns[choice])
+        return dataclasses.replace(self, vote=BEST, winner=self.turns[choice])
+
+    def answered_again(self, at: int, turn: Turn) -> Round:
+        """Return the round with another turn in a column."""
+        return dataclasses.replace(self, turns=(*self.turns[:at], turn, *self.turns[at + 1 :]))
+
+    @property
+    def parts(self) -> Mapping[Session, Part]:
+        """What each session is to keep of the round; empty where one has nothing of it."""
+        if not all(turn.record.turn_id and turn.session.exists and not turn.session.is_gone for turn in self.turns):
+            return {}
+        votes = [self.vote or "" if self.winner in (None, turn) else "other" for turn in self.turns]
+        return {
+            turn.session: Part(turn.record.turn_id, at, len(self.turns), self.is_blind, votes[at])
+            for at, turn in enumerate(self.turns)
+        }
 
     def heading(self, at: int) -> dict[str, str | bool]:
         """Return what stands over a column: in a hidden round a letter and no more."""
@@ -174,7 +195,75 @@ def begin(number: int, prompt: str, sessions: Sequence[Session], *, blind: bool)
     columns = list(sessions)
     if blind:
         _SHUFFLE(columns)
-    return Round(number, prompt, tuple(session.send(prompt) for session in columns), blind)
+    turns = tuple(session.send(prompt) for session in columns)
+    return Round(number, prompt, turns, blind, key=secrets.token_hex(4))
+
+
+def ask_again(turn: Turn, session: Session) -> Turn:
+    """Send the prompt of `turn` once more, in its place if it is the last one of `session`, and return the new turn.
+
+    Raises
+    ------
+    InputError
+        If more has been said in the session since.
+    """
+    last = session.last_turns(1)
+    is_there = bool(turn.record.turn_id) and turn.session is session
+    if is_there and last and last[0].turn_id != turn.record.turn_id:
+        raise InputError(f"more has been said in session {session.name!r} since", "ask all of them again")
+    if is_there and last:
+        session.rewind()
+    return session.send(turn.prompt)
+
+
+def revived(asked: Round, sessions: Sequence[Session]) -> tuple[Session, ...]:
+    """Return `sessions`, with a new one in place of each whose very first prompt, in that round, has failed."""
+    failed = {turn.session for turn in asked.turns if turn.state is TurnState.FAILED and turn.session.is_gone}
+    return tuple(_anew(session) if session in failed else session for session in sessions)
+
+
+def _anew(session: Session) -> Session:
+    return session.manager.session(
+        session.name, model=session.model, provider=session.provider, system=session.system or None
+    )
+
+
+def keep_round(manager: Manager, asked: Round) -> None:
+    """Have the sessions keep a round, if each has its part of it.
+
+    Raises
+    ------
+    SessionInUse
+        If another process has one of them open.
+    """
+    if parts := asked.parts:
+        manager.loop.blocking(keep(asked.key, parts))
+
+
+def kept_rounds(manager: Manager, sessions: Sequence[Session]) -> tuple[Round, ...]:
+    """Return the rounds that these sessions have kept.
+
+    Raises
+    ------
+    SessionError
+        If a session's log cannot be read.
+    """
+    found = []
+    for number, (key, columns) in enumerate(manager.loop.blocking(rounds_of(sessions)), 1):
+        turns = tuple(_past(session, record) for session, _part, record in columns)
+        votes = [part.vote for _session, part, _record in columns]
+        winner = next((turn for turn, vote in zip(turns, votes, strict=True) if vote == BEST), None)
+        vote = BEST if winner else votes[0] or None
+        found.append(Round(number, turns[0].prompt, turns, columns[0][1].is_blind, vote, winner, key))
+    return tuple(found)
+
+
+def _past(session: Session, record: TurnRecord) -> Turn:
+    """Return a turn that has ended."""
+    turn = Turn(session, record.prompt)
+    turn.begin(record)
+    turn.finish()
+    return turn
 
 
 def summary(rounds: Sequence[Round], sessions: Sequence[Session]) -> Table:

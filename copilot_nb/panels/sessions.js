@@ -40,7 +40,7 @@ function sentByEnter(form) {
 class RowView {
   constructor(page) {
     this.page = page;
-    this.name = el("button", { type: "button", class: "cnb-link", tabindex: -1, onclick: () => page.open(this.row) });
+    this.name = el("button", { type: "button", class: "cnb-link", tabindex: -1, dir: "auto", onclick: () => page.open(this.row) });
     this.menu = button("⋯", () => page.showMenu(this), { class: "cnb-button cnb-quiet", tabindex: -1, "aria-haspopup": "menu" });
     this.cells = Object.fromEntries(HEADS.map(([key]) => [key, el("td", { role: "gridcell", class: `cnb-cell-${key}` })]));
     this.cells.name.append(this.name);
@@ -56,8 +56,8 @@ class RowView {
     this.name.textContent = row.name;
     this.menu.setAttribute("aria-label", `Actions of ${row.name}`);
     this.cells.model.textContent = row.model;
-    this.cells.turns.textContent = row.turns.toLocaleString();
-    this.cells.turns.title = counted(row.turns, "turn");
+    const unit = el("span", { class: "cnb-unit" }, row.turns === 1 ? " turn" : " turns"); // shown where there is no column
+    this.cells.turns.replaceChildren(row.turns.toLocaleString(), unit);
     this.cells.state.textContent = row.state;
     this.cells.state.dataset.state = row.state.slice(2).split(" ")[0];
     this.node.title = [`id ${row.id}`, row.notebook].filter(Boolean).join(", ");
@@ -91,6 +91,7 @@ class SessionsPage {
     const ages = setInterval(() => this.views.forEach((view) => view.age()), AGES_MS);
     signal.addEventListener("abort", () => { clearInterval(ages); this.leave(); });
     this.link = new Link(model, signal, {
+      root: this.root,
       whole: (message) => this.whole(message),
       news: (items) => this.news(items),
       trouble: (text) => (text ? this.trouble.show(text) : this.trouble.clear()),
@@ -112,7 +113,7 @@ class SessionsPage {
     this.heads = HEADS.map(([key, label]) => el("th", { role: "columnheader", scope: "col", class: `cnb-cell-${key}` },
       button(label, () => this.sort(key), { class: "cnb-sort" })));
     this.body = el("tbody", { role: "rowgroup" });
-    const heads = el("tr", { role: "row" }, ...this.heads, el("th", { role: "columnheader" }, el("span", { class: "cnb-sr" }, "Actions")));
+    const heads = el("tr", { role: "row" }, ...this.heads, el("th", { role: "columnheader", class: "cnb-cell-menu" }, el("span", { class: "cnb-sr" }, "Actions")));
     this.grid = el("table", { class: "cnb-table cnb-grid", role: "grid", "aria-label": "Sessions" },
       el("thead", { role: "rowgroup" }, heads), this.body);
     this.empty = el("div", { class: "cnb-empty" });

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from copilot_nb.errors import CopilotNBError
-from copilot_nb.panels.base import Message, Panel, source
+from copilot_nb.panels.base import SHARED, Message, Panel, source
 from copilot_nb.panels.chat import ChatPanel
 from copilot_nb.render.escape import well_formed
 from copilot_nb.sessions.api import shared_manager
@@ -144,7 +144,7 @@ class SessionsPanel(Panel):
     >>> SessionsPanel()  # doctest: +SKIP
     """
 
-    _esm = source("common.js", "sessions.js")
+    _esm = source(*SHARED, "sessions.js")
 
     def __init__(self, manager: Manager | None = None) -> None:
         self._wake = threading.Event()

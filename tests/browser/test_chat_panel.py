@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from playwright.sync_api import Locator, Page
 
 from .conftest import Notebook, open_gate, scripted
 from .test_hostile_markdown import HOSTILE, NAME, WITNESS
+from .traffic import TRACED, longest_task_ms
 
 BEGINNING, REST = "The **first half** of it, ", "and then the rest."
 HALF_THEN_REST = f"[Reply({BEGINNING + REST!r}, stall_after_chars={len(BEGINNING)}), 'Go on.']"
@@ -20,14 +20,6 @@ LONG = "\n\n".join(
     for n in range(380)
 )
 PANEL = "%copilot panel s1"
-
-
-def longest_task_ms(trace: bytes) -> float:
-    """Return the longest that a page's main thread worked at a stretch; waiting for a processor does not count."""
-    events = [event for event in json.loads(trace)["traceEvents"] if event.get("ph") == "X"]
-    main = {(event["pid"], event["tid"]) for event in events if event["name"] == "Layout"}
-    tasks = [event for event in events if event["name"] == "RunTask" and (event["pid"], event["tid"]) in main]
-    return float(max(event.get("tdur", 0) for event in tasks) / 1000)
 
 
 def panel(notebook: Notebook, cell: int = 1) -> Locator:
@@ -93,7 +85,7 @@ def test_a_long_answer_comes_as_it_is_rendered_and_leaves_the_page_responsive(la
         notebook.run(cell)
     shown = panel(notebook, 2)
     browser = lab.context.browser
-    browser.start_tracing(page=notebook.page, categories=["devtools.timeline", "disabled-by-default-devtools.timeline"])
+    browser.start_tracing(page=notebook.page, categories=list(TRACED))
     say(shown, "All of it")
     turn(shown, 0)
     assert longest_task_ms(browser.stop_tracing()) < 100
@@ -293,7 +285,7 @@ def test_a_file_goes_into_the_prompt_and_code_into_a_new_cell(lab: Any) -> None:
     shown = panel(notebook)
     picker = shown.locator("input[type=file]")
     picker.set_input_files([{"name": "x.bin", "mimeType": "application/octet-stream", "buffer": b"\xff\x00"}])
-    notice(shown).get_by_text("x.bin is no text file").wait_for()
+    notice(shown).get_by_text("x.bin is neither text nor an image").wait_for()
     picker.set_input_files([{"name": "f.py", "mimeType": "text/x-python", "buffer": b"print({{ 1 }})\n"}])
     shown.get_by_role("button", name="Remove f.py").wait_for()
     say(shown, "Explain {{ 1 + 1 }}")

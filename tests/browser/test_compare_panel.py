@@ -95,3 +95,54 @@ def test_what_cannot_be_sent_is_said_and_kept(lab: Any) -> None:
     ask(notebook, "More?")
     panel.get_by_role("alert").get_by_text("session 'test@scripted' has been deleted").wait_for()
     assert panel.get_by_role("textbox", name="Prompt to all").input_value() == "More?"
+
+
+def test_one_answer_is_asked_for_again(lab: Any) -> None:
+    replies = "lambda r: Reply(error=ChatError(401, 'no key')) if r.model in broken else 'Fine.'"
+    frame = "panel.to_frame()['state'].tolist()"
+    notebook = lab.open(f"broken = ['scripted-b']\n{scripted(replies)}", PANEL.format(more=""), frame, "broken.clear()")
+    notebook.run(0)
+    notebook.run(1)
+    ask(notebook, "Why?")
+    panel = notebook.output(1)
+    first, second = panel.locator(".cnb-column").nth(0), panel.locator(".cnb-column").nth(1)
+    second.get_by_text("Authentication failed").wait_for()
+    notebook.run(3)
+    second.get_by_role("button", name="Retry").click()
+    second.locator(".cnb-answer").get_by_text("Fine.").wait_for()
+    second.get_by_text("Authentication failed").wait_for(state="detached")
+    assert first.locator(".cnb-answer").inner_text() == "Fine."
+    panel.get_by_role("button", name="test@scripted-b").click()
+    panel.get_by_text("★ Best: test@scripted-b").wait_for()
+    assert panel.get_by_role("button", name="Retry").count() == 0
+    notebook.run(2)
+    assert eval(notebook.outputs(2)[0]["data"]["text/plain"]) == ["done", "done"]
+    ask(notebook, "And why?")
+    panel.get_by_text("Which one is best?").wait_for()
+    assert panel.get_by_role("button", name="Retry").count() == 2
+    assert notebook.js_errors == []
+
+
+def test_rounds_and_votes_are_there_after_a_restart(lab: Any) -> None:
+    notebook = opened(lab)
+    panel = notebook.output(1)
+    panel.get_by_role("button", name="test@scripted-b").click()
+    panel.get_by_text("★ Best: test@scripted-b").wait_for()
+    ask(notebook, "And why?")
+    panel.get_by_text("Which one is best?").wait_for()
+    notebook.restart()
+    panel.get_by_text("The kernel was restarted").wait_for()
+    notebook.run(0)
+    notebook.run(1)
+    panel.get_by_text("★ Best: test@scripted-b").wait_for()
+    panel.locator(".cnb-wins").get_by_text("1 of 2 rounds voted").wait_for()
+    assert panel.locator(".cnb-round > .cnb-prompt").all_inner_texts() == ["Why?", "And why?"]
+    panel.get_by_role("toolbar", name="Vote on round 2").get_by_role("button", name="Tie").click()
+    panel.get_by_text("2 of 2 rounds voted, 1 tie").wait_for()
+
+
+def test_code_in_a_column_is_not_broken_within_a_word(lab: Any) -> None:
+    notebook = opened(lab, replies=repr(["```\n" + "word " * 99 + "\n```"] * 2))
+    code = notebook.output(1).locator(".cnb-column pre").first
+    code.wait_for()
+    assert code.evaluate("pre => pre.scrollWidth > pre.clientWidth && pre.clientHeight < 60")

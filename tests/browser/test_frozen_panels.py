@@ -60,11 +60,21 @@ def static_html(notebook: Any, cell: int) -> str:
     return str(transcript.data["text/html"])
 
 
+# saves whatever is unsaved, as JupyterLab does by itself, until the answer is in the notebook and nothing is unsaved
+SAVE = """async () => {
+    const {context, content} = window.jupyterapp.shell.currentWidget;
+    const isKept = () => JSON.stringify(content.widgets[1].model.outputs.toJSON()).includes('Blue');
+    while (context.model.dirty || !isKept()) {
+        if (context.model.dirty) await context.save();
+        await new Promise(requestAnimationFrame);
+    }
+}"""
+
+
 def saved(nb: Notebook) -> Any:
-    """Save once the transcript of the last answer is there."""
-    model = "window.jupyterapp.shell.currentWidget.content.widgets[1].model"
-    nb.page.wait_for_function(f"() => JSON.stringify({model}.outputs.toJSON()).includes('Blue')")
-    return nb.save()
+    """Return the notebook once it is saved with the transcript of the last answer."""
+    nb.page.evaluate(SAVE)
+    return nbformat.read(nb.path, as_version=4)
 
 
 @pytest.fixture(params=["lab", "notebook"])
@@ -91,6 +101,14 @@ def test_a_notebook_whose_kernel_is_gone_shows_the_transcript(nb: Notebook) -> N
     panel = [text for text in shown(nb.page) if "as of" in text]
     assert len(panel) == 1
     assert not [text for text in shown(nb.page) for dead in DEAD if dead in text]
+
+
+def test_the_transcript_comes_by_itself_after_a_pause(nb: Notebook) -> None:
+    nb.page.wait_for_function(
+        "() => JSON.stringify(window.jupyterapp.shell.currentWidget.content.widgets[1].model.outputs.toJSON())"
+        ".includes('Blue')"
+    )
+    assert "Blue" in static_html(nb.save(), 1)
 
 
 def test_a_draft_outlives_the_new_transcript(nb: Notebook) -> None:

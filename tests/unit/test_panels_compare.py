@@ -46,7 +46,7 @@ def manager() -> Iterator[Manager]:
 @pytest.fixture
 def pair(manager: Manager) -> tuple[Session, Session]:
     wise, quick = (
-        Quiet(manager, name, f"{name}-id", provider="test-house", model=model, system="", exists=True)
+        Quiet(manager, name, f"{name}-id", provider="test-house", model=model, system="", exists=False)
         for name, model in zip(NAMES, ("wise-model", "quick-model"), strict=True)
     )
     return wise, quick
@@ -280,5 +280,5 @@ def test_a_retry_begins_the_answer_anew(compare: Callable[..., Page]) -> None:
 
 def test_fewer_than_two_are_no_comparison(manager: Manager, pair: tuple[Session, Session]) -> None:
     for sessions in ((), "ab", (pair[0],), (pair[0], pair[0])):
-        with pytest.raises(InputError, match="needs two sessions or models"):
+        with pytest.raises(InputError, match="needs two sessions, models or providers"):
             ComparePanel(sessions, manager=manager)

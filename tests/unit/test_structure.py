@@ -69,6 +69,7 @@ TYPING_ONLY = {("", "IPython"), ("panels", "pandas")}
 # The borders where anything may be raised: it is logged and shown there.
 BROAD_EXCEPTS = {
     "panels/base.py",  # what a page asked for
+    "panels/chat.py",  # an expression of the user's own
     "panels/pump.py",  # a job of a panel's own thread, which must outlive it
     "runtime/connection.py",  # an event of the SDK, which swallows what a handler raises
     "notebook/kernel.py",  # an expression of the user's own

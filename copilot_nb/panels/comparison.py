@@ -1,0 +1,129 @@
+"""A comparison without its page: some sessions, and the rounds that were asked of them, voted on and kept."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from copilot_nb.errors import CopilotNBError, InputError
+from copilot_nb.panels import rounds
+from copilot_nb.panels.rounds import Round
+
+if TYPE_CHECKING:
+    from copilot_nb.sessions.manager import Manager
+    from copilot_nb.sessions.session import Session
+    from copilot_nb.sessions.turn import Turn
+
+
+class Comparison:
+    """Sessions that are asked the same.
+
+    Parameters
+    ----------
+    manager : Manager
+        Whose sessions they are.
+    sessions : sequence of Session
+        Two or more; the rounds that they have kept are there at once.
+
+    Attributes
+    ----------
+    sessions : tuple of Session
+        Those to ask.
+    rounds : tuple of Round
+        What was asked, oldest first.
+    """
+
+    def __init__(self, manager: Manager, sessions: Sequence[Session]) -> None:
+        self._manager = manager
+        self._lock = threading.Lock()  # held while a round is added or replaced
+        self._keeping = threading.Lock()
+        self.sessions = tuple(sessions)
+        self.rounds: tuple[Round, ...] = ()
+        with suppress(CopilotNBError):  # a log that cannot be read: what it held is not shown
+            self.rounds = rounds.kept_rounds(manager, self.sessions)
+        self._kept = {each.key: each for each in self.rounds}  # as they were when they were kept
+
+    @property
+    def last(self) -> Round | None:
+        """The last round."""
+        return self.rounds[-1] if self.rounds else None
+
+    @property
+    def awaited(self) -> tuple[Turn, ...]:
+        """The answers of the last round."""
+        return self.last.turns if self.last else ()
+
+    def ask(self, prompt: str, *, blind: bool) -> Round:
+        """Send a prompt to all and return the round at once.
+
+        Raises
+        ------
+        InputError
+            If the prompt cannot be used, a session is gone, or the round before is still being answered.
+        """
+        with self._lock:
+            if self.last is not None:
+                if not self.last.is_over:
+                    raise InputError("the round before is still being answered", "wait for the end of it, or stop it")
+                self.sessions = rounds.revived(self.last, self.sessions)
+            asked = rounds.begin(len(self.rounds) + 1, prompt, self.sessions, blind=blind)
+            self.rounds = (*self.rounds, asked)
+        return asked
+
+    def vote(self, number: int, choice: int | str) -> Round:
+        """Vote on a round, keep it, and return it.
+
+        Raises
+        ------
+        InputError
+            If there is no such round or choice, it is not over, or a blind vote has been given.
+        """
+        with self._lock:
+            if not 1 <= number <= len(self.rounds):
+                raise InputError(f"there is no round {number!r}", f"there are {len(self.rounds)}")
+            voted = self.rounds[number - 1].voted(choice - 1 if isinstance(choice, int) else choice)
+            self._replace(voted)
+        self.keep()
+        return voted
+
+    def retry(self, number: int, column: int) -> Round:
+        """Ask one of the last round again, in place of its answer, and return the round at once.
+
+        Raises
+        ------
+        InputError
+            If it is not the last round, it has been voted on, the answer is still coming, or more has been said since.
+        """
+        with self._lock:
+            asked = self.last
+            if asked is None or number != asked.number or asked.vote is not None:
+                raise InputError("only the last round's answers can be asked for again, before the vote")
+            if not 1 <= column <= len(asked.turns):
+                raise InputError(f"there is no answer {column!r}", f"there are {len(asked.turns)}")
+            turn = asked.turns[column - 1]
+            if not turn.done:
+                raise InputError("this answer is still coming", "stop it first")
+            place = self.sessions.index(turn.session)
+            self.sessions = rounds.revived(asked, self.sessions)
+            asked = asked.answered_again(column - 1, rounds.ask_again(turn, self.sessions[place]))
+            self._replace(asked)
+        return asked
+
+    def stop(self) -> None:
+        """Stop the answers under way."""
+        for turn in self.awaited:
+            turn.stop()
+
+    def keep(self) -> None:
+        """Have the sessions keep the rounds that are over."""
+        with self._keeping:
+            for asked in self.rounds:
+                if asked.is_over and self._kept.get(asked.key) is not asked:
+                    self._kept[asked.key] = asked
+                    with suppress(CopilotNBError):  # open in another process: here the round counts all the same
+                        rounds.keep_round(self._manager, asked)
+
+    def _replace(self, asked: Round) -> None:
+        self.rounds = tuple(asked if each.number == asked.number else each for each in self.rounds)

@@ -1,0 +1,86 @@
+"""Images in the chat panel: chosen, sent, shown again, and sent again with the turn that is edited."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import Any
+
+import PIL.Image
+from playwright.sync_api import Locator
+
+from .conftest import scripted
+from .test_chat_panel import PANEL, notice, panel, say, turn
+
+COUNT = "lambda asked: ' '.join(str(len(message.images)) for message in asked.messages if message.role == 'user')"
+SIZES = """\
+import base64, io, PIL.Image
+for url in model.requests[-1].messages[-1].images:
+    print(PIL.Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).size, end=" ")
+"""
+
+
+def file(name: str, picture: PIL.Image.Image) -> dict[str, Any]:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return {"name": name, "mimeType": "image/png", "buffer": buffer.getvalue()}
+
+
+def widths(images: Locator) -> list[int]:
+    """How wide images are, once all have been loaded (pixels)."""
+    images.last.wait_for()
+    found: list[int] = images.evaluate_all(
+        "images => Promise.all(images.map(i => i.decode().then(() => i.naturalWidth)))"
+    )
+    return found
+
+
+def test_images_go_with_a_prompt_and_are_shown_with_it(lab: Any) -> None:
+    notebook = lab.open(scripted(COUNT), PANEL, SIZES)
+    notebook.run(0)
+    notebook.run(1)
+    shown = panel(notebook)
+    noise = PIL.Image.frombytes("RGB", (2100, 700), os.urandom(2100 * 700 * 3))
+    picker = shown.locator("input[type=file]")
+    picker.set_input_files([file("red.png", PIL.Image.new("RGB", (600, 300), "red")), file("noise.png", noise)])
+    shown.get_by_role("button", name="Remove noise.png").wait_for()
+    assert widths(shown.locator(".cnb-chip img")) == [600, 2000]
+    say(shown, "What is it?")
+    asked = turn(shown, 0)
+    assert asked.locator(".cnb-answer").inner_text() == "2"
+    asked.get_by_role("img", name="red.png").wait_for()
+    asked.get_by_role("img", name="noise.png").wait_for()
+    assert widths(asked.get_by_role("img")) == [480, 480]
+    notebook.run(2)
+    assert notebook.output(2).inner_text().strip() == "(600, 300) (2000, 667)"
+
+    notebook.save()
+    notebook.reload()
+    shown = panel(notebook)
+    asked = turn(shown, 0)
+    asked.get_by_role("img", name="noise.png").wait_for()
+    asked.get_by_role("button", name="Edit").click()
+    shown.get_by_text("Sending takes the place of this turn; its images are sent again.").wait_for()
+    say(shown, "What else?")
+    asked.get_by_text("What else?").wait_for()
+    assert turn(shown, 0).locator(".cnb-answer").inner_text() == "2"
+    assert notebook.js_errors == []
+
+
+def test_an_image_alone_is_a_prompt_and_what_is_none_is_said(lab: Any) -> None:
+    notebook = lab.open(scripted(COUNT), PANEL)
+    notebook.run(0)
+    notebook.run(1)
+    shown = panel(notebook)
+    picker = shown.locator("input[type=file]")
+    picker.set_input_files([{"name": "x.png", "mimeType": "image/png", "buffer": b"\x89PNG no image"}])
+    notice(shown).get_by_text("x.png is a damaged image").wait_for()
+    picker.set_input_files([file("red.png", PIL.Image.new("RGB", (60, 30), "red"))])
+    shown.get_by_role("button", name="Remove red.png").wait_for()
+    shown.get_by_role("button", name="Send").click()
+    assert turn(shown, 0).locator(".cnb-answer").inner_text() == "1"
+    assert not turn(shown, 0).locator(".cnb-prompt").is_visible()
+    picker.set_input_files([file("blue.png", PIL.Image.new("RGB", (60, 30), "blue"))])
+    shown.get_by_role("button", name="Remove blue.png").click()
+    say(shown, "none")
+    assert turn(shown, 1).locator(".cnb-answer").inner_text() == "1 0"

@@ -1,0 +1,130 @@
+"""The panels in Notebook 7 and Voilà: what `test_chat_panel` and its like show in JupyterLab holds there too."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Locator, Page
+
+from .conftest import Lab, scripted
+
+ECHO = scripted("lambda asked: f'You said {asked.prompt}'") + "\nimport copilot_nb as cp"
+CODE = "print({'a': 1})"
+BEGINNING = f"As $x^2$ shows:\n\n```python\n{CODE}\n```\n\nThat is it,\n\nand **then"
+STALLED = f"[Reply({BEGINNING + '** the rest.'!r}, stall_after_chars={len(BEGINNING)}), 'Once **more**.']"
+
+
+@pytest.fixture(params=["notebook", "voila"])
+def app(request: pytest.FixtureRequest) -> str:
+    """A front end other than JupyterLab."""
+    return str(request.param)
+
+
+def opened(lab: Lab, app: str, *cells: str) -> Page:
+    """Open a notebook in a front end, and return its page when all cells have run and the panels have heard."""
+    if app == "voila":
+        page = lab.visit(f"voila/render/{lab.write(*cells).name}")
+    else:
+        notebook = lab.open(*cells, app=app)
+        notebook.run_all()
+        page = notebook.page
+    page.locator(".cnb-panel:not(.cnb-chat), .cnb-models option").first.wait_for(state="attached")
+    return page
+
+
+def say(shown: Page | Locator, prompt: str) -> None:
+    box = shown.get_by_role("textbox", name="Prompt", exact=True)
+    box.fill(prompt)
+    box.press("Enter")
+
+
+def turn(shown: Page | Locator, number: int, state: str = "done") -> Locator:
+    """Return a turn, when it is in that state."""
+    found = shown.locator(f'.cnb-turn:nth-child({number + 1})[data-state="{state}"]')
+    found.wait_for()
+    return found
+
+
+def said(answered: Locator) -> str:
+    """Return the answer of a turn, also of one that the page has not laid out yet."""
+    return (answered.locator(".cnb-answer").text_content() or "").strip()
+
+
+def row(page: Page, name: str) -> Locator:
+    return page.locator("tbody tr", has=page.get_by_role("button", name=name, exact=True))
+
+
+def test_an_answer_comes_with_code_and_mathematics_and_is_stopped(lab: Lab, app: str) -> None:
+    page = opened(lab, app, scripted(STALLED), "%copilot panel s1")
+    say(page, "What?")
+    coming = turn(page, 0, "working")
+    coming.get_by_text("and **then").wait_for()  # the last words are text until their block is finished
+    assert coming.locator("math msup").count() == 1
+    assert (coming.locator("pre").text_content() or "").strip() == CODE
+    assert coming.locator("pre .nb").text_content() == "print"
+    page.get_by_role("button", name="Stop").click()
+    stopped = turn(page, 0, "interrupted")
+    stopped.get_by_text("Interrupted: partial answer kept").wait_for()
+    page.get_by_role("button", name="Stop").wait_for(state="hidden")
+    stopped.get_by_role("button", name="Retry").click()
+    turn(page, 0).locator("strong", has_text="more").wait_for()
+    assert app == "voila" or not lab.refused  # its own page asks for fonts and MathJax
+    assert not page.locator(".cnb-static").is_visible()
+
+
+def test_a_turn_is_edited_and_the_session_forked(lab: Lab, app: str) -> None:
+    page = opened(lab, app, ECHO, "cp.ChatPanel('s1')")
+    for number, prompt in enumerate(("one", "two", "three")):
+        say(page, prompt)
+        turn(page, number)
+    second = turn(page, 1)
+    second.hover()
+    second.get_by_role("button", name="Edit").click()
+    page.get_by_text("Sending takes the place of this turn and the turn after it.").wait_for()
+    say(page, "second")
+    page.locator(".cnb-answer").get_by_text("You said second").wait_for()
+    assert page.locator(".cnb-prompt").all_text_contents() == ["one", "second"]
+    first = turn(page, 0)
+    first.hover()
+    first.get_by_role("button", name="Fork").click()
+    page.get_by_role("button", name="Show it here").click()
+    page.get_by_role("button", name="s1~1").wait_for()
+    assert page.locator(".cnb-prompt").all_text_contents() == ["one"]
+
+
+def test_two_panels_of_a_page_follow_each_other(lab: Lab, app: str) -> None:
+    page = opened(lab, app, ECHO, "cp.ChatPanel('s1')", "cp.SessionsPanel()")
+    chat = page.locator(".cnb-chat")
+    say(chat, "one")
+    row(page, "s1").locator(".cnb-cell-turns").get_by_text("1").wait_for()
+    page.get_by_role("button", name="New session").click()
+    page.get_by_label("Name", exact=True).fill("garden")
+    page.get_by_label("Name", exact=True).press("Enter")
+    row(page, "garden").wait_for()
+    row(page, "s1").focus()
+    page.keyboard.press("F2")
+    page.keyboard.type("kitchen")
+    page.keyboard.press("Enter")
+    chat.get_by_role("button", name="kitchen").wait_for()
+    row(page, "garden").focus()
+    page.keyboard.press("Delete")
+    page.get_by_role("alertdialog").get_by_role("button", name="Delete").click()
+    row(page, "garden").wait_for(state="detached")
+    row(page, "kitchen").focus()
+    page.keyboard.press("Delete")
+    page.get_by_role("alertdialog").get_by_role("button", name="Delete").click()
+    chat.get_by_text("deleted; the next prompt begins it anew").wait_for()
+    say(chat, "again")
+    row(page, "kitchen").wait_for()
+
+
+def test_models_are_compared_blindly(lab: Lab, app: str) -> None:
+    page = opened(lab, app, ECHO, "cp.ComparePanel(models=['scripted', 'scripted-b'], name='test', blind=True)")
+    box = page.get_by_role("textbox", name="Prompt to all")
+    box.fill("Why?")
+    box.press("Enter")
+    page.get_by_text("Which one is best?").wait_for()
+    assert page.locator(".cnb-column").get_by_text("You said Why?").count() == 2
+    assert "scripted" not in page.locator(".cnb-panel").inner_html()
+    page.get_by_role("button", name="Answer B").click()
+    page.get_by_text("★ Best: B: test@scripted").wait_for()
+    page.get_by_text("1 of 1 round voted").wait_for()

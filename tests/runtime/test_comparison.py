@@ -1,0 +1,146 @@
+"""Comparisons on the real runtime: what a restart leaves of rounds and votes, and an answer that is asked for again."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from copilot_nb.errors import InputError, TurnFailed
+from copilot_nb.panels.compare import ComparePanel
+from copilot_nb.panels.rounds import Round
+from copilot_nb.sessions.compared import ENTRY
+from copilot_nb.sessions.manager import Manager
+from copilot_nb.testing import ChatError, Reply, ScriptedModel
+
+from .conftest import script
+
+Make = Callable[..., Manager]
+
+
+def opened(manager: Manager, **options: Any) -> ComparePanel:
+    return ComparePanel(models=["scripted", "scripted-b"], name="t", manager=manager, **options)
+
+
+def asked(panel: ComparePanel, prompt: str) -> Round:
+    """Return a round when it is over and kept."""
+    asked = panel.ask(prompt)
+    for turn in asked.turns:
+        turn.wait()
+    panel._comparison.keep()
+    return asked
+
+
+def facts(rounds: Sequence[Round]) -> list[tuple[Any, ...]]:
+    return [
+        (
+            *(each.number, each.prompt, each.is_blind, each.vote, each.winner and each.winner.session.name),
+            *((turn.session.name, turn.text) for turn in each.turns),
+        )
+        for each in rounds
+    ]
+
+
+def test_rounds_and_votes_outlive_the_kernel(own_manager: Make) -> None:
+    first = own_manager(ScriptedModel(lambda request: f"{request.model} on {request.prompt}"))
+    panel = opened(first)
+    for number, (prompt, choice) in enumerate((("one", 2), ("two", "tie"), ("three", "none good"), ("four", None)), 1):
+        asked(panel, prompt)
+        if choice is not None:
+            panel.vote(number, choice)
+    panel.blind = True
+    asked(panel, "five")
+    panel.vote(5, 1)
+    panel.vote(1, 1)
+    asked(panel, "six")
+    before = facts(panel.results)
+    panel.close()
+    first.close()
+
+    again = opened(own_manager(), blind=True)
+    assert facts(again.results) == before
+    assert again.results[5].is_hidden
+    assert again.summary.caption == "4 of 6 rounds voted, 1 tie, 1 with none good"
+    again.vote(6, 2)
+    assert asked(again, "seven").number == 7
+
+
+def test_a_round_is_there_as_long_as_all_of_it_is(manager: Manager) -> None:
+    a, b, c = (manager.session(f"whole-{letter}") for letter in "abc")
+    for prompt in ("one", "two"):
+        asked(ComparePanel([a, b], manager=manager), prompt)
+    asked(ComparePanel([a, b, c], manager=manager), "three")
+    assert [each.prompt for each in ComparePanel([b, a], manager=manager).results] == ["one", "two"]
+    assert [each.prompt for each in ComparePanel([a, b, c], manager=manager).results] == ["three"]
+    assert ComparePanel([a, c], manager=manager).results == []
+    b.rewind(1)
+    assert [each.prompt for each in ComparePanel([a, b], manager=manager).results] == ["one"]
+    manager.loop.blocking(_spoil(a))
+    assert ComparePanel([a, b], manager=manager).results == []
+
+
+async def _spoil(session: Any) -> None:
+    await (await session.loaded()).annotate({ENTRY: '{"x": [1]}'})
+
+
+def test_an_answer_is_asked_for_again_in_its_place(manager: Manager) -> None:
+    panel = opened(manager)
+    asked(panel, "one")
+    asked(panel, "two")
+    left, right = panel.sessions
+    again = panel.retry(2, 2)
+    again.turns[1].wait()
+    assert [turn.prompt for turn in right.history] == ["one", "two"]
+    assert right.history[1].turn_id == again.turns[1].record.turn_id != left.history[1].turn_id
+    with pytest.raises(InputError, match="only the last round's answers"):
+        panel.retry(1, 1)
+    with pytest.raises(InputError, match="there is no answer 3"):
+        panel.retry(2, 3)
+    left.ask("something else")
+    with pytest.raises(InputError, match="more has been said in session 't@scripted' since"):
+        panel.retry(2, 1)
+    panel.vote(2, 1)
+    with pytest.raises(InputError, match="before the vote"):
+        panel.retry(2, 2)
+
+
+def test_a_session_whose_first_prompt_failed_is_begun_anew(manager: Manager) -> None:
+    broken = ["scripted-b"]
+    script(manager, ScriptedModel(lambda r: Reply(error=ChatError(401, "no key")) if r.model in broken else "Fine."))
+    panel = ComparePanel(models=["scripted", "scripted-b"], name="failing", manager=manager)
+    for _ in range(2):
+        good, bad = panel.ask("Why?").turns
+        good.wait()
+        with pytest.raises(TurnFailed):
+            bad.wait()
+    assert bad.session.is_gone
+    broken.clear()
+    mended = panel.retry(2, 2).turns[1]
+    mended.wait()
+    assert (mended.text, mended.session.model) == ("Fine.", "scripted-b")
+    assert panel.sessions == (good.session, mended.session)
+    mended.session.delete()
+    with pytest.raises(InputError, match="has been deleted"):
+        panel.ask("And?")
+
+
+def test_providers_are_compared_under_the_names_that_a_cell_gives_them(manager: Manager) -> None:
+    script(manager, ScriptedModel(lambda request: f"other {request.model}"), "other")
+    panel = ComparePanel(providers=["scripted", "other"], name="p", model="scripted-b", manager=manager)
+    asked(panel, "Why?")
+    rows = [(each.name, each.provider, each.model) for each in panel.sessions]
+    assert rows == [("p@scripted", "scripted", "scripted-b"), ("p@other", "other", "scripted-b")]
+    for wrong in ({"models": ["x"]}, {"provider": "scripted"}):
+        with pytest.raises(InputError, match="one session for each model, or one for each provider"):
+            ComparePanel(providers=["scripted", "other"], manager=manager, **wrong)
+
+
+def test_without_pandas_a_frame_is_refused_in_one_line(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
+    panel = ComparePanel(["no-pandas-a", "no-pandas-b"], manager=manager)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(InputError, match=r"to_frame needs pandas.*pip install pandas") as caught:
+        panel.to_frame()
+    assert "\n" not in str(caught.value)
+    assert panel.summary.caption == "0 of 0 rounds voted, 0 ties, 0 with none good"
