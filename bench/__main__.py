@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import history, local, page, scale, start, stream, turn
+from bench import history, local, page, panel, scale, start, stream, turn
 from bench.report import Result, table, write
 from bench.surroundings import nothing_left_behind, of_its_own
 
@@ -15,6 +15,7 @@ BENCHMARKS = {
     "turn": turn.run,
     "stream": stream.run,
     "page": page.run,
+    "panel": panel.run,
     "scale": scale.run,
     "local": local.run,
     "history": history.run,

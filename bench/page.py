@@ -85,13 +85,14 @@ def _run_in_page(lab: Lab, *sources: str) -> list[_Cell]:
 
 
 def _run(notebook: Notebook, devtools: CDPSession, cell: int) -> _Cell:
-    worked_s, began_s = _worked_s(devtools), time.perf_counter()
+    before_s, began_s = worked_s(devtools), time.perf_counter()
     notebook.run(cell)
     took_s = time.perf_counter() - began_s
     notebook.page.evaluate("() => new Promise(done => requestIdleCallback(done))")
-    return _Cell(_worked_s(devtools) - worked_s, took_s, notebook.outputs(cell))
+    return _Cell(worked_s(devtools) - before_s, took_s, notebook.outputs(cell))
 
 
-def _worked_s(devtools: CDPSession) -> float:
+def worked_s(devtools: CDPSession) -> float:
+    """Return how long a page's main thread has worked; to be asked for after ``Performance.enable``."""
     metrics: list[dict[str, Any]] = devtools.send("Performance.getMetrics")["metrics"]
     return next(float(metric["value"]) for metric in metrics if metric["name"] == "TaskDuration")
