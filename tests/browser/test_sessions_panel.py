@@ -127,6 +127,7 @@ def test_a_session_is_opened_below_the_list(lab: Any, app: str) -> None:
     row(panel, "gamma").focus()
     notebook.page.keyboard.press("Enter")
     panel.locator(".cnb-chat .cnb-answer").get_by_text("Said something else.").wait_for(state="detached")
+    panel.locator(".cnb-chat").first.wait_for()
     assert panel.locator(".cnb-chat").count() == 1
     panel.get_by_role("button", name="Close the conversation").click()
     panel.locator(".cnb-chat").wait_for(state="detached")
