@@ -235,9 +235,13 @@ class Composer {
   }
 
   /** Let files, or promises of some, go with the next prompt; of those that cannot, one is told why. */
-  async attach(files) {
+  attach(files) {
+    this.attached = Promise.all([this.attached, this.read([...files])]);
+  }
+
+  async read(files) {
     const problems = [];
-    for (const file of [...files]) {
+    for (const file of files) {
       try {
         this.files.push(await contentOf(await file));
       } catch (error) { problems.push(error.message); }
@@ -273,9 +277,10 @@ class Composer {
     this.text.focus();
   }
 
-  submit() {
+  async submit() {
+    await this.attached; // a large file takes a moment
     const text = this.text.value;
-    if (!text.trim() && !this.files.length) return;
+    if (!text.trim() && !this.files.length && !this.editing?.images.childElementCount) return;
     const draft = { text, files: this.files, editing: this.editing };
     this.editing = null;
     this.edited.hidden = true;
@@ -499,7 +504,7 @@ class Chat {
     if (!this.transcript.turns.size) this.keepInView();
     let done;
     if (/^\/[a-z]+(\s|$)/.test(draft.text) && !draft.editing) done = await this.command(draft.text);
-    else if (draft.editing) done = await this.do("resend", { turn: draft.editing.key, text: draft.text.trim() });
+    else if (draft.editing) done = await this.do("resend", { turn: draft.editing.key, text: draft.text, files: draft.files });
     else done = await this.do("send", { text: draft.text, files: draft.files });
     if (done === null) this.composer.restore(draft);
   }

@@ -27,6 +27,7 @@ from copilot_nb.sessions.session import Session
 
 if TYPE_CHECKING:
     from copilot_nb.conversation.parts import Image
+    from copilot_nb.conversation.transcript import TurnRecord
     from copilot_nb.panels.frozen import Transcript
     from copilot_nb.sessions.watching import Event
 
@@ -158,8 +159,7 @@ class ChatPanel(Panel):
 
     def do_send(self, message: Message) -> None:
         """Send a prompt: its ``{{ expressions }}`` are evaluated, its files put before it."""
-        prompt = interpolate(str(message["text"]).strip("\n"), self._evaluate)
-        prompt, images = with_files(prompt, message.get("files", ()))
+        prompt, images = self._written(message)
         self._alive().send(prompt, attach=images)
 
     def do_stop(self, message: Message) -> None:
@@ -176,18 +176,27 @@ class ChatPanel(Panel):
 
     def do_resend(self, message: Message) -> dict[str, Any]:
         """Take back a turn and those after it, and send `text`, or what it had asked (``None``), in its place."""
-        text = message.get("text")
         turn = self._feed.turn(message["turn"])
         if turn is not None and turn.done and not turn.record.turn_id:  # it has never been sent
-            prompt = turn.prompt if text is None else interpolate(text, self._evaluate)
-            self._alive().send(prompt, attach=turn.images)
+            prompt, images = self._written_anew(message, turn.record)
+            self._alive().send(prompt, attach=images)
             return {}
         record, before = self._feed.place(message["turn"])
-        prompt = record.prompt if text is None else interpolate(text, self._evaluate)
-        self._manager.check_prompt(prompt, record.images)
+        prompt, images = self._written_anew(message, record)
+        self._manager.check_prompt(prompt, images)
         removed = self.session.rewind(before)
-        self.session.send(prompt, attach=record.images)
+        self.session.send(prompt, attach=images)
         return {"said": f"Took back {count(removed - 1, 'later turn')}." if removed > 1 else ""}
+
+    def _written_anew(self, message: Message, record: TurnRecord) -> tuple[str, list[Image]]:
+        """Return what takes the place of a turn; its images stay."""
+        prompt, images = (record.prompt, []) if message.get("text") is None else self._written(message)
+        return prompt, [*record.images, *images]
+
+    def _written(self, message: Message) -> tuple[str, list[Image]]:
+        """Return what was written: its expressions evaluated, its files put before it, and the images among them."""
+        prompt = interpolate(str(message["text"]).strip("\n"), self._evaluate)
+        return with_files(prompt, message.get("files", ()))
 
     def do_rewind(self, message: Message) -> dict[str, Any]:
         """Take back the last turns; ``None``: all of them."""

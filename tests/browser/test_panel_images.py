@@ -61,9 +61,10 @@ def test_images_go_with_a_prompt_and_are_shown_with_it(lab: Any) -> None:
     asked.get_by_role("img", name="noise.png").wait_for()
     asked.get_by_role("button", name="Edit").click()
     shown.get_by_text("Sending takes the place of this turn; its images are sent again.").wait_for()
+    shown.locator("input[type=file]").set_input_files([file("blue.png", PIL.Image.new("RGB", (60, 30), "blue"))])
     say(shown, "What else?")
     asked.get_by_text("What else?").wait_for()
-    assert turn(shown, 0).locator(".cnb-answer").inner_text() == "2"
+    assert turn(shown, 0).locator(".cnb-answer").inner_text() == "3"
     assert notebook.js_errors == []
 
 
