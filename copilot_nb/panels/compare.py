@@ -258,7 +258,7 @@ class ComparePanel(Panel):
 
     def noted(self, event: Event) -> None:
         """Have a round that is over kept, and a session's new name shown everywhere."""
-        if event.kind == "turn":
+        if event.turn is not None and event.turn.done:
             self._pump.put(self._comparison.keep)
         known = self._told_frame.get("names")
         if event.kind == "session" and known and well_formed(event.session.name) not in known:

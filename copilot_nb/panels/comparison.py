@@ -94,7 +94,8 @@ class Comparison:
         Raises
         ------
         InputError
-            If it is not the last round, it has been voted on, the answer is still coming, or more has been said since.
+            If it is not the last round, it has been voted on, the answer is still coming, or more has been said since;
+            for a hidden round also where the session cannot be used, as any other error would tell whose answer it is.
         """
         with self._lock:
             asked = self.last
@@ -105,9 +106,9 @@ class Comparison:
             turn = asked.turns[column - 1]
             if not turn.done:
                 raise InputError("this answer is still coming", "stop it first")
-            place = self.sessions.index(turn.session)
-            self.sessions = rounds.revived(asked, self.sessions)
-            asked = asked.answered_again(column - 1, rounds.ask_again(turn, self.sessions[place]))
+            again = rounds.ask_again(asked, turn)
+            self.sessions = tuple(again.session if each is turn.session else each for each in self.sessions)
+            asked = asked.answered_again(column - 1, again)
             self._replace(asked)
         return asked
 
@@ -121,9 +122,9 @@ class Comparison:
         with self._keeping:
             for asked in self.rounds:
                 if asked.is_over and self._kept.get(asked.key) is not asked:
-                    self._kept[asked.key] = asked
                     with suppress(CopilotNBError):  # open in another process: here the round counts all the same
                         rounds.keep_round(self._manager, asked)
+                        self._kept[asked.key] = asked
 
     def _replace(self, asked: Round) -> None:
         self.rounds = tuple(asked if each.number == asked.number else each for each in self.rounds)

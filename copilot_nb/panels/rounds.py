@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from copilot_nb.conversation.parts import Reasoning, TurnState
 from copilot_nb.conversation.transcript import TurnRecord
-from copilot_nb.errors import InputError
+from copilot_nb.errors import CopilotNBError, InputError
 from copilot_nb.panels.feed import Fields
 from copilot_nb.panels.frozen import Static
 from copilot_nb.render.columns import columns_html, columns_text
@@ -24,7 +24,7 @@ from copilot_nb.render.escape import escape, well_formed
 from copilot_nb.render.table import Table
 from copilot_nb.render.turn import Label, outcome_html
 from copilot_nb.render.words import count
-from copilot_nb.sessions.compared import Part, keep, rounds_of
+from copilot_nb.sessions.compared import Part, keep, rounds_of, take_back
 from copilot_nb.sessions.frames import frame
 from copilot_nb.sessions.turn import Turn
 
@@ -199,21 +199,23 @@ def begin(number: int, prompt: str, sessions: Sequence[Session], *, blind: bool)
     return Round(number, prompt, turns, blind, key=secrets.token_hex(4))
 
 
-def ask_again(turn: Turn, session: Session) -> Turn:
-    """Send the prompt of `turn` once more, in its place if it is the last one of `session`, and return the new turn.
+def ask_again(asked: Round, turn: Turn) -> Turn:
+    """Send the prompt of one of the turns of a round once more, in its place, and return the new turn.
 
     Raises
     ------
     InputError
-        If more has been said in the session since.
+        If more has been said in the session since, or the round is hidden and the session cannot be used.
     """
-    last = session.last_turns(1)
-    is_there = bool(turn.record.turn_id) and turn.session is session
-    if is_there and last and last[0].turn_id != turn.record.turn_id:
-        raise InputError(f"more has been said in session {session.name!r} since", "ask all of them again")
-    if is_there and last:
-        session.rewind()
-    return session.send(turn.prompt)
+    try:
+        (session,) = revived(asked, [turn.session])
+        if session is turn.session and session.exists and not session.is_gone and turn.record.turn_id:
+            session.manager.loop.blocking(take_back(session, turn.record.turn_id))
+        return session.send(turn.prompt)
+    except CopilotNBError:
+        if not asked.is_hidden:
+            raise
+        raise InputError("this answer cannot be asked for again", "vote, or ask all of them again") from None
 
 
 def revived(asked: Round, sessions: Sequence[Session]) -> tuple[Session, ...]:
@@ -224,7 +226,13 @@ def revived(asked: Round, sessions: Sequence[Session]) -> tuple[Session, ...]:
 
 def _anew(session: Session) -> Session:
     return session.manager.session(
-        session.name, model=session.model, provider=session.provider, system=session.system or None
+        session.name,
+        model=session.model,
+        provider=session.provider,
+        system=session.system,
+        effort=session.effort,
+        context=session.context,
+        user=session.user,
     )
 
 
@@ -253,7 +261,8 @@ def kept_rounds(manager: Manager, sessions: Sequence[Session]) -> tuple[Round, .
         turns = tuple(_past(session, record) for session, _part, record in columns)
         votes = [part.vote for _session, part, _record in columns]
         winner = next((turn for turn, vote in zip(turns, votes, strict=True) if vote == BEST), None)
-        vote = BEST if winner else votes[0] or None
+        alike = votes[0] if {*votes} in ({TIE}, {NONE_GOOD}) else None  # else not all sessions could keep the vote
+        vote = BEST if winner else alike
         found.append(Round(number, turns[0].prompt, turns, columns[0][1].is_blind, vote, winner, key))
     return tuple(found)
 

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from copilot_nb.sessions.looking import read_last
+from copilot_nb.errors import InputError
+from copilot_nb.sessions.edits import cut
+from copilot_nb.sessions.looking import read_last, refresh
 from copilot_nb.sessions.stored import PREFIX
 
 if TYPE_CHECKING:
@@ -104,6 +106,28 @@ async def rounds_of(sessions: Sequence[Session]) -> list[tuple[str, list[tuple[S
             columns = [(s, part, known[part.turn]) for s, part, known in zip(sessions, parts, turns, strict=True)]
             found.append((key, sorted(columns, key=lambda column: column[1].column)))
     return found
+
+
+async def take_back(session: Session, turn_id: str) -> None:
+    """Remove the turn `turn_id`, the last one of a session, and never another.
+
+    Raises
+    ------
+    InputError
+        If more has been said in the session since.
+    SessionInUse
+        If another process has it open.
+    """
+    more_said = InputError(f"more has been said in session {session.name!r} since", "ask all of them again")
+    if session.is_busy:
+        raise more_said
+    async with session.queue.lock:
+        await refresh(session)
+        await session.loaded()
+        turns = (await (await session.manager.client()).archive.last_turns(session.session_id, 2)).turns
+        if turns and turns[-1].turn_id != turn_id:
+            raise more_said
+        await cut(session, turns, max(0, len(turns) - 1))
 
 
 async def _kept(sessions: Sequence[Session]) -> list[Parts]:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from copilot_nb.errors import InputError, TurnFailed
+from copilot_nb.errors import InputError, SessionNotFound, TurnFailed
 from copilot_nb.panels.compare import ComparePanel
 from copilot_nb.panels.rounds import Round
-from copilot_nb.sessions.compared import ENTRY
+from copilot_nb.sessions.compared import ENTRY, Part, keep, take_back
 from copilot_nb.sessions.manager import Manager
 from copilot_nb.testing import ChatError, Reply, ScriptedModel
 
@@ -122,8 +122,52 @@ def test_a_session_whose_first_prompt_failed_is_begun_anew(manager: Manager) -> 
     assert (mended.text, mended.session.model) == ("Fine.", "scripted-b")
     assert panel.sessions == (good.session, mended.session)
     mended.session.delete()
+    with pytest.raises(SessionNotFound, match="is gone"):
+        panel.retry(2, 2)
     with pytest.raises(InputError, match="has been deleted"):
         panel.ask("And?")
+
+
+def test_answers_that_all_failed_are_asked_for_again_one_by_one(manager: Manager) -> None:
+    broken = [True]
+    script(manager, ScriptedModel(lambda _: Reply(error=ChatError(401, "no key")) if broken else "Fine."))
+    names = [manager.session(f"both-{letter}", user="ann", system="Be brief.") for letter in "ab"]
+    names[1].context = "long"
+    panel = ComparePanel(names, manager=manager)
+    for turn in panel.ask("Why?").turns:
+        with pytest.raises(TurnFailed):
+            turn.wait()
+    broken.clear()
+    for column in (1, 2):
+        panel.retry(1, column).turns[column - 1].wait()
+    assert [turn.text for turn in panel.results[0].turns] == ["Fine."] * 2
+    assert panel.sessions == tuple(turn.session for turn in panel.results[0].turns)
+    facts = [(each.name, each.user, each.system, each.context) for each in panel.sessions]
+    assert facts == [("ann-both-a", "ann", "Be brief.", ""), ("ann-both-b", "ann", "Be brief.", "long")]
+
+
+def test_a_vote_that_not_all_could_keep_is_none(manager: Manager) -> None:
+    sessions = [manager.session(f"half-{letter}") for letter in "ab"]
+    round_ = asked(ComparePanel(sessions, manager=manager), "one")
+    part = Part(round_.turns[1].record.turn_id, 1, 2, is_blind=False, vote="other")
+    manager.loop.blocking(keep(round_.key, {sessions[1]: part}))
+    part = Part(round_.turns[0].record.turn_id, 0, 2, is_blind=False, vote="other")
+    manager.loop.blocking(keep(round_.key, {sessions[0]: part}))
+    again = ComparePanel(sessions, manager=manager)
+    assert [(each.vote, each.verdict) for each in again.results] == [(None, "Not voted on")]
+    assert "Not voted on" in str(again.transcript())
+    assert again.vote(1, 2).verdict == "Best: half-b"
+
+
+def test_only_the_turn_that_is_meant_is_taken_back(manager: Manager) -> None:
+    session = manager.session("meant")
+    first = session.ask("one").record
+    session.ask("two")
+    with pytest.raises(InputError, match="more has been said in session 'meant' since"):
+        manager.loop.blocking(take_back(session, first.turn_id))
+    assert [turn.prompt for turn in session.history] == ["one", "two"]
+    manager.loop.blocking(take_back(session, session.history[1].turn_id))
+    assert [turn.prompt for turn in session.history] == ["one"]
 
 
 def test_providers_are_compared_under_the_names_that_a_cell_gives_them(manager: Manager) -> None:

@@ -13,7 +13,7 @@ import pytest
 from copilot_nb.conversation.changes import Ended, Noted, TextDelta, TextDone, UsageReported
 from copilot_nb.conversation.parts import TurnState, Usage
 from copilot_nb.conversation.transcript import TurnRecord
-from copilot_nb.errors import CopilotNBError, InputError, TurnFailed
+from copilot_nb.errors import CopilotNBError, InputError, SessionInUse, TurnFailed
 from copilot_nb.panels import rounds
 from copilot_nb.panels.compare import ComparePanel
 from copilot_nb.sessions.manager import Manager
@@ -276,6 +276,66 @@ def test_a_retry_begins_the_answer_anew(compare: Callable[..., Page]) -> None:
     say(turn, "Another.")
     item = page.until(lambda message: "Another." in json.dumps(message))["items"][-1]
     assert item["tail"] == "Another."
+
+
+def test_what_goes_wrong_with_a_blind_retry_does_not_tell_whose_answer_it_is(
+    compare: Callable[..., Page], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = compare(blind=True)
+    for turn in page.panel.ask("Why?").turns:
+        finish(turn)
+
+    def refuse(session: Session, *_: Any, **_options: Any) -> Turn:
+        raise SessionInUse(f"session {session.name!r} is open in another process")
+
+    monkeypatch.setattr(Quiet, "send", refuse)
+    for column in (1, 2):
+        error = page.ask("retry", round=1, column=column)["error"]
+        assert error == "this answer cannot be asked for again → vote, or ask all of them again"
+    with pytest.raises(InputError, match="cannot be asked for again") as caught:
+        page.panel.retry(1, 1)
+    assert not [secret for secret in SECRETS if secret in str(caught.value)]
+
+
+def test_a_vote_that_could_not_be_kept_is_kept_later(
+    compare: Callable[..., Page], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = compare().panel
+    for turn in panel.ask("Why?").turns:
+        finish(turn)
+    kept: list[str | None] = []
+
+    def refuse(*_: Any) -> None:
+        raise SessionInUse("session 'alice' is open in another process")
+
+    monkeypatch.setattr(rounds, "keep_round", refuse)
+    panel.vote(1, 1)
+    monkeypatch.setattr(rounds, "keep_round", lambda _manager, asked: kept.append(asked.vote))
+    panel._comparison.keep()
+    panel._comparison.keep()
+    assert kept == ["best"], "once, and not again"
+
+
+def test_rounds_are_looked_at_when_an_answer_has_ended_not_while_it_streams(
+    compare: Callable[..., Page], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = compare()
+    page.ask("hello")
+    states: list[bool] = []
+    turn, other = page.panel.ask("Why?").turns
+    monkeypatch.setattr(page.panel._comparison, "keep", lambda: states.append(turn.done))
+    page.item(kind="round", round=1)
+    for word in ("One", " two", " three"):
+        say(turn, word)
+    page.item(kind="answer", column=0)
+    page.ask("hello")  # answered after the jobs before it
+    assert states == []
+    finish(turn)
+    finish(other)
+    page.item(kind="answer", column=1, over=True)
+    page.ask("hello")
+    assert states
+    assert all(states)
 
 
 def test_fewer_than_two_are_no_comparison(manager: Manager, pair: tuple[Session, Session]) -> None:
