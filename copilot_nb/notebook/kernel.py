@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import keyword
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,8 @@ from copilot_nb.errors import InputError
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
+
+_MISSING = object()
 
 
 def has_rich_output(shell: InteractiveShell) -> bool:
@@ -53,35 +55,35 @@ def evaluate(shell: InteractiveShell, expression: str) -> object:
     InputError
         If it raises anything.
     """
-    hint = r"define it in a cell above; for literal braces write \{{"
-    return _value(shell, expression, f"{{{{ {expression} }}}}", hint)
+    try:
+        return shell.ev(expression)
+    except NameError as error:
+        hint = r"define it in a cell above; for literal braces write \{{"
+        raise InputError(f"{{{{ {expression} }}}}: {error}", hint) from error
+    except Exception as error:  # the user's own code may raise anything
+        raise InputError(f"{{{{ {expression} }}}} raised {type(error).__name__}: {error}") from error
 
 
 def attachable(shell: InteractiveShell, word: str) -> object:
-    """Return what ``--attach PATH|VARIABLE`` names: the path of a file that is there, else the value of an expression.
+    """Return what ``--attach PATH|VARIABLE`` names: the path of a file that is there, else the value of a variable.
+
+    No other expression is evaluated: a word may be the name of a file that somebody else chose.
 
     Raises
     ------
     InputError
         If there is neither.
     """
-    path = Path(word).expanduser()
-    try:
-        if path.exists():
+    with suppress(OSError, ValueError, RuntimeError):  # it can be no path
+        if (path := Path(word).expanduser()).is_file():
             return path
-        ast.parse(word, mode="eval")
-    except (OSError, ValueError, SyntaxError):  # it can be neither
-        raise InputError(f"--attach {word[:60]}: there is no such file") from None
-    return _value(shell, word, f"--attach {word[:60]}", "name a file, or a variable of the notebook")
-
-
-def _value(shell: InteractiveShell, expression: str, shown: str, hint: str) -> object:
-    try:
-        return shell.ev(expression)
-    except NameError as error:
-        raise InputError(f"{shown}: {error}", hint) from error
-    except Exception as error:  # the user's own code may raise anything
-        raise InputError(f"{shown} raised {type(error).__name__}: {error}") from error
+    name, *attributes = word.split(".")
+    value = shell.user_ns.get(name, _MISSING)
+    for attribute in attributes:
+        value = getattr(value, attribute, _MISSING)
+    if value is _MISSING:
+        raise InputError(f"--attach {word[:60]}: there is no such file or variable")
+    return value
 
 
 def check_variable(variable: str | None) -> None:

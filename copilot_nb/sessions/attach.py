@@ -10,11 +10,13 @@ photograph says of its place and camera.
 
 from __future__ import annotations
 
+import base64
 import io
+import stat
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from copilot_nb.conversation.parts import Image
 from copilot_nb.errors import InputError
@@ -31,7 +33,10 @@ MAX_IMAGE_BYTES = 3_000_000
 THUMBNAIL_PX = 480
 JPEG_QUALITY = 90
 
-Attachable = object
+MAX_FILE_BYTES = 50_000_000
+"""The largest file that is read at all (bytes)."""
+
+Attachable = Any
 """A path, bytes of an image, an image (Pillow, IPython), a figure, a table (pandas), or an `Image`; a sequence of
 such, or a mapping from names to them."""
 
@@ -100,7 +105,7 @@ def with_text(name: str, text: str, kind: str = "File") -> str:
 def _named(things: Attachable) -> list[tuple[str, object]]:
     if isinstance(things, Mapping):
         return [(str(name), thing) for name, thing in things.items()]
-    if isinstance(things, Sequence) and not isinstance(things, str | bytes):
+    if isinstance(things, Sequence) and not isinstance(things, str | bytes | bytearray):
         return [("", thing) for thing in things]
     return [("", things)]
 
@@ -111,9 +116,11 @@ def _read(name: str, thing: Any) -> str | Image:
             raise InputError(f"the image {thing.name} is lost", "attach it again")
         return thing
     if isinstance(thing, str | Path):
-        return _file(Path(thing).expanduser())
+        return _file(Path(thing))
     if isinstance(thing, bytes | bytearray):
         return image(name or "image", bytes(thing))
+    if hasattr(thing, "getextrema"):  # Pillow's
+        return _encoded(name or "image", _plain(thing))
     if hasattr(thing, "to_csv"):
         return with_text(name or type(thing).__name__, str(thing.to_csv()), "Table")
     if hasattr(thing, "savefig"):
@@ -129,8 +136,16 @@ def _read(name: str, thing: Any) -> str | Image:
 
 def _file(path: Path) -> str | Image:
     try:
+        path = path.expanduser()
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise InputError(f"cannot attach {_shown(str(path))}: it is no file")
+        if found.st_size > MAX_FILE_BYTES:
+            raise InputError(
+                f"{_shown(str(path))} has {found.st_size:,} bytes: that is too large", "attach a part of it"
+            )
         data = path.read_bytes()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # the last one: there is no such user
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"cannot attach {_shown(str(path))}: {reason}") from error
     try:
@@ -151,7 +166,7 @@ def _saved(figure: Any) -> bytes:
 def _drawn(thing: Any, method: str) -> bytes | None:
     drawn = getattr(thing, method, lambda: None)()
     drawn = drawn[0] if isinstance(drawn, tuple) else drawn  # with metadata
-    return drawn if isinstance(drawn, bytes) else None
+    return base64.b64decode(drawn) if isinstance(drawn, str) else drawn if isinstance(drawn, bytes) else None
 
 
 def _decoded(name: str, data: bytes) -> PIL.Image.Image:
@@ -168,10 +183,22 @@ def _decoded(name: str, data: bytes) -> PIL.Image.Image:
         raise InputError(f"{_shown(name)} has too many pixels", "make it smaller") from error
     except PIL.UnidentifiedImageError as error:
         raise InputError(f"{_shown(name)} is neither text nor an image: it cannot be attached") from error
-    except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises on a damaged file
+    except (OSError, ValueError, SyntaxError, RuntimeError) as error:  # what Pillow raises on a damaged file
         raise InputError(f"{_shown(name)} is a damaged image: {error}") from error
-    upright.format = opened.format
-    return upright
+    plain = _plain(upright)
+    plain.format = opened.format
+    return plain
+
+
+def _plain(picture: PIL.Image.Image) -> PIL.Image.Image:
+    """Return an image with 8 bits a channel, and nothing beside its pixels."""
+    if picture.mode.startswith(("I", "F")):  # 16 bits, or real numbers: from the least to the largest
+        low, high = cast("tuple[float, float]", picture.getextrema())
+        scale = 255 / (high - low or 1)
+        picture = picture.convert("F").point(lambda value: value * scale - low * scale).convert("L")
+    plain = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    plain.info = {}
+    return plain
 
 
 def _encoded(name: str, picture: PIL.Image.Image) -> Image:
@@ -186,9 +213,14 @@ def _encoded(name: str, picture: PIL.Image.Image) -> Image:
 
 
 def _written(picture: PIL.Image.Image, form: str) -> bytes:
-    keeps_alpha = form == "PNG" and picture.has_transparency_data
+    import PIL.Image
+
+    if form == "JPEG" and picture.mode == "RGBA":  # it has no transparency: on white, as a page shows it
+        white = PIL.Image.new("RGB", picture.size, "white")
+        white.paste(picture, mask=picture.getchannel("A"))
+        picture = white
     buffer = io.BytesIO()
-    picture.convert("RGBA" if keeps_alpha else "RGB").save(buffer, form, quality=JPEG_QUALITY)
+    picture.save(buffer, form, quality=JPEG_QUALITY)
     return buffer.getvalue()
 
 

@@ -133,11 +133,14 @@ class Choice:
         InputError
             If the list says that it does not.
         """
-        infos = {info.model_id: info for info in await self._listed(provider)}
-        if model in infos and infos[model].vision is False:
-            seeing = [info.model_id for info in infos.values() if info.vision]
+        if await self.is_blind(provider, model):
+            seeing = [info.model_id for info in await self._listed(provider) if info.vision]
             others = f"ask one that does: -m {' or '.join(seeing[:3])}" if seeing else "ask another provider: -p NAME"
             raise InputError(f"{label(provider, model)} does not see images", others)
+
+    async def is_blind(self, provider: str, model: str) -> bool:
+        """Whether the provider's list says that a model does not see images."""
+        return any(info.model_id == model and info.vision is False for info in await self._listed(provider))
 
     async def _listed(self, provider: str) -> list[ModelInfo]:
         with suppress(CopilotNBError):  # whatever is wrong, the turn will say

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from copilot_nb.conversation.parts import TurnState
 from copilot_nb.errors import CopilotNBError, TurnFailed, TurnInterrupted
 from copilot_nb.sessions.budget import check_budget
-from copilot_nb.sessions.looking import refresh
+from copilot_nb.sessions.looking import read_all, refresh
 from copilot_nb.sessions.rerun import make_way
 from copilot_nb.sessions.stored import PREFIX, tally
 from copilot_nb.sessions.wanted import Wanted
@@ -142,6 +142,10 @@ class TurnQueue:
         session.system, session.context = asked.system or "", asked.context or ""
         if session.exists and before[:2] != (session.provider, session.model):
             turn.notes.append(f"switched from {label(*before[:2])} to {session.model_label}")
+            if await session.manager.choice.is_blind(provider, model) and any(
+                t.images for t in await read_all(session)
+            ):
+                turn.notes.append("it does not see the images of earlier turns")
         return before != (session.provider, session.model, session.system, session.context)
 
     async def _talk(self, errand: Errand) -> None:

@@ -91,12 +91,26 @@ def test_nothing_is_sent_where_something_cannot_be(manager: Manager) -> None:
     assert not session.queue.pending
 
 
-def test_a_model_that_does_not_see_is_not_asked(manager: Manager) -> None:
-    class Blind(ScriptedModel):
-        @property
-        def sees_images(self) -> bool:
-            return False
+class Blind(ScriptedModel):
+    """A model that reads text only."""
 
+    @property
+    def sees_images(self) -> bool:
+        return False
+
+
+def test_a_switch_to_a_model_that_does_not_see_is_noted(manager: Manager) -> None:
+    script(manager, Blind(), "blind")
+    session = manager.session("images-switched")
+    session.ask("What is it?", attach=RED)
+    turn = session.ask("And now?", provider="blind")
+    assert turn.notes[-1] == "it does not see the images of earlier turns"
+    session = manager.session("images-not-switched")
+    session.ask("What is it?")
+    assert len(session.ask("And now?", provider="blind").notes) == 1
+
+
+def test_a_model_that_does_not_see_is_not_asked(manager: Manager) -> None:
     model = script(manager, Blind())
     session = manager.session("images-blind")
     assert session.ask("In words.").state is TurnState.DONE

@@ -57,10 +57,10 @@ def test_what_is_attached_goes_with_the_prompt(nb: Notebook, tmp_path: Path) -> 
     notes = tmp_path / "my notes.txt"
     notes.write_text("some notes")
     nb.run("import pandas as pd, PIL.Image; df = pd.DataFrame({'x': [1]}); red = PIL.Image.new('RGB', (8, 6), 'red')")
-    assert nb.run(f"%%copilot a -a '{notes}' --attach df.head() -a red\nLook.").ok
+    assert nb.run(f"%%copilot a -a '{notes}' --attach df -a red\nLook.").ok
     asked = model.requests[-1].messages[-1]
     assert asked.bare_text.startswith(
-        "File `my notes.txt`:\n\n```\nsome notes\n```\n\nTable `df.head()`:\n\n```\n,x\n0,1\n```\n\nLook."
+        "File `my notes.txt`:\n\n```\nsome notes\n```\n\nTable `df`:\n\n```\n,x\n0,1\n```\n\nLook."
     )
     assert [url[:15] for url in asked.images] == ["data:image/png;"]
     assert nb.run("%copilot ask -a red a And this?").ok
@@ -70,16 +70,18 @@ def test_what_is_attached_goes_with_the_prompt(nb: Notebook, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("word", "complaint"),
     [
-        ("nowhere.png", "--attach nowhere.png: name 'nowhere' is not defined → name a file, or a variable"),
-        ("no/such file", "--attach no/such file: there is no such file"),
-        ("3", "3 is of type int and cannot be attached"),
-        ("1/0", "--attach 1/0 raised ZeroDivisionError: division by zero"),
-        (".", "cannot attach .: Is a directory"),
+        ("nowhere.png", "--attach nowhere.png: there is no such file or variable"),
+        ("no/such file", "--attach no/such file: there is no such file or variable"),
+        ("nb_dict.png", "--attach nb_dict.png: there is no such file or variable"),
+        ("~nobody-at-all/x", "--attach ~nobody-at-all/x: there is no such file or variable"),
+        ("print('run')", "--attach print('run'): there is no such file or variable"),
+        ("nb_dict.get", "nb_dict.get is of type builtin_function_or_method and cannot be attached"),
     ],
 )
 def test_what_cannot_be_attached_is_said_and_nothing_sent(nb: Notebook, word: str, complaint: str) -> None:
     model = nb.answer(ScriptedModel())
-    assert complaint in nb.run(f"%%copilot a -a '{word}'\nx").complaint
+    nb.run("nb_dict = {}")
+    assert complaint in nb.run(f'%%copilot a -a "{word}"\nx').complaint
     assert not model.requests
     assert nb.names() == []
 

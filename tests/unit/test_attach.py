@@ -6,6 +6,7 @@ import io
 import os
 from pathlib import Path
 
+import IPython.display
 import pandas as pd
 import PIL.Image
 import pytest
@@ -37,7 +38,7 @@ class Figure:
 
 
 class Displayed:
-    """What shows itself in a notebook, with metadata as IPython's own images do."""
+    """What shows itself in a notebook by its bytes."""
 
     def _repr_png_(self) -> None:
         return None
@@ -91,9 +92,13 @@ def test_an_image_is_encoded_anew(data: bytes, mime_type: str) -> None:
         assert again.mode in ("RGB", "RGBA")
 
 
-@pytest.mark.parametrize(
-    "thing", [Figure(), Displayed(), Path("it.png"), "it.png"], ids=lambda thing: type(thing).__name__
+SHOWN = (
+    *(Figure(), Displayed(), IPython.display.Image(picture()), PIL.Image.new("F", (40, 30))),
+    *(picture(), bytearray(picture()), Path("it.png"), "it.png"),
 )
+
+
+@pytest.mark.parametrize("thing", SHOWN, ids=lambda thing: type(thing).__name__)
 def test_what_draws_itself_is_an_image(thing: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("it.png").write_bytes(picture())
@@ -118,11 +123,30 @@ def test_a_photograph_stands_upright_and_tells_no_place() -> None:
     exif = photo.getexif()
     exif[0x0112], exif[0x010F] = 6, "a camera"  # turned by 90 degrees
     buffer = io.BytesIO()
-    photo.save(buffer, "JPEG", exif=exif)
+    photo.save(buffer, "JPEG", exif=exif, comment=b"at home")
     _, (image,) = attached("", buffer.getvalue())
     assert opened(image).size == (30, 40)
     assert b"a camera" in buffer.getvalue()
-    assert b"a camera" not in image.data
+    assert not any(said in image.data for said in (b"a camera", b"at home"))
+
+
+def test_what_is_transparent_is_white_where_there_is_no_transparency(monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = PIL.Image.frombytes("RGBA", (100, 100), os.urandom(40_000))
+    noise.paste((0, 0, 0, 0), (0, 0, 100, 50))
+    monkeypatch.setattr(attach, "MAX_IMAGE_BYTES", 20_000)
+    _, (image,) = attached("", noise)
+    assert image.mime_type == "image/jpeg"
+    assert opened(image).convert("L").getpixel((50, 20)) == 255
+
+
+@pytest.mark.parametrize(("mode", "values"), [("I;16", (0, 30_000, 60_000)), ("F", (0.0, 0.5, 1.0)), ("I", (-5, 0, 5))])
+def test_numbers_are_scaled_to_what_can_be_seen(mode: str, values: tuple[float, ...]) -> None:
+    grey = PIL.Image.new(mode, (3, 1))
+    for x, value in enumerate(values):
+        grey.putpixel((x, 0), value)
+    _, (image,) = attached("", grey)
+    seen = opened(image).convert("L")
+    assert [seen.getpixel((x, 0)) for x in range(3)] == pytest.approx([0, 127, 255], abs=1)
 
 
 def test_a_small_copy_is_small() -> None:
@@ -138,7 +162,9 @@ def test_a_small_copy_is_small() -> None:
         pytest.param(picture()[:60], "image is a damaged image", id="damaged"),
         pytest.param(picture("JPEG")[:-200], "image is a damaged image", id="cut"),
         pytest.param("nowhere.png", "cannot attach nowhere.png: No such file", id="no file"),
-        pytest.param(".", "cannot attach .: Is a directory", id="folder"),
+        pytest.param(".", "cannot attach .: it is no file", id="folder"),
+        pytest.param("/dev/zero", "cannot attach /dev/zero: it is no file", id="device"),
+        pytest.param("~nobody-at-all/x", "cannot attach ~nobody-at-all/x: Could not determine", id="nobody's"),
         pytest.param("a\0b", "cannot attach", id="no path"),
         pytest.param({"x": 3}, "x is of type int and cannot be attached", id="number"),
         pytest.param([object()], "what is attached is of type object", id="unnamed"),
