@@ -11,7 +11,9 @@ get stuck while a cell runs. There are three kinds:
 
 A server under load drops messages. The page sees that by a gap in `seq`, also by asking for it (``{"do": "seq"}``)
 where it expected to hear something, and says hello again. What it asked for and heard no answer to, it asks for again
-by the same id: then it is told the answer it has missed, or ``{"re": id, "waits": true}``; nothing is done twice.
+by the same id: then it is told the answer it has missed, or ``{"re": id, "waits": true}``; nothing is done twice. A
+copy may come long after, by the other way, so what came of each is remembered for good: it is a line. What may be done
+twice (`REPEATABLE`) is remembered until it is done.
 
 The page asks by ``{"do": "stop", "id": ..., ...}``, which is the method ``do_stop`` here. It runs in a thread of its
 own, where a session's blocking calls may be made; it gets the message and returns what is added to the answer.
@@ -47,8 +49,8 @@ log = logging.getLogger("copilot_nb")
 
 SHARED = ("common.js", "link.js", "transcript.js")
 """What the pages of all panels share, in this folder."""
-REMEMBERED = 50
-"""Requests of a page whose answers are remembered, the last ones (count)."""
+REPEATABLE = frozenset({"earlier", "keep", "models", "text", "thumbnail", "usage"})
+"""What may be done twice; a page asks for these often, and their answers are large."""
 
 Message = Mapping[str, Any]
 
@@ -77,7 +79,7 @@ class Panel(anywidget.AnyWidget):
         self._manager = manager
         self._seq = 0
         self._hellos: set[str] = set()  # those that are yet to be answered
-        self._answers: dict[str, Message] = {}  # what the last requests came to, by their ids
+        self._answers: dict[str, Message] = {}  # what was asked for came to, by its id
         self._hearing = threading.Lock()
         self._pump = Pump(self._tell)
         self._unwatch: Callable[[], None] = lambda: None
@@ -186,7 +188,7 @@ class Panel(anywidget.AnyWidget):
             case _ if asked in self._answers:
                 self._pump.put(partial(self._answer, message, lambda: self._answers.get(asked, _WAITS)))
             case _:
-                self._answers = dict([*self._answers.items(), (asked, _WAITS)][-REMEMBERED:])
+                self._answers[asked] = _WAITS
                 threading.Thread(target=self._serve, args=(message,), name="copilot-nb-do", daemon=True).start()
 
     def _serve(self, message: Message) -> None:
@@ -198,8 +200,12 @@ class Panel(anywidget.AnyWidget):
         except Exception as error:  # whatever went wrong is shown where it was asked for
             log.exception("a panel of copilot_nb could not %s", message.get("do"))
             answer = {"error": f"{type(error).__name__}: {error}"}
+        asked = str(message.get("id", ""))
         with self._hearing:
-            self._answers[str(message.get("id", ""))] = answer
+            if message.get("do") in REPEATABLE:
+                del self._answers[asked]
+            else:
+                self._answers[asked] = answer
         self._pump.put(partial(self._answer, message, lambda: answer))
 
     def _act(self, message: Message) -> Message | None:

@@ -17,6 +17,7 @@ const KEYS = "Enter sends · Shift+Enter begins a new line · ↑ recalls earlie
 const MAX_FILE_BYTES = 200_000;
 const MAX_READ_BYTES = 50_000_000; // of what is fetched from the server, to see what it is
 const MAX_IMAGE_BYTES = 3_000_000; // what is larger is made smaller here: a kernel's connection takes no more than 10 MB
+const MAX_SENT_CHARS = 8_000_000; // of the images of one prompt
 const MAX_IMAGE_PX = 2000; // of the longest edge
 
 /** What one writes so that a prompt is sent to the letter. */
@@ -24,12 +25,17 @@ function asWritten(prompt) {
   return prompt.replaceAll("{{", "\\{{");
 }
 
+const COMMAND = /^\/[a-z]+(\s|$)/;
+
 /** What of a file goes with a prompt: its text, or an image; an Error says why nothing can. */
 async function contentOf(file) {
   if (!file.type.startsWith("image/") || file.type === "image/svg+xml") return { name: file.name, text: await textOf(file) };
   const image = await smallEnough(file);
   const reader = new FileReader();
-  await new Promise((resolve, reject) => { Object.assign(reader, { onload: resolve, onerror: reject }).readAsDataURL(image); });
+  await new Promise((resolve, reject) => {
+    const failed = () => reject(new Error(`${file.name} cannot be read.`));
+    Object.assign(reader, { onload: resolve, onerror: failed }).readAsDataURL(image);
+  });
   return { name: file.name, type: image.type, base64: reader.result.split(",")[1] };
 }
 
@@ -44,9 +50,13 @@ async function smallEnough(file) {
   const scale = Math.min(1, MAX_IMAGE_PX / Math.max(image.width, image.height));
   if (file.size <= MAX_IMAGE_BYTES && scale === 1) return file;
   const canvas = new OffscreenCanvas(Math.max(1, Math.round(image.width * scale)), Math.max(1, Math.round(image.height * scale)));
-  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+  const context = canvas.getContext("2d");
+  context.drawImage(image, 0, 0, canvas.width, canvas.height);
   const whole = await canvas.convertToBlob({ type: "image/png" });
-  return whole.size <= MAX_IMAGE_BYTES ? whole : canvas.convertToBlob({ type: "image/jpeg", quality: 0.9 });
+  if (whole.size <= MAX_IMAGE_BYTES) return whole;
+  Object.assign(context, { globalCompositeOperation: "destination-over", fillStyle: "white" });
+  context.fillRect(0, 0, canvas.width, canvas.height); // a JPEG has no transparency
+  return canvas.convertToBlob({ type: "image/jpeg", quality: 0.9 });
 }
 
 /** The text of a file, or an Error that says why it cannot be put into a prompt. */
@@ -97,6 +107,7 @@ class Composer {
   constructor({ send, stop, notice, signal, history }) {
     Object.assign(this, { onSend: send, notice, history });
     this.files = [];
+    this.reading = 0; // how many times files are being read
     this.recalled = -1;
     this.editing = null;
     const id = newId("write"), listId = newId("commands"), hintId = newId("hint");
@@ -138,6 +149,7 @@ class Composer {
       ["lm-dragover", "lm-dragleave", "lm-drop", filesOfLab],
     ]) {
       on(this.node, over, (event) => {
+        if (event.dataTransfer && !event.dataTransfer.types.includes("Files")) return; // text, into the field
         event.preventDefault();
         event.stopPropagation();
         event.dropAction = event.proposedAction;
@@ -145,6 +157,7 @@ class Composer {
       });
       on(this.node, leave, () => this.node.classList.remove("cnb-over"));
       on(this.node, drop, (event) => {
+        if (event.dataTransfer && !event.dataTransfer.types.includes("Files")) return;
         event.preventDefault();
         event.stopPropagation();
         event.dropAction = "copy";
@@ -236,14 +249,20 @@ class Composer {
 
   /** Let files, or promises of some, go with the next prompt; of those that cannot, one is told why. */
   attach(files) {
-    this.attached = Promise.all([this.attached, this.read([...files])]);
+    this.reading += 1;
+    this.attached = Promise.all([this.attached, this.read([...files])]).finally(() => { this.reading -= 1; });
   }
 
   async read(files) {
     const problems = [];
     for (const file of files) {
       try {
-        this.files.push(await contentOf(await file));
+        const content = await contentOf(await file);
+        const sizes = [...this.files, content].map((each) => each.base64?.length ?? 0);
+        if (sizes.reduce((sum, size) => sum + size) > MAX_SENT_CHARS) {
+          throw new Error(`${content.name} is too much for one prompt: send it with the next.`);
+        }
+        this.files.push(content);
       } catch (error) { problems.push(error.message); }
     }
     if (problems.length) this.notice.show(problems.join("\n"));
@@ -278,26 +297,28 @@ class Composer {
   }
 
   async submit() {
-    await this.attached; // a large file takes a moment
-    const text = this.text.value;
-    if (!text.trim() && !this.files.length && !this.editing?.images.childElementCount) return;
-    const draft = { text, files: this.files, editing: this.editing };
+    const text = this.text.value, editing = this.editing;
+    const isCommand = !editing && COMMAND.test(text);
+    if (!text.trim() && !this.files.length && !this.reading && !editing?.images.childElementCount) return;
     this.editing = null;
     this.edited.hidden = true;
-    this.files = [];
-    this.showFiles();
     this.set("");
     this.recalled = -1;
-    this.onSend(draft);
+    if (isCommand) { this.onSend({ text, files: [], isCommand }); return; }
+    if (this.reading) await this.attached; // a large file takes a moment
+    const draft = { text, files: this.files, editing };
+    this.files = [];
+    this.showFiles();
+    if (text.trim() || draft.files.length || editing) this.onSend(draft);
   }
 
-  /** Put back what could not be sent, unless something else has been written since. */
+  /** Put back what could not be sent, after what has been written since. */
   restore(draft) {
-    if (this.text.value || this.files.length) return;
-    this.files = draft.files;
+    this.files.push(...draft.files);
     this.showFiles();
-    if (draft.editing) this.edit(draft.editing, 0);
-    this.set(draft.text);
+    const text = [this.text.value, draft.text].filter((each) => each.trim()).join("\n\n");
+    if (draft.editing && !this.editing) this.edit(draft.editing, 0);
+    this.set(text);
   }
 }
 
@@ -503,7 +524,7 @@ class Chat {
     this.transcript.toEnd();
     if (!this.transcript.turns.size) this.keepInView();
     let done;
-    if (/^\/[a-z]+(\s|$)/.test(draft.text) && !draft.editing) done = await this.command(draft.text);
+    if (draft.isCommand) done = await this.command(draft.text);
     else if (draft.editing) done = await this.do("resend", { turn: draft.editing.key, text: draft.text, files: draft.files });
     else done = await this.do("send", { text: draft.text, files: draft.files });
     if (done === null) this.composer.restore(draft);

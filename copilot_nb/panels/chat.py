@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from copilot_nb.render.escape import well_formed
 from copilot_nb.render.words import count
 from copilot_nb.sessions import models
 from copilot_nb.sessions.api import shared_manager
-from copilot_nb.sessions.attach import image, thumbnail, with_text
+from copilot_nb.sessions.attach import attached, image, thumbnail, with_text
 from copilot_nb.sessions.history import PAGE_TURNS
 from copilot_nb.sessions.names import typed
 from copilot_nb.sessions.session import Session
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from copilot_nb.sessions.watching import Event
 
 Evaluate = Callable[[str], object]
+
+_SHRINKING = threading.Lock()
+"""Held for each thumbnail: a page asks for many at once, and cells need the processor too."""
 
 
 def in_main(expression: str) -> object:
@@ -191,7 +195,8 @@ class ChatPanel(Panel):
     def _written_anew(self, message: Message, record: TurnRecord) -> tuple[str, list[Image]]:
         """Return what takes the place of a turn; its images stay."""
         prompt, images = (record.prompt, []) if message.get("text") is None else self._written(message)
-        return prompt, [*record.images, *images]
+        _, whole = attached("", [*record.images, *images])  # what is lost is said before anything is taken back
+        return prompt, list(whole)
 
     def _written(self, message: Message) -> tuple[str, list[Image]]:
         """Return what was written: its expressions evaluated, its files put before it, and the images among them."""
@@ -255,9 +260,8 @@ class ChatPanel(Panel):
 
     def do_thumbnail(self, message: Message) -> dict[str, Any]:
         """Return a small copy of an image that went with a prompt."""
-        turn = self._feed.turn(message["turn"])
-        record = turn.record if turn is not None else self._feed.place(message["turn"])[0]
-        small = thumbnail(record.images[int(message["index"])])
+        with _SHRINKING:
+            small = thumbnail(self._feed.images(message["turn"])[int(message["index"])])
         return {"src": f"data:{small.mime_type};base64,{base64.b64encode(small.data).decode()}"}
 
     def do_usage(self, _message: Message) -> dict[str, Any]:

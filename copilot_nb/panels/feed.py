@@ -17,7 +17,7 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from copilot_nb.conversation.parts import Part, Text, ToolCall, TurnState, Usage
+from copilot_nb.conversation.parts import Image, Part, Text, ToolCall, TurnState, Usage
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import CopilotNBError, InputError
 from copilot_nb.render.blocks import BlockStream
@@ -183,6 +183,7 @@ class Feed:
         self._live: list[LiveTurn] = []
         self._key_of: dict[str, str] = {}
         self._told_ids: set[str] = set()
+        self._images: dict[str, tuple[Image, ...]] = {}  # those of the stored turns that were told, by key
         self._facts: Fields = {}
         self._usage: Usage | None = None
         self._read: History | None = None  # for the pages of earlier turns
@@ -215,6 +216,7 @@ class Feed:
                 self._join(turn)
             self._forget(ended, history)
             live = {each.turn_id for each in self._live}
+            self._images = {}
             stored = [self._stored(turn) for turn in history if turn.turn_id not in live]
             self._told_ids = {turn.turn_id for turn in history} - live
             first = history.numbers[0] if history.numbers else 1
@@ -272,6 +274,21 @@ class Feed:
                 return turn, i
         raise InputError("this turn is not in the session's history")
 
+    def images(self, key: str) -> tuple[Image, ...]:
+        """Return the images of a turn by its key; of one that was told, nothing is read for that.
+
+        Raises
+        ------
+        InputError
+            If it is not in the session any more.
+        """
+        if (turn := self.turn(key)) is not None:
+            return turn.record.images
+        images = self._images.get(key)
+        if images is None:
+            images = self._images[key] = self.place(key)[0].images
+        return images
+
     def turn(self, key: str) -> Turn | None:
         """Return a turn that was sent in this kernel, by its key."""
         return next((live.turn for live in self._live if live.key == key), None)
@@ -281,6 +298,7 @@ class Feed:
 
     def _stored(self, turn: TurnRecord) -> Fields:
         key = self._key_of.get(turn.turn_id, turn.turn_id)
+        self._images[key] = turn.images
         return {"key": key, **told_whole(turn, Label(self.session.name, self.session.provider))}
 
     def _forget(self, ended: Sequence[LiveTurn], history: Sequence[TurnRecord]) -> None:

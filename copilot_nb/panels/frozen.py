@@ -78,11 +78,6 @@ class Frozen:
         Returns when the panel has been told all that has happened.
     mark : callable
         Has the page told soon that the transcript `is_stale` (from any thread).
-
-    Attributes
-    ----------
-    is_stale : bool
-        Whether something has happened that it does not show.
     """
 
     def __init__(
@@ -92,11 +87,12 @@ class Frozen:
         self._settle = settle
         self._mark = mark
         self._is_asked_for = False
-        self.is_stale = False
+        self._changes = self._changes_shown = 0
         self._html = ""
         self._handle: DisplayHandle | None = None
         self._unregister: Callable[[], None] = lambda: None
         self._changing = threading.Lock()
+        self._replacing = threading.Lock()  # of two, the older must not be shown last
         self._timer: threading.Timer | None = None
 
     def show(self, bundle: dict[str, Any], metadata: dict[str, Any]) -> None:
@@ -107,7 +103,8 @@ class Frozen:
         if self._handle is None:
             self._handle = DisplayHandle()
             self._watch_cells()
-        self._handle.display(self._bundle(), raw=True)
+        with self._replacing:
+            self._handle.display(self._bundle(), raw=True)
 
     def noted(self, event: Event) -> None:
         """Replace the transcript soon, if the event is the end of a turn, or not about one (on the loop's thread)."""
@@ -126,11 +123,17 @@ class Frozen:
             self._replace()
             self._mark()
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether something has happened that it does not show."""
+        return self._changes != self._changes_shown
+
     def changed(self) -> None:
         """Replace the transcript soon, or have it asked for (from any thread)."""
         if self._handle is None:
             return
-        self.is_stale = True
+        with self._changing:
+            self._changes += 1
         if self._is_asked_for:
             self._mark()
             return
@@ -142,7 +145,8 @@ class Frozen:
 
     def close(self) -> None:
         """Replace the transcript a last time, soon: no page will ask for it any more."""
-        self._unregister()
+        unregister, self._unregister = self._unregister, lambda: None
+        unregister()
         self._is_asked_for = False
         if self.is_stale:
             self.changed()
@@ -161,16 +165,20 @@ class Frozen:
         self._unregister = lambda: shell.events.unregister("post_run_cell", cell_ended)
 
     def _replace_if_due(self) -> None:
-        if self._timer is not None:
+        if self.is_stale and not self._is_asked_for:
             self._replace()
 
     def _replace(self) -> None:
-        with self._changing:
-            self._cancel()
-        self.is_stale = False
-        before, bundle = self._html, self._bundle()
-        if self._handle is not None and self._html != before:
-            self._handle.update(bundle, raw=True)
+        with self._replacing:
+            with self._changing:
+                self._cancel()
+                changes = self._changes
+            if changes == self._changes_shown:  # another has done it meanwhile
+                return
+            before, bundle = self._html, self._bundle()
+            if self._handle is not None and self._html != before:
+                self._handle.update(bundle, raw=True)
+            self._changes_shown = changes
 
     def _cancel(self) -> None:
         if self._timer is not None:

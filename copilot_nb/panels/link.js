@@ -29,6 +29,7 @@ class Link {
     this.isInStep = this.isDead = this.isUnsure = false;
     this.waiting = new Map(); // what was asked and has no answer yet, by its id
     this.heardAt = Date.now();
+    this.connectedAt = 0;
     const received = (message) => this.received(message);
     model.on("msg:custom", received);
     const beat = setInterval(() => this.look(), BEAT_MS);
@@ -71,7 +72,7 @@ class Link {
     asked.sentAt = Date.now();
     asked.dueAt = asked.sentAt + Math.min(LONGEST_MS, ANSWER_MS * 2 ** Math.max(0, asked.tries - 2));
     try {
-      this.model.send({ ...asked.message, try: asked.tries });
+      this.model.send(asked.message);
     } catch { this.died(); } // JupyterLab sends nothing to a dead kernel
     if (asked.tries === 1) setTimeout(() => { if (this.waiting.has(asked.message.id)) this.sendAside(asked.message); }, ASIDE_MS);
   }
@@ -93,9 +94,19 @@ class Link {
     const late = [...this.waiting.values()].filter((each) => each.dueAt <= now);
     const unheard = late.filter((each) => each.sentAt > this.heardAt);
     if (unheard.length) this.late(Math.max(...unheard.map((each) => each.tries)));
-    late.forEach((each) => this.transmit(each));
+    for (const each of late) {
+      if (this.isOnItsWay(each)) each.dueAt = now + ANSWER_MS;
+      else this.transmit(each);
+    }
     const isSilent = now - this.heardAt > SILENCE_MS;
     if (this.isInStep && isSilent && (this.isUnsure || this.expecting())) this.askSeq();
+  }
+
+  /** Whether a message with files, which is large, just waits: for the cell that runs, or for the connection. */
+  isOnItsWay(asked) {
+    const { status, connectionStatus = "connected" } = this.kernel ?? {};
+    if (!asked.message.files?.length) return false;
+    return connectionStatus !== "connected" || (status === "busy" && asked.sentAt > this.connectedAt);
   }
 
   late(tries) {
@@ -168,7 +179,9 @@ class Link {
       if (["restarting", "autorestarting", "terminating", "dead"].includes(status)) this.died();
     });
     this.listen("connectionStatusChanged", (status) => {
-      if (status === "connected" && this.isInStep) this.askSeq();
+      if (status !== "connected") return;
+      this.connectedAt = Date.now(); // what was sent before may be lost
+      if (this.isInStep) this.askSeq();
     });
     this.listen("anyMessage", ({ msg }) => { if (msg.header.msg_type === "execute_reply") this.isUnsure = true; });
   }

@@ -9,6 +9,14 @@ const wide = new ResizeObserver((entries) => {
   }
 });
 
+/** Has those that come into view hear "cnb-seen", once. */
+const unseen = new IntersectionObserver((entries) => {
+  for (const { target } of entries.filter((each) => each.isIntersecting)) {
+    unseen.unobserve(target);
+    target.dispatchEvent(new Event("cnb-seen"));
+  }
+});
+
 const NEAR_PX = 40; // so near to the end one is at the end
 
 /**
@@ -182,15 +190,17 @@ class TurnView {
     this.more.hidden = !isLong;
   }
 
-  /** What went with the prompt: a name, and as soon as the kernel has made it a small copy. */
+  /** What went with the prompt: a name, and when it was seen and the kernel has made it a small copy. */
   setImages(names) {
     this.images.hidden = !names.length;
     this.images.replaceChildren(...names.map((name, index) => {
       const frame = el("span", { class: "cnb-image" }, name);
-      this.transcript.thumbnail?.(this, index).then(
+      if (!this.transcript.thumbnail) return frame;
+      frame.addEventListener("cnb-seen", () => this.transcript.thumbnail(this, index).then(
         (src) => { frame.replaceChildren(el("img", { src, alt: name, title: name })); this.transcript.follow(); },
         () => {}, // the name stays
-      );
+      ));
+      unseen.observe(frame);
       return frame;
     }));
   }

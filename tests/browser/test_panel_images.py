@@ -85,3 +85,19 @@ def test_an_image_alone_is_a_prompt_and_what_is_none_is_said(lab: Any) -> None:
     shown.get_by_role("button", name="Remove blue.png").click()
     say(shown, "none")
     assert turn(shown, 1).locator(".cnb-answer").inner_text() == "1 0"
+
+
+def test_what_is_too_much_for_one_prompt_is_said_and_a_command_takes_no_files(lab: Any) -> None:
+    notebook = lab.open(scripted(COUNT), PANEL)
+    notebook.run(0)
+    notebook.run(1)
+    shown = panel(notebook)
+    noise = [PIL.Image.frombytes("RGB", (1000, 900), os.urandom(2_700_000)) for _ in range(3)]
+    picker = shown.locator("input[type=file]")
+    picker.set_input_files([file(f"{number}.png", picture) for number, picture in enumerate(noise)])
+    notice(shown).get_by_text("2.png is too much for one prompt: send it with the next.").wait_for()
+    say(shown, "/usage")
+    notice(shown).get_by_text("0 turns").wait_for()
+    say(shown, "What is it?")
+    assert turn(shown, 0).locator(".cnb-answer").inner_text() == "2"
+    assert notebook.js_errors == []

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from IPython.core.events import EventManager
 
 from copilot_nb.conversation.changes import Ended, ReasoningDelta, Retried, TextDelta, ToolFinished, ToolStarted
-from copilot_nb.conversation.parts import Text, TurnState
+from copilot_nb.conversation.parts import Image, Text, TurnState
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import InputError
 from copilot_nb.panels.chat import ChatPanel, in_main, with_files
 from copilot_nb.panels.feed import PAGE_TURNS, LiveTurn
+from copilot_nb.panels.frozen import Frozen, Static
 from copilot_nb.panels.pump import BEAT_S, Pump
 from copilot_nb.sessions.history import History
 from copilot_nb.sessions.manager import Manager
@@ -366,6 +371,42 @@ def test_what_is_asked_again_is_answered_again_and_done_once(panel: Watched, mon
     assert done == [1]
 
 
+def test_a_copy_that_comes_long_after_is_not_done_again(panel: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr(panel, "do_send", lambda message: sent.append(message["text"]))
+    panel.hear({"do": "send", "id": "first", "text": "Once."})
+    for number in range(99):
+        panel.ask("send", text=f"{number}")
+        panel.ask("usage")
+    panel.sent.clear()
+    panel.hear({"do": "send", "id": "first", "text": "Once."})
+    panel.wait_for(lambda message: message == {"re": "first", "ok": True})
+    assert sent == ["Once.", *map(str, range(99))]
+    assert len(panel._answers) == 100  # what is only read is not remembered
+
+
+def test_what_is_read_may_be_asked_again_and_is_not_read_twice_at_once(
+    panel: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, read = threading.Event(), []
+
+    def do_text(_message: Mapping[str, Any]) -> dict[str, Any]:
+        read.append(1)
+        assert go_on.wait(10)
+        return {"text": "said"}
+
+    monkeypatch.setattr(panel, "do_text", do_text)
+    for _ in range(2):
+        panel.hear({"do": "text", "id": "ask-1"})
+    panel.wait_for(lambda message: message == {"re": "ask-1", "waits": True})
+    assert read == [1]
+    go_on.set()
+    for _ in range(2):
+        panel.wait_for(lambda message: message == {"re": "ask-1", "ok": True, "text": "said"})
+        panel.sent.clear()
+        panel.hear({"do": "text", "id": "ask-1"})
+
+
 def test_a_comm_of_ipykernel_7_4_is_served_by_the_subshell_that_the_page_names(session: Stored) -> None:
     class Comm:
         def _reply_subshell_for(self, data: object, default: object) -> object:  # noqa: ARG002
@@ -459,6 +500,52 @@ def test_leafing_back_does_not_read_the_history_for_each_page(panel: Watched, se
     assert sum(read) < 4 * len(session.turns)
 
 
+def test_thumbnails_are_made_one_at_a_time_and_nothing_is_read_for_them(
+    panel: Watched, session: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pictured(number: int) -> TurnRecord:
+        return dataclasses.replace(done(number), images=tuple(Image(f"{number}-{i}", "image/png", 1) for i in range(3)))
+
+    making, most = [0], [0]
+
+    def thumbnail(image: Image) -> Image:
+        making[0] += 1
+        most[0] = max(most[0], making[0])
+        time.sleep(0.002)  # others would begin meanwhile; nothing is waited for here
+        making[0] -= 1
+        return dataclasses.replace(image, data=image.name.encode())
+
+    monkeypatch.setattr("copilot_nb.panels.chat.thumbnail", thumbnail)
+    session.turns = tuple(map(pictured, range(1, 31)))
+    whole = panel.ask("hello")
+    page = panel.ask("earlier", before=whole["first"])
+    monkeypatch.delattr(Stored, "last_turns")
+    monkeypatch.setattr(Session, "last_turns", None)
+    monkeypatch.setattr(Session, "history", None)
+    keys = [turn["key"] for turn in [*page["turns"], *whole["turns"]]]
+    asked = [(key, index) for key in keys for index in range(3)]
+    for key, index in asked:
+        panel.hear({"do": "thumbnail", "id": f"{key}/{index}", "turn": key, "index": index})
+    for key, index in asked:
+        answer = panel.wait_for(lambda message, of=f"{key}/{index}": message.get("re") == of)  # type: ignore[misc]
+        small = f"{key.removeprefix('turn-')}-{index}".encode()
+        assert answer["src"] == f"data:image/png;base64,{base64.b64encode(small).decode()}"
+    assert (len(asked), most) == (90, [1])
+
+
+def test_the_images_of_a_turn_that_was_told_long_ago_are_read_once(
+    panel: Watched, session: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = Image("x", "image/png", 1, b"x")
+    session.turns = (dataclasses.replace(done(1), images=(image,)), *map(done, range(2, 2 + PAGE_TURNS)))
+    panel.ask("hello")
+    read: list[int] = []
+    monkeypatch.setattr(Stored, "history", property(lambda self: (read.append(1), self.last_turns(99))[1]))
+    for _ in range(2):
+        assert panel._feed.images("turn-1") == (image,)
+    assert len(read) == 1
+
+
 class Shown:
     """A display that can be replaced."""
 
@@ -486,3 +573,69 @@ def test_a_page_that_asks_for_the_transcript_is_sent_it_then_only(panel: Watched
     assert panel.sent[-1]["stale"] is False
     panel.ask("keep")
     assert len(shown.bundles) == 1
+
+
+class Slow:
+    """A transcript that takes its time: the first waits until it may be made."""
+
+    def __init__(self) -> None:
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        self.made = 0
+
+    def __call__(self) -> Static:
+        self.made += 1
+        made = self.made
+        if made == 1:
+            self.begun.set()
+            assert self.go_on.wait(10)
+        return Static(f"number {made}", "")
+
+
+def frozen(transcript: Callable[[], Static]) -> tuple[Frozen, Shown]:
+    """Return a transcript that only changes when it is asked for, and where it is shown."""
+    frozen = Frozen(transcript, lambda: None, lambda: None)
+    shown = frozen._handle = Shown()  # type: ignore[assignment]
+    frozen.ask_only()
+    frozen.changed()
+    return frozen, shown
+
+
+def test_of_two_transcripts_that_are_made_at_once_the_newer_is_shown_last() -> None:
+    slow = Slow()
+    transcript, shown = frozen(slow)
+    first = threading.Thread(target=transcript.keep)
+    first.start()
+    assert slow.begun.wait(10)
+    transcript.changed()
+    second = threading.Thread(target=transcript.keep)
+    second.start()
+    second.join(0.1)  # it would be done by now, were it not to wait for the first
+    slow.go_on.set()
+    first.join(10)
+    second.join(10)
+    assert [f"number {made}<" in bundle["text/html"] for made, bundle in enumerate(shown.bundles, 1)] == [True, True]
+    assert not transcript.is_stale
+    transcript.keep()
+    assert slow.made == 2
+
+
+def test_a_transcript_that_cannot_be_made_stays_stale() -> None:
+    rendered: list[Static] = []
+    transcript, shown = frozen(lambda: rendered[0])
+    with pytest.raises(IndexError):
+        transcript.keep()
+    assert transcript.is_stale
+    rendered.append(Static("there", ""))
+    transcript.keep()
+    assert not transcript.is_stale
+    assert "there" in shown.bundles[0]["text/html"]
+
+
+def test_a_panel_of_a_notebook_may_be_closed_twice(panel: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell = SimpleNamespace(events=EventManager(None, {"post_run_cell": lambda _result: None}))
+    monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: shell)
+    panel._frozen._watch_cells()
+    assert len(shell.events.callbacks["post_run_cell"]) == 1
+    panel.close()
+    panel.close()
+    assert shell.events.callbacks["post_run_cell"] == []
