@@ -156,7 +156,7 @@ def test_a_piece_of_an_answer_is_lost(lab: Any, wire: Wire) -> None:
     say(shown, "Go")
     turn(shown, 0)
     assert answers(shown) == [text]
-    assert wire.asked("hello") == 2
+    assert len({message["id"] for message in wire.sent if message["do"] == "hello"}) == 2
 
 
 def test_the_last_message_is_lost(half: Any, wire: Wire) -> None:
@@ -178,7 +178,7 @@ def test_the_first_whole_is_lost_and_nobody_is_told_of_a_restart(lab: Any, wire:
     )
     say(panel(notebook), "There?")
     turn(shown, 0)
-    assert wire.asked("hello") == 2
+    assert wire.asked("hello") >= 2
     assert notebook.page.evaluate("() => [...window.alerts]") == []
 
 
@@ -192,7 +192,7 @@ def test_a_prompt_is_sent_once_though_it_or_its_receipt_is_lost(lab: Any, wire: 
         wire.to_page = losing(lambda content: content.get("re", "").startswith("ask") and "seq" not in content)
     say(shown, "One")
     turn(shown, 0)
-    wire.until(notebook.page, lambda: wire.asked("send") == 2)
+    wire.until(notebook.page, lambda: wire.asked("send") >= 2)
     say(shown, "Two")
     turn(shown, 1)
     assert answers(shown) == ["One", "Two"]
@@ -261,7 +261,7 @@ def test_a_prompt_that_a_restart_has_lost_is_given_back(lab: Any, wire: Wire) ->
     shown = panel(notebook)
     wire.to_kernel = lambda content: content["do"] != "send"
     say(shown, "What I have written")
-    wire.until(notebook.page, lambda: wire.asked("send") == 1)
+    wire.until(notebook.page, lambda: wire.asked("send") >= 1)
     notebook.restart()
     notice(shown).get_by_text("The kernel was restarted: open this panel again").wait_for()
     assert shown.get_by_role("textbox", name="Prompt").input_value() == "What I have written"
@@ -274,7 +274,7 @@ def test_a_prompt_that_a_restart_has_lost_is_given_back(lab: Any, wire: Wire) ->
 def test_a_question_that_gets_no_answer_is_not_piled_up(half: Any, wire: Wire) -> None:
     notebook, gate = half
     wire.to_page = lambda content: "seq" not in content or content.get("kind") == "whole"
-    wire.until(notebook.page, lambda: wire.asked("seq") == 3)
+    wire.until(notebook.page, lambda: wire.asked("seq") >= 3)
     notice(panel(notebook)).get_by_text("The kernel was restarted").wait_for()
     assert len({message["id"] for message in wire.sent if message["do"] == "seq"}) == 1
     wire.to_page = once
