@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 
@@ -38,6 +39,12 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         patch.setenv("COPILOT_AUTO_UPDATE", "false")
         patch.setenv(RUN_MARK, mark)
         yield mark
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts() -> None:
+    """Let this process, and those it starts, be interrupted: a shell has what runs in its background ignore that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
