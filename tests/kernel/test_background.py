@@ -27,11 +27,22 @@ def client() -> Iterator[BlockingKernelClient]:
 
 
 def run(client: BlockingKernelClient, code: str) -> list[dict[str, Any]]:
-    """Run a cell as a front end that takes input does; return the messages until it is idle."""
+    """Run a cell as a front end that takes input does; return all messages until it is idle.
+
+    Those of other cells are among them: an update in the background may be stamped with the cell before.
+    """
+    asked = client.execute(code, allow_stdin=True)
     messages: list[dict[str, Any]] = []
-    reply = client.execute_interactive(code, allow_stdin=True, timeout=60, output_hook=messages.append)
+    while not messages or not _is_end(messages[-1], asked):
+        messages.append(client.get_iopub_msg(timeout=60))
+    reply = client.get_shell_msg(timeout=60)
     assert reply["content"]["status"] == "ok", reply["content"]
     return messages
+
+
+def _is_end(message: dict[str, Any], asked: str) -> bool:
+    is_idle = message["msg_type"] == "status" and message["content"]["execution_state"] == "idle"
+    return is_idle and message["parent_header"].get("msg_id") == asked
 
 
 def displays(messages: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
