@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,8 +35,9 @@ for start in range(0, {SIZE_BYTES}, size):
 ASK = "%%copilot s1\nhello"
 
 
-def run() -> list[Result]:
-    """Measure."""
+@contextmanager
+def opened_lab() -> Iterator[Lab]:
+    """Run a JupyterLab of its own, and a browser."""
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home,
         serving(Path(home)) as server,
@@ -43,6 +46,12 @@ def run() -> list[Result]:
     ):
         lab = Lab(server, context, "bench")
         context.route("**/*", lab.guard)
+        yield lab
+
+
+def run() -> list[Result]:
+    """Measure."""
+    with opened_lab() as lab:
         idle_s = _run_in_page(lab, SLEEP)[0].worked_s
         pages = [_run_in_page(lab, PRINT, ASK) for _ in range(REPETITIONS)]
     printed, answered = zip(*pages, strict=True)

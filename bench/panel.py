@@ -12,16 +12,14 @@ A session of 1,000 turns is opened, and leafed through to its first turn; and th
 from __future__ import annotations
 
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from bench.answers import answer
 from bench.logs import reply, store
-from bench.page import worked_s
+from bench.page import opened_lab, worked_s
 from bench.report import Result, ratios
 from bench.stream import setup
 from copilot_nb.panels.feed import PAGE_TURNS
@@ -30,7 +28,7 @@ from copilot_nb.runtime.providers.embedded import InKernel
 from copilot_nb.sessions.manager import Manager
 from copilot_nb.settings import CopilotNB
 from copilot_nb.testing import ScriptedModel
-from tests.browser.conftest import Lab, Notebook, browsing, serving
+from tests.browser.conftest import Lab, Notebook
 from tests.browser.traffic import TRACED, Frame, Traffic, longest_task_ms, most_in_a_second
 
 REPETITIONS = 2
@@ -122,26 +120,14 @@ class _Shown:
 
 def run() -> list[Result]:
     """Measure."""
-    with _lab() as (lab, traffic):
+    with opened_lab() as lab:
+        traffic = Traffic(lab.context)
         return [
             *_compared(lab, traffic, *SLOW),
             *_compared(lab, traffic, *FAST),
             *_long([_leafed(lab) for _ in range(REPETITIONS)]),
             *_kept([_saved(lab, traffic) for _ in range(REPETITIONS)]),
         ]
-
-
-@contextmanager
-def _lab() -> Iterator[tuple[Lab, Traffic]]:
-    with (
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home,
-        serving(Path(home)) as server,
-        browsing() as browser,
-        browser.new_context(viewport={"width": 1200, "height": 1000}) as context,
-    ):
-        lab = Lab(server, context, "bench")
-        context.route("**/*", lab.guard)
-        yield lab, Traffic(context)
 
 
 def _compared(lab: Lab, traffic: Traffic, size_bytes: int, duration_s: float) -> Iterator[Result]:

@@ -478,7 +478,7 @@ class Chat {
 
   actions(turn) {
     if (turn.state === "queued") {
-      return [{ name: "withdraw", label: "Withdraw", run: () => this.do("withdraw", { turn: turn.key }) }];
+      return [{ name: "withdraw", label: "Withdraw", run: () => this.do("stop", { turn: turn.key }) }];
     }
     if (turn.state === "working") return [];
     const copy = async (node) => {

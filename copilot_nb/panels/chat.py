@@ -167,14 +167,8 @@ class ChatPanel(Panel):
         self._alive().send(prompt, attach=images)
 
     def do_stop(self, message: Message) -> None:
-        """Stop a turn, by default the one under way; those that wait go on."""
+        """Stop a turn, by default the one under way; one that waits is withdrawn, others that wait go on."""
         turn = self._feed.turn(message["turn"]) if "turn" in message else next(iter(self.session.queue.pending), None)
-        if turn is not None:
-            turn.stop()
-
-    def do_withdraw(self, message: Message) -> None:
-        """Take a prompt back that waits."""
-        turn = self._feed.turn(message["turn"])
         if turn is not None:
             turn.stop()
 

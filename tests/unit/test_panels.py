@@ -249,7 +249,7 @@ def test_prompts_wait_in_a_queue_that_is_seen(panel: Watched, session: Stored) -
         ("queued", 2),
     ]
     key = next(key for key, turn in Page(panel.sent).turns.items() if turn["prompt"] == "last")
-    panel.ask("withdraw", turn=key)
+    panel.ask("stop", turn=key)
     assert third.stop_requested
     assert not first.stop_requested
     panel.ask("stop")
@@ -332,8 +332,8 @@ def test_what_cannot_be_done_is_answered_in_one_line(panel: Watched, caplog: pyt
     assert panel.ask("send", text="  ")["error"].startswith("the prompt is empty")
     assert panel.ask("dance")["error"] == "this panel cannot dance"
     assert panel.ask("resend", turn="nowhere", text="x")["error"].startswith("this turn is not in")
-    assert panel.ask("withdraw")["error"] == "KeyError: 'turn'"
-    assert "could not withdraw" in caplog.text
+    assert panel.ask("rename")["error"] == "KeyError: 'name'"
+    assert "could not rename" in caplog.text
 
 
 def test_half_of_a_character_does_not_stop_the_page(panel: Watched, session: Stored) -> None:
