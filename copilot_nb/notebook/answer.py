@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError, TurnFailed
+from copilot_nb.frontend import is_headless
 from copilot_nb.notebook.arguments import effort, system_message
 from copilot_nb.notebook.display import output_for
-from copilot_nb.notebook.kernel import assign, attachable, check_variable, is_headless
+from copilot_nb.notebook.kernel import assign, attachable, check_variable
 from copilot_nb.sessions.attach import attached
 from copilot_nb.sessions.recipients import Recipient, one_each
 from copilot_nb.sessions.waiting import wait

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from copilot_nb.conversation.prompt import interpolate
 from copilot_nb.errors import InputError
+from copilot_nb.frontend import cell_id, is_headless, notebook_name
 from copilot_nb.notebook import arguments
 from copilot_nb.notebook.answer import answer
 from copilot_nb.notebook.background import Background
-from copilot_nb.notebook.kernel import cell_id, evaluate, is_headless, notebook_name
+from copilot_nb.notebook.kernel import evaluate
 from copilot_nb.notebook.subcommands import SUBCOMMANDS
 from copilot_nb.sessions.api import shared_manager
 from copilot_nb.sessions.names import check_name

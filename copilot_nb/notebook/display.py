@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from IPython.display import DisplayHandle
 
 from copilot_nb.conversation.parts import TurnState
-from copilot_nb.notebook.kernel import has_rich_output
+from copilot_nb.frontend import has_rich_output
 from copilot_nb.render.columns import columns_html, columns_text
 from copilot_nb.render.turn import footer_text, quiet, turn_html, turn_metadata, turn_text
 from copilot_nb.sessions.names import typed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import CopilotNBError
-from copilot_nb.notebook.kernel import has_rich_output, is_headless
+from copilot_nb.frontend import has_rich_output, is_headless
 from copilot_nb.render.table import Card, Table
 from copilot_nb.runtime.doctor import diagnose
 

@@ -1,9 +1,8 @@
-"""The running shell, seen as a place to work in: its variables, its front end, its notebook."""
+"""The running shell, seen as a place to work in: its variables."""
 
 from __future__ import annotations
 
 import keyword
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,37 +13,6 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 _MISSING = object()
-
-
-def has_rich_output(shell: InteractiveShell) -> bool:
-    """Whether the shell is a kernel, whose outputs can be replaced; a terminal prints."""
-    return getattr(shell, "kernel", None) is not None
-
-
-def is_headless(shell: InteractiveShell) -> bool:
-    """Whether nobody can be asked: no front end that takes input (nbclient, papermill, Voilà)."""
-    kernel = getattr(shell, "kernel", None)
-    # ipykernel keeps the front end's answer to "do you take input?" in this attribute, and nowhere else.
-    return kernel is not None and not getattr(kernel, "_allow_stdin", True)
-
-
-def cell_id(shell: InteractiveShell) -> str:
-    """Return the id of the cell that is running, as the front end tells it; ``""`` where it does not.
-
-    JupyterLab, Notebook and VS Code send it with the request; nbclient and papermill do not.
-    """
-    kernel = getattr(shell, "kernel", None)
-    parent = kernel.get_parent("shell") if kernel is not None else {}
-    return str((parent.get("metadata") or {}).get("cellId") or "")
-
-
-def notebook_name(shell: InteractiveShell) -> str:
-    """Return the notebook's path as far as the front end tells it; ``""`` where it does not.
-
-    JupyterLab and Notebook set JPY_SESSION_NAME, VS Code the variable ``__vsc_ipynb_file__``.
-    """
-    named = shell.user_ns.get("__vsc_ipynb_file__", "") or os.environ.get("JPY_SESSION_NAME", "")
-    return str(named)
 
 
 def evaluate(shell: InteractiveShell, expression: str) -> object:

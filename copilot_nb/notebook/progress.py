@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from IPython.display import DisplayHandle
 
-from copilot_nb.notebook.kernel import has_rich_output
+from copilot_nb.frontend import has_rich_output
 from copilot_nb.render.words import count
 from copilot_nb.sessions.waiting import wait
 

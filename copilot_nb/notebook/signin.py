@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from IPython.display import DisplayHandle
 
-from copilot_nb.notebook.kernel import has_rich_output
+from copilot_nb.frontend import has_rich_output
 from copilot_nb.render.escape import escape, quote
 
 if TYPE_CHECKING:

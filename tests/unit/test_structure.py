@@ -19,6 +19,7 @@ PACKAGE = ROOT / "copilot_nb"
 
 FLOORS = {
     "errors": 0,
+    "frontend": 0,
     "settings": 0,
     "conversation": 1,
     "render": 1,
@@ -64,7 +65,7 @@ NARROW_DOORS = {
     "keyring": "copilot_nb.runtime.providers.keys",
     "xllamacpp": "copilot_nb.runtime.providers.llama_process",
 }
-TYPING_ONLY = {("", "IPython"), ("panels", "pandas")}
+TYPING_ONLY = {("", "IPython"), ("frontend", "IPython"), ("panels", "pandas")}
 
 # The borders where anything may be raised: it is logged and shown there.
 BROAD_EXCEPTS = {

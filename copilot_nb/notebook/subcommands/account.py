@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import CopilotNBError, InputError, ProviderError
+from copilot_nb.frontend import is_headless
 from copilot_nb.notebook.arguments import Option
-from copilot_nb.notebook.kernel import is_headless
 from copilot_nb.notebook.signin import SignInOutput
 from copilot_nb.notebook.subcommands.base import Subcommand
 from copilot_nb.render.table import Card, Table

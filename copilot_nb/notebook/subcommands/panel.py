@@ -7,7 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError
-from copilot_nb.notebook.kernel import evaluate, has_rich_output
+from copilot_nb.frontend import has_rich_output
+from copilot_nb.notebook.kernel import evaluate
 from copilot_nb.notebook.subcommands.base import Argument, Subcommand
 from copilot_nb.sessions.names import check_name
 

@@ -12,8 +12,8 @@ import warnings
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import CopilotNBError, InputError
+from copilot_nb.frontend import is_headless
 from copilot_nb.notebook.arguments import Option
-from copilot_nb.notebook.kernel import is_headless
 from copilot_nb.notebook.subcommands.base import Argument, Subcommand
 from copilot_nb.render.table import Table
 from copilot_nb.runtime.providers.keys import KeyringKey, Secret, secret

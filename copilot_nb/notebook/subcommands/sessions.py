@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError, SessionNotFound
+from copilot_nb.frontend import is_headless
 from copilot_nb.notebook.arguments import SESSION_OPTIONS, Option, effort, system_message
-from copilot_nb.notebook.kernel import is_headless
 from copilot_nb.notebook.subcommands.base import (
     MAYBE_ONE_SESSION,
     ONE_SESSION,
