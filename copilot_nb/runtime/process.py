@@ -5,6 +5,7 @@ The SDK owns the process and offers no way to it; what is read here is its priva
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Awaitable
@@ -30,7 +31,16 @@ def _process(client: CopilotClient) -> subprocess.Popen[bytes] | None:
 def has_ended(client: CopilotClient) -> bool:
     """Whether the process is gone: asked before each use, because a ping would cost a tenth of a short turn."""
     process = _process(client)
-    return process is not None and process.poll() is not None
+    return process is not None and _has_ended(process)
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    if process.returncode is not None or not hasattr(os, "waitid"):
+        return process.poll() is not None
+    try:  # `poll` knows nothing while another thread asks; not every system has this
+        return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:  # somebody else has taken its end
+        return True
 
 
 async def end(client: CopilotClient, ending: Awaitable[None]) -> None:
