@@ -11,9 +11,10 @@ get stuck while a cell runs. There are three kinds:
 
 A server under load drops messages. The page sees that by a gap in `seq`, also by asking for it (``{"do": "seq"}``)
 where it expected to hear something, and says hello again. What it asked for and heard no answer to, it asks for again
-by the same id: then it is told the answer it has missed, or ``{"re": id, "waits": true}``; nothing is done twice. A
-copy may come long after, by the other way, so what came of each is remembered for good: it is a line. What may be done
-twice (`REPEATABLE`) is remembered until it is done.
+by the same id: then it is told the answer it has missed, or ``{"re": id, "waits": true}``; nothing is done twice, so
+what came of each is remembered for good: it is a line. What may be done twice (`REPEATABLE`) is remembered until it is
+done. A copy that came by the other way, maybe long after (``try`` tells it from a message that is sent again), is not
+answered.
 
 The page asks by ``{"do": "stop", "id": ..., ...}``, which is the method ``do_stop`` here. It runs in a thread of its
 own, where a session's blocking calls may be made; it gets the message and returns what is added to the answer.
@@ -78,6 +79,7 @@ class Panel(anywidget.AnyWidget):
     def __init__(self, manager: Manager) -> None:
         self._manager = manager
         self._seq = 0
+        self._heard: set[tuple[str, int]] = set()
         self._hellos: set[str] = set()  # those that are yet to be answered
         self._answers: dict[str, Message] = {}  # what was asked for came to, by its id
         self._hearing = threading.Lock()
@@ -170,8 +172,12 @@ class Panel(anywidget.AnyWidget):
 
     def hear(self, message: Message, /) -> None:
         """Take what the page asks for (from any thread); what is asked again by the same id is not done again."""
+        this = str(message.get("id", "")), int(message.get("try", 0))
         with self._hearing:
-            self._take(message)
+            if this not in self._heard:
+                self._take(message)
+            if this[1]:
+                self._heard.add(this)
 
     def _take(self, message: Message) -> None:
         asked = str(message.get("id", ""))

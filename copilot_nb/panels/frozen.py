@@ -5,12 +5,13 @@ lives the second is hidden; where the widget is gone ("model not found") the fir
 and where styles are taken away so is the widget, of which a line of text remains. One output with both would not do:
 JupyterLab shows the widget's error rather than what lies beside it.
 
-The transcript is replaced a moment after a turn has ended, and when a cell has, for nbclient takes what comes during a
-cell only. That sends a page of turns whole, and a front end must parse it, and typeset its mathematics, for nobody to
-see. So a page that knows when its notebook is saved says so in its hello. It is told that the transcript is ``stale``,
-by which the notebook has something unsaved. It asks for it (``{"do": "keep"}``) after a pause in which nothing happened
-and nobody typed, or when the notebook is saved before that. Then it is in the next save, which JupyterLab makes by
-itself, and proposes before it closes the notebook.
+The transcript is replaced a moment after a turn has ended. Where the front end names no cell it is there at once, and
+is replaced when a cell ends: nbclient takes what comes during a cell only. A transcript is a page of turns whole, which
+a front end must parse for nobody to see. So elsewhere it begins as one line, for the panel is to open first; and a page
+that knows when its notebook is saved says so in its hello. It is told that the transcript is ``stale``, by which the
+notebook has something unsaved. It asks for it (``{"do": "keep"}``) after a pause in which nothing happened and nobody
+typed, or when the notebook is saved before that. Then it is in the next save, which JupyterLab makes by itself, and
+proposes before it closes the notebook.
 
 A transcript is found by its display id, which a page forgets when it is reloaded: from then on the notebook keeps the
 transcript of that time (it says which), until the cell of the panel is run again.
@@ -26,14 +27,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from copilot_nb.errors import CopilotNBError
+from copilot_nb.frontend import cell_id
 from copilot_nb.render.document import moment
 from copilot_nb.render.turn import quiet
 
 if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
     from IPython.display import DisplayHandle
 
     from copilot_nb.sessions.watching import Event
 
+TO_COME = "The panel's transcript comes here a moment after it was opened; save the notebook once more."
 PAUSE_S = 1.0
 """How long after a change the transcript is replaced, in seconds: many turns may end together."""
 
@@ -90,6 +94,7 @@ class Frozen:
         self._changes = self._changes_shown = 0
         self._html = ""
         self._handle: DisplayHandle | None = None
+        self._is_watching = False
         self._unregister: Callable[[], None] = lambda: None
         self._changing = threading.Lock()
         self._replacing = threading.Lock()  # of two, the older must not be shown last
@@ -97,14 +102,21 @@ class Frozen:
 
     def show(self, bundle: dict[str, Any], metadata: dict[str, Any]) -> None:
         """Display the widget, whose bundle that is, and the transcript as it stands (in a cell)."""
+        from IPython.core.getipython import get_ipython
         from IPython.display import DisplayHandle, display
 
+        shell = get_ipython()
         display(bundle, metadata=metadata, raw=True)
         if self._handle is None:
             self._handle = DisplayHandle()
-            self._watch_cells()
         with self._replacing:
-            self._handle.display(self._bundle(), raw=True)
+            if shell is not None and cell_id(shell):
+                self._html = ""
+                self._handle.display(_bundle(quiet(TO_COME), TO_COME), raw=True)
+                self.changed()
+            else:
+                self._watch_cells(shell)
+                self._handle.display(self._current(), raw=True)
 
     def noted(self, event: Event) -> None:
         """Replace the transcript soon, if the event is the end of a turn, or not about one (on the loop's thread)."""
@@ -151,16 +163,15 @@ class Frozen:
         if self.is_stale:
             self.changed()
 
-    def _watch_cells(self) -> None:
-        from IPython.core.getipython import get_ipython
-
-        if (shell := get_ipython()) is None:
+    def _watch_cells(self, shell: InteractiveShell | None) -> None:
+        if shell is None or self._is_watching:
             return
 
         def cell_ended(*_result: object) -> None:
             self._settle()
             self._replace_if_due()
 
+        self._is_watching = True
         shell.events.register("post_run_cell", cell_ended)
         self._unregister = lambda: shell.events.unregister("post_run_cell", cell_ended)
 
@@ -175,7 +186,7 @@ class Frozen:
                 changes = self._changes
             if changes == self._changes_shown:  # another has done it meanwhile
                 return
-            before, bundle = self._html, self._bundle()
+            before, bundle = self._html, self._current()
             if self._handle is not None and self._html != before:
                 self._handle.update(bundle, raw=True)
             self._changes_shown = changes
@@ -185,7 +196,7 @@ class Frozen:
             self._timer.cancel()
         self._timer = None
 
-    def _bundle(self) -> dict[str, str]:
+    def _current(self) -> dict[str, str]:
         as_of = f"as of {moment(datetime.now().astimezone())}"
         try:
             shown = self._transcript()
@@ -193,7 +204,11 @@ class Frozen:
         except CopilotNBError as error:
             html, text = quiet(str(error)), str(error)
         self._html = html
-        return {"text/html": f'{_STYLE}<div class="cnb-static">{html}{quiet(as_of)}</div>', "text/plain": text}
+        return _bundle(html + quiet(as_of), text)
+
+
+def _bundle(html: str, text: str) -> dict[str, str]:
+    return {"text/html": f'{_STYLE}<div class="cnb-static">{html}</div>', "text/plain": text}
 
 
 async def settled() -> None:

@@ -23,7 +23,7 @@ const BUSY = "The kernel is busy with a cell; this will be done when it has ende
 class Link {
   constructor(model, signal, { root, whole, news, trouble, expecting = () => false }) {
     Object.assign(this, { model, signal, whole, news, expecting });
-    this.place = placeOf(root, signal);
+    this.place = placeOf(root, signal, model.widget_manager?.rendermime?.latexTypesetter);
     this.trouble = (text) => { if (text) this.place("silent"); trouble(text); };
     this.seq = 0;
     this.isInStep = this.isDead = this.isUnsure = false;
@@ -71,10 +71,11 @@ class Link {
     asked.tries += 1;
     asked.sentAt = Date.now();
     asked.dueAt = asked.sentAt + Math.min(LONGEST_MS, ANSWER_MS * 2 ** Math.max(0, asked.tries - 2));
+    const message = { ...asked.message, try: asked.tries };
     try {
-      this.model.send(asked.message);
+      this.model.send(message);
     } catch { this.died(); } // JupyterLab sends nothing to a dead kernel
-    if (asked.tries === 1) setTimeout(() => { if (this.waiting.has(asked.message.id)) this.sendAside(asked.message); }, ASIDE_MS);
+    if (asked.tries === 1) setTimeout(() => { if (this.waiting.has(message.id)) this.sendAside(message); }, ASIDE_MS);
   }
 
   /** Send past the cell that runs, where the front end can and the kernel hears it (aside.py); files are too much for it. */
@@ -198,18 +199,35 @@ class Link {
  * Mark where a panel stands, for the styles of the transcript beside it (frozen.py): "living" hides the transcript, and
  * nothing the place. A panel that was living stays so: it shows what it knows.
  */
-function placeOf(root, signal) {
+function placeOf(root, signal, typesetter) {
   const found = () => root.closest(".jp-OutputArea-child");
   const mark = (state) => {
     const place = found();
-    if (place && place.dataset.cnbPanel !== "living") place.dataset.cnbPanel = state;
-    else if (!root.isConnected && !signal.aborted) requestAnimationFrame(() => mark(state));
+    if (place && place.dataset.cnbPanel !== "living") {
+      place.dataset.cnbPanel = state;
+      if (state === "living") spareTypesetting(place, signal, typesetter);
+    } else if (!root.isConnected && !signal.aborted) {
+      requestAnimationFrame(() => mark(state));
+    }
   };
   signal.addEventListener("abort", () => {
     const place = found();
     setTimeout(() => { if (!place?.querySelector(".cnb-panel")) place?.removeAttribute("data-cnb-panel"); });
   });
   return mark;
+}
+
+/** Have MathJax pass over the transcript, on which it may work for a second, as long as the panel hides it. */
+function spareTypesetting(place, signal, typesetter) {
+  const transcript = () => place.nextElementSibling?.querySelector(".cnb-static");
+  const observer = new MutationObserver(() => transcript()?.classList.add("mathjax_ignore"));
+  observer.observe(place.parentElement, { childList: true, subtree: true });
+  signal.addEventListener("abort", () => {
+    observer.disconnect();
+    const left = transcript();
+    left?.classList.remove("mathjax_ignore");
+    if (left) typesetter?.typeset(left);
+  });
 }
 
 const REST_MS = 5000; // after so long a pause nobody minds that the page is busy for a moment

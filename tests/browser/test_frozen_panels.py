@@ -111,6 +111,23 @@ def test_the_transcript_comes_by_itself_after_a_pause(nb: Notebook) -> None:
     assert "Blue" in static_html(nb.save(), 1)
 
 
+def test_formulae_are_typeset_when_they_can_be_seen(lab: Lab) -> None:
+    chat = "import copilot_nb as cp\nchat = cp.ChatPanel('a')\nchat"
+    nb = lab.open(scripted("['It is $x^2$, and Blue.']"), chat, "chat.close()")
+    nb.run(0)
+    nb.run(1)
+    nb.page.locator(".cnb-panel textarea").fill("How much?")
+    nb.page.keyboard.press("Enter")
+    nb.page.wait_for_selector(".cnb-turn[data-state=done] math")
+    saved(nb)
+    static = nb.page.locator(".cnb-static")
+    assert "$x^2$" in str(static.text_content())
+    assert nb.page.locator("mjx-container").count() == 0
+    nb.run(2)
+    static.locator("mjx-container").wait_for()
+    assert "$x^2$" not in static.inner_text()
+
+
 def test_a_draft_outlives_the_new_transcript(nb: Notebook) -> None:
     nb.page.locator(".cnb-panel textarea").fill("half a thought")
     saved(nb)

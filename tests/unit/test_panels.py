@@ -552,6 +552,9 @@ class Shown:
     def __init__(self) -> None:
         self.bundles: list[dict[str, str]] = []
 
+    def display(self, bundle: dict[str, str], raw: bool) -> None:
+        self.update(bundle, raw)
+
     def update(self, bundle: dict[str, str], raw: bool) -> None:  # noqa: ARG002
         self.bundles.append(bundle)
 
@@ -631,10 +634,32 @@ def test_a_transcript_that_cannot_be_made_stays_stale() -> None:
     assert "there" in shown.bundles[0]["text/html"]
 
 
+def test_where_the_front_end_stays_the_transcript_comes_after_the_panel(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_by: dict[str, Any] = {"metadata": {"cellId": "c1"}}
+    shell = SimpleNamespace(kernel=SimpleNamespace(get_parent=lambda _channel: asked_by))
+    monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: shell)
+    transcript, shown = frozen(lambda: Static("<p>Said.</p>", "Said."))
+    for _ in range(2):  # it may be shown in two places
+        transcript.show({}, {})
+        assert "Said." not in shown.bundles[-1]["text/html"]
+        assert transcript.is_stale
+        transcript.keep()
+        assert "<p>Said.</p>" in shown.bundles[-1]["text/html"]
+    assert len(shown.bundles) == 4
+
+
+def test_a_copy_by_the_other_way_is_not_answered_and_a_message_that_is_sent_again_is(panel: Watched) -> None:
+    for number in (1, 1, 2):
+        panel._received(panel, {"do": "hello", "id": "one", "try": number}, [])
+        panel.settled()
+    assert len([message for message in panel.sent if message.get("kind") == "whole"]) == 2
+
+
 def test_a_panel_of_a_notebook_may_be_closed_twice(panel: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     shell = SimpleNamespace(events=EventManager(None, {"post_run_cell": lambda _result: None}))
     monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: shell)
-    panel._frozen._watch_cells()
+    panel._frozen.show({}, {})
+    panel._frozen.show({}, {})
     assert len(shell.events.callbacks["post_run_cell"]) == 1
     panel.close()
     panel.close()
