@@ -100,7 +100,8 @@ class _Shown:
     @property
     def told(self) -> list[Frame]:
         """What the widgets were told, and what was shown."""
-        return [frame for frame in self.frames if frame.type in ("comm_msg", "display_data", "clear_output")]
+        told = [frame for frame in self.frames if frame.type in ("comm_msg", "display_data", "clear_output")]
+        return [frame for frame in told if not _is_kept(frame)]
 
     @property
     def told_bytes(self) -> int:
@@ -270,7 +271,11 @@ def _saved(lab: Lab, traffic: Traffic) -> _Saved:
 
 
 def _kept_bytes(frames: list[Frame]) -> int:
-    return sum(len(frame.raw) for frame in frames if frame.type == "update_display_data")
+    return sum(len(frame.raw) for frame in frames if _is_kept(frame))
+
+
+def _is_kept(frame: Frame) -> bool:
+    return "transcript" in frame.said
 
 
 @contextmanager

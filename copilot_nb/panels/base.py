@@ -6,14 +6,15 @@ get stuck while a cell runs. There are three kinds:
 - ``{"seq": n, "kind": "whole", "re": id, ...}``: all there is to show (`Panel.whole`), the answer to the page's hello;
   ``re`` is ``""`` where nobody asked and every view must begin anew;
 - ``{"seq": n, "kind": "news", "items": [...]}``: what has changed since (`Panel.news`), twelve times a second at most;
-  in both, ``stale`` says whether the transcript that a saved notebook shows is out of date (see `frozen`);
-- ``{"re": id, "ok": true, ...}`` or ``{"re": id, "error": "one line"}``: what came of something that was asked for.
+  in both, ``version`` is that of the transcript that a saved notebook shows (see `frozen`);
+- ``{"re": id, "seq": n, "ok": true, ...}`` or ``{... "error": "one line"}``: what came of something that was asked for;
+  ``seq`` is what was told last.
 
-A server under load drops messages. The page sees that by a gap in `seq`, also by asking for it (``{"do": "seq"}``)
-where it expected to hear something, and says hello again. What it asked for and heard no answer to, it asks for again
-by the same id: then it is told the answer it has missed, or ``{"re": id, "waits": true}``; nothing is done twice, so
-what came of each is remembered for good: it is a line. What may be done twice (`REPEATABLE`) is remembered until it is
-done. A copy that came by the other way, maybe long after (``try`` tells it from a message that is sent again), is not
+A server under load drops messages. The page sees that by a gap in `seq`, and says hello again; it asks for an answer
+(``{"do": "seq"}``) where it expected to hear something. What it asked for and heard no answer to, it asks for again by
+the same id: then it is told the answer it has missed, or ``{"re": id, "waits": true}``; nothing is done twice, so what
+came of each is remembered for good: it is a line. What may be done twice (`REPEATABLE`) is remembered until it is done.
+A copy that came by the other way, maybe long after (``try`` tells it from a message that is sent again), is not
 answered.
 
 The page asks by ``{"do": "stop", "id": ..., ...}``, which is the method ``do_stop`` here. It runs in a thread of its
@@ -85,9 +86,10 @@ class Panel(anywidget.AnyWidget):
         self._hearing = threading.Lock()
         self._pump = Pump(self._tell)
         self._unwatch: Callable[[], None] = lambda: None
-        self._frozen = Frozen(self.transcript, lambda: manager.loop.blocking(settled()), self.mark)
-        self._told_stale = False
-        super().__init__(panel_id=uuid4().hex)
+        panel_id = uuid4().hex
+        self._frozen = Frozen(panel_id, self.transcript, lambda: manager.loop.blocking(settled()), self.mark)
+        self._told_version = 0
+        super().__init__(panel_id=panel_id)
         _serve_at_once(self.comm)
         listen(self.comm, self.panel_id, self)
         self.on_msg(self._received)
@@ -112,9 +114,9 @@ class Panel(anywidget.AnyWidget):
         """Return what a saved notebook shows in place of the panel; see `frozen`."""
         raise NotImplementedError
 
-    def do_keep(self, _message: Message) -> None:
-        """Replace the saved transcript, if it is stale."""
-        self._frozen.keep()
+    def do_keep(self, _message: Message) -> dict[str, Any]:
+        """Return the transcript, for the page to put into the notebook."""
+        return {"transcript": self._frozen.keep()}
 
     def begin_anew(self) -> None:
         """Have every view show `whole` (from any thread): what it has may be wrong."""
@@ -146,15 +148,15 @@ class Panel(anywidget.AnyWidget):
         self._pump.mark()
 
     def _tell(self) -> None:
-        items, is_stale = self.news(), self._frozen.is_stale
-        if items or is_stale != self._told_stale:
-            self._told_stale = is_stale
-            self._say({"kind": "news", "items": items, "stale": is_stale})
+        items, version = self.news(), self._frozen.version
+        if items or version != self._told_version:
+            self._told_version = version
+            self._say({"kind": "news", "items": items, "version": version})
 
     def _say_whole(self, asked_by: str = "") -> None:
         try:
-            self._told_stale = self._frozen.is_stale
-            self._say({"kind": "whole", "re": asked_by, "stale": self._told_stale, **self.whole()})
+            self._told_version = self._frozen.version
+            self._say({"kind": "whole", "re": asked_by, "version": self._told_version, **self.whole()})
         except CopilotNBError as error:
             self.send({"re": asked_by, "error": str(error)})
         finally:
@@ -165,7 +167,7 @@ class Panel(anywidget.AnyWidget):
         self.send({"seq": self._seq, **message})
 
     def _answer(self, message: Message, answer: Callable[[], Message]) -> None:
-        self.send({"re": message.get("id", ""), **answer()})
+        self.send({"re": message.get("id", ""), "seq": self._seq, **answer()})
 
     def _received(self, _widget: object, message: Message, _buffers: object) -> None:
         self.hear(message)
@@ -190,7 +192,7 @@ class Panel(anywidget.AnyWidget):
             case "hello":
                 pass
             case "seq":
-                self._pump.put(partial(self._answer, message, lambda: {"ok": True, "seq": self._seq}))
+                self._pump.put(partial(self._answer, message, lambda: {"ok": True}))
             case _ if asked in self._answers:
                 self._pump.put(partial(self._answer, message, lambda: self._answers.get(asked, _WAITS)))
             case _:

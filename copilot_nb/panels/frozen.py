@@ -8,13 +8,13 @@ JupyterLab shows the widget's error rather than what lies beside it.
 The transcript is replaced a moment after a turn has ended. Where the front end names no cell it is there at once, and
 is replaced when a cell ends: nbclient takes what comes during a cell only. A transcript is a page of turns whole, which
 a front end must parse for nobody to see. So elsewhere it begins as one line, for the panel is to open first; and a page
-that knows when its notebook is saved says so in its hello. It is told that the transcript is ``stale``, by which the
-notebook has something unsaved. It asks for it (``{"do": "keep"}``) after a pause in which nothing happened and nobody
-typed, or when the notebook is saved before that. Then it is in the next save, which JupyterLab makes by itself, and
-proposes before it closes the notebook.
+that has its notebook at hand says so in its hello. It is told the transcript's ``version``. Where the notebook has
+another one it has something unsaved; the page asks for the transcript (``{"do": "keep"}``) after a pause in which
+nothing happened and nobody typed, or when the notebook is saved before that, and puts it into the notebook. Then it is
+in the next save, which JupyterLab makes by itself, and proposes before it closes the notebook.
 
-A transcript is found by its display id, which a page forgets when it is reloaded: from then on the notebook keeps the
-transcript of that time (it says which), until the cell of the panel is run again.
+A page that does not say so finds a transcript by its display id, which it forgets when it is reloaded: from then on the
+notebook keeps the transcript of that time (it says which), until the cell of the panel is run again.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from copilot_nb.sessions.watching import Event
 
-TO_COME = "The panel's transcript comes here a moment after it was opened; save the notebook once more."
+_TO_COME = "The panel's transcript comes here a moment after it was opened; save the notebook once more."
 PAUSE_S = 1.0
 """How long after a change the transcript is replaced, in seconds: many turns may end together."""
 
@@ -71,37 +71,65 @@ class Static:
         return self.text
 
 
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """An output of a cell: the transcript when there had been so many changes (`version`)."""
+
+    html: str
+    text: str
+    panel_id: str
+    version: int
+    as_of: str = ""
+
+    @property
+    def data(self) -> dict[str, str]:
+        html = f'{_STYLE}<div class="cnb-static">{self.html}{quiet(self.as_of)}</div>'
+        return {"text/html": html, "text/plain": self.text}
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        return {"copilot_nb": {"panel": self.panel_id, "version": self.version}}
+
+
 class Frozen:
     """The static transcript of one panel.
 
     Parameters
     ----------
+    panel_id : str
+        What the page knows the panel by.
     transcript : callable
         Returns what is to be shown; it may wait for the runtime.
     settle : callable
         Returns when the panel has been told all that has happened.
     mark : callable
-        Has the page told soon that the transcript `is_stale` (from any thread).
+        Has the page told soon that there is another `version` (from any thread).
     """
 
     def __init__(
-        self, transcript: Callable[[], Transcript], settle: Callable[[], None], mark: Callable[[], None]
+        self, panel_id: str, transcript: Callable[[], Transcript], settle: Callable[[], None], mark: Callable[[], None]
     ) -> None:
+        self._panel_id = panel_id
         self._transcript = transcript
         self._settle = settle
         self._mark = mark
         self._is_asked_for = False
-        self._changes = self._changes_shown = 0
-        self._html = ""
+        self._changes = 0
+        self._made = _Output(quiet(_TO_COME), _TO_COME, panel_id, version=-1)
         self._handle: DisplayHandle | None = None
         self._is_watching = False
         self._unregister: Callable[[], None] = lambda: None
         self._changing = threading.Lock()
-        self._replacing = threading.Lock()  # of two, the older must not be shown last
+        self._making = threading.Lock()  # of two, the older must not be shown last
         self._timer: threading.Timer | None = None
 
+    @property
+    def version(self) -> int:
+        """How many changes there have been (count)."""
+        return self._changes
+
     def show(self, bundle: dict[str, Any], metadata: dict[str, Any]) -> None:
-        """Display the widget, whose bundle that is, and the transcript as it stands (in a cell)."""
+        """Display the widget, whose bundle that is, and the transcript as far as it is made (in a cell)."""
         from IPython.core.getipython import get_ipython
         from IPython.display import DisplayHandle, display
 
@@ -109,14 +137,13 @@ class Frozen:
         display(bundle, metadata=metadata, raw=True)
         if self._handle is None:
             self._handle = DisplayHandle()
-        with self._replacing:
-            if shell is not None and cell_id(shell):
-                self._html = ""
-                self._handle.display(_bundle(quiet(TO_COME), TO_COME), raw=True)
-                self.changed()
-            else:
+        with self._making:
+            if shell is None or not cell_id(shell):
                 self._watch_cells(shell)
-                self._handle.display(self._current(), raw=True)
+                self._make()
+            self._handle.display(self._made.data, metadata=self._made.metadata, raw=True)
+        if self._is_stale:
+            self._replace_soon()
 
     def noted(self, event: Event) -> None:
         """Replace the transcript soon, if the event is the end of a turn, or not about one (on the loop's thread)."""
@@ -129,39 +156,32 @@ class Frozen:
             self._is_asked_for = True
             self._cancel()
 
-    def keep(self) -> None:
-        """Replace the transcript if it is stale (from any thread)."""
-        if self.is_stale:
-            self._replace()
-            self._mark()
-
-    @property
-    def is_stale(self) -> bool:
-        """Whether something has happened that it does not show."""
-        return self._changes != self._changes_shown
+    def keep(self) -> dict[str, Any]:
+        """Return the transcript as it stands: the ``data`` and ``metadata`` of an output (from any thread)."""
+        with self._making:
+            self._make()
+            return {"data": self._made.data, "metadata": self._made.metadata}
 
     def changed(self) -> None:
         """Replace the transcript soon, or have it asked for (from any thread)."""
-        if self._handle is None:
-            return
         with self._changing:
             self._changes += 1
         if self._is_asked_for:
             self._mark()
-            return
-        with self._changing:
-            if self._timer is None:
-                self._timer = threading.Timer(PAUSE_S, self._replace)
-                self._timer.daemon = True
-                self._timer.start()
+        elif self._handle is not None:
+            self._replace_soon()
 
     def close(self) -> None:
         """Replace the transcript a last time, soon: no page will ask for it any more."""
         unregister, self._unregister = self._unregister, lambda: None
         unregister()
         self._is_asked_for = False
-        if self.is_stale:
-            self.changed()
+        if self._handle is not None and self._is_stale:
+            self._replace_soon()
+
+    @property
+    def _is_stale(self) -> bool:
+        return self._made.version != self._changes
 
     def _watch_cells(self, shell: InteractiveShell | None) -> None:
         if shell is None or self._is_watching:
@@ -169,46 +189,45 @@ class Frozen:
 
         def cell_ended(*_result: object) -> None:
             self._settle()
-            self._replace_if_due()
+            if self._is_stale and not self._is_asked_for:
+                self._replace()
 
         self._is_watching = True
         shell.events.register("post_run_cell", cell_ended)
         self._unregister = lambda: shell.events.unregister("post_run_cell", cell_ended)
 
-    def _replace_if_due(self) -> None:
-        if self.is_stale and not self._is_asked_for:
-            self._replace()
+    def _replace_soon(self) -> None:
+        with self._changing:
+            if self._timer is None and not self._is_asked_for:
+                self._timer = threading.Timer(PAUSE_S, self._replace)
+                self._timer.daemon = True
+                self._timer.start()
 
     def _replace(self) -> None:
-        with self._replacing:
+        with self._making:
             with self._changing:
                 self._cancel()
-                changes = self._changes
-            if changes == self._changes_shown:  # another has done it meanwhile
-                return
-            before, bundle = self._html, self._current()
-            if self._handle is not None and self._html != before:
-                self._handle.update(bundle, raw=True)
-            self._changes_shown = changes
+            before = self._made
+            self._make()
+            if self._handle is not None and self._made.html != before.html:
+                self._handle.update(self._made.data, metadata=self._made.metadata, raw=True)
 
     def _cancel(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None
 
-    def _current(self) -> dict[str, str]:
-        as_of = f"as of {moment(datetime.now().astimezone())}"
+    def _make(self) -> None:
+        changes = self._changes
+        if self._made.version == changes:
+            return
         try:
             shown = self._transcript()
             html, text = shown._repr_html_(), str(shown)
         except CopilotNBError as error:
             html, text = quiet(str(error)), str(error)
-        self._html = html
-        return _bundle(html + quiet(as_of), text)
-
-
-def _bundle(html: str, text: str) -> dict[str, str]:
-    return {"text/html": f'{_STYLE}<div class="cnb-static">{html}</div>', "text/plain": text}
+        as_of = f"as of {moment(datetime.now().astimezone())}"
+        self._made = _Output(html, text, self._panel_id, changes, as_of)
 
 
 async def settled() -> None:

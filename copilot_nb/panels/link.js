@@ -56,8 +56,7 @@ class Link {
     if (this.isSeqAsked) return;
     this.isSeqAsked = true;
     this.isUnsure = false;
-    this.ask("seq").then((answer) => { if (this.isInStep && answer.seq !== this.seq) this.hello(); }, () => {})
-      .finally(() => { this.isSeqAsked = false; });
+    this.ask("seq").catch(() => {}).finally(() => { this.isSeqAsked = false; });
   }
 
   post(message, resolve = () => {}, reject = () => {}) {
@@ -159,6 +158,7 @@ class Link {
   }
 
   takeAnswer(message) {
+    if (this.isInStep && message.seq > this.seq) this.hello();
     const asked = this.waiting.get(message.re);
     if (!asked || message.waits) return;
     if (message.re === this.helloId) { // there is nothing to show: it is asked for again
@@ -233,23 +233,27 @@ function spareTypesetting(place, signal, typesetter) {
 const REST_MS = 5000; // after so long a pause nobody minds that the page is busy for a moment
 
 /**
- * Have the transcript of a saved notebook replaced (frozen.py) when nothing has happened for a while, or the notebook is
- * saved; false where the front end does not tell of that. It comes too late for that save, so the notebook has something
- * unsaved again.
+ * Keep the transcript of a saved notebook up to date (frozen.py): replace it when nothing has happened for a while, or the
+ * notebook is saved; false where the front end has no notebook at hand. It comes too late for that save, so the notebook
+ * has something unsaved again.
  */
 function keepWithNotebook(link) {
   const { model, signal } = link;
   const context = model.widget_manager?.context;
   if (!context?.saveState || context.model.collaborative) return false;
-  let isStale = false, isAsked = false, resting;
+  let version = 0, isStale = false, isAsked = false, resting;
+  const transcripts = () => [...transcriptsOf(context.model.cells, model.get("panel_id"))];
   const keep = () => { if (isStale) link.ask("keep").catch(() => {}); };
   const stir = () => {
     clearTimeout(resting);
     if (isStale) resting = setTimeout(keep, REST_MS);
   };
-  const told = ({ stale = isStale }) => {
-    if (stale && !isStale) context.model.dirty = true;
-    isStale = stale;
+  const told = ({ version: newest = version, transcript }) => {
+    version = newest;
+    if (transcript) for (const { outputs, index } of transcripts()) outputs.set(index, { output_type: "display_data", ...transcript });
+    const wasStale = isStale;
+    isStale = transcripts().some((each) => each.version < version);
+    if (isStale && !wasStale) context.model.dirty = true;
     stir();
   };
   const saving = (_context, state) => {
@@ -269,4 +273,14 @@ function keepWithNotebook(link) {
     context.saveState.disconnect(saving);
   });
   return true;
+}
+
+/** The places in a notebook where the transcript of a panel is: as many as the cells that have shown it. */
+function* transcriptsOf(cells, panel) {
+  for (const { outputs } of cells) {
+    for (let index = 0; index < (outputs?.length ?? 0); index += 1) {
+      const known = outputs.get(index).metadata.copilot_nb;
+      if (known?.panel === panel) yield { outputs, index, version: known.version };
+    }
+  }
 }

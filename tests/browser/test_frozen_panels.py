@@ -128,6 +128,31 @@ def test_formulae_are_typeset_when_they_can_be_seen(lab: Lab) -> None:
     assert "$x^2$" not in static.inner_text()
 
 
+def test_a_page_that_was_reloaded_keeps_what_is_said_then(lab: Lab) -> None:
+    nb = lab.open(scripted(repr(["Red.", REPLY])), CHAT, "cp.session('a').ask('Which colour?')")
+    nb.run(0)
+    nb.run(1)
+    nb.page.wait_for_selector(".cnb-panel textarea")
+    nb.save()
+    nb.reload()
+    nb.page.wait_for_selector(".cnb-panel textarea")
+    nb.run(2)
+    nb.page.locator(".cnb-panel textarea").fill("And now?")
+    nb.page.keyboard.press("Enter")
+    html = static_html(saved(nb), 1)
+    assert "Red." in html
+    assert "And now?" in html
+
+
+def test_a_panel_that_is_shown_in_two_cells_is_kept_in_both(lab: Lab) -> None:
+    chat = "import copilot_nb as cp\nchat = cp.ChatPanel('a')\nchat"
+    nb = lab.open(scripted(repr([REPLY])), chat, "chat", "cp.session('a').ask('Which colour?')")
+    nb.run_all()
+    nb.page.wait_for_selector(".cnb-panel .cnb-turn")
+    notebook = saved(nb)
+    assert all("Blue" in static_html(notebook, cell) for cell in (1, 2))
+
+
 def test_a_draft_outlives_the_new_transcript(nb: Notebook) -> None:
     nb.page.locator(".cnb-panel textarea").fill("half a thought")
     saved(nb)

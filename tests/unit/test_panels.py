@@ -90,6 +90,11 @@ class Watched(ChatPanel):
         assert again.wait(10)
 
 
+def is_answer(message: dict[str, Any], answer: dict[str, Any]) -> bool:
+    """Whether this is what came of something that was asked for."""
+    return {name: value for name, value in message.items() if name != "seq"} == answer
+
+
 class Page:
     """What the page shows after those messages (as transcript.js does it)."""
 
@@ -184,7 +189,7 @@ def test_what_is_sent_is_numbered_without_a_gap_and_bounded(panel: Watched, sess
     session.end(turn)
     panel.wait_for(lambda m: any(item.get("state") == "done" for item in m.get("items", ())))
     took_s = time.monotonic() - began_s
-    told = [message for message in panel.sent if "seq" in message]
+    told = [message for message in panel.sent if "kind" in message]
     assert [message["seq"] for message in told] == list(range(1, len(told) + 1))
     assert len(told) <= took_s / BEAT_S + 3
     rendered = LiveTurn(turn, "").whole()["answer"]
@@ -363,11 +368,11 @@ def test_what_is_asked_again_is_answered_again_and_done_once(panel: Watched, mon
 
     ask()
     ask()
-    panel.wait_for(lambda message: message == {"re": "ask-1", "waits": True})
+    panel.wait_for(lambda message: is_answer(message, {"re": "ask-1", "waits": True}))
     go_on.set()
-    panel.wait_for(lambda message: message == {"re": "ask-1", "ok": True, "said": "done"})
+    panel.wait_for(lambda message: is_answer(message, {"re": "ask-1", "ok": True, "said": "done"}))
     ask()
-    panel.wait_for(lambda message: message == {"re": "ask-1", "ok": True, "said": "done"})
+    panel.wait_for(lambda message: is_answer(message, {"re": "ask-1", "ok": True, "said": "done"}))
     assert done == [1]
 
 
@@ -380,7 +385,7 @@ def test_a_copy_that_comes_long_after_is_not_done_again(panel: Watched, monkeypa
         panel.ask("usage")
     panel.sent.clear()
     panel.hear({"do": "send", "id": "first", "text": "Once."})
-    panel.wait_for(lambda message: message == {"re": "first", "ok": True})
+    panel.wait_for(lambda message: is_answer(message, {"re": "first", "ok": True}))
     assert sent == ["Once.", *map(str, range(99))]
     assert len(panel._answers) == 100  # what is only read is not remembered
 
@@ -398,11 +403,11 @@ def test_what_is_read_may_be_asked_again_and_is_not_read_twice_at_once(
     monkeypatch.setattr(panel, "do_text", do_text)
     for _ in range(2):
         panel.hear({"do": "text", "id": "ask-1"})
-    panel.wait_for(lambda message: message == {"re": "ask-1", "waits": True})
+    panel.wait_for(lambda message: is_answer(message, {"re": "ask-1", "waits": True}))
     assert read == [1]
     go_on.set()
     for _ in range(2):
-        panel.wait_for(lambda message: message == {"re": "ask-1", "ok": True, "text": "said"})
+        panel.wait_for(lambda message: is_answer(message, {"re": "ask-1", "ok": True, "text": "said"}))
         panel.sent.clear()
         panel.hear({"do": "text", "id": "ask-1"})
 
@@ -552,30 +557,28 @@ class Shown:
     def __init__(self) -> None:
         self.bundles: list[dict[str, str]] = []
 
-    def display(self, bundle: dict[str, str], raw: bool) -> None:
-        self.update(bundle, raw)
-
-    def update(self, bundle: dict[str, str], raw: bool) -> None:  # noqa: ARG002
+    def display(self, bundle: dict[str, str], raw: bool, metadata: dict[str, Any]) -> None:  # noqa: ARG002
         self.bundles.append(bundle)
 
+    update = display
 
-def test_a_page_that_asks_for_the_transcript_is_sent_it_then_only(panel: Watched, session: Stored) -> None:
+
+def test_a_page_that_has_the_notebook_asks_for_the_transcript_and_is_sent_it_then_only(
+    panel: Watched, session: Stored
+) -> None:
     shown = panel._frozen._handle = Shown()  # type: ignore[assignment]
-    assert panel.ask("hello", keeps=True)["stale"] is False
+    version = panel.ask("hello", keeps=True)["version"]
     turn = begun(session)
     turn.apply(TextDelta("t", "Said."))
     turn.apply(Ended(TurnState.DONE))
     session.end(turn)
-    panel.wait_for(lambda message: message.get("stale") is True)
-    assert shown.bundles == []
+    version = panel.wait_for(lambda message: message.get("version", version) != version)["version"]
     session.turns = (turn.record,)
-    panel.ask("keep")
-    (bundle,) = shown.bundles
-    assert "Said." in bundle["text/html"]
-    panel.settled()
-    assert panel.sent[-1]["stale"] is False
-    panel.ask("keep")
-    assert len(shown.bundles) == 1
+    for _ in range(2):
+        transcript = panel.ask("keep")["transcript"]
+        assert "Said." in transcript["data"]["text/html"]
+        assert transcript["metadata"]["copilot_nb"] == {"panel": panel.panel_id, "version": version}
+    assert shown.bundles == []
 
 
 class Slow:
@@ -596,42 +599,42 @@ class Slow:
 
 def frozen(transcript: Callable[[], Static]) -> tuple[Frozen, Shown]:
     """Return a transcript that only changes when it is asked for, and where it is shown."""
-    frozen = Frozen(transcript, lambda: None, lambda: None)
+    frozen = Frozen("panel", transcript, lambda: None, lambda: None)
     shown = frozen._handle = Shown()  # type: ignore[assignment]
     frozen.ask_only()
     frozen.changed()
     return frozen, shown
 
 
-def test_of_two_transcripts_that_are_made_at_once_the_newer_is_shown_last() -> None:
-    slow = Slow()
-    transcript, shown = frozen(slow)
-    first = threading.Thread(target=transcript.keep)
+def test_of_two_that_ask_at_once_each_gets_what_is_the_newest_then() -> None:
+    slow, kept = Slow(), {}
+    transcript, _ = frozen(slow)
+
+    def keep(name: str) -> None:
+        kept[name] = transcript.keep()["data"]["text/html"]
+
+    first, second = (threading.Thread(target=keep, args=(name,)) for name in ("first", "second"))
     first.start()
     assert slow.begun.wait(10)
     transcript.changed()
-    second = threading.Thread(target=transcript.keep)
     second.start()
     second.join(0.1)  # it would be done by now, were it not to wait for the first
     slow.go_on.set()
     first.join(10)
     second.join(10)
-    assert [f"number {made}<" in bundle["text/html"] for made, bundle in enumerate(shown.bundles, 1)] == [True, True]
-    assert not transcript.is_stale
+    assert "number 1<" in kept["first"]
+    assert "number 2<" in kept["second"]
     transcript.keep()
     assert slow.made == 2
 
 
-def test_a_transcript_that_cannot_be_made_stays_stale() -> None:
+def test_a_transcript_that_could_not_be_made_is_made_when_it_is_asked_for_again() -> None:
     rendered: list[Static] = []
-    transcript, shown = frozen(lambda: rendered[0])
+    transcript, _ = frozen(lambda: rendered[0])
     with pytest.raises(IndexError):
         transcript.keep()
-    assert transcript.is_stale
     rendered.append(Static("there", ""))
-    transcript.keep()
-    assert not transcript.is_stale
-    assert "there" in shown.bundles[0]["text/html"]
+    assert "there" in transcript.keep()["data"]["text/html"]
 
 
 def test_where_the_front_end_stays_the_transcript_comes_after_the_panel(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -639,13 +642,11 @@ def test_where_the_front_end_stays_the_transcript_comes_after_the_panel(monkeypa
     shell = SimpleNamespace(kernel=SimpleNamespace(get_parent=lambda _channel: asked_by))
     monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: shell)
     transcript, shown = frozen(lambda: Static("<p>Said.</p>", "Said."))
-    for _ in range(2):  # it may be shown in two places
-        transcript.show({}, {})
-        assert "Said." not in shown.bundles[-1]["text/html"]
-        assert transcript.is_stale
-        transcript.keep()
-        assert "<p>Said.</p>" in shown.bundles[-1]["text/html"]
-    assert len(shown.bundles) == 4
+    transcript.show({}, {})
+    assert "Said." not in shown.bundles[-1]["text/html"]
+    assert "<p>Said.</p>" in transcript.keep()["data"]["text/html"]
+    transcript.show({}, {})  # in a second place
+    assert "<p>Said.</p>" in shown.bundles[-1]["text/html"]
 
 
 def test_a_copy_by_the_other_way_is_not_answered_and_a_message_that_is_sent_again_is(panel: Watched) -> None:

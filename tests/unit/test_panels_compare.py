@@ -123,7 +123,7 @@ def test_a_round_streams_each_block_once_and_ends_whole(compare: Callable[..., P
     assert whole["kind"] == "whole"
     assert whole["rounds"] == []
     assert whole["frame"]["names"] == list(NAMES)
-    assert page.ask("send", prompt="Why?") == {"re": "m2", "ok": True}
+    assert page.ask("send", prompt="Why?") == {"re": "m2", "seq": 2, "ok": True}
     page.item(kind="round", round=1)
     turn = page.panel.results[0].turns[0]
     say(turn, "One **bold** block.\n\nAnd a\n")
