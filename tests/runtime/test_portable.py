@@ -196,9 +196,9 @@ def test_what_cannot_be_imported_is_refused_before_anything_is_made(
     turns: list[TurnRecord], name: str, message: str, manager: Manager, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=message) as caught:
-        import_session(manager, exported(tmp_path, *turns, name="refused"), name)
+        import_session(manager, exported(tmp_path, *turns, name="not-imported"), name)
     assert "\n" not in str(caught.value)
-    assert not is_stored(manager, "refused")
+    assert not is_stored(manager, "not-imported")
 
 
 def test_a_file_that_cannot_be_read_makes_nothing(manager: Manager, tmp_path: Path) -> None:
