@@ -184,7 +184,17 @@ class Link {
       this.connectedAt = Date.now(); // what was sent before may be lost
       if (this.isInStep) this.askSeq();
     });
-    this.listen("anyMessage", ({ msg }) => { if (msg.header.msg_type === "execute_reply") this.isUnsure = true; });
+    this.listen("anyMessage", ({ msg: { channel, header } }) => {
+      if (header.msg_type === "execute_reply") this.isUnsure = true;
+      if (channel === "iopub") this.heardFrom(header.session);
+    });
+  }
+
+  /** Every kernel stamps what it says: another stamp is another kernel, which was put in the place of ours elsewhere. */
+  heardFrom(stamp) {
+    if (stamp === this.kernel?.clientId) return; // the server's own word
+    this.stamp ??= stamp;
+    if (stamp !== this.stamp && !this.isDead) this.died();
   }
 
   listen(name, slot) {

@@ -48,6 +48,19 @@ def test_a_page_is_reloaded_and_then_the_kernel_restarted(half_answered: Any) ->
     assert box.input_value() == "Still there?"
 
 
+def test_a_kernel_that_is_restarted_from_elsewhere_is_said_to_be_at_once(lab: Lab) -> None:
+    notebook = lab.open(ECHO, PANEL)
+    notebook.run_all()
+    say(panel(notebook), "Hello")
+    assert answer(notebook) == "You said Hello"
+    (session,) = lab.server.api("sessions")
+    lab.server.api(f"kernels/{session['kernel']['id']}/restart", "POST")
+    notice(panel(notebook)).get_by_text("The kernel was restarted: open this panel again").wait_for()
+    notebook.run_all()
+    say(panel(notebook), "And again")
+    assert answer(notebook, number=1) == "You said And again"
+
+
 def test_a_tab_is_closed_in_the_middle_and_opened_again(half_answered: Any, lab: Lab) -> None:
     notebook, gate = half_answered
     notebook.page.close()
