@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.resources import files
@@ -53,6 +54,9 @@ SHARED = ("common.js", "link.js", "transcript.js")
 """What the pages of all panels share, in this folder."""
 REPEATABLE = frozenset({"earlier", "keep", "models", "text", "thumbnail", "usage"})
 """What may be done twice; a page asks for these often, and their answers are large."""
+
+MAX_HEARD = 1000
+"""How many of the last messages are told from their copies (count)."""
 
 Message = Mapping[str, Any]
 
@@ -80,7 +84,7 @@ class Panel(anywidget.AnyWidget):
     def __init__(self, manager: Manager) -> None:
         self._manager = manager
         self._seq = 0
-        self._heard: set[tuple[str, int]] = set()
+        self._heard: deque[tuple[str, int]] = deque(maxlen=MAX_HEARD)
         self._hellos: set[str] = set()  # those that are yet to be answered
         self._answers: dict[str, Message] = {}  # what was asked for came to, by its id
         self._hearing = threading.Lock()
@@ -158,7 +162,8 @@ class Panel(anywidget.AnyWidget):
             self._told_version = self._frozen.version
             self._say({"kind": "whole", "re": asked_by, "version": self._told_version, **self.whole()})
         except CopilotNBError as error:
-            self.send({"re": asked_by, "error": str(error)})
+            refusal = {"error": str(error)}
+            self._answer({"id": asked_by}, lambda: refusal)
         finally:
             self._hellos.discard(asked_by)
 
@@ -179,7 +184,7 @@ class Panel(anywidget.AnyWidget):
             if this not in self._heard:
                 self._take(message)
             if this[1]:
-                self._heard.add(this)
+                self._heard.append(this)
 
     def _take(self, message: Message) -> None:
         asked = str(message.get("id", ""))

@@ -8,13 +8,15 @@ JupyterLab shows the widget's error rather than what lies beside it.
 The transcript is replaced a moment after a turn has ended. Where the front end names no cell it is there at once, and
 is replaced when a cell ends: nbclient takes what comes during a cell only. A transcript is a page of turns whole, which
 a front end must parse for nobody to see. So elsewhere it begins as one line, for the panel is to open first; and a page
-that has its notebook at hand says so in its hello. It is told the transcript's ``version``. Where the notebook has
-another one it has something unsaved; the page asks for the transcript (``{"do": "keep"}``) after a pause in which
-nothing happened and nobody typed, or when the notebook is saved before that, and puts it into the notebook. Then it is
-in the next save, which JupyterLab makes by itself, and proposes before it closes the notebook.
+that has the panel's notebook at hand (it finds the panel by the metadata of both outputs) says so in its hello. It is
+told the transcript's ``version``. Where the notebook has an older one it has something unsaved; the page asks for the
+transcript (``{"do": "keep"}``) after a pause in which nothing happened and nobody typed, or when the notebook is saved
+before that, and puts it into the notebook. Then it is in the next save, which JupyterLab makes by itself, and proposes
+before it closes the notebook.
 
 A page that does not say so finds a transcript by its display id, which it forgets when it is reloaded: from then on the
-notebook keeps the transcript of that time (it says which), until the cell of the panel is run again.
+notebook keeps the transcript of that time (it says which), until the cell of the panel is run again. So does any page
+when the panel is closed: what it has not kept by then is sent by display id.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -115,12 +118,14 @@ class Frozen:
         self._mark = mark
         self._is_asked_for = False
         self._changes = 0
+        self._is_closed = False
         self._made = _Output(quiet(_TO_COME), _TO_COME, panel_id, version=-1)
+        self._shown_html = ""  # by display id
         self._handle: DisplayHandle | None = None
         self._is_watching = False
         self._unregister: Callable[[], None] = lambda: None
         self._changing = threading.Lock()
-        self._making = threading.Lock()  # of two, the older must not be shown last
+        self._making = threading.Lock()  # one at a time, so that the newest is shown last
         self._timer: threading.Timer | None = None
 
     @property
@@ -134,7 +139,7 @@ class Frozen:
         from IPython.display import DisplayHandle, display
 
         shell = get_ipython()
-        display(bundle, metadata=metadata, raw=True)
+        display(bundle, metadata={**metadata, "copilot_nb": {"panel": self._panel_id}}, raw=True)
         if self._handle is None:
             self._handle = DisplayHandle()
         with self._making:
@@ -142,8 +147,8 @@ class Frozen:
                 self._watch_cells(shell)
                 self._make()
             self._handle.display(self._made.data, metadata=self._made.metadata, raw=True)
-        if self._is_stale:
-            self._replace_soon()
+            self._shown_html = self._made.html
+        self._replace_soon()
 
     def noted(self, event: Event) -> None:
         """Replace the transcript soon, if the event is the end of a turn, or not about one (on the loop's thread)."""
@@ -153,11 +158,18 @@ class Frozen:
     def ask_only(self) -> None:
         """Replace the transcript only when it is asked for (`keep`), from now on (from any thread)."""
         with self._changing:
-            self._is_asked_for = True
-            self._cancel()
+            if not self._is_closed:
+                self._is_asked_for = True
+                self._cancel()
 
     def keep(self) -> dict[str, Any]:
-        """Return the transcript as it stands: the ``data`` and ``metadata`` of an output (from any thread)."""
+        """Return the transcript as it stands: the ``data`` and ``metadata`` of an output (from any thread).
+
+        Raises
+        ------
+        CopilotNBError
+            If the session cannot be read now; it could before.
+        """
         with self._making:
             self._make()
             return {"data": self._made.data, "metadata": self._made.metadata}
@@ -175,13 +187,10 @@ class Frozen:
         """Replace the transcript a last time, soon: no page will ask for it any more."""
         unregister, self._unregister = self._unregister, lambda: None
         unregister()
-        self._is_asked_for = False
-        if self._handle is not None and self._is_stale:
+        with self._changing:
+            self._is_closed, self._is_asked_for = True, False
+        if self._handle is not None:
             self._replace_soon()
-
-    @property
-    def _is_stale(self) -> bool:
-        return self._made.version != self._changes
 
     def _watch_cells(self, shell: InteractiveShell | None) -> None:
         if shell is None or self._is_watching:
@@ -189,7 +198,7 @@ class Frozen:
 
         def cell_ended(*_result: object) -> None:
             self._settle()
-            if self._is_stale and not self._is_asked_for:
+            if not self._is_asked_for:
                 self._replace()
 
         self._is_watching = True
@@ -207,10 +216,11 @@ class Frozen:
         with self._making:
             with self._changing:
                 self._cancel()
-            before = self._made
-            self._make()
-            if self._handle is not None and self._made.html != before.html:
+            with suppress(CopilotNBError):
+                self._make()
+            if self._handle is not None and self._made.html != self._shown_html:
                 self._handle.update(self._made.data, metadata=self._made.metadata, raw=True)
+                self._shown_html = self._made.html
 
     def _cancel(self) -> None:
         if self._timer is not None:
@@ -225,6 +235,8 @@ class Frozen:
             shown = self._transcript()
             html, text = shown._repr_html_(), str(shown)
         except CopilotNBError as error:
+            if self._made.version >= 0:  # what could be read then is better than nothing
+                raise
             html, text = quiet(str(error)), str(error)
         as_of = f"as of {moment(datetime.now().astimezone())}"
         self._made = _Output(html, text, self._panel_id, changes, as_of)

@@ -213,16 +213,13 @@ function placeOf(root, signal, typesetter) {
   const found = () => root.closest(".jp-OutputArea-child");
   const mark = (state) => {
     const place = found();
-    if (place && place.dataset.cnbPanel !== "living") {
-      place.dataset.cnbPanel = state;
-      if (state === "living") spareTypesetting(place, signal, typesetter);
-    } else if (!root.isConnected && !signal.aborted) {
-      requestAnimationFrame(() => mark(state));
-    }
+    if (place && place.dataset.cnbPanel !== "living") place.dataset.cnbPanel = state;
+    else if (!root.isConnected && !signal.aborted) requestAnimationFrame(() => mark(state));
+    if (place && state === "living") spareTypesetting(place, signal, typesetter);
   };
   signal.addEventListener("abort", () => {
     const place = found();
-    setTimeout(() => { if (!place?.querySelector(".cnb-panel")) place?.removeAttribute("data-cnb-panel"); });
+    setTimeout(() => { if (!hasPanel(place)) place?.removeAttribute("data-cnb-panel"); });
   });
   return mark;
 }
@@ -230,47 +227,58 @@ function placeOf(root, signal, typesetter) {
 /** Have MathJax pass over the transcript, on which it may work for a second, as long as the panel hides it. */
 function spareTypesetting(place, signal, typesetter) {
   const transcript = () => place.nextElementSibling?.querySelector(".cnb-static");
-  const observer = new MutationObserver(() => transcript()?.classList.add("mathjax_ignore"));
+  const spare = () => transcript()?.classList.add("mathjax_ignore");
+  const observer = new MutationObserver(spare);
   observer.observe(place.parentElement, { childList: true, subtree: true });
+  spare();
   signal.addEventListener("abort", () => {
     observer.disconnect();
-    const left = transcript();
-    left?.classList.remove("mathjax_ignore");
-    if (left) typesetter?.typeset(left);
+    setTimeout(() => { // by then the transcript can be seen, if there is no other view
+      const left = transcript();
+      if (!left?.isConnected || hasPanel(place)) return;
+      left.classList.remove("mathjax_ignore");
+      typesetter?.typeset(left);
+    });
   });
 }
+
+const hasPanel = (place) => Boolean(place?.querySelector(".cnb-panel"));
 
 const REST_MS = 5000; // after so long a pause nobody minds that the page is busy for a moment
 
 /**
  * Keep the transcript of a saved notebook up to date (frozen.py): replace it when nothing has happened for a while, or the
- * notebook is saved; false where the front end has no notebook at hand. It comes too late for that save, so the notebook
- * has something unsaved again.
+ * notebook is saved; false where the panel's notebook is not at hand. It comes too late for that save, so the notebook has
+ * something unsaved again.
  */
 function keepWithNotebook(link) {
   const { model, signal } = link;
-  const context = model.widget_manager?.context;
-  if (!context?.saveState || context.model.collaborative) return false;
-  let version = 0, isStale = false, isAsked = false, resting;
-  const transcripts = () => [...transcriptsOf(context.model.cells, model.get("panel_id"))];
-  const keep = () => { if (isStale) link.ask("keep").catch(() => {}); };
+  const context = model.widget_manager?.context; // of the first notebook that has used the kernel, maybe not of this one
+  const outputs = () => [...outputsOf(context.model.cells, model.get("panel_id"))];
+  if (!context?.saveState || !context.model?.cells || context.model.collaborative || !outputs().length) return false;
+  let version = 0, isStale = false, isAsked = false, isUnsaved = false, resting;
+  const keep = () => {
+    if (!isStale || isAsked) return;
+    isAsked = true;
+    link.ask("keep").catch(() => { isStale = false; }).finally(() => { isAsked = false; }); // asked again after the next news
+  };
   const stir = () => {
     clearTimeout(resting);
     if (isStale) resting = setTimeout(keep, REST_MS);
   };
   const told = ({ version: newest = version, transcript }) => {
     version = newest;
-    if (transcript) for (const { outputs, index } of transcripts()) outputs.set(index, { output_type: "display_data", ...transcript });
     const wasStale = isStale;
-    isStale = transcripts().some((each) => each.version < version);
+    if (transcript) putInto(outputs(), transcript);
+    isStale = outputs().some((each) => each.version < version);
     if (isStale && !wasStale) context.model.dirty = true;
     stir();
   };
   const saving = (_context, state) => {
     if (state === "started") {
-      isAsked = isStale;
+      isUnsaved = isStale;
       keep();
-    } else if (isAsked || isStale) {
+    } else if (isUnsaved || isStale) {
       context.model.dirty = true;
     }
   };
@@ -285,12 +293,17 @@ function keepWithNotebook(link) {
   return true;
 }
 
-/** The places in a notebook where the transcript of a panel is: as many as the cells that have shown it. */
-function* transcriptsOf(cells, panel) {
-  for (const { outputs } of cells) {
-    for (let index = 0; index < (outputs?.length ?? 0); index += 1) {
-      const known = outputs.get(index).metadata.copilot_nb;
-      if (known?.panel === panel) yield { outputs, index, version: known.version };
+/** The outputs of a panel in a notebook: itself, which has no version, and its transcript, in each cell that has shown it. */
+function* outputsOf(cells, panel) {
+  for (const { outputs: list } of cells) {
+    for (let index = 0; index < (list?.length ?? 0); index += 1) {
+      const known = list.get(index).metadata?.copilot_nb;
+      if (known?.panel === panel) yield { list, index, version: known.version };
     }
   }
+}
+
+function putInto(outputs, transcript) {
+  const { version } = transcript.metadata.copilot_nb;
+  for (const each of outputs) if (each.version < version) each.list.set(each.index, { output_type: "display_data", ...transcript });
 }

@@ -71,6 +71,24 @@ SAVE = """async () => {
 }"""
 
 
+# opens another notebook in the page, on the kernel of the first
+BESIDE = """async path => {
+    const {commands, shell} = window.jupyterapp;
+    const {id} = shell.currentWidget.sessionContext.session.kernel;
+    const opened = await commands.execute('docmanager:open', {path, factory: 'Notebook', kernel: {id}});
+    await opened.context.ready;
+    await opened.sessionContext.ready;
+}"""
+
+# has MathJax typeset something beside the notebook, after all that it was given before
+TYPESET = """async text => {
+    const beside = document.body.appendChild(document.createElement('div'));
+    beside.textContent = text;
+    window.jupyterapp.shell.currentWidget.content.rendermime.latexTypesetter.typeset(beside);
+    while (!beside.querySelector('mjx-container')) await new Promise(requestAnimationFrame);
+}"""
+
+
 def saved(nb: Notebook) -> Any:
     """Return the notebook once it is saved with the transcript of the last answer."""
     nb.page.evaluate(SAVE)
@@ -120,9 +138,10 @@ def test_formulae_are_typeset_when_they_can_be_seen(lab: Lab) -> None:
     nb.page.keyboard.press("Enter")
     nb.page.wait_for_selector(".cnb-turn[data-state=done] math")
     saved(nb)
+    nb.page.evaluate(TYPESET, "$y$")
     static = nb.page.locator(".cnb-static")
     assert "$x^2$" in str(static.text_content())
-    assert nb.page.locator("mjx-container").count() == 0
+    assert static.locator("mjx-container").count() == 0
     nb.run(2)
     static.locator("mjx-container").wait_for()
     assert "$x^2$" not in static.inner_text()
@@ -151,6 +170,30 @@ def test_a_panel_that_is_shown_in_two_cells_is_kept_in_both(lab: Lab) -> None:
     nb.page.wait_for_selector(".cnb-panel .cnb-turn")
     notebook = saved(nb)
     assert all("Blue" in static_html(notebook, cell) for cell in (1, 2))
+
+
+def test_a_kernel_that_ends_before_the_transcript_came_leaves_a_notebook_that_can_be_saved(lab: Lab) -> None:
+    nb = lab.open(scripted(repr([REPLY])), CHAT)
+    nb.run_all()
+    nb.page.wait_for_selector(".cnb-panel textarea")
+    nb.restart()
+    nb.page.locator(".cnb-notice").get_by_text("The kernel was restarted").wait_for()
+    is_dirty = "() => window.jupyterapp.shell.currentWidget.context.model.dirty"
+    for _ in range(2):  # the first save is when it learns that nothing comes any more
+        nb.save()
+    assert nb.page.evaluate(is_dirty) is False
+
+
+def test_two_notebooks_on_one_kernel_keep_their_own_panels(lab: Lab) -> None:
+    first = lab.open(scripted(repr([REPLY])), CHAT)
+    first.run_all()
+    first.page.wait_for_selector(".cnb-panel textarea")
+    path = lab.write("cp.session('b').ask('Which colour?')", "cp.ChatPanel('b')")
+    first.page.evaluate(BESIDE, path.name)
+    second = Notebook(first.page, path, lab.server)
+    second.run_all()
+    saved(second)
+    assert "Blue" in static_html(second.save(), 1)
 
 
 def test_a_draft_outlives_the_new_transcript(nb: Notebook) -> None:

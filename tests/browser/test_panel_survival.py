@@ -196,7 +196,8 @@ def test_a_prompt_is_sent_once_though_it_or_its_receipt_is_lost(lab: Any, wire: 
         wire.to_page = losing(lambda content: content.get("re") in wire.ids("send"))
     say(shown, "One")
     turn(shown, 0)
-    wire.until(notebook.page, lambda: wire.asked("send") >= 2)
+    tries = 2 if lost == "answer" else 1  # a copy, which goes past the cell, is enough where the prompt was lost
+    wire.until(notebook.page, lambda: [each["try"] for each in wire.sent if each["do"] == "send"][1:].count(tries) > 0)
     say(shown, "Two")
     turn(shown, 1)
     assert answers(shown) == ["One", "Two"]

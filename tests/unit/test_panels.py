@@ -16,7 +16,7 @@ from IPython.core.events import EventManager
 from copilot_nb.conversation.changes import Ended, ReasoningDelta, Retried, TextDelta, ToolFinished, ToolStarted
 from copilot_nb.conversation.parts import Image, Text, TurnState
 from copilot_nb.conversation.transcript import TurnRecord
-from copilot_nb.errors import InputError
+from copilot_nb.errors import InputError, SessionError
 from copilot_nb.panels.chat import ChatPanel, in_main, with_files
 from copilot_nb.panels.feed import PAGE_TURNS, LiveTurn
 from copilot_nb.panels.frozen import Frozen, Static
@@ -556,23 +556,33 @@ class Shown:
 
     def __init__(self) -> None:
         self.bundles: list[dict[str, str]] = []
+        self._arrived = threading.Condition()
 
     def display(self, bundle: dict[str, str], raw: bool, metadata: dict[str, Any]) -> None:  # noqa: ARG002
-        self.bundles.append(bundle)
+        with self._arrived:
+            self.bundles.append(bundle)
+            self._arrived.notify_all()
 
     update = display
+
+    def wait_for(self, number: int) -> None:
+        """Wait until so many bundles were shown."""
+        with self._arrived:
+            assert self._arrived.wait_for(lambda: len(self.bundles) >= number, 10)
 
 
 def test_a_page_that_has_the_notebook_asks_for_the_transcript_and_is_sent_it_then_only(
     panel: Watched, session: Stored
 ) -> None:
     shown = panel._frozen._handle = Shown()  # type: ignore[assignment]
-    version = panel.ask("hello", keeps=True)["version"]
+    panel.ask("hello", keeps=True)
     turn = begun(session)
     turn.apply(TextDelta("t", "Said."))
     turn.apply(Ended(TurnState.DONE))
     session.end(turn)
-    version = panel.wait_for(lambda message: message.get("version", version) != version)["version"]
+    panel.settled()
+    version = panel.wait_for(lambda message: "version" in message)["version"]
+    assert version > 0
     session.turns = (turn.record,)
     for _ in range(2):
         transcript = panel.ask("keep")["transcript"]
@@ -635,6 +645,33 @@ def test_a_transcript_that_could_not_be_made_is_made_when_it_is_asked_for_again(
         transcript.keep()
     rendered.append(Static("there", ""))
     assert "there" in transcript.keep()["data"]["text/html"]
+
+
+def test_a_passing_error_does_not_take_the_place_of_a_transcript() -> None:
+    def read() -> Static:
+        if error:
+            raise SessionError(error)
+        return Static("there", "")
+
+    transcript, _ = frozen(read)
+    error = ""
+    assert "there" in transcript.keep()["data"]["text/html"]
+    transcript.changed()
+    error = "the runtime is away"
+    with pytest.raises(SessionError):
+        transcript.keep()
+    error = ""
+    assert transcript.keep()["metadata"]["copilot_nb"]["version"] == transcript.version
+
+
+def test_what_no_page_has_kept_is_sent_when_the_panel_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("copilot_nb.panels.frozen.PAUSE_S", 0.01)
+    transcript, shown = frozen(lambda: Static("there", ""))
+    transcript.keep()  # which the page may never get
+    transcript.close()
+    transcript.ask_only()  # a hello that came late
+    shown.wait_for(1)
+    assert "there" in shown.bundles[0]["text/html"]
 
 
 def test_where_the_front_end_stays_the_transcript_comes_after_the_panel(monkeypatch: pytest.MonkeyPatch) -> None:
