@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+_VSCODE_FILE = "__vsc_ipynb_file__"
+
 
 def has_rich_output(shell: InteractiveShell) -> bool:
     """Whether the shell is a kernel, whose outputs can be replaced; a terminal prints."""
@@ -31,10 +33,19 @@ def cell_id(shell: InteractiveShell) -> str:
     return str((parent.get("metadata") or {}).get("cellId") or "")
 
 
+def is_page(shell: InteractiveShell) -> bool:
+    """Whether the cell that is running was run in a page of JupyterLab or Notebook.
+
+    Such a page takes an output's updates also after the cell has ended. VS Code names its cells too, but has lost such
+    updates in some versions (vscode-jupyter #652, #12755).
+    """
+    return bool(cell_id(shell)) and _VSCODE_FILE not in shell.user_ns
+
+
 def notebook_name(shell: InteractiveShell) -> str:
     """Return the notebook's path as far as the front end tells it; ``""`` where it does not.
 
-    JupyterLab and Notebook set JPY_SESSION_NAME, VS Code the variable ``__vsc_ipynb_file__``.
+    JupyterLab and Notebook set JPY_SESSION_NAME, VS Code a variable.
     """
-    named = shell.user_ns.get("__vsc_ipynb_file__", "") or os.environ.get("JPY_SESSION_NAME", "")
+    named = shell.user_ns.get(_VSCODE_FILE, "") or os.environ.get("JPY_SESSION_NAME", "")
     return str(named)

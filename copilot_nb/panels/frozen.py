@@ -5,14 +5,14 @@ lives the second is hidden; where the widget is gone ("model not found") the fir
 and where styles are taken away so is the widget, of which a line of text remains. One output with both would not do:
 JupyterLab shows the widget's error rather than what lies beside it.
 
-The transcript is replaced a moment after a turn has ended. Where the front end names no cell it is there at once, and
-is replaced when a cell ends: nbclient takes what comes during a cell only. A transcript is a page of turns whole, which
-a front end must parse for nobody to see. So elsewhere it begins as one line, for the panel is to open first; and a page
-that has the panel's notebook at hand (it finds the panel by the metadata of both outputs) says so in its hello. It is
-told the transcript's ``version``. Where the notebook has an older one it has something unsaved; the page asks for the
-transcript (``{"do": "keep"}``) after a pause in which nothing happened and nobody typed, or when the notebook is saved
-before that, and puts it into the notebook. Then it is in the next save, which JupyterLab makes by itself, and proposes
-before it closes the notebook.
+The transcript is there at once, is replaced a moment after a turn has ended, and when a cell has: nbclient takes what
+comes during a cell only. But a transcript is a page of turns whole, which a front end must parse for nobody to see. So
+in JupyterLab and Notebook it begins as one line, for the panel is to open first; and a page that has the panel's
+notebook at hand (it finds the panel by the metadata of both outputs) says so in its hello. It is told the transcript's
+``version``. Where the notebook has an older one it has something unsaved; the page asks for the transcript
+(``{"do": "keep"}``) after a pause in which nothing happened and nobody typed, or when the notebook is saved before
+that, and puts it into the notebook. Then it is in the next save, which JupyterLab makes by itself, and proposes before
+it closes the notebook.
 
 A page that does not say so finds a transcript by its display id, which it forgets when it is reloaded: from then on the
 notebook keeps the transcript of that time (it says which), until the cell of the panel is run again. So does any page
@@ -30,7 +30,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from copilot_nb.errors import CopilotNBError
-from copilot_nb.frontend import cell_id
+from copilot_nb.frontend import is_page
 from copilot_nb.render.document import moment
 from copilot_nb.render.turn import quiet
 
@@ -143,7 +143,7 @@ class Frozen:
         if self._handle is None:
             self._handle = DisplayHandle()
         with self._making:
-            if shell is None or not cell_id(shell):
+            if shell is None or not is_page(shell):
                 self._watch_cells(shell)
                 self._make()
             self._handle.display(self._made.data, metadata=self._made.metadata, raw=True)

@@ -676,13 +676,19 @@ def test_what_no_page_has_kept_is_sent_when_the_panel_is_closed(monkeypatch: pyt
 
 def test_where_the_front_end_stays_the_transcript_comes_after_the_panel(monkeypatch: pytest.MonkeyPatch) -> None:
     asked_by: dict[str, Any] = {"metadata": {"cellId": "c1"}}
-    shell = SimpleNamespace(kernel=SimpleNamespace(get_parent=lambda _channel: asked_by))
+    events = EventManager(None, {"post_run_cell": lambda _result: None})
+    kernel = SimpleNamespace(get_parent=lambda _channel: asked_by)
+    shell = SimpleNamespace(kernel=kernel, user_ns={}, events=events)
     monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: shell)
     transcript, shown = frozen(lambda: Static("<p>Said.</p>", "Said."))
     transcript.show({}, {})
     assert "Said." not in shown.bundles[-1]["text/html"]
     assert "<p>Said.</p>" in transcript.keep()["data"]["text/html"]
     transcript.show({}, {})  # in a second place
+    assert "<p>Said.</p>" in shown.bundles[-1]["text/html"]
+    in_vscode, shown = frozen(lambda: Static("<p>Said.</p>", "Said."))
+    shell.user_ns["__vsc_ipynb_file__"] = "/home/a/b.ipynb"
+    in_vscode.show({}, {})
     assert "<p>Said.</p>" in shown.bundles[-1]["text/html"]
 
 
