@@ -145,7 +145,8 @@ class Frozen:
         with self._making:
             if shell is None or not is_page(shell):
                 self._watch_cells(shell)
-                self._make()
+                with suppress(CopilotNBError):
+                    self._make()
             self._handle.display(self._made.data, metadata=self._made.metadata, raw=True)
             self._shown_html = self._made.html
         self._replace_soon()

@@ -211,11 +211,15 @@ class Link {
  */
 function placeOf(root, signal, typesetter) {
   const found = () => root.closest(".jp-OutputArea-child");
+  let isSpared = false;
   const mark = (state) => {
     const place = found();
     if (place && place.dataset.cnbPanel !== "living") place.dataset.cnbPanel = state;
     else if (!root.isConnected && !signal.aborted) requestAnimationFrame(() => mark(state));
-    if (place && state === "living") spareTypesetting(place, signal, typesetter);
+    if (place && state === "living" && !isSpared) {
+      isSpared = true;
+      spareTypesetting(place, signal, typesetter);
+    }
   };
   signal.addEventListener("abort", () => {
     const place = found();
