@@ -179,12 +179,11 @@ class Panel(anywidget.AnyWidget):
 
     def hear(self, message: Message, /) -> None:
         """Take what the page asks for (from any thread); what is asked again by the same id is not done again."""
-        this = str(message.get("id", "")), int(message.get("try", 0))
+        this = str(message.get("id", "")), int(message.get("try", 1))
         with self._hearing:
             if this not in self._heard:
-                self._take(message)
-            if this[1]:
                 self._heard.append(this)
+                self._take(message)
 
     def _take(self, message: Message) -> None:
         asked = str(message.get("id", ""))

@@ -122,8 +122,7 @@ class Frozen:
         self._made = _Output(quiet(_TO_COME), _TO_COME, panel_id, version=-1)
         self._shown_html = ""  # by display id
         self._handle: DisplayHandle | None = None
-        self._is_watching = False
-        self._unregister: Callable[[], None] = lambda: None
+        self._unregister: Callable[[], None] | None = None
         self._changing = threading.Lock()
         self._making = threading.Lock()  # one at a time, so that the newest is shown last
         self._timer: threading.Timer | None = None
@@ -186,15 +185,16 @@ class Frozen:
 
     def close(self) -> None:
         """Replace the transcript a last time, soon: no page will ask for it any more."""
-        unregister, self._unregister = self._unregister, lambda: None
-        unregister()
+        if self._unregister is not None:
+            self._unregister()
+            self._unregister = None
         with self._changing:
             self._is_closed, self._is_asked_for = True, False
         if self._handle is not None:
             self._replace_soon()
 
     def _watch_cells(self, shell: InteractiveShell | None) -> None:
-        if shell is None or self._is_watching:
+        if shell is None or self._unregister is not None:
             return
 
         def cell_ended(*_result: object) -> None:
@@ -202,7 +202,6 @@ class Frozen:
             if not self._is_asked_for:
                 self._replace()
 
-        self._is_watching = True
         shell.events.register("post_run_cell", cell_ended)
         self._unregister = lambda: shell.events.unregister("post_run_cell", cell_ended)
 

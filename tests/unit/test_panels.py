@@ -362,21 +362,21 @@ def test_what_is_asked_again_is_answered_again_and_done_once(panel: Watched, mon
 
     monkeypatch.setattr(panel, "do_slowly", do_slowly, raising=False)
 
-    def ask() -> None:
+    def ask(number: int) -> None:
         panel.sent.clear()
-        panel._received(panel, {"do": "slowly", "id": "ask-1"}, [])
+        panel._received(panel, {"do": "slowly", "id": "ask-1", "try": number}, [])
 
-    ask()
-    ask()
+    ask(1)
+    ask(2)
     panel.wait_for(lambda message: is_answer(message, {"re": "ask-1", "waits": True}))
     go_on.set()
     panel.wait_for(lambda message: is_answer(message, {"re": "ask-1", "ok": True, "said": "done"}))
-    ask()
+    ask(3)
     panel.wait_for(lambda message: is_answer(message, {"re": "ask-1", "ok": True, "said": "done"}))
     assert done == [1]
 
 
-def test_a_copy_that_comes_long_after_is_not_done_again(panel: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_asked_again_long_after_is_not_done_again(panel: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[str] = []
     monkeypatch.setattr(panel, "do_send", lambda message: sent.append(message["text"]))
     panel.hear({"do": "send", "id": "first", "text": "Once."})
@@ -384,7 +384,7 @@ def test_a_copy_that_comes_long_after_is_not_done_again(panel: Watched, monkeypa
         panel.ask("send", text=f"{number}")
         panel.ask("usage")
     panel.sent.clear()
-    panel.hear({"do": "send", "id": "first", "text": "Once."})
+    panel.hear({"do": "send", "id": "first", "text": "Once.", "try": 2})
     panel.wait_for(lambda message: is_answer(message, {"re": "first", "ok": True}))
     assert sent == ["Once.", *map(str, range(99))]
     assert len(panel._answers) == 100  # what is only read is not remembered
@@ -401,15 +401,15 @@ def test_what_is_read_may_be_asked_again_and_is_not_read_twice_at_once(
         return {"text": "said"}
 
     monkeypatch.setattr(panel, "do_text", do_text)
-    for _ in range(2):
-        panel.hear({"do": "text", "id": "ask-1"})
+    for number in (1, 2):
+        panel.hear({"do": "text", "id": "ask-1", "try": number})
     panel.wait_for(lambda message: is_answer(message, {"re": "ask-1", "waits": True}))
     assert read == [1]
     go_on.set()
-    for _ in range(2):
+    for number in (3, 4):
         panel.wait_for(lambda message: is_answer(message, {"re": "ask-1", "ok": True, "text": "said"}))
         panel.sent.clear()
-        panel.hear({"do": "text", "id": "ask-1"})
+        panel.hear({"do": "text", "id": "ask-1", "try": number})
 
 
 def test_a_comm_of_ipykernel_7_4_is_served_by_the_subshell_that_the_page_names(session: Stored) -> None:
