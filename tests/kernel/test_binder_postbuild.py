@@ -1,6 +1,8 @@
 """`binder/postBuild`, run as Binder runs it: in a new environment and an empty home, from a copy of the repository.
 
-The slowest test there is (it installs everything anew); the packages themselves come out of pip's and npm's caches.
+The environment is made with the lowest Python on this machine that the package admits: what installs with it installs
+with the others. The slowest test there is (it installs everything anew); the packages themselves come out of pip's and
+npm's caches.
 """
 
 from __future__ import annotations
@@ -11,17 +13,36 @@ import re
 import shutil
 import subprocess
 import sys
-import venv
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from copilot_nb.runtime.doctor import MINIMUM_PYTHON
 
 ROOT = Path(__file__).parents[2]
 NEEDED = ("LICENSE", "README.md", "binder", "constraints.txt", "copilot_nb", "notebooks", "pyproject.toml")
 # What says where packages come from is the machine's, not the image's: it stays.
 NPM_SETTINGS = Path("~/.npmrc").expanduser()
 NPM_CACHE = Path("~/.npm").expanduser()
+
+
+def lowest_python() -> str:
+    """Return the lowest Python of `MINIMUM_PYTHON` or newer that can make an environment, here or on the PATH."""
+    folders = [Path(folder) for folder in os.get_exec_path()]
+    named = [folder / f"python3.{MINIMUM_PYTHON[1]}" for folder in folders]
+    versions = {_version(path): str(path) for path in [Path(sys.executable), *named]}
+    return versions[min(version for version in versions if version >= MINIMUM_PYTHON)]
+
+
+def _version(python: Path) -> tuple[int, ...]:
+    """Return the version of `python`, ``()`` if it does not run or cannot make an environment."""
+    code = "import ensurepip, sys, venv; print(*sys.version_info[:3])"
+    try:
+        done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
+    except OSError:
+        return ()
+    return tuple(map(int, done.stdout.split()))
 
 
 @pytest.fixture(name="repository")
@@ -40,7 +61,7 @@ def copied_repository(tmp_path: Path) -> Path:
 def environment_of_the_image(tmp_path: Path) -> Iterator[dict[str, str]]:
     """Make a new Python environment and yield the variables that a build would see; 1 GB, so it does not stay."""
     prefix, home = tmp_path / "prefix", tmp_path / "home"
-    venv.create(prefix, with_pip=True, symlinks=True)
+    subprocess.run([lowest_python(), "-m", "venv", str(prefix)], check=True)
     home.mkdir()
     env = {name: value for name, value in os.environ.items() if not name.startswith(("COPILOT_", "XDG_", "VIRTUAL_"))}
     pip_cache = [sys.executable, "-m", "pip", "cache", "dir"]
