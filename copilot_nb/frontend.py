@@ -3,12 +3,59 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 _VSCODE_FILE = "__vsc_ipynb_file__"
+
+
+@dataclass(frozen=True, slots=True)
+class RunningCell:
+    """A cell while it runs.
+
+    Attributes
+    ----------
+    run : str
+        Names this run of the cell: the id of the request to run it.
+    cell_id : str
+        The cell's own id, the same at each run; ``""`` where the front end does not tell it.
+    """
+
+    run: str
+    cell_id: str
+
+
+def running_shell() -> InteractiveShell | None:
+    """Return the shell this process runs in; ``None`` outside IPython, which is not imported to find out."""
+    get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    return get_ipython() if get_ipython is not None else None
+
+
+def running_cell(shell: InteractiveShell) -> RunningCell | None:
+    """Return the cell that is running; ``None`` in a terminal, and for what no cell asked for (a widget's message).
+
+    ipykernel knows the request by the calling context, so a task that outlives its cell still belongs to that cell. A
+    thread belongs to the request that the kernel took last.
+    """
+    request = _request(shell)
+    header = request.get("header") or {}
+    if header.get("msg_type") != "execute_request":
+        return None
+    return RunningCell(str(header.get("msg_id", "")), _cell_id(request))
+
+
+def _request(shell: InteractiveShell) -> dict[str, Any]:
+    kernel = getattr(shell, "kernel", None)
+    return dict(kernel.get_parent("shell")) if kernel is not None else {}
+
+
+def _cell_id(request: dict[str, Any]) -> str:
+    """JupyterLab, Notebook and VS Code send it with the request; nbclient and papermill do not."""
+    return str((request.get("metadata") or {}).get("cellId") or "")
 
 
 def has_rich_output(shell: InteractiveShell) -> bool:
@@ -23,23 +70,13 @@ def is_headless(shell: InteractiveShell) -> bool:
     return kernel is not None and not getattr(kernel, "_allow_stdin", True)
 
 
-def cell_id(shell: InteractiveShell) -> str:
-    """Return the id of the cell that is running, as the front end tells it; ``""`` where it does not.
-
-    JupyterLab, Notebook and VS Code send it with the request; nbclient and papermill do not.
-    """
-    kernel = getattr(shell, "kernel", None)
-    parent = kernel.get_parent("shell") if kernel is not None else {}
-    return str((parent.get("metadata") or {}).get("cellId") or "")
-
-
 def is_page(shell: InteractiveShell) -> bool:
     """Whether the cell that is running was run in a page of JupyterLab or Notebook.
 
     Such a page takes an output's updates also after the cell has ended. VS Code names its cells too, but has lost such
     updates in some versions (vscode-jupyter #652, #12755).
     """
-    return bool(cell_id(shell)) and _VSCODE_FILE not in shell.user_ns
+    return bool(_cell_id(_request(shell))) and _VSCODE_FILE not in shell.user_ns
 
 
 def notebook_name(shell: InteractiveShell) -> str:

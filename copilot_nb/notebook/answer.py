@@ -65,7 +65,7 @@ def answer(desk: Desk, names: Sequence[str], prompt: str, args: argparse.Namespa
         session.send(
             asked,
             timeout_s=args.timeout_s,
-            cell=desk.cell_key(session.name, prompt),
+            cell=session.cell_key(prompt),
             now=args.now,
             attach=images,
         )

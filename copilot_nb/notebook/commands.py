@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from copilot_nb.conversation.prompt import interpolate
 from copilot_nb.errors import InputError
-from copilot_nb.frontend import cell_id, is_headless, notebook_name
 from copilot_nb.notebook import arguments
 from copilot_nb.notebook.answer import answer
 from copilot_nb.notebook.background import Background
@@ -17,7 +15,6 @@ from copilot_nb.notebook.kernel import evaluate
 from copilot_nb.notebook.subcommands import SUBCOMMANDS
 from copilot_nb.sessions.api import shared_manager
 from copilot_nb.sessions.names import check_name
-from copilot_nb.sessions.rerun import cell_key
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -54,29 +51,11 @@ class Desk:
         self.settings = settings
         self.used = ""
         self.background = Background()
-        self._sent: Counter[tuple[int, str, str]] = Counter()
 
     @property
     def manager(self) -> Manager:
         """The sessions of this kernel."""
-        manager = shared_manager(self.settings)
-        manager.notebook = notebook_name(self.shell)
-        return manager
-
-    def cell_key(self, name: str, text: str) -> str:
-        """Return what stands for the prompt that the running cell sends to the session `name`; ``""``: nothing does.
-
-        It is known by the cell's id and by its place among the cell's prompts to that session. A run without a page
-        tells no ids: there it is known by its `text`, and by its place among those of the same text.
-        """
-        cell, run = cell_id(self.shell), self.shell.execution_count
-        if not cell:
-            if not is_headless(self.shell):
-                return ""
-            cell, run = text, 0
-        place = self._sent[run, cell, name]
-        self._sent[run, cell, name] += 1
-        return cell_key(self.manager.notebook, f"{place} {cell}")
+        return shared_manager(self.settings)
 
     def run_cell(self, line: str, body: str) -> None:
         """Serve ``%%copilot``: send the body and show the answer."""

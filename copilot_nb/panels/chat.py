@@ -164,7 +164,7 @@ class ChatPanel(Panel):
     def do_send(self, message: Message) -> None:
         """Send a prompt: its ``{{ expressions }}`` are evaluated, its files put before it."""
         prompt, images = self._written(message)
-        self._alive().send(prompt, attach=images)
+        self._alive().send(prompt, attach=images, cell="")
 
     def do_stop(self, message: Message) -> None:
         """Stop a turn, by default the one under way; one that waits is withdrawn, others that wait go on."""
@@ -177,13 +177,13 @@ class ChatPanel(Panel):
         turn = self._feed.turn(message["turn"])
         if turn is not None and turn.done and not turn.record.turn_id:  # it has never been sent
             prompt, images = self._written_anew(message, turn.record)
-            self._alive().send(prompt, attach=images)
+            self._alive().send(prompt, attach=images, cell="")
             return {}
         record, before = self._feed.place(message["turn"])
         prompt, images = self._written_anew(message, record)
         self._manager.check_prompt(prompt, images)
         removed = self.session.rewind(before)
-        self.session.send(prompt, attach=images)
+        self.session.send(prompt, attach=images, cell="")
         return {"said": f"Took back {count(removed - 1, 'later turn')}." if removed > 1 else ""}
 
     def _written_anew(self, message: Message, record: TurnRecord) -> tuple[str, list[Image]]:

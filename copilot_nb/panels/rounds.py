@@ -195,7 +195,7 @@ def begin(number: int, prompt: str, sessions: Sequence[Session], *, blind: bool)
     columns = list(sessions)
     if blind:
         _SHUFFLE(columns)
-    turns = tuple(session.send(prompt) for session in columns)
+    turns = tuple(session.send(prompt, cell="") for session in columns)
     return Round(number, prompt, turns, blind, key=secrets.token_hex(4))
 
 
@@ -211,7 +211,7 @@ def ask_again(asked: Round, turn: Turn) -> Turn:
         (session,) = revived(asked, [turn.session])
         if session is turn.session and session.exists and not session.is_gone and turn.record.turn_id:
             session.manager.loop.blocking(take_back(session, turn.record.turn_id))
-        return session.send(turn.prompt)
+        return session.send(turn.prompt, cell="")
     except CopilotNBError:
         if not asked.is_hidden:
             raise

@@ -113,7 +113,7 @@ def _played(manager: Manager, name: str, turns: Sequence[TurnRecord], system: st
 
 
 def _play(session: Session, turn: TurnRecord, number: int) -> None:
-    asked = session.send(_said(turn), model=turn.model)
+    asked = session.send(_said(turn), model=turn.model, cell="")
     wait_for(asked.ended)  # not `Turn.wait`: an interrupt ends the import, not the one turn
     is_expected = isinstance(asked.error, TurnFailed) and not is_answered(turn)
     if asked.error is not None and not is_expected:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import CopilotNBError, InputError, SessionInUse
+from copilot_nb.frontend import notebook_name, running_shell
 from copilot_nb.runtime.loop import LoopThread
 from copilot_nb.runtime.providers.registry import Providers
 from copilot_nb.sessions.choice import Choice
@@ -60,12 +61,17 @@ class Manager:
         self.store = Store(self.client)
         self.choice = Choice(settings, self.providers, self.client)
         self.providers.github.ask = self._account_models
-        self.notebook = ""
         self.register = Register(self)
         self._client: RuntimeClient | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.seats = asyncio.Semaphore(settings.max_parallel_turns)
         settings.observe(self._reseat, "max_parallel_turns")
+
+    @property
+    def notebook(self) -> str:
+        """The path of the notebook this kernel runs, as far as the front end tells it."""
+        shell = running_shell()
+        return notebook_name(shell) if shell is not None else ""
 
     async def client(self) -> RuntimeClient:
         """Return the runtime's client, connected.

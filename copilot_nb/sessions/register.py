@@ -157,7 +157,7 @@ class Register:
             exists=True,
         )
         copy.turns_stored, copy.effort, copy.context, copy.user = turns, source.effort, source.context, source.user
-        copy.cells.read(source.cells.written())
+        copy.cells = source.cells.copied()
         self._sessions[name] = copy
         copy.tell("listed")
         return copy

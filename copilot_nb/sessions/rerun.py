@@ -5,11 +5,17 @@ A notebook reads from top to bottom, and so should its sessions: run twice, it e
 
 ``replace-last`` (default)
     What the cell had asked is taken back, and what cells of the same notebook asked after it: they are to be run again
-    too. If anything else was said since (in Python, in a terminal, in another notebook), the prompt is appended.
+    too. If anything else was said since (in a panel, in a terminal, in another notebook), the prompt is appended, and
+    so are those of the cells after it.
 ``rewind``
     The same, whatever was said since.
 ``append``
     Nothing is taken back.
+
+A cell asks by a magic or from Python (`Session.send`), as often as it likes. A prompt of a cell is known by the cell's
+id and by its place among the prompts of this run of the cell to that session: 0, 1, 2, …; so the first one replaces all
+that the cell had asked before. A run without a page (nbclient, papermill) tells no ids: there a prompt is known by its
+text, and by its place among those of the same text. A prompt from a panel, a widget or a script belongs to no cell.
 
 A mark is 12 hexadecimal digits for the cell (4 of them for its notebook) and the first 8 of the turn's id; the last
 `MAX_MARKS` are kept in the session's metadata.
@@ -17,11 +23,15 @@ A mark is 12 hexadecimal digits for the cell (4 of them for its notebook) and th
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import threading
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from copilot_nb.frontend import is_headless, running_cell, running_shell
 from copilot_nb.render.words import count
 from copilot_nb.sessions.edits import cut
 
@@ -31,6 +41,8 @@ if TYPE_CHECKING:
 
 MAX_MARKS = 200
 NOTEBOOK_DIGITS, CELL_DIGITS, TURN_DIGITS = 4, 8, 8
+LEFT = "-"
+"""Stands in a mark for a turn that its cell does not replace any more, because more was said after it."""
 
 
 def cell_key(notebook: str, cell: str) -> str:
@@ -53,6 +65,27 @@ class Cells:
 
     def __init__(self) -> None:
         self._marks: list[_Mark] = []
+        self._asked: Counter[tuple[str, str]] = Counter()
+        self._counting = threading.Lock()
+
+    def key_of(self, text: str, notebook: str) -> str:
+        """Return the digits that stand for the next prompt of the running cell; ``""`` if no cell sends it."""
+        shell = running_shell()
+        cell = running_cell(shell) if shell is not None else None
+        if shell is None or cell is None or not (cell.cell_id or is_headless(shell)):
+            return ""
+        asked = (cell.run, cell.cell_id) if cell.cell_id else ("", text)
+        with self._counting:
+            place = self._asked[asked]
+            self._asked[asked] += 1
+        return cell_key(notebook, f"{place} {asked[1]}")
+
+    def copied(self) -> Cells:
+        """Return the same for a copy of the session."""
+        copy = Cells()
+        with self._counting:
+            copy._marks, copy._asked = list(self._marks), self._asked.copy()
+        return copy
 
     def read(self, text: str) -> None:
         """Take the marks from what `written` returned; what is none is left out."""
@@ -71,6 +104,10 @@ class Cells:
         """Forget the marks of turns that are gone."""
         gone = {turn.turn_id[:TURN_DIGITS] for turn in turns}
         self._marks = [mark for mark in self._marks if mark.turn not in gone]
+
+    def leave(self, marks: Sequence[_Mark]) -> None:
+        """Let the turns of `marks` stay where they are, whatever their cells do."""
+        self._marks = [dataclasses.replace(mark, turn=LEFT) if mark in marks else mark for mark in self._marks]
 
     def since(self, cell: str) -> list[_Mark]:
         """Return the mark of `cell` and those made after it; nothing if the cell has none."""
@@ -95,6 +132,8 @@ async def make_way(session: Session, cell: str, policy: str) -> tuple[int, str]:
     is_own = all(mark.cell[:NOTEBOOK_DIGITS] == cell[:NOTEBOOK_DIGITS] for mark in marks)
     if not is_own or [turn.turn_id[:TURN_DIGITS] for turn in turns[kept:]] != [mark.turn for mark in marks]:
         if policy == "replace-last":
+            if marks[0].turn != LEFT:  # else the cells before it have been appended in this run, and count
+                session.cells.leave(marks)
             return 0, "appended: more was said since this cell was run"
         turns = (await archive.history(session.session_id)).turns
         kept = _place(marks[0], turns)

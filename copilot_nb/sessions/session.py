@@ -133,7 +133,7 @@ class Session:
         effort: str | None = None,
         context: str | None = None,
         timeout_s: float = 0.0,
-        cell: str = "",
+        cell: str | None = None,
         now: bool = False,
         attach: Attachable = (),
     ) -> Turn:
@@ -150,9 +150,10 @@ class Session:
         timeout_s : float, optional
             Seconds without a sign from the model after which the turn is given up; 0: the setting `timeout_s`.
         cell : str, optional
-            The cell that sends it (`rerun.cell_key`); what that cell had asked is replaced, as `rerun` says.
+            The cell that sends it (`cell_key`), whose earlier turns it replaces, as the setting `rerun` says; by
+            default the running cell. ``""``: none, so the prompt is appended.
         now : bool, default False
-            Do not wait in line: the answer under way is stopped, kept as far as it came, and the model is told it.
+            Stop the answer under way, which is kept as far as it came, and go next.
         attach : Attachable, optional
             What goes with the prompt: a path, an image, a figure, a table; a list of such, or names and such.
 
@@ -163,16 +164,28 @@ class Session:
         SessionNotFound
             If the session has been deleted since.
         """
-        prompt, images = attached(prompt, attach)
-        self._check(prompt, images)
+        asked_text, images = attached(prompt, attach)
+        self._check(asked_text, images)
         timeout_s = timeout_s or self.manager.settings.timeout_s
         asked = self.manager.choice.expanded(Wanted(model, provider, system, effort=effort, context=context))
-        turn = Turn(self, prompt, images)
-        turn.on_change = self._turn_changed
-        turn.notes, self.resumed = [self.resumed] if self.resumed else [], ""
+        cell = self.cell_key(prompt) if cell is None else cell
+        turn = self._new_turn(asked_text, images)
         self.queue.add(Errand(turn, self._over_wanted(asked), timeout_s, cell), now=now)
         self._turn_changed(turn)
         return turn
+
+    def _new_turn(self, prompt: str, images: tuple[Image, ...]) -> Turn:
+        turn = Turn(self, prompt, images)
+        turn.on_change = self._turn_changed
+        turn.notes, self.resumed = [self.resumed] if self.resumed else [], ""
+        return turn
+
+    def cell_key(self, text: str) -> str:
+        """Return the digits that stand for a prompt that the running cell sends; ``""`` if no cell sends it.
+
+        Each call counts as one prompt, so ask for it once for each.
+        """
+        return self.cells.key_of(text, self.manager.notebook)
 
     def _check(self, prompt: str, images: Sequence[Image]) -> None:
         self.manager.check_prompt(prompt, images)

@@ -13,6 +13,7 @@ from nbclient import NotebookClient
 from .conftest import SCRIPTED, Kernel, Ran
 
 APPENDED = "appended: more was said since this cell was run"
+ELSEWHERE = "import copilot_nb as cp; cp.session('a').ask('from elsewhere', cell='')"
 CELLS = {"1": "%%copilot a\none", "2": "%%copilot a\ntwo", "3": "%%copilot a\nthree"}
 
 
@@ -83,14 +84,60 @@ def test_a_cell_in_the_middle_takes_back_what_cells_asked_after_it(kernel: Kerne
 def test_what_was_said_elsewhere_is_never_taken_back_by_default(kernel: Kernel) -> None:
     kernel.load()
     run_all(kernel, CELLS)
-    kernel.run("cp.session('a').ask('from Python')")
+    kernel.run(ELSEWHERE)
     ran = run_all(kernel, CELLS)
     assert [APPENDED in html(each) for each in ran] == [True, True, True]
-    everything = ["one", "two", "three", "from Python", "one", "two", "three"]
+    everything = ["one", "two", "three", "from elsewhere", "one", "two", "three"]
     assert prompts(kernel) == everything
     ran = run_all(kernel, CELLS)
     assert [APPENDED in html(each) for each in ran] == [False, False, False]
     assert prompts(kernel) == everything
+
+
+def test_no_answer_of_this_run_is_taken_back_by_a_cell_that_was_appended(kernel: Kernel) -> None:
+    """What a panel says between two cells keeps both where they are, not only the first of them."""
+    kernel.load()
+    cells = {number: CELLS[number] for number in ("1", "2")}
+    kernel.run(CELLS["1"], "1")
+    kernel.run(ELSEWHERE)
+    kernel.run(CELLS["2"], "2")
+    for appended in (True, False):
+        assert [APPENDED in html(ran) for ran in run_all(kernel, cells)] == [appended, appended]
+        assert prompts(kernel) == ["one", "from elsewhere", "two", "one", "two"]
+
+
+PYTHON = {
+    "1": "a, b = cp.session('a'), cp.session('b')\nturns = [s.send(f'{s.name} {i}') for i in range(2) for s in (a, b)]",
+    "2": "for turn in cp.as_completed(turns): pass\nfor word in ('x', 'x'): a.ask(word)",
+    "3": "%%copilot a\nmagic",
+    "4": "from concurrent.futures import ThreadPoolExecutor\nwith ThreadPoolExecutor() as pool:\n"
+    "    list(pool.map(lambda session: session.ask('thread'), (a, b)))",
+    "5": "copy = a.fork(f'copy{len(cp.sessions())}'); copy.ask('in the copy'); assert len(copy.history) == 7",
+}
+PYTHON_TURNS = (["a 0", "a 1", "x", "x", "magic", "thread"], ["b 0", "b 1", "thread"])
+
+
+def test_prompts_from_python_are_their_cell_s(own_kernel: Kernel) -> None:
+    for _ in range(2):
+        own_kernel.load()
+        own_kernel.run("import copilot_nb as cp")
+        for _ in range(2):
+            assert not any(ran.error for ran in run_all(own_kernel, PYTHON))
+            assert (prompts(own_kernel), prompts(own_kernel, "b")) == PYTHON_TURNS
+        own_kernel.restart()
+
+
+def test_a_widget_s_message_is_no_cell_s_prompt(kernel: Kernel) -> None:
+    kernel.load()
+    kernel.run(
+        "import copilot_nb as cp\n"
+        "def opened(comm, message): print(repr(cp.session('a').cell_key('from a widget')))\n"
+        "get_ipython().kernel.comm_manager.register_target('asks', opened)\n"
+        "print(repr(cp.session('a').cell_key('from a cell')))"
+    )
+    message = kernel.client.session.msg("comm_open", {"comm_id": "1", "target_name": "asks", "data": {}})
+    kernel.client.shell_channel.send(message)
+    assert kernel.result(message["header"]["msg_id"]).printed == "''\n"
 
 
 def test_another_cell_between_is_run_again_too(kernel: Kernel) -> None:
@@ -105,16 +152,16 @@ def test_another_cell_between_is_run_again_too(kernel: Kernel) -> None:
 @pytest.mark.parametrize(
     ("policy", "left"),
     [
-        ("append", ["one", "two", "three", "from Python", "two", "three"]),
+        ("append", ["one", "two", "three", "from elsewhere", "two", "three"]),
         ("rewind", ["one", "two", "three"]),
-        ("replace-last", ["one", "two", "three", "from Python", "two", "three"]),
+        ("replace-last", ["one", "two", "three", "from elsewhere", "two", "three"]),
     ],
 )
 def test_the_setting_says_what_running_again_does(kernel: Kernel, policy: str, left: list[str]) -> None:
     kernel.load()
     kernel.run(f"%config CopilotNB.rerun = {policy!r}")
     run_all(kernel, CELLS)
-    kernel.run("cp.session('a').ask('from Python')")
+    kernel.run(ELSEWHERE)
     run_all(kernel, {number: CELLS[number] for number in ("2", "3")})
     assert prompts(kernel) == left
     kernel.run("%config CopilotNB.rerun = 'replace-last'")
@@ -199,10 +246,11 @@ def test_nbclient_run_twice_on_one_home(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("COPILOT_HOME", str(tmp_path / "home"))
     load = f"%load_ext copilot_nb\n{SCRIPTED.format('')}"
     asked = ["%%copilot a\none", "%%copilot a\none", "%copilot ask a two\n%copilot ask a two", "%%copilot a b\nthree"]
+    asked += ["import copilot_nb as cp\nfor s in (cp.session('a'), cp.session('b')):\n    s.ask('four'); s.ask('four')"]
     counted = "(s.name, s.turns, len(cp.session(s.name).history)) for s in cp.sessions()"
     count = f"import copilot_nb as cp\nprint(sorted({counted}))"
     for _ in range(2):
         notebook: Any = nbformat.v4.new_notebook()
         notebook.cells = [nbformat.v4.new_code_cell(source) for source in (load, *asked, count)]
         NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
-        assert notebook.cells[-1].outputs[0]["text"] == "[('a', 5, 5), ('b', 1, 1)]\n"
+        assert notebook.cells[-1].outputs[0]["text"] == "[('a', 7, 7), ('b', 3, 3)]\n"
