@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from IPython.core.completer import CompletionContext, SimpleMatcherResult, context_matcher
@@ -97,6 +98,7 @@ class _WarmStart:
         self._shell.events.unregister("post_run_cell", self)
         if self._settings not in _settings_of(self._shell):
             return  # unloaded meanwhile
+        import_module("concurrent.futures.thread")  # Python refuses it in a shell that is just ending
         threading.Thread(target=self._begin, name="copilot-nb-warm-start", daemon=True).start()
 
     def _begin(self) -> None:

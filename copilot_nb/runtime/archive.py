@@ -20,6 +20,7 @@ from copilot.session_events import SessionEvent
 from copilot_nb.errors import SessionError
 from copilot_nb.runtime.events import KEPT_MARK, PROMPT_MARK, history
 from copilot_nb.runtime.faults import DAMAGED_HINT, SDK_ERRORS, translated
+from copilot_nb.runtime.threads import in_thread
 
 if TYPE_CHECKING:
     from copilot import CopilotClient
@@ -138,7 +139,7 @@ class Archive:
 
     async def count_turns(self, session_id: str) -> int:
         """Return how many prompts a session's log holds, without reading what they say; 0 where it has none."""
-        return await asyncio.to_thread(_count_prompts, self.log_of(session_id))
+        return await in_thread(_count_prompts, self.log_of(session_id))
 
     async def _read(
         self,
@@ -171,7 +172,7 @@ class Archive:
 
     async def _salvaged(self, session_id: str) -> Reading:
         """Read a log that the runtime refuses, line by line."""
-        events, damaged = await asyncio.to_thread(_events_of, self.log(session_id))
+        events, damaged = await in_thread(_events_of, self.log(session_id))
         return Reading(history(events).turns, damaged)
 
     def log_of(self, session_id: str) -> Path:

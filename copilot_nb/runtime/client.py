@@ -30,7 +30,7 @@ from copilot_nb.runtime.archive import Archive
 from copilot_nb.runtime.connection import Connection
 from copilot_nb.runtime.faults import SDK_ERRORS, translated
 from copilot_nb.runtime.home import require_home
-from copilot_nb.runtime.process import end, has_ended, own_session
+from copilot_nb.runtime.process import end, has_ended, hold_pipes, own_session
 from copilot_nb.runtime.provision import find_runtime
 from copilot_nb.runtime.router import Router
 
@@ -170,6 +170,7 @@ class RuntimeClient:
         except BaseException:
             await end(client, client.force_stop())
             raise
+        hold_pipes(client)
         return client
 
     def _environment(self) -> dict[str, str]:
@@ -212,8 +213,9 @@ class RuntimeClient:
             self._none_is_ending.set()
 
     async def stop(self) -> None:
-        """Stop the runtime: gracefully, by force after `STOP_TIMEOUT_S` seconds."""
-        client, self._client = self._client, None
+        """Stop the runtime: gracefully, by force after `STOP_TIMEOUT_S` seconds; one that starts is waited for."""
+        async with self._starting:
+            client, self._client = self._client, None
         if self._watcher is not None:
             self._watcher.cancel()
         if client is None:

@@ -5,7 +5,8 @@ so the client lives on a loop of its own, in a daemon thread that stays for the 
 process's death signal is tied to the thread that spawned it). Code here is written once, as coroutines;
 the synchronous face of a coroutine is `blocking(coroutine)`.
 
-Never block this thread, and never use the loop's default executor for long work: the SDK writes through it.
+Never block this thread, and never use the loop's default executor for long work: the SDK writes through it
+(`threads.in_thread` is for that).
 """
 
 from __future__ import annotations
@@ -13,38 +14,72 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextvars
+import os
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
+
+from copilot_nb.errors import InputError
+from copilot_nb.runtime.threads import DaemonPool, file_threads
 
 T = TypeVar("T")
 
 POLL_S = 0.1
 """How often a waiting main thread looks up, in seconds: an interrupt is seen within this time on any platform."""
+SDK_THREADS = 4
+"""The SDK writes in one and, when it stops, waits for the runtime in another."""
 
 
 class LoopThread:
-    """An event loop in a daemon thread, started at first use."""
+    """An event loop in a daemon thread, started at first use; a forked child has no part in it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._process_id = os.getpid()
+
+    @property
+    def is_inherited(self) -> bool:
+        """Whether this is a forked child of the process that the loop runs in."""
+        return self._process_id != os.getpid()
+
+    def check_own(self) -> None:
+        """Check that this process is the one that the loop runs in.
+
+        Raises
+        ------
+        InputError
+            In a forked child, where nothing would ever come.
+        """
+        if self.is_inherited:
+            raise InputError(
+                "this process was forked from the one that opened the session", "open it here: copilot_nb.session(NAME)"
+            )
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
-        """The running loop."""
+        """The running loop.
+
+        Raises
+        ------
+        InputError
+            In a forked child.
+        """
+        self.check_own()
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
+                self._loop.set_default_executor(DaemonPool(SDK_THREADS, "copilot-nb-sdk"))
+                file_threads()
                 self._thread = threading.Thread(target=self._loop.run_forever, name="copilot-nb", daemon=True)
                 self._thread.start()
             return self._loop
 
     @property
     def is_running(self) -> bool:
-        """Whether the thread has been started."""
-        return self._thread is not None
+        """Whether the thread has been started, in this process."""
+        return self._thread is not None and not self.is_inherited
 
     def is_current(self) -> bool:
         """Whether the caller runs on the loop's own thread."""
@@ -55,7 +90,16 @@ class LoopThread:
         self.loop.call_soon_threadsafe(function, *args, context=contextvars.Context())
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-        """Start `coroutine` on the loop and return a future of its result."""
+        """Start `coroutine` on the loop and return a future of its result.
+
+        Raises
+        ------
+        InputError
+            In a forked child.
+        """
+        if self.is_inherited:
+            coroutine.close()
+        self.check_own()
         result: concurrent.futures.Future[T] = concurrent.futures.Future()
 
         def start() -> None:

@@ -12,6 +12,8 @@ from collections.abc import Awaitable
 
 from copilot import CopilotClient, RuntimeConnection
 
+from copilot_nb.runtime.forks import hold_alone
+
 _SETSID = "import os, sys; os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])"
 
 
@@ -26,6 +28,12 @@ def own_session(path: str) -> RuntimeConnection:
 def _process(client: CopilotClient) -> subprocess.Popen[bytes] | None:
     """Return the runtime's process, which the SDK keeps to itself."""
     return getattr(client, "_cli_process", None)
+
+
+def hold_pipes(client: CopilotClient) -> None:
+    """Keep the pipes to the runtime out of forked children, which would keep it alive after the kernel."""
+    if (process := _process(client)) is not None:
+        hold_alone(process)
 
 
 def has_ended(client: CopilotClient) -> bool:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
-from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 
 from copilot_nb.sessions.listing import SessionList
@@ -23,35 +22,31 @@ class _Shared:
 
     lock = threading.Lock()
     manager: Manager | None = None
-    process_id = 0
+
+    @classmethod
+    def forget(cls) -> None:
+        """Begin anew in a forked child, where another thread's lock would never be let go."""
+        cls.lock, cls.manager = threading.Lock(), None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_Shared.forget)
 
 
 def shared_manager(settings: CopilotNB | None = None) -> Manager:
     """Return this process's manager; `settings` count when it is made (else: those of the process)."""
     with _Shared.lock:
-        if _Shared.manager is None or _Shared.process_id != os.getpid():
+        if _Shared.manager is None:
             _Shared.manager = Manager(settings or process_settings())
-            _Shared.process_id = os.getpid()
-            _at_exit(_Shared.manager.close)
+            atexit.register(_Shared.manager.close)  # Python has waited for the user's threads by then
         return _Shared.manager
-
-
-def _at_exit(function: Callable[[], None]) -> None:
-    """Have `function` called when the interpreter ends, while threads can still be used.
-
-    `atexit` is too late: executors are shut down before it, and the SDK writes through one. Where Python has no such
-    hook, nothing is lost: the runtime ends when its standard input closes.
-    """
-    import_module("concurrent.futures.thread")  # hooks run in reverse order: that of the executors must be there
-    register = getattr(threading, "_register_atexit", None)
-    if register is not None:
-        register(function)
 
 
 def drop_manager() -> None:
     """Stop what this process's manager started, and forget it."""
     if _Shared.manager is not None:
         _Shared.manager.close()
+        atexit.unregister(_Shared.manager.close)
         _Shared.manager = None
 
 

@@ -8,7 +8,6 @@ A turn is numbered from 1; "to turn 3" means that turn 3 becomes the last one.
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 from copilot_nb.errors import InputError, SessionInUse, SessionNotFound
 from copilot_nb.render.words import count
 from copilot_nb.runtime.archive import prompt_ids
+from copilot_nb.runtime.threads import in_thread
 from copilot_nb.sessions.looking import refresh
 from copilot_nb.sessions.names import title_for, typed
 from copilot_nb.sessions.stored import PREFIX, tally
@@ -117,7 +117,7 @@ async def cut(session: Session, turns: Sequence[TurnRecord], kept: int) -> None:
     archive = (await session.manager.client()).archive
     await connection.flush()
     log = archive.log(session.session_id)
-    await asyncio.to_thread(shutil.copyfile, log, log.with_name(BEFORE_REWIND))
+    await in_thread(shutil.copyfile, log, log.with_name(BEFORE_REWIND))
     await connection.truncate(turns[kept].event_id)
     session.turns_stored = max(0, session.turns_stored - (len(turns) - kept))
     marks = session.cells.written()
@@ -146,7 +146,7 @@ async def undo_rewind(session: Session) -> int:
         archive = (await session.manager.client()).archive
         log = archive.log(session.session_id)
         before = await archive.count_turns(session.session_id)
-        await asyncio.to_thread(_put_back, session.name, log)
+        await in_thread(_put_back, session.name, log)
         after = await archive.count_turns(session.session_id)
         marks = (await archive.annotations([session.session_id])).get(session.session_id, {})
         session.cells.read(marks.get(MARKS_BEFORE, ""))

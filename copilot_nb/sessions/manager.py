@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from copilot_nb.settings import CopilotNB
 
 COMPLETION_TIMEOUT_S = 1.0
+CLOSE_TIMEOUT_S = 8.0
+"""For a runtime that has just begun to start; one that runs is stopped within 3 s."""
 TAKE_OVER_HINT = "close it there, or go on in a copy: --take-over"
 MAX_SYSTEM_BYTES = 16_000
 """The runtime stores at most 16 KiB in one entry of a session's metadata."""
@@ -136,7 +138,8 @@ class Manager:
         """Stop everything this object started; it can be used again."""
         if not self.loop.is_running:
             return
-        self.loop.blocking(self._stop_runtime("the kernel is shutting down"))
+        with suppress(TimeoutError):  # what still hangs ends with the process
+            self.loop.blocking(self._stop_runtime("the kernel is shutting down"), CLOSE_TIMEOUT_S)
         self.providers.close()
         self.loop.stop()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from copilot_nb.errors import InputError
 from copilot_nb.render.table import Table
 from copilot_nb.render.words import count
+from copilot_nb.runtime.threads import in_thread
 from copilot_nb.sessions.frames import frame
 from copilot_nb.sessions.stored import PREFIX
 
@@ -80,7 +80,7 @@ async def search(manager: Manager, text: str) -> SearchResults:
     archive = (await manager.client()).archive
     grep = Grep(text.strip())
     ids = list(await archive.ids())
-    found = await asyncio.to_thread(lambda: {each: hits for each in ids if (hits := grep.hits(archive.log_of(each)))})
+    found = await in_thread(lambda: {each: hits for each in ids if (hits := grep.hits(archive.log_of(each)))})
     entries = await archive.annotations(list(found))
     names = {each: entry[f"{PREFIX}name"] for each, entry in entries.items() if f"{PREFIX}name" in entry}
     matches = [

@@ -188,6 +188,7 @@ class Session:
         return self.cells.key_of(text, self.manager.notebook)
 
     def _check(self, prompt: str, images: Sequence[Image]) -> None:
+        self.manager.loop.check_own()
         self.manager.check_prompt(prompt, images)
         if self.is_gone:
             raise SessionNotFound(f"session {self.name!r} is gone", f'begin it anew: copilot_nb.session("{self.name}")')

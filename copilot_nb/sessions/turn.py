@@ -57,6 +57,7 @@ class Turn:
         self._record = TurnRecord("", prompt, state=TurnState.QUEUED, images=images)
         self._error: CopilotNBError | None = None
         self.ended: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self.ended.set_running_or_notify_cancel()  # from now on no waiter that gives up can cancel it for the others
         self._changed = threading.Condition()
         self._version = 0
         self._seen = -1
@@ -168,6 +169,8 @@ class Turn:
         self.session.queue.stop(self)
 
     def __await__(self) -> Generator[Any, None, Turn]:
+        if not self.done:
+            self.session.manager.loop.check_own()
         yield from asyncio.wrap_future(self.ended).__await__()
         if self._error is not None:
             raise self._error

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import CopilotNBError, TurnError, TurnInterrupted
-from copilot_nb.runtime.loop import POLL_S
+from copilot_nb.runtime.loop import POLL_S, LoopThread
 
 if TYPE_CHECKING:
     from copilot_nb.sessions.turn import Turn
@@ -43,7 +43,7 @@ def wait(
         If called from the thread that receives the answers, which would wait for itself.
     """
     turns = list(turns)
-    if turns and turns[0].session.manager.loop.is_current():
+    if (loop := _loop_of(turns)) is not None and loop.is_current():
         raise RuntimeError("await the turns instead: this thread receives the answers")
     try:
         _follow(turns, timeout_s, on_update)
@@ -65,6 +65,7 @@ def as_completed(turns: Iterable[Turn], timeout_s: float | None = None) -> Itera
         If not all have ended after `timeout_s` seconds.
     """
     pending = list(turns)
+    _loop_of(pending)
     deadline = _deadline(timeout_s)
     while pending:
         ended = [turn for turn in pending if turn.done]
@@ -73,6 +74,20 @@ def as_completed(turns: Iterable[Turn], timeout_s: float | None = None) -> Itera
         if pending and time.monotonic() > deadline:
             raise TimeoutError(f"{len(pending)} turns have not ended within {timeout_s} s")
         concurrent.futures.wait([turn.ended for turn in pending], POLL_S, concurrent.futures.FIRST_COMPLETED)
+
+
+def _loop_of(turns: Sequence[Turn]) -> LoopThread | None:
+    """Return where the answers to `turns` come in; ``None`` where all have ended.
+
+    Raises
+    ------
+    InputError
+        In a forked child, where nothing comes in.
+    """
+    loop = next((turn.session.manager.loop for turn in turns if not turn.done), None)
+    if loop is not None:
+        loop.check_own()
+    return loop
 
 
 def _follow(turns: Sequence[Turn], timeout_s: float | None, on_update: Callable[[Turn], object] | None) -> None:

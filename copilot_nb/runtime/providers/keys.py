@@ -6,12 +6,12 @@ that neither its log nor its disk can hold the key; what a provider says is sear
 
 from __future__ import annotations
 
-import asyncio
 import os
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from copilot_nb.errors import ProviderError
+from copilot_nb.runtime.threads import in_thread
 
 SERVICE = "copilot_nb"
 """The name under which the system keyring keeps our keys; the user of an entry is the provider's name."""
@@ -160,7 +160,7 @@ class KeyringKey:
 
 async def obtained(key: Key) -> Secret | None:
     """Return what `key` reads, without holding up the loop while the system asks whether it may be read."""
-    return await asyncio.to_thread(key.read) if isinstance(key, KeyringKey) else key.read()
+    return await in_thread(key.read) if isinstance(key, KeyringKey) else key.read()
 
 
 def _keyring_entry(name: str) -> str | None:

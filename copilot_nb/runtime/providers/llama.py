@@ -28,6 +28,7 @@ from typing import Any
 import httpx
 
 from copilot_nb.errors import ProviderError
+from copilot_nb.runtime.forks import hold_alone
 from copilot_nb.runtime.providers import llama_process
 
 BATCH_TOKENS = 64
@@ -147,6 +148,7 @@ def _start(wanted: dict[str, Any]) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,  # a kernel's interrupt goes to its whole process group
     )
+    hold_alone(process)
     assert process.stdout is not None
     with process.stdout:
         said = process.stdout.read().strip()

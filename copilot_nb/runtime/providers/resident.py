@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from copilot_nb.errors import ProviderError
 from copilot_nb.runtime.providers.llama import Engine
+from copilot_nb.runtime.threads import DaemonPool
 
 Told = Callable[[str], None]
 
@@ -33,7 +34,7 @@ class Resident:
     ----------
     note : str
         What keeps it from answering at once; ``""`` where nothing does.
-    worker : ThreadPoolExecutor
+    worker : DaemonPool
         The thread in which everything that blocks is done.
     """
 
@@ -41,7 +42,7 @@ class Resident:
         self, name: str, locate: Callable[[Told], Path], load: Callable[[Path], Engine], idle_s: float
     ) -> None:
         self.note = ""
-        self.worker = ThreadPoolExecutor(1, thread_name_prefix="copilot-nb-local-model")
+        self.worker = DaemonPool(1, "copilot-nb-local-model")
         self._name = name
         self._locate = locate
         self._load_file = load
@@ -128,7 +129,7 @@ class Resident:
             self._closed = True
             self._rest()
         done = self.worker.submit(self._free)
-        self.worker.shutdown(wait=False)
+        self.worker.shutdown()
         return done
 
     def _free(self) -> None:

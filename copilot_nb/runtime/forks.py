@@ -1,0 +1,33 @@
+"""What a forked child of the kernel must let go of: the pipes to processes that end when those close.
+
+A child of `multiprocessing` inherits every open file. As long as it holds the runtime's standard input, the runtime
+outlives a kernel that was killed.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import weakref
+from typing import Any
+
+_processes: weakref.WeakSet[subprocess.Popen[Any]] = weakref.WeakSet()
+
+
+def hold_alone(process: subprocess.Popen[Any]) -> None:
+    """Keep the pipes to `process` out of children that are forked from now on."""
+    _processes.add(process)
+
+
+def _let_go() -> None:
+    """Put the null device in the place of each pipe; closed, its number could become another file's."""
+    for process in _processes:
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None and not pipe.closed:
+                null = os.open(os.devnull, os.O_RDWR)
+                os.dup2(null, pipe.fileno(), inheritable=False)
+                os.close(null)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)

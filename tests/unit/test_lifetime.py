@@ -1,0 +1,141 @@
+"""What ends when: forked children, threads that outlive the main one, and turns whose waiters give up.
+
+Each process here is a real one; none needs the runtime.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from copilot_nb.runtime.loop import LoopThread
+from copilot_nb.runtime.threads import DaemonPool
+from copilot_nb.sessions.turn import Turn
+
+LIMIT_S = 30.0
+
+
+def printed(code: str) -> str:
+    """Return what a Python process prints that runs `code` to its end."""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=LIMIT_S, check=True)
+    assert not ran.stderr
+    return ran.stdout.strip()
+
+
+needs_fork = pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot fork")
+
+
+@needs_fork
+def test_a_forked_child_ends_after_the_sessions_were_used() -> None:
+    said = printed("""
+import asyncio, multiprocessing
+from copilot_nb.sessions.api import shared_manager
+shared_manager().loop.blocking(asyncio.sleep(0))
+child = multiprocessing.get_context("fork").Process(target=int)
+child.start()
+child.join(20)
+print(child.exitcode)
+child.kill()
+""")
+    assert said == "0"
+
+
+@needs_fork
+def test_a_forked_child_is_told_that_nothing_will_come() -> None:
+    said = printed("""
+import asyncio, os
+from copilot_nb.errors import InputError
+from copilot_nb.runtime.loop import LoopThread
+loop = LoopThread()
+loop.blocking(asyncio.sleep(0))
+if (child := os.fork()) == 0:
+    try:
+        loop.blocking(asyncio.sleep(0))
+    except InputError as error:
+        print(error, loop.is_running)
+else:
+    os.waitpid(child, 0)
+""")
+    assert said == (
+        "this process was forked from the one that opened the session → open it here: copilot_nb.session(NAME) False"
+    )
+
+
+@needs_fork
+def test_a_forked_child_does_not_keep_what_ends_with_its_standard_input() -> None:
+    said = printed("""
+import os, signal, subprocess
+from copilot_nb.runtime.forks import hold_alone
+reader = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+hold_alone(reader)
+if (child := os.fork()) == 0:
+    signal.pause()
+reader.stdin.close()
+print(reader.wait(20))
+os.kill(child, signal.SIGKILL)
+os.waitpid(child, 0)
+""")
+    assert said == "0"
+
+
+def test_a_thread_that_outlives_the_main_one_is_served() -> None:
+    said = printed("""
+import asyncio, threading
+from copilot_nb.runtime.loop import LoopThread
+from copilot_nb.runtime.threads import in_thread
+loop = LoopThread()
+loop.blocking(asyncio.sleep(0))
+
+def late():
+    threading.main_thread().join()
+    print(loop.blocking(asyncio.to_thread(len, "sdk")), loop.blocking(in_thread(len, "files")))
+
+threading.Thread(target=late).start()
+""")
+    assert said == "3 5"
+
+
+def test_a_pool_hands_on_what_its_jobs_return_and_raise_until_it_is_closed() -> None:
+    pool = DaemonPool(2, "test")
+    assert list(pool.map(len, ["a", "bb", "ccc"], timeout=LIMIT_S)) == [1, 2, 3]
+    with pytest.raises(ZeroDivisionError):
+        pool.submit(divmod, 1, 0).result(LIMIT_S)
+    pool.shutdown()
+    with pytest.raises(RuntimeError, match="were closed"):
+        pool.submit(len, "")
+
+
+@needs_fork
+def test_a_forked_child_has_threads_of_its_own() -> None:
+    said = printed("""
+import asyncio, os
+from copilot_nb.runtime.threads import in_thread
+asyncio.run(in_thread(len, "parent"))
+if (child := os.fork()) == 0:
+    print(asyncio.run(in_thread(len, "child")))
+else:
+    os.waitpid(child, 0)
+""")
+    assert said == "5"
+
+
+def test_a_waiter_that_gives_up_leaves_the_turn_to_the_others() -> None:
+    turn = Turn(cast(Any, SimpleNamespace(manager=SimpleNamespace(loop=LoopThread()))), "Hello")
+
+    async def give_up() -> None:
+        await asyncio.wait_for(turn, 0.01)
+
+    async def wait() -> Turn:
+        return await turn
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(give_up())
+    assert not turn.done
+    assert not turn.ended.cancel()
+    turn.finish()
+    assert asyncio.run(wait()) is turn
