@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from copilot_nb.errors import InputError
 
+_LONE_HALF = re.compile("[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]")
 _OPENING = re.compile(r"\\?\{\{")
 # What a cell cannot hold to the letter, and the braces and backslashes before it, which would join those of its own.
 _LOST = r"(?:\A\n+|\n+\Z|[\x00-\x08\x0b-\x1f\x7f]+)"
@@ -49,6 +50,35 @@ def interpolate(body: str, evaluate: Callable[[str], object]) -> str:
         expression, position = _expression(body, position)
         pieces.append(str(evaluate(expression)))
     return "".join([*pieces, body[position:]])
+
+
+def sendable(text: str, what: str) -> str:
+    r"""Return `text` as it can be encoded: the two UTF-16 halves of a character, which JSON writes apart, are joined.
+
+    Parameters
+    ----------
+    text : str
+        A prompt, a system message, a name.
+    what : str
+        What an error calls it.
+
+    Raises
+    ------
+    InputError
+        If there is half a character without the other, as in a file's name that is not UTF-8: the runtime could not
+        read it, and would not answer.
+
+    Examples
+    --------
+    >>> sendable("\ud83d\ude00", "the prompt")
+    '😀'
+    """
+    if (half := _LONE_HALF.search(text)) is not None:
+        raise InputError(
+            f"{what} holds half a character, {half[0]!r}, which cannot be sent",
+            "replace it: text.encode('utf-8', 'replace').decode()",
+        )
+    return text.encode("utf-16", "surrogatepass").decode("utf-16")
 
 
 def as_body(prompt: str) -> str:

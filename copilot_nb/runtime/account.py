@@ -85,7 +85,7 @@ class Account:
     async def login(self) -> Login | None:
         """Return who is logged in; ``None``: nobody is."""
         client = await self._ready()
-        with translated("asking for the login"):
+        async with translated("asking for the login"):
             status = await client.get_auth_status()
         if not status.isAuthenticated:
             return None
@@ -105,7 +105,7 @@ class Account:
     async def problems(self) -> list[str]:
         """Return why the logins that the runtime found cannot be used."""
         client = await self._ready()
-        with translated("asking for the login"):
+        async with translated("asking for the login"):
             return list((await client.rpc.account.get_current_auth()).auth_errors or [])
 
     async def log_out(self, login: Login) -> bool:
@@ -125,7 +125,7 @@ class Account:
         client = await self._ready()
         request = rpc.AccountLogoutRequest(auth_info=rpc.UserAuthInfo(login.host, login.user))
         path = self._home() / CONFIG
-        with translated("logging out"):
+        async with translated("logging out"):
             try:
                 await client.rpc.account.logout(request)
             except SDK_ERRORS:
@@ -146,7 +146,7 @@ class Account:
         client = await self._ready()
         if await self.login() is None:
             raise not_logged_in()
-        with translated("listing the account's models"):
+        async with translated("listing the account's models"):
             # As the runtime tells it: the SDK's types lose `tool_calls`, and refuse whatever they do not expect.
             told = await getattr(client, "_client").request("models.list", {})  # noqa: B009 - it is private
         return [_model(entry) for entry in told.get("models") or () if isinstance(entry, dict)]
@@ -154,7 +154,7 @@ class Account:
     async def quota(self) -> list[Quota]:
         """Return what the account may use, where the runtime reports it."""
         client = await self._ready()
-        with translated("asking for the quota"):
+        async with translated("asking for the quota"):
             found = (await client.rpc.account.get_quota(rpc.AccountGetQuotaRequest())).quota_snapshots
         return [
             Quota(

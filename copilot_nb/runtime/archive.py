@@ -19,7 +19,7 @@ from copilot.session_events import SessionEvent
 
 from copilot_nb.errors import SessionError
 from copilot_nb.runtime.events import KEPT_MARK, PROMPT_MARK, history
-from copilot_nb.runtime.faults import DAMAGED_HINT, SDK_ERRORS, translated
+from copilot_nb.runtime.faults import CALL_TIMEOUT_S, DAMAGED_HINT, SDK_ERRORS, translated
 from copilot_nb.runtime.threads import in_thread
 
 if TYPE_CHECKING:
@@ -81,14 +81,14 @@ class Archive:
     async def ids(self) -> dict[str, str]:
         """Return the ids of all stored sessions, newest first, with the time each was last changed (ISO 8601)."""
         client = await self._ready()
-        with translated("listing sessions"):
+        async with translated("listing sessions"):
             listed = await client.rpc.sessions.list(rpc.SessionsListRequest(metadata_limit=0))
         return {entry.session_id: str(entry.modified_time) for entry in listed.sessions}
 
     async def titles(self, count: int) -> dict[str, str]:
         """Return the runtime's titles of the `count` sessions last changed."""
         client = await self._ready()
-        with translated("listing sessions"):
+        async with translated("listing sessions"):
             listed = await client.rpc.sessions.list(rpc.SessionsListRequest(metadata_limit=count))
         return {entry.session_id: str(entry.name or entry.summary or "") for entry in listed.sessions[:count]}
 
@@ -96,7 +96,7 @@ class Archive:
         """Return what `Connection.annotate` stored, for those of `session_ids` that exist."""
         client = await self._ready()
         batches = [session_ids[start : start + METADATA_BATCH] for start in range(0, len(session_ids), METADATA_BATCH)]
-        with translated("reading the sessions' metadata"):
+        async with translated("reading the sessions' metadata"):
             answers: list[Any] = await asyncio.gather(
                 *(
                     client.rpc.sessions.get_client_metadata(
@@ -112,7 +112,7 @@ class Archive:
     async def in_use(self, session_ids: Sequence[str]) -> set[str]:
         """Return those of `session_ids` that another process has open."""
         client = await self._ready()
-        with translated("looking at sessions"):
+        async with translated("looking at sessions"):
             request = rpc.SessionsCheckInUseRequest(session_ids=list(session_ids))
             return set((await client.rpc.sessions.check_in_use(request)).in_use)
 
@@ -123,7 +123,7 @@ class Archive:
     async def changed_at(self, session_id: str) -> str:
         """Return when the session was last changed (ISO 8601); ``""`` where there is none of that id."""
         client = await self._ready()
-        with translated(f"looking at session {session_id}"):
+        async with translated(f"looking at session {session_id}"):
             metadata = await client.get_session_metadata(session_id)
         return metadata.modified_time.isoformat() if metadata else ""
 
@@ -154,7 +154,7 @@ class Archive:
         try:
             if session_id in self.opened:
                 await client.rpc.sessions.save(rpc.SessionsSaveRequest(session_id=session_id))
-            async with self._reading:
+            async with self._reading, asyncio.timeout(CALL_TIMEOUT_S):
                 while True:
                     request = rpc.SessionsReadPersistedEventsRequest(
                         session_id=session_id, cursor=cursor, direction=direction, max=page_events
@@ -196,13 +196,13 @@ class Archive:
         """Copy a session with its history, or with what came before an event of it; return the copy's id."""
         client = await self._ready()
         request = rpc.SessionsForkRequest(session_id=session_id, name=title, to_event_id=before_event or None)
-        with translated(f"copying session {session_id}"):
+        async with translated(f"copying session {session_id}"):
             return (await client.rpc.sessions.fork(request)).session_id
 
     async def delete(self, session_id: str) -> None:
         """Delete a session and its history from disk."""
         client = await self._ready()
-        with translated(f"deleting session {session_id}"):
+        async with translated(f"deleting session {session_id}"):
             await client.delete_session(session_id)
 
 

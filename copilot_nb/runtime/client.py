@@ -165,7 +165,7 @@ class RuntimeClient:
             client_info={"application_name": CLIENT_NAME},
         )
         try:
-            with translated(f"starting {location.path} ({location.source})", hint="see %copilot doctor"):
+            async with translated(f"starting {location.path} ({location.source})", hint="see %copilot doctor"):
                 await client.start()
         except BaseException:
             await end(client, client.force_stop())
@@ -247,7 +247,7 @@ class RuntimeClient:
         if endpoint.model:
             options["model"] = endpoint.model
         self.archive.opened.add(session_id)
-        with translated(f"opening session {session_id}"):
+        async with translated(f"opening session {session_id}"):
             if title is None:
                 session = await client.resume_session(session_id, **options)
             else:
@@ -257,5 +257,5 @@ class RuntimeClient:
     async def is_logged_in(self) -> bool:
         """Whether the runtime finds a Copilot login."""
         client = await self.ready()
-        with translated("asking for the login"):
+        async with translated("asking for the login"):
             return bool((await client.get_auth_status()).isAuthenticated)

@@ -64,28 +64,28 @@ class Connection:
     async def send(self, prompt: str, display_prompt: str | None = None, images: Sequence[Image] = ()) -> str:
         """Send a prompt and return its message id; `display_prompt` is what the history keeps in its place."""
         attachments: list[Attachment] = [_blob(image) for image in images]
-        with translated(f"sending to {self.session_id}"):
+        async with translated(f"sending to {self.session_id}"):
             return await self._session.send(prompt, display_prompt=display_prompt, attachments=attachments or None)
 
     async def abort(self) -> None:
         """Stop the turn under way; without one, nothing happens."""
-        with translated(f"stopping {self.session_id}"):
+        async with translated(f"stopping {self.session_id}"):
             await self._session.abort()
 
     async def keep(self, turn: TurnRecord) -> None:
         """Write an interrupted turn to the session's log."""
-        with translated(f"keeping the interrupted turn of {self.session_id}"):
+        async with translated(f"keeping the interrupted turn of {self.session_id}"):
             await self._session.log(keep_line(turn))
 
     async def annotate(self, entries: Mapping[str, str]) -> None:
         """Store `entries` in the session's own metadata (keys ≤ 256 bytes, values ≤ 16 KiB)."""
-        with translated(f"annotating {self.session_id}"):
+        async with translated(f"annotating {self.session_id}"):
             request = rpc.MetadataUpdateClientMetadataRequest(set=dict(entries))
             await self._session.rpc.metadata.update_client_metadata(request)
 
     async def rename(self, title: str) -> None:
         """Give the session the title that the runtime lists it under."""
-        with translated(f"renaming {self.session_id}"):
+        async with translated(f"renaming {self.session_id}"):
             await self._session.rpc.name.set(rpc.NameSetRequest(name=title))
 
     async def truncate(self, event_id: str) -> None:
@@ -96,29 +96,29 @@ class Connection:
         SessionError
             If the runtime cannot.
         """
-        with translated(f"going back in {self.session_id}"):
+        async with translated(f"going back in {self.session_id}"):
             await self._session.rpc.history.truncate(rpc.HistoryTruncateRequest(event_id=event_id))
 
     async def tokens(self) -> int:
         """Return how many tokens the session has taken so far, as the runtime counts them."""
-        with translated(f"asking what {self.session_id} has taken"):
+        async with translated(f"asking what {self.session_id} has taken"):
             metrics = (await self._session.rpc.usage.get_metrics()).model_metrics.values()
         return sum(metric.usage.input_tokens + metric.usage.output_tokens for metric in metrics)
 
     async def set_effort(self, effort: str) -> None:
         """Let the model reason with `effort` from now on; ``""``: with its default one."""
-        with translated(f"setting the reasoning effort of {self.session_id}"):
+        async with translated(f"setting the reasoning effort of {self.session_id}"):
             request = rpc.ModelSetReasoningEffortRequest(reasoning_effort=effort)
             await self._session.rpc.model.set_reasoning_effort(request)
 
     async def flush(self) -> None:
         """Have the runtime write to disk what it still holds of the session's log (it does so with a delay)."""
-        with translated(f"saving session {self.session_id}"):
+        async with translated(f"saving session {self.session_id}"):
             await self._client.rpc.sessions.save(rpc.SessionsSaveRequest(session_id=self.session_id))
 
     async def close(self) -> None:
         """Unload the session; its history stays on disk."""
-        with translated(f"closing {self.session_id}"):
+        async with translated(f"closing {self.session_id}"):
             await self._session.disconnect()
 
 

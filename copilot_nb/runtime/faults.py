@@ -6,9 +6,10 @@ provokes each on the real runtime.
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from copilot._jsonrpc import JsonRpcError, ProcessExitedError
 
@@ -26,6 +27,9 @@ from copilot_nb.runtime.providers.fault import from_runtime
 
 SDK_ERRORS = (JsonRpcError, ProcessExitedError, RuntimeError, OSError, ValueError)
 """What calls of the SDK raise (it wraps most things in plain `RuntimeError`)."""
+
+CALL_TIMEOUT_S = 60.0
+"""For calls that take milliseconds; thousands of sessions are listed within 2 s."""
 
 LOGIN_HINT = (
     "log in with %copilot login, or use the embedded model: `pip install copilot-nb[local]`, "
@@ -80,17 +84,24 @@ def _renew_hint() -> str:
     return "log in again: %copilot login"
 
 
-@contextmanager
-def translated(doing: str, *, hint: str = "") -> Iterator[None]:
+@asynccontextmanager
+async def translated(doing: str, *, hint: str = "", timeout_s: float = CALL_TIMEOUT_S) -> AsyncIterator[None]:
     """Translate what the SDK raises inside the block; `hint` takes the place of the general one.
 
     Raises
     ------
     CopilotNBError
         In place of an error of the SDK, with that as its cause.
+    RuntimeUnavailable
+        If the block takes longer than `timeout_s` seconds: the runtime does not answer what it cannot read.
     """
     try:
-        yield
+        async with asyncio.timeout(timeout_s):
+            yield
+    except TimeoutError as error:
+        raise RuntimeUnavailable(
+            f"{doing}: the Copilot runtime did not answer within {timeout_s:g} s", hint or "%copilot restart"
+        ) from error
     except SDK_ERRORS as error:
         told = translate(error, doing)
         raise type(told)(told.message, hint or told.hint) from error

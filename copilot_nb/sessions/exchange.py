@@ -16,6 +16,7 @@ from copilot_nb.conversation.changes import Change, Ended, Kept, Prompted
 from copilot_nb.conversation.parts import Text, TurnState
 from copilot_nb.conversation.transcript import Transcript, TurnRecord, advance
 from copilot_nb.errors import CopilotNBError, RuntimeUnavailable, TurnTimeout
+from copilot_nb.render.escape import well_formed
 from copilot_nb.sessions.wording import reminded
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Exchange:
         self.last_turn_id = ""
         self._connection: Connection | None = None
         self._over = asyncio.Event()
+        self._sending: asyncio.Future[str] | None = None
         self._told = ""
         self._unkept: TurnRecord | None = None
 
@@ -102,7 +104,7 @@ class Exchange:
         if unkept is not None and last is not None and last.turn_id == unkept.turn_id and last.state is TurnState.DONE:
             self._unkept, self._told = None, ""
         elif not self._told and last is not None and last.state is TurnState.INTERRUPTED:
-            self._told = last.text[-MAX_TOLD_CHARS:]
+            self._told = well_formed(last.text[-MAX_TOLD_CHARS:])
         return int(self._unkept is not None and self._unkept.turn_id != self.last_turn_id)
 
     def rewound(self, turns: Sequence[TurnRecord]) -> None:
@@ -130,7 +132,9 @@ class Exchange:
         self._over.clear()
         self._sign()
         try:
-            turn_id = await self._connection.send(prompt, display, turn.record.images)
+            self._sending = asyncio.ensure_future(self._connection.send(prompt, display, turn.record.images))
+            if not (turn_id := await self._sent(turn, timeout_s)):
+                return
             self._told, self.last_turn_id = "", turn_id
             if turn.stop_requested:
                 await self.abort(turn)
@@ -138,6 +142,21 @@ class Exchange:
         finally:
             self.current = None
             await self._keep(turn)
+
+    async def _sent(self, turn: Turn, timeout_s: float) -> str:
+        """Return the id that the runtime gives the turn; ``""``: the connection was lost before that."""
+        assert self._sending is not None
+        try:
+            return await asyncio.wait_for(self._sending, timeout_s)
+        except TimeoutError as error:
+            self.lost("")
+            raise _silent(turn, timeout_s) from error
+        except asyncio.CancelledError:
+            if self._connection is None:
+                return ""
+            raise
+        finally:
+            self._sending = None
 
     async def _until_over(self, turn: Turn, timeout_s: float) -> None:
         loop = asyncio.get_running_loop()
@@ -147,10 +166,7 @@ class Exchange:
             left_s = self.last_sign_s + timeout_s - loop.time()
             if left_s <= 0:
                 await self.abort(turn)
-                raise TurnTimeout(
-                    f"nothing came from {turn.session.model_label} for {timeout_s:g} s",
-                    "run the cell again, or raise --timeout",
-                )
+                raise _silent(turn, timeout_s)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), left_s)
 
@@ -171,6 +187,8 @@ class Exchange:
         if self.current is not None:
             self.current.apply(Ended(TurnState.INTERRUPTED, reason))
             self._over.set()
+        if self._sending is not None:
+            self._sending.cancel()
 
     async def _keep(self, turn: Turn) -> None:
         """Keep what the runtime does not store: what had come of an answer, and all of it where the runtime is gone."""
@@ -178,7 +196,7 @@ class Exchange:
         is_lost = self._connection is None and bool(turn.record.turn_id)
         if not is_partial and not is_lost:
             return
-        self._told = turn.text[-MAX_TOLD_CHARS:]
+        self._told = well_formed(turn.text[-MAX_TOLD_CHARS:])
         self._unkept = turn.record
         if self._connection is not None:
             with suppress(RuntimeUnavailable):
@@ -207,3 +225,9 @@ class Exchange:
 
     def _sign(self) -> None:
         self.last_sign_s = asyncio.get_running_loop().time()
+
+
+def _silent(turn: Turn, timeout_s: float) -> TurnTimeout:
+    return TurnTimeout(
+        f"nothing came from {turn.session.model_label} for {timeout_s:g} s", "run the cell again, or raise --timeout"
+    )

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from copilot_nb.conversation.prompt import sendable
 from copilot_nb.errors import CopilotNBError, InputError, SessionInUse
 from copilot_nb.frontend import notebook_name, running_shell
 from copilot_nb.runtime.loop import LoopThread
@@ -86,7 +87,7 @@ class Manager:
         if self._client is None:
             from copilot_nb.runtime.client import RuntimeClient
 
-            self._client = RuntimeClient(self.settings, self.providers.route, self._is_answering, self._lost)
+            self._client = RuntimeClient(self.settings, self.providers.route, self._is_busy, self._lost)
         await self._client.ready()
         return self._client
 
@@ -110,8 +111,8 @@ class Manager:
         if await self.choice.default_provider() == "local":
             self.providers["local"].preload()
 
-    def _is_answering(self) -> bool:
-        return any(session.exchange.current is not None for session in self.register)
+    def _is_busy(self) -> bool:
+        return any(session.is_busy for session in self.register)
 
     def _lost(self, reason: str) -> None:
         self.choice.forget_login()
@@ -161,12 +162,14 @@ class Manager:
         Raises
         ------
         InputError
-            If it is empty, without an image that says it all, or larger than the setting `max_prompt_bytes`.
+            If it is empty, without an image that says it all, larger than the setting `max_prompt_bytes`, or if it
+            holds half a character.
         """
+        prompt = sendable(prompt, "the prompt")
         limit = self.settings.max_prompt_bytes
         if not prompt.strip() and not images:
             raise InputError("the prompt is empty", "write it below %%copilot NAME, or after %copilot ask NAME")
-        if (size := len(prompt.encode("utf-8", "replace"))) > limit:
+        if (size := len(prompt.encode())) > limit:
             raise InputError(
                 f"the prompt has {size:,} bytes, {limit:,} are allowed",
                 "send less, or raise it: %config CopilotNB.max_prompt_bytes = …",
@@ -217,7 +220,7 @@ class Manager:
         user, name = self.for_user(name, wanted.user)
         if wanted.session_id:
             check_id(wanted.session_id)
-        if wanted.system is not None and len(wanted.system.encode()) > MAX_SYSTEM_BYTES:
+        if wanted.system is not None and len(sendable(wanted.system, "the system message").encode()) > MAX_SYSTEM_BYTES:
             raise InputError(f"the system message is longer than {MAX_SYSTEM_BYTES:,} bytes")
         expanded = self.choice.expanded(dataclasses.replace(wanted, user=user))
         return self.loop.blocking(self.register.open(name, expanded))

@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from copilot_nb.conversation.prompt import sendable
 from copilot_nb.errors import CopilotNBError, InputError, SessionNotFound
 from copilot_nb.sessions.names import id_for, title_for
 from copilot_nb.sessions.session import Session
@@ -88,7 +89,9 @@ class Register:
             await store.free_id(wanted.session_id or id_for(name)),
             provider=provider,
             model=model,
-            system=self._manager.settings.system if wanted.system is None else wanted.system,
+            system=sendable(
+                self._manager.settings.system if wanted.system is None else wanted.system, "the system message"
+            ),
             exists=False,
         )
         session.effort, session.context, session.user = wanted.effort or "", wanted.context or "", wanted.user

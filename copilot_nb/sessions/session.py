@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from copilot_nb.conversation.prompt import sendable
 from copilot_nb.conversation.transcript import TurnRecord
-from copilot_nb.errors import InputError, SessionInUse, SessionNotFound
+from copilot_nb.errors import InputError, SessionNotFound
 from copilot_nb.sessions import edits
 from copilot_nb.sessions.attach import Attachable, attached
-from copilot_nb.sessions.exchange import Exchange
+from copilot_nb.sessions.loading import Loadable
 from copilot_nb.sessions.looking import read_all, read_last
 from copilot_nb.sessions.portable import Exported, export
 from copilot_nb.sessions.rerun import Cells
@@ -25,12 +24,11 @@ from copilot_nb.sessions.wording import label
 
 if TYPE_CHECKING:
     from copilot_nb.conversation.parts import Image
-    from copilot_nb.runtime.connection import Connection
     from copilot_nb.sessions.history import History
     from copilot_nb.sessions.manager import Manager
 
 
-class Session:
+class Session(Loadable):
     """A conversation with a history, a model and options of its own; made by `copilot_nb.session`.
 
     Attributes
@@ -52,6 +50,7 @@ class Session:
     def __init__(
         self, manager: Manager, name: str, session_id: str, *, provider: str, model: str, system: str, exists: bool
     ) -> None:
+        super().__init__()
         self.manager = manager
         self.name = name
         self.session_id = session_id
@@ -59,7 +58,6 @@ class Session:
         self.model = model
         self.system = system
         self.effort = self.context = self.user = ""
-        self.exchange = Exchange()
         self.cells = Cells()
         self.turns_stored = 0
         self.last = ""
@@ -69,7 +67,6 @@ class Session:
         self.preparing: Callable[[], str] = str
         self.exists = exists
         self.queue = TurnQueue(self)
-        self._loading = asyncio.Lock()
 
     def __repr__(self) -> str:
         return f"<Session {self.name!r}: {self.model_label}, {self.state}>"
@@ -143,10 +140,8 @@ class Session:
         ----------
         prompt : str
             Literal text.
-        model, provider, system : str, optional
-            Switch the session to another model, provider or system message, from this turn on.
-        effort, context : str, optional
-            Change how hard the model reasons, or the size of its window (``"long"``, ``"default"``), from this turn on.
+        model, provider, system, effort, context : str, optional
+            What the session has of these from this turn on; `context` is ``"long"`` or ``"default"``.
         timeout_s : float, optional
             Seconds without a sign from the model after which the turn is given up; 0: the setting `timeout_s`.
         cell : str, optional
@@ -160,7 +155,7 @@ class Session:
         Raises
         ------
         InputError
-            If the prompt is empty or larger than the setting `max_prompt_bytes`, or something cannot be attached.
+            If the prompt is empty, too large or cannot be encoded, or something cannot be attached.
         SessionNotFound
             If the session has been deleted since.
         """
@@ -175,7 +170,7 @@ class Session:
         return turn
 
     def _new_turn(self, prompt: str, images: tuple[Image, ...]) -> Turn:
-        turn = Turn(self, prompt, images)
+        turn = Turn(self, sendable(prompt, "the prompt"), images)
         turn.on_change = self._turn_changed
         turn.notes, self.resumed = [self.resumed] if self.resumed else [], ""
         return turn
@@ -227,8 +222,7 @@ class Session:
 
     def stop(self) -> None:
         """Stop the turn under way and withdraw the prompts that wait."""
-        for turn in list(self.queue.pending):
-            turn.stop()
+        self.queue.stop_all()
 
     def rename(self, name: str) -> None:
         """Give the session another name; its id stays.
@@ -312,38 +306,3 @@ class Session:
     def delete(self) -> None:
         """Delete the session and its history, irreversibly; a turn under way is stopped first."""
         self.manager.delete(self.name)
-
-    async def loaded(self) -> Connection:
-        """Return the session's connection: loaded into the runtime if it is not.
-
-        Raises
-        ------
-        SessionInUse
-            If another process has it open.
-        """
-        async with self._loading:
-            if (connection := self.exchange.connection) is not None:
-                return connection
-            connection = await self.manager.attach(self, exists=self.exists)
-            await self.exchange.connect(connection)
-            self.exists = True
-            return connection
-
-    async def settle(self) -> None:
-        """Have written to the log what was lost with a runtime; where another process has it open, that waits."""
-        if self.exchange.has_unkept:
-            with suppress(SessionInUse):
-                await self.loaded()
-
-    async def unload(self) -> bool:
-        """Take the session out of the runtime's memory, unless it is working; whether it was unloaded."""
-        if self.queue.pending or not self.exchange.is_loaded:
-            return False
-        await self.exchange.disconnect()
-        return True
-
-    async def quiesce(self) -> None:
-        """Stop what is under way and wait until nothing is (before the session is deleted)."""
-        self.stop()
-        await self.queue.emptied()
-        await self.exchange.disconnect()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from copilot_nb.render.escape import well_formed
 from copilot_nb.render.words import age, count
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def annotation(session: Session, notebook: str) -> dict[str, str]:
         "effort": session.effort,
         "context": session.context,
         "user": session.user,
-        "notebook": notebook,
+        "notebook": well_formed(notebook),  # a path need not be UTF-8
         "last": session.last,
     }
     return {f"{PREFIX}{key}": value for key, value in values.items()} | tally(session)

@@ -74,6 +74,11 @@ class TurnQueue:
         turn.stop_requested = True
         self._session.manager.loop.call_soon(self._start_abort, turn)
 
+    def stop_all(self) -> None:
+        """Stop the turn under way and those that wait (from any thread)."""
+        for turn in list(self.pending):
+            turn.stop()
+
     def _start_abort(self, turn: Turn) -> None:
         self._start(self._session.exchange.abort(turn))
 

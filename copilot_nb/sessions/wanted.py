@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+from copilot_nb.conversation.prompt import sendable
 from copilot_nb.errors import InputError
 from copilot_nb.runtime.providers.base import CONTEXTS
 
@@ -35,7 +36,7 @@ class Wanted:
     Raises
     ------
     InputError
-        If a model's window has no such size.
+        If a model's window has no such size, or a text cannot be encoded.
     """
 
     model: str = ""
@@ -51,6 +52,8 @@ class Wanted:
     def __post_init__(self) -> None:
         if self.context and self.context not in CONTEXTS:
             raise InputError(f"a model's window has no size {self.context!r}", f"one of: {', '.join(CONTEXTS)}")
+        for field in ("model", "provider", "system", "effort"):
+            sendable(getattr(self, field) or "", f"the {field}")
 
     def over(self, other: Wanted) -> Wanted:
         """Return what `self` wants and, where it says nothing, what `other` wants."""

@@ -424,7 +424,7 @@ def test_a_runtime_that_cannot_start_is_tried_once_for_all_who_ask(own_manager: 
 def test_what_a_runtime_cannot_do_is_one_line(manager: Manager) -> None:
     async def ask_for_the_impossible() -> None:
         client = await (await manager.client()).ready()
-        with translated("doing that"):
+        async with translated("doing that"):
             await client.rpc._client.request("sessions.notYetThere", {})  # type: ignore[attr-defined]
 
     with pytest.raises(RuntimeUnavailable, match=r"doing that: .* → this runtime cannot do that: see "):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from copilot_nb.errors import ProviderError, TurnFailed
-from copilot_nb.runtime.faults import turn_error
+from copilot_nb.errors import ProviderError, RuntimeUnavailable, TurnFailed
+from copilot_nb.runtime.faults import translated, turn_error
 from copilot_nb.runtime.login import TOKENS
 
 EXPIRED = "Authorization error. Your credentials may be expired or invalid."
@@ -49,3 +51,12 @@ def test_other_failures_are_one_line(said: str, line: str) -> None:
     error = turn_error(said, "gpt-5 (github)")
     assert isinstance(error, TurnFailed)
     assert str(error) == line
+
+
+def test_a_call_that_the_runtime_does_not_answer_ends() -> None:
+    async def call() -> None:
+        async with translated("listing sessions", timeout_s=0.01):
+            await asyncio.Event().wait()
+
+    with pytest.raises(RuntimeUnavailable, match=r"did not answer within 0.01 s → %copilot restart"):
+        asyncio.run(call())

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from copilot_nb.conversation.prompt import interpolate
+from copilot_nb.conversation.prompt import interpolate, sendable
 from copilot_nb.errors import InputError
 
 VALUES = {"x": 3, "d": {"k": {"v": 1}}, "s": "a}}b", "braces": "{{ x }}"}
@@ -71,3 +71,13 @@ def test_any_text_can_be_written_with_escapes(text: str) -> None:
 @given(st.text(max_size=20), st.text(max_size=20).filter(lambda text: "{" not in text and not text.endswith("\\")))
 def test_a_value_is_taken_as_it_is(value: str, around: str) -> None:
     assert interpolate(f"{around}{{{{ value }}}}{around}", lambda _expression: value) == f"{around}{value}{around}"
+
+
+def test_the_halves_of_a_character_are_joined() -> None:
+    assert sendable("a \ud83d\ude00 b", "the prompt") == "a 😀 b"
+
+
+@pytest.mark.parametrize("text", ["a \ud83d b", "\ude00\ud83d", "caf\udce9.txt"])
+def test_half_a_character_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match=r"^the prompt holds half a character, '.+', which cannot be sent → replace"):
+        sendable(text, "the prompt")
