@@ -52,7 +52,7 @@ STYLES = {
     *("font-size", "font-family", "line-height", "white-space", "overflow-wrap", "list-style", "display", "max-width"),
 }
 VOID = {"br", "hr"}
-MATHS = re.compile(r"\$[^$]+\$|\$\$.+\$\$|\\\(.*\\\)|\\\[.*\\\]|\\begin\{.*\\end\{.*\}", re.DOTALL)
+MATHS = re.compile(r"\$(?:[^$\\]|\\.)+\$|\$\$.+\$\$|\\\(.*\\\)|\\\[.*\\\]|\\begin\{.*\\end\{.*\}", re.DOTALL)
 REACHING_OUT = re.compile(r"\\(href|style|class|cssId|data|require|bbox|def|let|newcommand)")
 
 
