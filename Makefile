@@ -41,10 +41,9 @@ bench: $(VENV)/.dev  ## measure; results go to bench/results
 	$(PROVISION)
 	@$(BIN)/python -m bench
 
-# Installed anew when the requirements change; -qq leaves errors only.
+# Installed anew when the requirements change.
 $(VENV)/.demo $(VENV)/.dev: $(VENV)/.%: pyproject.toml constraints.txt | $(BIN)/pip
-	@echo "Installing copilot-nb[$*] into $(VENV)"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[$*]"
+	@$(BIN)/python .ci/install.py $*
 	@touch $@
 
 # pip is what venv writes last: a folder left half made by an interrupt is made again.

@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from copilot_nb.console import accept_any_text, say
 from copilot_nb.errors import CopilotNBError, InputError, TurnFailed
 
 if TYPE_CHECKING:
@@ -35,22 +36,26 @@ SHOWN_SOURCE_LINES = 6
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, 1 (one line says why), 2 (usage) or 130 (Ctrl-C)."""
+    accept_any_text(sys.stdout)
+    accept_any_text(sys.stderr)
     options = _parser().parse_args(argv)
     commands = {"install-runtime": _install_runtime, "install-model": _install_model, "doctor": _doctor, "demo": _demo}
     try:
         return commands[options.command](options)
     except CopilotNBError as exc:
-        print(f"copilot-nb: {exc}", file=sys.stderr)
+        say(f"copilot-nb: {exc}", sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("copilot-nb: interrupted", file=sys.stderr)
+        say("copilot-nb: interrupted", sys.stderr)
         return 130
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("copilot-nb", description="Set up copilot_nb, look at the set-up, and try it out.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    runtime = commands.add_parser("install-runtime", help="install the Copilot runtime (GitHub's software, 130 MB)")
+    runtime = commands.add_parser(
+        "install-runtime", help="install the Copilot runtime (GitHub's software; 420 MB on disk)"
+    )
     # the same names as runtime.install.METHODS; importing that here would cost more than all the rest
     runtime.add_argument(
         "--method",
@@ -58,7 +63,9 @@ def _parser() -> argparse.ArgumentParser:
         default="auto",
         help="where from: GitHub (sdk), npm, or the first that works",
     )
-    commands.add_parser("install-model", help="install the very small embedded model (100 MB), which needs no account")
+    commands.add_parser(
+        "install-model", help="install the very small embedded model, which needs no account (200 MB on disk)"
+    )
     commands.add_parser("doctor", help="show what is installed and what is missing")
     demo = commands.add_parser("demo", help="open the first notebook, answered by the embedded model")
     demo.add_argument("--headless", action="store_true", help="run the notebook here and print its answers")
@@ -66,21 +73,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _say(line: str) -> None:
-    print(line, flush=True)  # at once, also through a pipe: the lines are there to be waited with
-
-
 def _install_runtime(options: argparse.Namespace) -> int:
     from copilot_nb.runtime.install import install_runtime
 
-    install_runtime(progress=_say, method=options.method)
+    install_runtime(progress=say, method=options.method)
     return 0
 
 
 def _install_model(_options: argparse.Namespace) -> int:
     from copilot_nb.runtime.install import install_local_model
 
-    install_local_model(_say)
+    install_local_model(say)
     return 0
 
 
@@ -202,7 +205,7 @@ def _run_headless(notebook: Path, folder: Path, env: dict[str, str]) -> int:
         raise TurnFailed(f"{notebook.name}: {str(exc).splitlines()[0]}") from exc
     printer.later(copy)
     nbformat.write(copy, folder / notebook.name)  # type: ignore[no-untyped-call]
-    _say(f"\nThe notebook as it ran: {folder / notebook.name}")
+    say(f"\nThe notebook as it ran: {folder / notebook.name}")
     return 0
 
 
@@ -228,17 +231,17 @@ class _Printer:
             return
         lines = cell.source.splitlines()
         more = [f"… ({len(lines) - SHOWN_SOURCE_LINES} more lines)"] if len(lines) > SHOWN_SOURCE_LINES else []
-        _say("\n" + "\n".join(f"[{cell_index}] {line}" for line in [*lines[:SHOWN_SOURCE_LINES], *more]))
+        say("\n" + "\n".join(f"[{cell_index}] {line}" for line in [*lines[:SHOWN_SOURCE_LINES], *more]))
 
     def answers(self, cell: NotebookNode, cell_index: int, **_: object) -> None:
         self._printed[cell_index] = text = _plain_text(cell)
         if text:
-            _say(text)
+            say(text)
 
     def later(self, notebook: NotebookNode) -> None:
         for index, printed in self._printed.items():
             if (text := _plain_text(notebook.cells[index])) != printed:
-                _say(f"\n[{index}] and then:\n{text}")
+                say(f"\n[{index}] and then:\n{text}")
 
 
 def _plain_text(cell: NotebookNode) -> str:

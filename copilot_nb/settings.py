@@ -126,7 +126,7 @@ class CopilotNB(Configurable):
         help="Largest prompt that is sent, in bytes of UTF-8.",
     ).tag(config=True)
     local_model_path = Unicode(
-        help="GGUF file of the embedded model; '' takes the one that `copilot-nb[local]` installs. "
+        help="GGUF file of the embedded model; '' takes the one that `copilot-nb install-model` installs. "
         "Default: the environment variable COPILOT_NB_LOCAL_MODEL, else ''.",
     ).tag(config=True)
     local_models = Dict(

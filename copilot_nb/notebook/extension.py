@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 from IPython.core.completer import CompletionContext, SimpleMatcherResult, context_matcher
 from traitlets import TraitError
 
+from copilot_nb.console import accept_any_text
 from copilot_nb.errors import InputError
+from copilot_nb.frontend import has_rich_output
 from copilot_nb.notebook import questions
 from copilot_nb.notebook.magics import CopilotMagics
 from copilot_nb.settings import CopilotNB, adopt
@@ -27,6 +30,8 @@ def load(shell: InteractiveShell, open_panel: OpenPanel) -> None:
     """Register settings, magics and completion with `shell`; loading twice is loading once."""
     if _settings_of(shell):
         return
+    if not has_rich_output(shell):
+        accept_any_text(sys.stdout)  # an answer, a table, an error: a model writes in every script
     settings = _new_settings(shell)
     adopt(settings)
     cast(list[Any], shell.configurables).append(settings)

@@ -8,6 +8,9 @@ from copilot_nb.errors import CopilotNBError
 from copilot_nb.frontend import has_rich_output, is_headless
 from copilot_nb.render.table import Card, Table
 from copilot_nb.runtime.doctor import diagnose
+from copilot_nb.runtime.provision import find_runtime
+
+NEXT_LINE = "%%copilot session1   ·   %copilot ls   ·   %copilot help"
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -19,23 +22,26 @@ if TYPE_CHECKING:
 def status_card(manager: Manager, used: str) -> Card:
     """Return the card: which model answers a new session, and what the sessions of this kernel do."""
     sessions = [f"{session.name}: {session.state}, {session.model or 'default model'}" for session in manager]
+    answering, next_line = _answering(manager)
     rows = [
-        ("new sessions are answered by", _answering(manager)),
+        ("new sessions are answered by", answering),
         ("sessions of this kernel", "\n".join(sessions) or "none yet"),
         *([("%%copilot without a name goes to", used)] if used else []),
         ("sessions are stored in", manager.settings.home),
-        ("to type next", "%%copilot session1   ·   %copilot ls   ·   %copilot help"),
+        ("to type next", next_line),
     ]
     return Card("copilot_nb", tuple(rows))
 
 
-def _answering(manager: Manager) -> str:
+def _answering(manager: Manager) -> tuple[str, str]:
+    """Return which model answers a new session, or why none does, and what to type next."""
     try:
+        find_runtime(manager.settings.runtime_path)
         provider, model = manager.default_choice()
     except CopilotNBError as error:
-        return str(error)
+        return error.message, error.hint
     small = ": a very small model inside this kernel, for trying things out" if provider == "local" else ""
-    return f"{model or 'the default model'} ({provider}){small}"
+    return f"{model or 'the default model'} ({provider}){small}", NEXT_LINE
 
 
 def checkup(shell: InteractiveShell, settings: CopilotNB) -> Table:

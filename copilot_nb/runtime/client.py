@@ -28,6 +28,7 @@ from copilot_nb.errors import RuntimeUnavailable
 from copilot_nb.runtime.account import Account
 from copilot_nb.runtime.archive import Archive
 from copilot_nb.runtime.connection import Connection
+from copilot_nb.runtime.environment import LOGIN_TOKENS, without_keys
 from copilot_nb.runtime.faults import SDK_ERRORS, translated
 from copilot_nb.runtime.home import require_home
 from copilot_nb.runtime.process import end, has_ended, hold_pipes, own_session
@@ -160,6 +161,7 @@ class RuntimeClient:
             connection=own_session(str(location.path)),
             env=self._environment(),
             base_directory=str(home),
+            working_directory=str(_current_folder() or home),
             request_handler=Router(self._route),
             log_level="error",
             client_info={"application_name": CLIENT_NAME},
@@ -174,10 +176,12 @@ class RuntimeClient:
         return client
 
     def _environment(self) -> dict[str, str]:
-        # A provider that the runtime's own variables name is served like any other of one's own, key and all.
-        environment = {
+        # A provider that the runtime's own variables name is served by the kernel like any other, key and all.
+        others = {
             name: value for name, value in os.environ.items() if not name.startswith(("COPILOT_OFFLINE", OWN_PROVIDER))
         }
+        keys = [provider.get("api_key_env", "") for provider in self._settings.providers.values()]
+        environment = without_keys(others, named=keys, kept=LOGIN_TOKENS)
         environment["COPILOT_AUTO_UPDATE"] = "false"
         if self._settings.offline:
             # The runtime's offline mode refuses to start without a provider of its own; ours are named per session.
@@ -259,3 +263,11 @@ class RuntimeClient:
         client = await self.ready()
         async with translated("asking for the login"):
             return bool((await client.get_auth_status()).isAuthenticated)
+
+
+def _current_folder() -> Path | None:
+    """Return the current folder; None if it has been deleted, where the SDK would not start the runtime."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return None

@@ -31,10 +31,7 @@ SDK_ERRORS = (JsonRpcError, ProcessExitedError, RuntimeError, OSError, ValueErro
 CALL_TIMEOUT_S = 60.0
 """For calls that take milliseconds; thousands of sessions are listed within 2 s."""
 
-LOGIN_HINT = (
-    "log in with %copilot login, or use the embedded model: `pip install copilot-nb[local]`, "
-    "`copilot-nb install-model`, then `%config CopilotNB.provider = 'local'`"
-)
+LOGIN_HINT = "log in with %copilot login, or let the embedded model answer: `-p local`"
 
 DAMAGED_HINT = "what is left of it: `%copilot show NAME`; to begin anew, delete it: `%copilot rm NAME`"
 

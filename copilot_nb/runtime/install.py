@@ -27,7 +27,8 @@ from pathlib import Path
 
 from copilot_nb.errors import InputError, ProviderError, RuntimeUnavailable
 from copilot_nb.runtime.cache import incoming, locked, publish, writing
-from copilot_nb.runtime.longrun import run_patiently
+from copilot_nb.runtime.environment import without_keys
+from copilot_nb.runtime.longrun import folder_size_mb, run_patiently
 from copilot_nb.runtime.pin import checksums_url, pinned_version, runtime_platform
 from copilot_nb.runtime.provision import (
     CLI_NAME,
@@ -46,7 +47,7 @@ Progress = Callable[[str], None]
 METHODS = ("auto", "sdk", "npm")
 REACH_TIMEOUT_S = 10.0
 DOWNLOAD_TIMEOUT_S = 1200.0  # 129 MB at 110 kB/s
-UNPACKED_MB = 190
+FETCHED_MB = 320  # the package (190 MB) and npm's archive of it
 
 NOTICE = (
     "The GitHub Copilot CLI {version} is GitHub's software, not part of copilot-nb. It comes under the "
@@ -64,6 +65,7 @@ _NPM_REASONS = dict.fromkeys(_NETWORK, "no network: npm cannot reach its registr
     "EDQUOT": "the disk quota is used up",
     "EBADPLATFORM": "the package is not made for this platform",
 }
+_NPM_DISTRUST = re.compile(r"CERT|UNABLE_TO_VERIFY")
 # a package.json, a lock or a "bin" link of ours would be of no use; installing scripts are not ours to run
 _NPM_OPTIONS = (
     "--no-save --no-package-lock --no-bin-links --ignore-scripts --no-audit --no-fund --global=false "
@@ -155,7 +157,7 @@ def _by_sdk(version: str, progress: Progress) -> RuntimeLocation:
     _require_reachable(checksums_url(version), hint)
     progress("Downloading from GitHub, by the SDK…")
     argv = [sys.executable, "-P", "-m", "copilot", "download-runtime"]  # -P: not a copilot.py of the current folder
-    done = run_patiently(argv, lambda s: progress(f"… {s:.0f} s"), timeout_s=DOWNLOAD_TIMEOUT_S)
+    done = run_patiently(argv, lambda s: progress(f"… {s:.0f} s"), timeout_s=DOWNLOAD_TIMEOUT_S, env=without_keys())
     location = sdk_runtime(version)
     if done.returncode != 0 or location is None:
         raise RuntimeUnavailable(f"the SDK's download failed: {_error_line(done.stderr)}", hint)
@@ -198,19 +200,42 @@ def _by_npm(version: str, progress: Progress) -> RuntimeLocation:
 
 def _fetch_by_npm(npm: str, version: str, folder: Path, progress: Progress) -> Path:
     name = f"@github/copilot-{runtime_platform()}"
-    progress(f"Downloading {name}@{version} (about 130 MB), by npm…")
+    progress(f"Downloading {name}@{version} by npm: 130 MB, on disk 420 MB…")
 
     def heartbeat(passed_s: float) -> None:
-        progress(f"… {passed_s:.0f} s, {_size_mb(folder):.0f} of about {UNPACKED_MB} MB")
+        progress(f"… {passed_s:.0f} s, {folder_size_mb(folder):.0f} of about {FETCHED_MB} MB")
 
     argv = [npm, "install", f"{name}@{version}", "--prefix", str(folder), *_NPM_OPTIONS]
-    done = run_patiently(argv, heartbeat, timeout_s=DOWNLOAD_TIMEOUT_S, cwd=folder)
+    env = _npm_environment(folder)
+    done = run_patiently(argv, heartbeat, timeout_s=DOWNLOAD_TIMEOUT_S, cwd=folder, env=env)
     if done.returncode != 0:
-        raise RuntimeUnavailable(f"npm failed: {_npm_reason(done.stderr)}", f"try by hand: npm view {name} version")
+        raise _npm_failure(done.stderr, name)
     package = folder / "node_modules" / name
     if not (package / CLI_NAME).is_file():
         raise RuntimeUnavailable(f"npm finished, but there is no {CLI_NAME} in {name}", "see: npm config list")
     return package
+
+
+def _npm_environment(folder: Path) -> dict[str, str]:
+    """Return npm's environment: its own settings and tokens, no other key, and a cache that goes with `folder`.
+
+    The 130 MB would stay in npm's cache for nothing: the package is installed once. A cache that the environment names
+    is used as it is.
+    """
+    env = without_keys(kept=[name for name in os.environ if name.upper().startswith(("NPM_", "NODE_"))])
+    if not any(name.lower() == "npm_config_cache" for name in env):
+        env["NPM_CONFIG_CACHE"] = str(folder / "npm-cache")
+    return env
+
+
+def _npm_failure(stderr: str, package: str) -> RuntimeUnavailable:
+    code = _npm_code(_npm_lines(stderr))
+    if _NPM_DISTRUST.search(code):
+        return RuntimeUnavailable(
+            f"npm does not trust the certificate of its registry ({code})",
+            "set NODE_EXTRA_CA_CERTS to the file with this site's certificate authority (.pem), and run it again",
+        )
+    return RuntimeUnavailable(f"npm failed: {_npm_reason(stderr)}", f"try by hand: npm view {package} version")
 
 
 def _unpack(package: Path, version: str, progress: Progress) -> None:
@@ -233,21 +258,17 @@ def _unpack(package: Path, version: str, progress: Progress) -> None:
         shutil.rmtree(package / "pkg")
 
 
-def _size_mb(folder: Path) -> float:
-    total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += (Path(parent) / name).stat().st_size
-            except FileNotFoundError:  # npm renames its files while we look
-                continue
-    return total / 1e6
+def _npm_lines(stderr: str) -> list[str]:
+    return [line.split(maxsplit=2)[2] for line in stderr.splitlines() if re.match(r"npm (error|ERR!) \S", line)]
+
+
+def _npm_code(lines: list[str]) -> str:
+    return next((line.split()[1] for line in lines if re.match(r"code \S", line)), "")
 
 
 def _npm_reason(stderr: str) -> str:
-    lines = [line.split(maxsplit=2)[2] for line in stderr.splitlines() if re.match(r"npm (error|ERR!) \S", line)]
-    code = next((line.split()[1] for line in lines if re.match(r"code \S", line)), "")
-    if code in _NPM_REASONS:
+    lines = _npm_lines(stderr)
+    if (code := _npm_code(lines)) in _NPM_REASONS:
         return _NPM_REASONS[code]
     said = [line for line in lines if not re.match(r"(code|errno|syscall|path|dest) |A complete log|at ", line)]
     return said[0][:200] if said else _error_line(stderr)
@@ -277,7 +298,10 @@ def install_local_model(progress: Progress = print, environ: Mapping[str, str] =
         for requirement in MODEL_REQUIREMENTS:
             progress(f"Installing {requirement[-1]}…")
             done = run_patiently(
-                [*installer, *requirement], lambda s: progress(f"… {s:.0f} s"), timeout_s=DOWNLOAD_TIMEOUT_S
+                [*installer, *requirement],
+                lambda s: progress(f"… {s:.0f} s"),
+                timeout_s=DOWNLOAD_TIMEOUT_S,
+                env=without_keys(environ, kept=[name for name in environ if name.startswith(("PIP_", "UV_"))]),
             )
             if done.returncode != 0:
                 raise ProviderError(f"{requirement[-1]} was not installed: {_error_line(done.stderr)}")

@@ -23,12 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from copilot_nb.errors import ProviderError, RuntimeUnavailable
+from copilot_nb.runtime.environment import LOGIN_TOKENS, without_keys
 from copilot_nb.runtime.pin import pinned_version
 from copilot_nb.runtime.provision import INSTALL_HINT, find_runtime, own_runtime
 
 GITHUB = "https://github.com"
-TOKENS = ("COPILOT_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN")
-"""The variables in which the runtime finds a login, the first one first; any of them comes before %copilot login."""
 POLL_S = 0.1
 END_S = 2.0
 MAX_REASON_CHARS = 300
@@ -57,7 +56,7 @@ class DeviceCode:
 
 def token_variable() -> str:
     """Return the environment variable that holds a login, the first one that counts; ``""``: none does."""
-    return next((name for name in TOKENS if os.environ.get(name)), "")
+    return next((name for name in LOGIN_TOKENS if os.environ.get(name)), "")
 
 
 def login_program(runtime_path: str) -> Path:
@@ -162,7 +161,8 @@ def _running(program: Path, home: Path, host: str) -> Iterator[int]:
 
 
 def _environment(program: Path, home: Path) -> dict[str, str]:
-    environment = {name: value for name, value in os.environ.items() if name != "COPILOT_OFFLINE"}
+    environment = without_keys(kept=LOGIN_TOKENS)
+    environment.pop("COPILOT_OFFLINE", None)
     environment |= {"COPILOT_HOME": str(home), "COPILOT_AUTO_UPDATE": "false", "NO_COLOR": "1"}
     if (program.parent / "pkg").is_dir():  # unpacked when it was installed: 235 MB, once is enough
         environment["COPILOT_PKG_CACHE_HOME"] = str(program.parent)

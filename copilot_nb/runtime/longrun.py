@@ -84,3 +84,13 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         return
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def folder_size_mb(folder: Path) -> float:
+    """Return the size of the files in `folder`, in MB: what a program that downloads or unpacks has done so far."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):  # it may be renamed while we look
+                total += (Path(parent) / name).lstat().st_size
+    return total / 1e6

@@ -30,6 +30,7 @@ from typing import Any
 
 from copilot_nb.errors import ProviderError, RuntimeUnavailable
 from copilot_nb.runtime.cache import cache_root
+from copilot_nb.runtime.environment import small
 from copilot_nb.runtime.pin import pinned_version, runtime_platform
 
 INSTALL_HINT = "run: copilot-nb install-runtime"
@@ -79,8 +80,8 @@ def find_runtime(explicit: str = "", environ: Mapping[str, str] = os.environ) ->
     """Find the runtime by looking at files only.
 
     In this order: `explicit`, ``COPILOT_CLI_PATH``, what the SDK has downloaded, what
-    ``copilot-nb install-runtime`` has installed, ``copilot`` on the ``PATH``, and
-    ``node_modules/.bin/copilot`` in the current folder or one above.
+    ``copilot-nb install-runtime`` has installed, and ``copilot`` on the ``PATH``. Never in the current folder: a
+    program that came with somebody's files is not run because a notebook lies beside it.
 
     Parameters
     ----------
@@ -117,10 +118,13 @@ def _found(environ: Mapping[str, str]) -> Iterator[RuntimeLocation]:
             yield downloaded
         if installed := own_runtime(version, environ):
             yield installed
-    if on_path := shutil.which("copilot", path=environ.get("PATH", "")):
-        yield _installed_by_others(Path(on_path).absolute(), "copilot on the PATH")
-    if local := _in_node_modules(Path.cwd()):
-        yield _installed_by_others(local, "node_modules")
+    if on_path := shutil.which("copilot", path=_absolute_folders(environ.get("PATH", ""))):
+        yield _installed_by_others(Path(on_path), "copilot on the PATH")
+
+
+def _absolute_folders(path: str) -> str:
+    """Return `path` without what stands for the current folder: ``.``, an empty entry."""
+    return os.pathsep.join(folder for folder in path.split(os.pathsep) if Path(folder).is_absolute())
 
 
 def sdk_runtime(version: str, environ: Mapping[str, str] = os.environ) -> RuntimeLocation | None:
@@ -175,17 +179,6 @@ def _installed_by_others(path: Path, source: str) -> RuntimeLocation:
         programs = (scope / f"copilot-{runtime_platform()}" / CLI_NAME for scope in scopes)
         path = next((program for program in programs if _has_content(program)), path)
     return RuntimeLocation(path, source, _version_beside(path))
-
-
-def _in_node_modules(folder: Path) -> Path | None:
-    names = ("copilot.cmd", "copilot.exe") if sys.platform == "win32" else ("copilot",)
-    files = (up / "node_modules" / ".bin" / name for up in (folder, *folder.parents) for name in names)
-    return next((file for file in files if os.access(file, os.X_OK) and _trusted(file)), None)
-
-
-def _trusted(file: Path) -> bool:
-    """Whether `file` is ours or the system's: in a shared folder such as /tmp anyone can leave a program."""
-    return sys.platform == "win32" or file.stat().st_uid in (os.getuid(), 0)
 
 
 def _version_beside(path: Path) -> str | None:
@@ -257,9 +250,9 @@ def _question(path: Path) -> tuple[list[str], bytes]:
 
 
 def _quiet_environment(home: str, unpack_to: Path | None) -> dict[str, str]:
-    """Return an environment in which the runtime makes no request and leaves nothing in the user's home."""
-    kept = ("COPILOT_CACHE_HOME", "COPILOT_PKG_CACHE_HOME")
-    env = {name: value for name, value in os.environ.items() if not name.startswith("COPILOT") or name in kept}
+    """Return a small environment in which the runtime makes no request and leaves nothing in the user's home."""
+    caches = ("COPILOT_CACHE_HOME", "COPILOT_PKG_CACHE_HOME")
+    env = small() | {name: value for name, value in os.environ.items() if name in caches}
     env |= {"COPILOT_HOME": home, "COPILOT_OFFLINE": "true", "COPILOT_AUTO_UPDATE": "false"}
     # the offline mode asks for a provider; nothing is sent to this one
     env |= {"COPILOT_PROVIDER_BASE_URL": "http://127.0.0.1:9/v1", "COPILOT_MODEL": "none"}

@@ -207,7 +207,7 @@ def test_without_xllamacpp_it_says_what_to_install(tmp_path: Path, monkeypatch: 
     response = asyncio.run(ask(model, body("hi", model="any")))
     model.close()
     assert response.status_code == 400
-    assert "copilot-nb[local]" in response.json()["error"]["message"]
+    assert "copilot-nb install-model" in response.json()["error"]["message"]
 
 
 def test_closing_frees_the_model_and_refuses_requests(path: Path) -> None:

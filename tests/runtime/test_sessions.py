@@ -446,3 +446,23 @@ def test_the_size_of_the_window_reaches_the_runtime_and_is_kept(own_manager: Cal
     log = (Path(manager.settings.home) / "session-state" / "wide" / "events.jsonl").read_text()
     opened = [json.loads(line) for line in log.splitlines() if '"session.start"' in line or '"session.resume"' in line]
     assert [event["data"].get("contextTier") for event in opened][:3] == ["long_context", "long_context", "default"]
+
+
+def test_the_runtime_gets_no_key(own_manager: MakeManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "GH_TOKEN", "ODD"):
+        monkeypatch.setenv(name, f"planted-{name}")
+    manager = own_manager()
+    manager.settings.providers = {"odd": {"base_url": "http://127.0.0.1:9/v1", "api_key_env": "ODD"}}
+    manager.session("a").ask("hi")
+    environment = runtime_of(manager).environ()
+    assert [value for value in environment.values() if "planted" in value] == ["planted-GH_TOKEN"]  # a login, not a key
+
+
+def test_the_runtime_starts_where_the_working_directory_was_deleted(
+    own_manager: MakeManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert own_manager().session("a").ask("hi").state is TurnState.DONE

@@ -33,6 +33,15 @@ def test_the_card(nb: Notebook, line: str) -> None:
     assert nb.settings.home in ran.out
 
 
+def test_the_card_where_the_runtime_is_missing_says_how_to_get_it(nb: Notebook, tmp_path: Path) -> None:
+    nb.settings.runtime_path = str(tmp_path / "gone")
+    ran = nb.run("%copilot")
+    assert ran.ok
+    assert "there is no Copilot runtime at" in ran.out
+    assert "run: copilot-nb install-runtime" in ran.out
+    assert "%%copilot session1" not in ran.out
+
+
 def test_ls(nb: Notebook) -> None:
     assert "No sessions. Begin one with: %%copilot session1" in nb.run("%copilot ls").out
     nb.run("%%copilot a\nx")

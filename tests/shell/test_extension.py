@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
@@ -130,3 +134,16 @@ def test_a_terminal_waits_for_the_body_of_a_cell(nb: Notebook) -> None:
         "incomplete",
         "complete",
     ]
+
+
+def test_a_terminal_of_any_encoding_shows_any_answer(tmp_path: Path) -> None:
+    script = (
+        "from IPython.core.interactiveshell import InteractiveShell\n"
+        "shell = InteractiveShell.instance()\n"
+        "shell.run_cell('%config HistoryManager.enabled = False\\n%load_ext copilot_nb').raise_error()\n"
+        r"print('\u4f60\u597d \u2192 ok')"
+    )
+    env = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "IPYTHONDIR": str(tmp_path)}
+    env.pop("PYTHONIOENCODING", None)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, env=env)
+    assert done.stdout == b"?? -> ok\n"

@@ -151,6 +151,16 @@ def test_doctor_prints_an_aligned_table(runtime: Path, capsys: pytest.CaptureFix
     assert lines[fault + 1].lstrip().startswith("→ correct COPILOT_CLI_PATH")
 
 
+def test_the_doctor_can_be_read_in_a_c_locale(runtime: Path) -> None:
+    runtime.unlink()
+    env = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    env.pop("PYTHONIOENCODING", None)
+    argv = [sys.executable, "-m", "copilot_nb.cli", "doctor"]
+    done = subprocess.run(argv, capture_output=True, check=False, env=env)
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert b"-> correct COPILOT_CLI_PATH" in done.stdout
+
+
 def test_a_note_is_marked() -> None:
     assert cli._table([Finding("npm", True, "not installed", "x")]) == ["note  npm  not installed", "           → x"]
 

@@ -7,15 +7,15 @@ import asyncio
 import pytest
 
 from copilot_nb.errors import ProviderError, RuntimeUnavailable, TurnFailed
+from copilot_nb.runtime.environment import LOGIN_TOKENS
 from copilot_nb.runtime.faults import translated, turn_error
-from copilot_nb.runtime.login import TOKENS
 
 EXPIRED = "Authorization error. Your credentials may be expired or invalid."
 REFUSED = "Copilot does not accept the login: it has expired, or may not use Copilot"
 
 
 def test_an_expired_login_says_how_to_renew_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in TOKENS:
+    for name in LOGIN_TOKENS:
         monkeypatch.delenv(name, raising=False)
     error = turn_error(EXPIRED, "gpt-5 (github)")
     assert isinstance(error, ProviderError)

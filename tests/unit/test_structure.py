@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "copilot_nb"
 
 FLOORS = {
+    "console": 0,
     "errors": 0,
     "frontend": 0,
     "settings": 0,

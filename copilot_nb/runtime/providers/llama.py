@@ -28,6 +28,7 @@ from typing import Any
 import httpx
 
 from copilot_nb.errors import ProviderError
+from copilot_nb.runtime.environment import without_keys
 from copilot_nb.runtime.forks import hold_alone
 from copilot_nb.runtime.providers import llama_process
 
@@ -39,7 +40,7 @@ MAX_THREADS = 4
 """More threads hardly help a model of this size."""
 
 _CGROUP_CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
-_INSTALL_HINT = 'type `%pip install "copilot-nb[local]"` and restart the kernel'
+_INSTALL_HINT = "run: copilot-nb install-model"
 _STOPPED = "The embedded model has stopped; it is loaded again at the next prompt"
 _KILL_AFTER_S = 2.0
 
@@ -146,6 +147,7 @@ def _start(wanted: dict[str, Any]) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        env=without_keys(),
         start_new_session=True,  # a kernel's interrupt goes to its whole process group
     )
     hold_alone(process)

@@ -1,0 +1,48 @@
+"""Install copilot-nb with an extra into this environment: `python .ci/install.py demo`, with signs of life.
+
+pip itself says nothing for minutes or prints a line for each of 160 packages. What it says is shown when it fails. Run
+before anything is installed, so it uses only those modules of the package that need nothing but Python.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from copilot_nb.console import accept_any_text, say
+from copilot_nb.runtime.longrun import folder_size_mb, run_patiently
+
+SIZES_MB = {"demo": 500, "dev": 1000}
+TIMEOUT_S = 3600.0
+SHOWN_LINES = 15
+
+
+def main(extra: str) -> int:
+    """Return pip's exit code."""
+    accept_any_text(sys.stdout)
+    prefix = Path(sys.prefix)
+    size_mb = SIZES_MB[extra]
+    say(f"Installing copilot-nb[{extra}] into {prefix.name} ({size_mb / 1000:g} GB)")
+    with tempfile.TemporaryDirectory(prefix="pip-", dir=prefix) as downloads:  # in there: they count as progress
+
+        def heartbeat(passed_s: float) -> None:
+            say(f"… {passed_s:.0f} s, {min(folder_size_mb(prefix), size_mb):.0f} of about {size_mb} MB")
+
+        options = ["--disable-pip-version-check", "--no-input", "--progress-bar=off", "-c", "constraints.txt"]
+        argv = [sys.executable, "-m", "pip", "install", *options, "-e", f".[{extra}]"]
+        done = run_patiently(argv, heartbeat, timeout_s=TIMEOUT_S, env=os.environ | {"TMPDIR": downloads})
+    if done.returncode != 0:
+        said = [*done.stdout.splitlines()[-SHOWN_LINES:], *done.stderr.splitlines()[-SHOWN_LINES:]]
+        say("\n".join([f"pip could not install copilot-nb[{extra}]:", *said]), sys.stderr)
+    return done.returncode
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1]))
+    except KeyboardInterrupt:
+        sys.exit("interrupted")

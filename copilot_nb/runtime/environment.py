@@ -1,0 +1,45 @@
+"""What the programs that copilot_nb starts see of the environment: everything but keys.
+
+The runtime gets a request's key from the kernel (`providers.relay`), and npm, pip and the model need none, so none is
+handed on: a crash report, a log or a tool of such a program cannot give away what it has not got. A key is known by its
+name: one that a provider was given (``api_key_env``), or one that ends like a key, a token or a password.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Mapping
+
+LOGIN_TOKENS = ("COPILOT_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN")
+"""The variables in which the runtime finds a login, the first one first; any of them comes before %copilot login."""
+_SECRET = re.compile(r"(^|_)(APIKEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS)$", re.IGNORECASE)
+_SMALL = re.compile(
+    r"(PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_\w+|TZ|TERM|TMPDIR|TEMP|TMP|LD_LIBRARY_PATH|DYLD_\w+"
+    r"|SYSTEMROOT|USERPROFILE|APPDATA|LOCALAPPDATA|XDG_\w+)$",
+    re.IGNORECASE,
+)
+
+
+def without_keys(
+    environ: Mapping[str, str] = os.environ, *, named: Collection[str] = (), kept: Collection[str] = ()
+) -> dict[str, str]:
+    """Return `environ` without keys.
+
+    Parameters
+    ----------
+    environ : mapping
+        The environment variables.
+    named : collection of str
+        Variables that are keys whatever they are called.
+    kept : collection of str
+        Variables that stay although they are called like keys.
+    """
+    return {
+        name: value for name, value in environ.items() if name in kept or not (name in named or _SECRET.search(name))
+    }
+
+
+def small(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return what a program needs to start and to find its files, for one that is only tried."""
+    return {name: value for name, value in environ.items() if _SMALL.match(name)}
