@@ -12,6 +12,7 @@ from copilot_nb.notebook.arguments import effort, system_message
 from copilot_nb.notebook.display import output_for
 from copilot_nb.notebook.kernel import assign, attachable, check_variable
 from copilot_nb.sessions.attach import attached
+from copilot_nb.sessions.names import typed
 from copilot_nb.sessions.recipients import Recipient, one_each
 from copilot_nb.sessions.waiting import wait
 
@@ -47,6 +48,27 @@ def recipients(args: argparse.Namespace, names: Sequence[str]) -> list[Recipient
     return one_each(names[0], models=models, providers=providers, model=model, provider=provider)
 
 
+def check_new(manager: Manager, names: Sequence[str], args: argparse.Namespace) -> None:
+    """Check that a line with several names does not create sessions by mistake.
+
+    Words of a prompt look like names: a prompt written on the first line would go to a session for each of its words.
+
+    Raises
+    ------
+    InputError
+        If some are new, and neither ``--create`` nor ``--new`` says that they are to be created.
+    """
+    is_meant = len(names) == 1 or args.create or args.new
+    if is_meant or not (new := manager.unknown(names)):
+        return
+    are_new = f"{', '.join(map(repr, new))} {'is' if len(new) == 1 else 'are'} new"
+    line = f"%%copilot {' '.join(map(typed, names))} --create"
+    raise InputError(
+        f"a cell with several names creates no session, and {are_new}",
+        f"a prompt goes below this line; to create: {line}",
+    )
+
+
 def answer(desk: Desk, names: Sequence[str], prompt: str, args: argparse.Namespace) -> None:
     """Send `prompt`, show the answers while they come, and deliver them as `args` says.
 
@@ -60,6 +82,7 @@ def answer(desk: Desk, names: Sequence[str], prompt: str, args: argparse.Namespa
     desk.manager.check_prompt(asked, images)
     if args.session_id and len(names) > 1:
         raise InputError("--id names one session, not several")
+    check_new(desk.manager, names, args)
     sessions = [_session(desk.manager, recipient, args) for recipient in recipients(args, names)]
     turns = [
         session.send(

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from copilot_nb.errors import InputError
+from copilot_nb.render.words import did_you_mean
 
 _LONG_WORD = re.compile(r"(?<![\w./-])(?=\S*\d)[\w./+=-]{20,}")
+_KEY_OPTION = re.compile(r"--?(?:api[-_]?key|key|token|secret|password)(?:=.*)?", re.IGNORECASE | re.DOTALL)
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 FORMATS = ("markdown", "text", "code", "json")
 
@@ -34,6 +36,29 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
+    def parse(self, words: Sequence[str]) -> argparse.Namespace:
+        """Parse words; what might be a key is refused and never repeated.
+
+        Raises
+        ------
+        InputError
+            If they cannot be understood.
+        """
+        options = words[: words.index("--")] if "--" in words else words
+        if any(_KEY_OPTION.fullmatch(word) for word in options):
+            raise InputError(
+                "a key has no place in a cell: it would stay in the notebook and in the history",
+                "delete it; %copilot provider add NAME --ask-key asks for it, --api-key-env VAR names its variable",
+            )
+        known, unknown = self.parse_known_args(words)
+        if unknown:
+            flags = [word.partition("=")[0] for word in unknown if word.startswith("-")]
+            self._refuse(
+                f"unrecognized arguments: {' '.join(flags or unknown)}",
+                did_you_mean(flags[0], self._option_string_actions, "--") if flags else "",
+            )
+        return known
+
     def error(self, message: str) -> NoReturn:
         """Raise what argparse would print.
 
@@ -42,8 +67,16 @@ class Parser(argparse.ArgumentParser):
         InputError
             Always.
         """
-        message = _LONG_WORD.sub("…", message)  # what is out of place may be a key
-        raise InputError(f"{self.prog}: {message}", f"see %copilot help {self.prog.split()[-1].lstrip('%')}")
+        self._refuse(message)
+
+    def _refuse(self, message: str, advice: str = "") -> NoReturn:
+        see = f"see %copilot help {self.prog.split()[-1].lstrip('%')}"
+        raise InputError(f"{self.prog}: {masked(message)}", advice + see)
+
+
+def masked(text: str) -> str:
+    """Return `text` without its long words: what is out of place may be a key."""
+    return _LONG_WORD.sub("…", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +123,7 @@ SESSION_OPTIONS = (
         (("choices", ("default", "long")),),
     ),
     Option(("--id",), "id under which the runtime stores a new session", "SESSION_ID", (("dest", "session_id"),)),
-    Option(("--new",), "begin anew; an earlier session of that name is kept as NAME~1"),
+    Option(("--new",), "begin anew, with the session's own model and options; the earlier one is kept as NAME~1"),
     Option(("--take-over",), "where another process has the session open: go on in a copy, NAME~1"),
 )
 TURN_OPTIONS = (
@@ -118,6 +151,7 @@ TURN_OPTIONS = (
 FAN_OPTIONS = (
     Option(("--now",), "do not wait in line: the answer under way is stopped, and the model told what it had said"),
     Option(("-b", "--background"), "return at once; the answer goes on streaming into this cell"),
+    Option(("--create",), "of several names: create those that are new"),
     Option(("--models",), "one session for each model, named NAME@MODEL, side by side", "MODEL,MODEL"),
     Option(("--providers",), "one session for each provider, named NAME@PROVIDER, side by side", "PROVIDER,PROVIDER"),
 )
@@ -156,7 +190,7 @@ def parse_cell(line: str) -> argparse.Namespace:
     InputError
         If it cannot be understood.
     """
-    return cell_parser().parse_args(split_words(line))
+    return cell_parser().parse(split_words(line))
 
 
 def parse_ask(rest: str) -> tuple[argparse.Namespace, str]:
@@ -168,7 +202,7 @@ def parse_ask(rest: str) -> tuple[argparse.Namespace, str]:
         If it cannot be understood.
     """
     head, prompt = split_head(rest, ASK_OPTIONS)
-    return ask_parser().parse_args(head), prompt
+    return ask_parser().parse(head), prompt
 
 
 def split_words(line: str) -> list[str]:

@@ -13,6 +13,7 @@ from copilot_nb.notebook.answer import answer
 from copilot_nb.notebook.background import Background
 from copilot_nb.notebook.kernel import evaluate
 from copilot_nb.notebook.subcommands import SUBCOMMANDS
+from copilot_nb.render.words import did_you_mean
 from copilot_nb.sessions.api import shared_manager
 from copilot_nb.sessions.names import check_name
 
@@ -71,7 +72,8 @@ class Desk:
         word, _, rest = line.strip().partition(" ")
         name = word or "status"
         if name not in SUBCOMMANDS:
-            raise InputError(f"%copilot does not know {word!r}", "see %copilot help; to ask: %copilot ask NAME PROMPT")
+            hint = f"{did_you_mean(word, SUBCOMMANDS)}see %copilot help; to ask: %copilot ask NAME PROMPT"
+            raise InputError(f"%copilot does not know {arguments.masked(repr(word))}", hint)
         command = SUBCOMMANDS[name]
         if name == "ask":
             args, prompt = arguments.parse_ask(rest)

@@ -1,7 +1,9 @@
-"""Times and amounts as a reader says them."""
+"""Times and amounts as a reader says them, and the words that one may have meant."""
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 _MINUTE_S = 60
@@ -16,6 +18,7 @@ _UNITS = (
     (1, "second"),
 )
 _TENTHS_BELOW_S = 9.95
+_NEAREST = 3
 
 
 def age(delta: timedelta) -> str:
@@ -47,3 +50,19 @@ def shortened(text: str, max_chars: int) -> str:
     """Return `text`, or its beginning and how much is left out."""
     left_out = len(text) - max_chars
     return text if left_out <= 0 else f"{text[:max_chars]}… ({left_out:,} more characters)"
+
+
+def nearest(word: str, known: Sequence[str]) -> list[str]:
+    """Return the words in `known` that look most like `word`."""
+    alike = [name for name in known if word.lower() in name.lower()][:_NEAREST]
+    return list(dict.fromkeys(alike + difflib.get_close_matches(word, known, _NEAREST, 0.4)))[:_NEAREST]
+
+
+def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
+    """Return ``"did you mean ls? "`` where one of `known` is nearly `word`; ``""`` where none is.
+
+    `prefix` is what all of `known` begin with; it is not compared.
+    """
+    names = [name.removeprefix(prefix) for name in known if name.startswith(prefix)]
+    found = difflib.get_close_matches(word.removeprefix(prefix), names, 1)
+    return f"did you mean {prefix}{found[0]}? " if found else ""

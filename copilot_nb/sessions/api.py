@@ -77,7 +77,7 @@ def session(
     session_id : str, optional
         What the runtime stores the session under; by default made from the name.
     new : bool
-        Begin anew; an earlier session of that name is kept as ``name~1``.
+        Begin anew, with the model and options of an earlier session of that name, which is kept as ``name~1``.
     take_over : bool
         If another process has the session open, go on in a copy of it, called ``name~1``.
     effort : str, optional

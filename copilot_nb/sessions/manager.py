@@ -183,6 +183,10 @@ class Manager:
                 names += [stored.name for stored in self.loop.blocking(self.store.listing(), COMPLETION_TIMEOUT_S)]
         return list(dict.fromkeys(names))
 
+    def unknown(self, names: Sequence[str]) -> list[str]:
+        """Return those of `names` that no session has, here or stored."""
+        return self.loop.blocking(self.register.unknown(names))
+
     def default_choice(self) -> tuple[str, str]:
         """Return the provider and the model (``""``: its default one) that answer a new session.
 

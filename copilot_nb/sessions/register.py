@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -79,6 +79,9 @@ class Register:
         stored = await store.find(name, wanted.session_id)
         if stored is not None and not wanted.new:
             return await self._resumed(name, stored)
+        if (before := self._sessions.get(name) or stored) is not None:  # begun anew, as what it was
+            asked = wanted.over(Wanted.of(before))
+            wanted = dataclasses.replace(asked, session_id=wanted.session_id, user=wanted.user)
         provider, model = await self._manager.choice.for_new(wanted)
         await self._manager.choice.check_effort(provider, model, wanted.effort or "")
         if stored is not None:
@@ -112,6 +115,11 @@ class Register:
                 raise SessionNotFound(f"there is no session {name!r}", "see %copilot ls")
             self._sessions[name] = await self._resumed(name, stored)
             return self._sessions[name]
+
+    async def unknown(self, names: Sequence[str]) -> list[str]:
+        """Return those of `names` that no session has."""
+        async with self.naming:
+            return [name for name in names if name not in self._sessions and not await self._manager.store.find(name)]
 
     async def _resumed(self, name: str, stored: StoredSession) -> Session:
         session = Session(

@@ -137,8 +137,7 @@ class TurnQueue:
         """Take over what the call wants changed; whether the runtime has to load the session anew for that."""
         session = self._session
         before = (session.provider, session.model, session.system, session.context)
-        own = Wanted(session.model, session.provider, session.system, effort=session.effort, context=session.context)
-        asked = wanted.over(own)
+        asked = wanted.over(Wanted.of(session))
         provider, model = await session.manager.choice.resolve(asked.provider, asked.model)
         await session.manager.choice.check_effort(provider, model, wanted.effort or "")
         if turn.images:

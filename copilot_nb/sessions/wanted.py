@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from copilot_nb.conversation.prompt import sendable
 from copilot_nb.errors import InputError
 from copilot_nb.runtime.providers.base import CONTEXTS
+
+if TYPE_CHECKING:
+    from copilot_nb.sessions.session import Session
+    from copilot_nb.sessions.stored import StoredSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,13 @@ class Wanted:
             raise InputError(f"a model's window has no size {self.context!r}", f"one of: {', '.join(CONTEXTS)}")
         for field in ("model", "provider", "system", "effort"):
             sendable(getattr(self, field) or "", f"the {field}")
+
+    @classmethod
+    def of(cls, session: Session | StoredSession) -> Wanted:
+        """Return what a session has now."""
+        return cls(
+            session.model, session.provider, session.system or None, effort=session.effort, context=session.context
+        )
 
     def over(self, other: Wanted) -> Wanted:
         """Return what `self` wants and, where it says nothing, what `other` wants."""

@@ -49,7 +49,9 @@ def test_a_page_reloaded_in_the_middle_says_how_to_see_the_answer(lab: Any, tmp_
 
 
 def test_several_sessions_answer_side_by_side(lab: Any) -> None:
-    notebook = lab.open(scripted("lambda request: 'An answer of some length. ' * 20"), "%%copilot a b c\nhello")
+    notebook = lab.open(
+        scripted("lambda request: 'An answer of some length. ' * 20"), "%%copilot a b c --create\nhello"
+    )
     notebook.run_all()
     boxes = [section.bounding_box() for section in notebook.output(1).locator("section").all()]
     assert len(boxes) == 3

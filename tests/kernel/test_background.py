@@ -96,7 +96,7 @@ def test_without_a_page_the_cell_waits(client: BlockingKernelClient) -> None:
 
 
 def test_several_sessions_have_one_output_with_a_column_each(client: BlockingKernelClient) -> None:
-    messages = run(client, "%%copilot a b c\nhello")
+    messages = run(client, "%%copilot a b c --create\nhello")
     (content,) = displays(messages, "update_display_data").values()
     assert content["data"]["text/html"].count("<section") == 3
     assert content["data"]["text/plain"].count("## ") == 3

@@ -179,7 +179,7 @@ def test_each_line_of_a_cell_that_asks_twice_has_its_place(kernel: Kernel) -> No
 def test_one_cell_to_several_sessions(kernel: Kernel) -> None:
     kernel.load()
     for _ in range(2):
-        run_all(kernel, {"1": "%%copilot a b\none", "2": "%%copilot b\ntwo"})
+        run_all(kernel, {"1": "%%copilot a b --create\none", "2": "%%copilot b\ntwo"})
     assert (prompts(kernel), prompts(kernel, "b")) == (["one"], ["one", "two"])
 
 
@@ -245,7 +245,12 @@ def test_a_console_has_no_cells_to_run_again(kernel: Kernel) -> None:
 def test_nbclient_run_twice_on_one_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COPILOT_HOME", str(tmp_path / "home"))
     load = f"%load_ext copilot_nb\n{SCRIPTED.format('')}"
-    asked = ["%%copilot a\none", "%%copilot a\none", "%copilot ask a two\n%copilot ask a two", "%%copilot a b\nthree"]
+    asked = [
+        "%%copilot a\none",
+        "%%copilot a\none",
+        "%copilot ask a two\n%copilot ask a two",
+        "%%copilot a b --create\nthree",
+    ]
     asked += ["import copilot_nb as cp\nfor s in (cp.session('a'), cp.session('b')):\n    s.ask('four'); s.ask('four')"]
     counted = "(s.name, s.turns, len(cp.session(s.name).history)) for s in cp.sessions()"
     count = f"import copilot_nb as cp\nprint(sorted({counted}))"

@@ -25,7 +25,19 @@ OF_THE_CELL = [
     ("%%copilot a\n{{ '' }}", "InputError: the prompt is empty → "),
     ("%%copilot\nx", "InputError: which session? → name it (%%copilot session1), or choose one"),
     ("%%copilot a --bogus\nx", "InputError: %%copilot: unrecognized arguments: --bogus → see %copilot help copilot"),
-    ("%%copilot a --mod scripted\nx", "InputError: %%copilot: unrecognized arguments: --mod"),
+    (
+        "%%copilot a --mod scripted\nx",
+        "InputError: %%copilot: unrecognized arguments: --mod → did you mean --model? see ",
+    ),
+    (
+        "%%copilot a -m scriptd\nx",
+        "ProviderError: provider 'scripted' has no model 'scriptd' → did you mean scripted? it has: ",
+    ),
+    (
+        "%%copilot s9 please be brief\nx",
+        "InputError: a cell with several names creates no session, and 's9', 'please', 'be', 'brief' are new → a "
+        "prompt goes below this line; to create: %%copilot s9 please be brief --create",
+    ),
     ("%%copilot a -m\nx", "InputError: %%copilot: argument -m/--model: expected one argument → "),
     ("%%copilot a -s\nx", "InputError: %%copilot: argument -s/--system: expected one argument → "),
     ("%%copilot a -f xml\nx", "InputError: %%copilot: argument -f/--format: invalid choice: 'xml'"),
@@ -44,7 +56,7 @@ OF_THE_CELL = [
     ("%%copilot a -m gpt-9\nx", "ProviderError: provider 'scripted' has no model 'gpt-9' → it has: scripted, "),
     (
         "%%copilot a -p azur\nx",
-        "ProviderError: there is no provider 'azur' → there are: github, local, scripted, openai, ",
+        "ProviderError: there is no provider 'azur' → did you mean azure? there are: github, local, scripted, openai, ",
     ),
     ("%%copilot a -p github\nx", "ProviderError: 'github' cannot answer: the runtime is set to be offline"),
     ("%%copilot a -o 1x\nx", "InputError: --out takes the name of a variable, not '1x' → for example: -o answer"),
@@ -78,9 +90,17 @@ OF_THE_LINE = [
     ("%copilot stop", "InputError: stop what? → %copilot stop NAME, or %copilot stop --all"),
     ("%copilot stop a --all", "InputError: stop what? → "),
     ("%copilot ls a b", "InputError: %copilot ls: unrecognized arguments: b → see %copilot help ls"),
+    ("%copilot modls", "InputError: %copilot does not know 'modls' → did you mean models? see %copilot help; to ask: "),
+    ("%copilot sk-0123456789abcdefghij", "InputError: %copilot does not know '…' → "),
+    (
+        "%copilot help modls",
+        "InputError: %copilot has no subcommand 'modls' → did you mean models? there are: status, ",
+    ),
     ("%copilot help foo", "InputError: %copilot has no subcommand 'foo' → there are: status, "),
     ("%copilot rm 'a", "no closing quotation → close the quotation"),
 ]
+
+WORDS = [word for word, command in SUBCOMMANDS.items() if word != "ask" and not command.is_literal]
 
 
 @pytest.mark.parametrize(("cell", "said"), [*OF_THE_CELL, *OF_THE_LINE])
@@ -91,6 +111,30 @@ def test_what_cannot_be_used(nb: Notebook, cell: str, said: str) -> None:
     assert re.match(r"[A-Z]\w+: \S", complaint)
     assert model.requests == []
     assert nb.names() == nb.on_disk() == []
+
+
+@pytest.mark.parametrize("flag", ["--token", "--api-key", "--key", "--api_key", "--TOKEN", "-token"])
+@pytest.mark.parametrize(
+    "line", ["%%copilot a {}\nx", "%copilot ask -q {} a x", *(f"%copilot {word} a {{}}" for word in WORDS)]
+)
+def test_a_key_in_any_line_is_refused_and_not_shown(nb: Notebook, line: str, flag: str) -> None:
+    for given in (f"{flag} s3cret", f"{flag}=s3cret"):
+        complaint = nb.run(line.format(given)).complaint
+        assert complaint.startswith("InputError: a key has no place in a cell: ")
+        assert "s3cret" not in complaint
+
+
+def test_one_new_session_among_several_is_refused_too(nb: Notebook) -> None:
+    nb.run("%%copilot a\nx")
+    complaint = nb.run("%%copilot a 'two words'\nx").complaint
+    assert complaint == (
+        "InputError: a cell with several names creates no session, and 'two words' is new → a prompt goes below this "
+        "line; to create: %%copilot a 'two words' --create"
+    )
+    assert nb.names() == ["a"]
+    assert nb.run("%%copilot a b --create\nx").ok
+    assert nb.run("%%copilot a b\nx").ok
+    assert sorted(nb.names()) == ["a", "b"]
 
 
 @pytest.mark.parametrize("word", SUBCOMMANDS)

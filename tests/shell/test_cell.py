@@ -134,6 +134,17 @@ def test_new(nb: Notebook) -> None:
     assert sorted(nb.names()) == ["a", "a~1"]
 
 
+def test_new_stays_with_the_session_s_own_model_and_options(nb: Notebook) -> None:
+    model = nb.answer(ScriptedModel())
+    nb.run("%%copilot a -m scripted-b -s 'You are a pirate.'\nold")
+    nb.settings.provider = "local"
+    assert nb.run("%%copilot a --new\nnew").ok
+    assert (model.requests[-1].model, model.requests[-1].system_text) == ("scripted-b", "You are a pirate.")
+    nb.settings.provider = "scripted"
+    nb.run("%%copilot a --new -m scripted\nnewer")
+    assert (model.requests[-1].model, copilot_nb.session("a").model_label) == ("scripted", "scripted (scripted)")
+
+
 @pytest.mark.parametrize("flags", ["-q -o", "--quiet --out"])
 def test_quiet_and_out(nb: Notebook, flags: str) -> None:
     ran = nb.run(f"%%copilot a {flags} turn\nx")

@@ -11,11 +11,12 @@ from keyring.backend import KeyringBackend
 from traitlets import TraitError
 
 from copilot_nb.errors import ProviderError
+from copilot_nb.render.words import nearest
 from copilot_nb.runtime.loop import LoopThread
 from copilot_nb.runtime.providers.base import ModelInfo
 from copilot_nb.runtime.providers.byok import Byok
 from copilot_nb.runtime.providers.catalogue import parsed
-from copilot_nb.runtime.providers.fault import Fault, from_runtime, nearest, read, told
+from copilot_nb.runtime.providers.fault import Fault, from_runtime, read, told
 from copilot_nb.runtime.providers.keys import EnvironmentKey, KeyringKey, NoKey, Secret, secret
 from copilot_nb.runtime.providers.registry import Providers
 from copilot_nb.runtime.providers.relay import without

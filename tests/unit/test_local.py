@@ -161,7 +161,11 @@ def test_a_repository_is_named(typed: str, repository: str, part: str, names: Lo
 @pytest.mark.parametrize(
     ("typed", "complaint"),
     [
-        ("gpt-5", "provider 'local' has no model 'gpt-5' → it has: smollm2-135m, .*any GGUF file by its path"),
+        (
+            "gpt-5",
+            "provider 'local' has no model 'gpt-5' → it has: smollm2-135m, .*any GGUF file by its path; "
+            r"others need a login \(%copilot login, then -p github\) or a key \(%copilot provider add openai",
+        ),
         ("smollm2-135m:hot", "no model 'smollm2-135m:hot'"),
         ("/nowhere/x.gguf", "cannot read the model file /nowhere/x.gguf: .* → correct --model"),
     ],

@@ -6,6 +6,7 @@ from copilot_nb.errors import InputError
 from copilot_nb.notebook.arguments import cell_parser
 from copilot_nb.notebook.subcommands import account, history, kernel, panel, providers, sessions, turns
 from copilot_nb.notebook.subcommands.base import Subcommand
+from copilot_nb.render.words import did_you_mean
 
 _ALL: tuple[Subcommand, ...] = (
     *kernel.LOOK,
@@ -34,5 +35,8 @@ def help_text(word: str) -> str:
     if word == "copilot":
         return cell_parser().format_help()
     if word not in SUBCOMMANDS:
-        raise InputError(f"%copilot has no subcommand {word!r}", f"there are: {', '.join(SUBCOMMANDS)}")
+        raise InputError(
+            f"%copilot has no subcommand {word!r}",
+            f"{did_you_mean(word, SUBCOMMANDS)}there are: {', '.join(SUBCOMMANDS)}",
+        )
     return SUBCOMMANDS[word].parser().format_help()

@@ -82,8 +82,8 @@ class Subcommand:
             If it cannot be understood.
         """
         if self.is_literal:
-            return self.parser().parse_args(["--", rest.strip()] if rest.strip() else [])
-        return self.parser().parse_args(split_words(rest))
+            return self.parser().parse(["--", rest.strip()] if rest.strip() else [])
+        return self.parser().parse(split_words(rest))
 
 
 ONE_SESSION = Argument("name", "the session", kind="session")

@@ -1,7 +1,6 @@
 """The subcommand about providers of one's own: list them, add one for this kernel, remove it.
 
-A key has no place in a line: it would stay in the notebook and in the history. Whoever gives one there is told so, and
-is not shown it again.
+A key has no place in a line: it would stay in the notebook and in the history. `arguments.Parser` refuses it.
 """
 
 from __future__ import annotations
@@ -29,11 +28,6 @@ ACTIONS = ("ls", "add", "rm")
 
 def provider(desk: Desk, args: argparse.Namespace) -> Table | None:
     """List, add or remove providers of one's own."""
-    if args.secret is not None:
-        raise InputError(
-            "a key has no place in a cell: it would stay in the notebook and in the history",
-            "--ask-key asks for it, --keyring keeps it in the system, --api-key-env VAR names its variable",
-        )
     if args.action not in ("", *ACTIONS):
         raise InputError("%copilot provider does not know that", f"it knows: {', '.join(ACTIONS)}")
     if args.action in ("", "ls"):
@@ -133,12 +127,6 @@ def _what_it_has(desk: Desk, one: Byok) -> str:
     return f"It has {', '.join(models[:SHOWN_MODELS])}{more}."
 
 
-_SECRET = Option(
-    ("--api-key", "--key", "--token"),
-    "refused: a key has no place in a cell",
-    "KEY",
-    (("dest", "secret"), ("default", None)),
-)
 OPTIONS = (
     Option(
         ("--type",),
@@ -153,7 +141,6 @@ OPTIONS = (
     Option(("--keyring",), "its key is in the system keyring; asked for once (pip install keyring)"),
     Option(("--wire-api",), f"which of OpenAI's APIs: {', '.join(WIRES)}", "WIRE", (("choices", WIRES),)),
     Option(("--api-version",), "Azure's API version", "VERSION"),
-    _SECRET,
 )
 COMMANDS = (
     Subcommand(

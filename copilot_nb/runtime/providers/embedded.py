@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import ProviderError
+from copilot_nb.render.words import did_you_mean
 from copilot_nb.runtime.providers.base import NEVER_FULL_TOKENS, Endpoint, ModelInfo
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ class InKernel:
         """Return how to reach `model`, or the default one."""
         found = self.model.find(model)
         if not found:
-            raise ProviderError(f"provider {self.name!r} has no model {model!r}", f"it has: {', '.join(self.models)}")
+            hint = f"{did_you_mean(model, self.models)}it has: {', '.join(self.models)}"
+            raise ProviderError(f"provider {self.name!r} has no model {model!r}", hint)
         options = {
             "provider": {
                 "type": "openai",

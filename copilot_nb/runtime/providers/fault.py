@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal
 
 from copilot_nb.errors import CopilotNBError, ProviderError, TurnFailed
+from copilot_nb.render.words import nearest
 from copilot_nb.runtime.providers.keys import NoKey
 
 if TYPE_CHECKING:
@@ -126,12 +126,6 @@ def of_call(status: int, message: str) -> Fault:
     """Return the fault of one call of a model, of which the runtime tells as JSON."""
     found = read(status, message)
     return found if status else Fault("broken", text=found.text.removeprefix("Failed native model HTTP request: "))
-
-
-def nearest(model: str, known: Sequence[str]) -> list[str]:
-    """Return the names in `known` that look most like `model`."""
-    alike = [name for name in known if model.lower() in name.lower()][:NEAREST]
-    return list(dict.fromkeys(alike + difflib.get_close_matches(model, known, NEAREST, 0.4)))[:NEAREST]
 
 
 def told(fault: Fault, spec: Spec, model: str, known: Sequence[str] = (), retried: int = 0) -> CopilotNBError:

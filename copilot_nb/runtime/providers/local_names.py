@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import ProviderError
+from copilot_nb.render.words import did_you_mean
 from copilot_nb.runtime.providers import hub
 from copilot_nb.runtime.providers.presets import CREATIVE
 from copilot_nb.runtime.provision import find_local_model
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 Source = Path | hub.HubFile
 
+OTHER_MODELS = (
+    "others need a login (%copilot login, then -p github) "
+    "or a key (%copilot provider add openai --ask-key, then -p openai)"
+)
 _BUNDLED_STEM = "SmolLM2-135M-Instruct.Q4_1"
 
 
@@ -91,8 +96,8 @@ class LocalNames:
     def _default(self, name: str, preset: str) -> LocalName:
         known = self.model_ids
         if name and name not in known:
-            shown = f"{', '.join(known)}, and any GGUF file by its path"
-            raise ProviderError(f"provider 'local' has no model {name + preset!r}", f"it has: {shown}")
+            shown = f"{did_you_mean(name + preset, known)}it has: {', '.join(known)}, and any GGUF file by its path"
+            raise ProviderError(f"provider 'local' has no model {name + preset!r}", f"{shown}; {OTHER_MODELS}")
         first = known[0]
         return self.find(first) if first in self._settings.local_models else self._installed(preset)
 

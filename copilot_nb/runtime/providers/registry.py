@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import CopilotNBError, ProviderError
+from copilot_nb.render.words import did_you_mean
 from copilot_nb.runtime.providers.base import Provider
 from copilot_nb.runtime.providers.byok import Byok
 from copilot_nb.runtime.providers.embedded import embedded
@@ -97,7 +98,8 @@ class Providers:
             return self._providers[name]
         if name not in self.own_names:
             add = f"add it: %copilot provider add {name if name.isidentifier() else 'NAME'} --type …"
-            raise ProviderError(f"there is no provider {name!r}", f"there are: {', '.join(self.names)}; or {add}")
+            hint = f"{did_you_mean(name, self.names)}there are: {', '.join(self.names)}; or {add}"
+            raise ProviderError(f"there is no provider {name!r}", hint)
         return self.own(name)
 
     def own(self, name: str) -> Byok:
