@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from copilot_nb.errors import InputError, TurnFailed
 from copilot_nb.frontend import is_headless
 from copilot_nb.notebook.arguments import effort, system_message
+from copilot_nb.notebook.code import code_of, insert_code
 from copilot_nb.notebook.display import output_for
 from copilot_nb.notebook.kernel import assign, attachable, check_variable
 from copilot_nb.sessions.attach import attached
@@ -17,14 +18,10 @@ from copilot_nb.sessions.recipients import Recipient, one_each
 from copilot_nb.sessions.waiting import wait
 
 if TYPE_CHECKING:
-    from IPython.core.interactiveshell import InteractiveShell
-
     from copilot_nb.notebook.commands import Desk
     from copilot_nb.sessions.manager import Manager
     from copilot_nb.sessions.session import Session
     from copilot_nb.sessions.turn import Turn
-
-_PYTHON = ("", "python", "python3", "py", "ipython")
 
 
 def recipients(args: argparse.Namespace, names: Sequence[str]) -> list[Recipient]:
@@ -84,15 +81,11 @@ def answer(desk: Desk, names: Sequence[str], prompt: str, args: argparse.Namespa
         raise InputError("--id names one session, not several")
     check_new(desk.manager, names, args)
     sessions = [_session(desk.manager, recipient, args) for recipient in recipients(args, names)]
+    cells = [session.cell_key(prompt) for session in sessions]
+    reruns = [session.cells.has(cell) for session, cell in zip(sessions, cells, strict=True)]
     turns = [
-        session.send(
-            asked,
-            timeout_s=args.timeout_s,
-            cell=session.cell_key(prompt),
-            now=args.now,
-            attach=images,
-        )
-        for session in sessions
+        session.send(asked, timeout_s=args.timeout_s, cell=cell, now=args.now, attach=images)
+        for session, cell in zip(sessions, cells, strict=True)
     ]
     if args.out:
         assign(desk.shell, args.out, turns[0] if len(turns) == 1 else turns)
@@ -106,8 +99,8 @@ def answer(desk: Desk, names: Sequence[str], prompt: str, args: argparse.Namespa
         wait(turns, on_update=lambda _turn: output.show())
     finally:
         output.finish()
-    for turn in turns:
-        _deliver(desk.shell, turn, args.format)
+    for turn, is_rerun in zip(turns, reruns, strict=True):
+        _deliver(desk, turn, args, is_rerun=is_rerun)
 
 
 def _session(manager: Manager, recipient: Recipient, args: argparse.Namespace) -> Session:
@@ -128,11 +121,16 @@ def _listed(value: str | None) -> list[str]:
     return list(dict.fromkeys(word.strip() for word in (value or "").split(",") if word.strip()))
 
 
-def _deliver(shell: InteractiveShell, turn: Turn, form: str) -> None:
-    if form == "json":
+def _deliver(desk: Desk, turn: Turn, args: argparse.Namespace, *, is_rerun: bool) -> None:
+    if args.format == "json":
         _check_json(turn)
-    elif form == "code":
-        shell.set_next_input(_code(turn))
+    elif args.format == "code" and is_rerun:
+        code_of(turn.session.name, turn.text)
+        if not args.quiet:
+            line = f"%copilot show {typed(turn.session.name)} --code"
+            print(f"This cell has been run before, so no second cell is added below. To add one: {line}")
+    elif args.format == "code":
+        insert_code(desk.shell, turn.session.name, turn.text)
 
 
 def _check_json(turn: Turn) -> None:
@@ -140,11 +138,3 @@ def _check_json(turn: Turn) -> None:
         turn.json()
     except ValueError as error:
         raise TurnFailed(f"the answer of {turn.session.name} is not JSON: {error}", "ask again") from error
-
-
-def _code(turn: Turn) -> str:
-    blocks = turn.code_blocks
-    chosen = [block for block in blocks if block.language.lower() in _PYTHON] or list(blocks)
-    if not chosen:
-        raise TurnFailed(f"the answer of {turn.session.name} holds no code", "ask again")
-    return "\n\n".join(block.code.rstrip("\n") for block in chosen)

@@ -11,6 +11,7 @@ from copilot_nb.errors import InputError
 from copilot_nb.notebook import arguments
 from copilot_nb.notebook.answer import answer
 from copilot_nb.notebook.background import Background
+from copilot_nb.notebook.code import HELD
 from copilot_nb.notebook.kernel import evaluate
 from copilot_nb.notebook.subcommands import SUBCOMMANDS
 from copilot_nb.render.words import did_you_mean
@@ -60,6 +61,9 @@ class Desk:
 
     def run_cell(self, line: str, body: str) -> None:
         """Serve ``%%copilot``: send the body and show the answer."""
+        if line.split()[:1] == [HELD]:
+            print("Not run: a model wrote this code. To run it, delete the first line of the cell.")
+            return
         args = arguments.parse_cell(line)
         names = [check_name(name) for name in args.names] or ([self.used] if self.used else [])
         if not names:

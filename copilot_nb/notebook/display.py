@@ -107,7 +107,12 @@ class CellOutput:
     def _live(self) -> dict[str, str]:
         shown = [(turn.record, turn.label) for turn in self.turns]
         html = turn_html(*shown[0], live=True) if len(shown) == 1 else columns_html(shown, live=True)
-        return {"text/html": html}
+        return {"text/html": html + quiet(self._elsewhere()), "text/plain": f"[{self._elsewhere()}]"}
+
+    def _elsewhere(self) -> str:
+        """Say where the answer is if this output stays as it is: a page that was closed or reloaded loses the rest."""
+        names = ", ".join(f"%copilot show {typed(turn.session.name)}" for turn in self.turns)
+        return f"answering; if the page is closed or reloaded before the end: {names}"
 
     def _final(self) -> dict[str, str]:
         shown = [(turn.record, turn.label) for turn in self.turns]
@@ -128,15 +133,10 @@ class CellOutput:
 
 
 class BackgroundOutput(CellOutput):
-    """The output of a cell that has ended: it is made at once, and a failure is shown in it.
+    """The output of a cell that has ended: it is made at once, and a failure is shown in it."""
 
-    A page that is reloaded no longer knows where updates belong, so the live output says how to see the answer then.
-    """
-
-    def _live(self) -> dict[str, str]:
-        names = ", ".join(f"%copilot show {typed(turn.session.name)}" for turn in self.turns)
-        (html,) = super()._live().values()
-        return {"text/html": f"{html}{quiet(f'in the background; after a reload of the page: {names}')}"}
+    def _elsewhere(self) -> str:
+        return f"in the background, {super()._elsewhere()}"
 
     def finish(self) -> None:
         """Replace the output by the ended turns, failed ones too."""
@@ -147,7 +147,7 @@ class PlainCellOutput(CellOutput):
     """The same, as the text it is (``--format text`` and ``json``)."""
 
     def _live(self) -> dict[str, str]:
-        return self._final()
+        return {"text/plain": f"{self._final()['text/plain']}\n[{self._elsewhere()}]"}
 
     def _final(self) -> dict[str, str]:
         return {"text/plain": super()._final()["text/plain"]}

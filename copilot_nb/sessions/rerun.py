@@ -109,6 +109,10 @@ class Cells:
         """Let the turns of `marks` stay where they are, whatever their cells do."""
         self._marks = [dataclasses.replace(mark, turn=LEFT) if mark in marks else mark for mark in self._marks]
 
+    def has(self, cell: str) -> bool:
+        """Whether `cell` has made a turn of the session before."""
+        return bool(cell) and any(mark.cell == cell for mark in self._marks)
+
     def since(self, cell: str) -> list[_Mark]:
         """Return the mark of `cell` and those made after it; nothing if the cell has none."""
         places = [place for place, mark in enumerate(self._marks) if mark.cell == cell]

@@ -49,13 +49,41 @@ def test_plain_formats_are_plain_text(kernel: Kernel, form: str, text: str) -> N
     assert output["metadata"]["copilot_nb"]["session"] == "a"
 
 
-def test_code_goes_into_the_next_cell(kernel: Kernel) -> None:
+def payload(kernel: Kernel, cell: str, cell_id: str) -> list[dict[str, Any]]:
+    """What a cell asks its front end to do once it has ended."""
+    request = kernel.send(cell, cell_id)
+    kernel.result(request)
+    while (reply := kernel.client.get_shell_msg(timeout=10))["parent_header"].get("msg_id") != request:
+        pass
+    return list(reply["content"]["payload"])
+
+
+def test_code_goes_into_one_new_cell_that_run_all_does_not_run(kernel: Kernel) -> None:
     kernel.load("'```python\\nx = 1\\n```'")
-    kernel.run("%%copilot a -q -f code\nhi")
-    reply = kernel.client.get_shell_msg(timeout=10)
-    while reply["msg_type"] != "execute_reply" or not reply["content"].get("payload"):
-        reply = kernel.client.get_shell_msg(timeout=10)
-    assert reply["content"]["payload"] == [{"source": "set_next_input", "text": "x = 1", "replace": False}]
+    held = "%%copilot --do-not-run a\nx = 1"
+    new_cell = [{"source": "set_next_input", "text": held, "replace": False}]
+    assert payload(kernel, "%%copilot a -f code\nhi", "1") == new_cell
+    assert kernel.run(held, "2").printed.startswith("Not run: ")
+    assert payload(kernel, "%%copilot a -f code\nhi", "1") == []
+    again = kernel.run("%%copilot a -f code\nhi", "1")
+    assert again.printed.endswith("To add one: %copilot show a --code\n")
+    assert payload(kernel, "%copilot show a --code", "3") == new_cell
+    assert "NameError" in kernel.run("x", "4").error
+    kernel.run(held.partition("\n")[2], "2")
+    assert kernel.run("print(x)", "4").printed == "1\n"
+
+
+def test_an_output_left_in_mid_answer_says_how_to_see_the_answer(kernel: Kernel) -> None:
+    kernel.load("[t.Reply('It is forty-two, because', stall_after_chars=16)] * 2")
+    for cell in ("%%copilot a\nwhy?", "%%copilot b -f text\nwhy?"):
+        request = kernel.send(cell)
+        shown = kernel.result(request, until=lambda message: "forty-two" in str(message["content"].get("data", "")))
+        name = cell.split()[1]
+        for text in shown.shown[-1]["data"].values():
+            assert f"before the end: %copilot show {name}" in text
+        kernel.manager.interrupt_kernel()
+        (output,) = kernel.result(request).shown
+        assert "%copilot show" not in str(output["data"])
 
 
 def test_interrupt_stops_the_turn_and_keeps_what_was_said(kernel: Kernel) -> None:

@@ -7,20 +7,30 @@ from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError
 from copilot_nb.notebook.arguments import Option
+from copilot_nb.notebook.code import insert_code
 from copilot_nb.notebook.subcommands.base import MAYBE_SESSIONS, ONE_SESSION, Argument, Subcommand
 
 if TYPE_CHECKING:
     from copilot_nb.notebook.commands import Desk
     from copilot_nb.sessions.history import History
     from copilot_nb.sessions.search import SearchResults
+    from copilot_nb.sessions.session import Session
     from copilot_nb.sessions.usage import UsageReport
 
 SHOWN_TURNS = 10
 
 
-def show(desk: Desk, args: argparse.Namespace) -> History:
-    """Return turns of a session, which the notebook renders."""
+def show(desk: Desk, args: argparse.Namespace) -> History | None:
+    """Return turns of a session, which the notebook renders; or put the code of the last one into the next cell."""
     session = desk.manager.existing(args.name)
+    shown = _chosen(session, args)
+    if not args.code:
+        return shown
+    insert_code(desk.shell, session.name, shown[-1].text if shown else "")
+    return None
+
+
+def _chosen(session: Session, args: argparse.Namespace) -> History:
     if args.number is not None and args.number < 1:
         raise InputError(f"-n takes how many turns to show, not {args.number}", "for example: -n 5")
     if args.turn is not None:
@@ -68,6 +78,7 @@ COMMANDS = (
             Option(("--full",), "all of them"),
             Option(("--search",), "those that hold TEXT, with it marked", "TEXT"),
             Option(("--turn",), "this one, counted from 1", "TURN", (("type", int),)),
+            Option(("--code",), "put the code of the last of them into the next cell, where it is not run"),
         ),
     ),
     Subcommand(
