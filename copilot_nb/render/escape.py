@@ -1,9 +1,10 @@
 r"""Text from a model, a tool or a user, made harmless as the content of an HTML element.
 
 Besides HTML's own characters there is MathJax: every front end runs it over the text of an output and takes what
-stands between two `$`, between ``\(`` and ``\)``, or after ``\begin{``, for mathematics, even if the two belong to
-different sentences ("costs $5 and $6"). It looks within one run of text only, so each such sign gets an element of its
-own. Elements that MathJax leaves alone (`code`, `pre`) do not need that, attributes cannot have it: see `quote`.
+stands between two `$`, between ``\(`` and ``\)``, or after ``\begin`` and a brace, for mathematics, even if the two
+belong to different sentences ("costs $5 and $6"). Blanks and line ends may stand before the brace, and ``\ref{…}`` is a
+formula by itself. MathJax looks within one run of text only, so each such sign gets an element of its own, whatever
+follows it. Elements that MathJax leaves alone (`code`, `pre`) do not need that, attributes cannot have it: see `quote`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import html
 import re
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_MATHS_SIGN = re.compile(r"\$|\\(?=[(\[$]|begin\{)")
+_MATHS_SIGN = re.compile(r"\$|\\(?=[(\[$]|begin|(eq)?ref)")
 
 
 def well_formed(text: str) -> str:

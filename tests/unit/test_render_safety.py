@@ -52,7 +52,11 @@ STYLES = {
     *("font-size", "font-family", "line-height", "white-space", "overflow-wrap", "list-style", "display", "max-width"),
 }
 VOID = {"br", "hr"}
-MATHS = re.compile(r"\$(?:[^$\\]|\\.)+\$|\$\$.+\$\$|\\\(.*\\\)|\\\[.*\\\]|\\begin\{.*\\end\{.*\}", re.DOTALL)
+# as MathJax finds it: blanks may stand before a brace, and a reference is a formula by itself
+MATHS = re.compile(
+    r"\$(?:[^$\\]|\\.)+\$|\$\$.+\$\$|\\\(.*\\\)|\\\[.*\\\]|\\begin\s*\{.*\\end\s*\{.*\}|\\(eq)?ref\s*\{[^}]*\}",
+    re.DOTALL,
+)
 REACHING_OUT = re.compile(r"\\(href|style|class|cssId|data|require|bbox|def|let|newcommand)")
 
 
@@ -68,7 +72,9 @@ class Checker(HTMLParser):
         for name, value in attrs:
             assert name in ATTRIBUTES.get(tag, set()), (tag, name)
             self.check_value(name, value or "")
-        if tag not in VOID:
+        if tag == "br":  # MathJax reads on over it
+            self.runs[-1] += "\n"
+        elif tag not in VOID:
             self.open.append(tag)
             self.runs.append("")
 
@@ -248,6 +254,7 @@ PLACES = [
     "\\begin{{align}}\n{}\n\\end{{align}}",
     "$a{{b {} c$",
 ]
+BLANKS = ("", " ", "\n", "  \n", "\t", "\\\n", "&nbsp;", "\x0c", "\u00a0", "\u2003", "<br>")
 MATHS_PAYLOADS = [
     r"\href{javascript:alert(1)}{x}",
     r"\HREF{javascript:alert(1)}{x}",
@@ -259,6 +266,8 @@ MATHS_PAYLOADS = [
     r"\let\sin\href",
     r"\newcommand{\alpha}{pwned}",
     r"\text{$\href{javascript:alert(1)}{x}$}",
+    *(rf"\begin{blank}{{align}}\def\x{{y}}\href{{file:///x}}{{x}}\end{{align}}" for blank in BLANKS),
+    *(rf"\ref{blank}{{eq:1}} and \eqref{blank}{{x}}" for blank in BLANKS),
     r"</span><script>alert(1)</script>",
     r"$ and $\href{javascript:alert(1)}{x}",
     r"\) \href{javascript:alert(1)}{x} \(",
@@ -367,6 +376,7 @@ PIECES = st.sampled_from(
     [
         *CHARACTERS,
         *("```", "```python\n", "$$", "\\(", "\\)", "\\[", "\\]", "\\href{", "\\begin{align}", "\\end{align}"),
+        *("\\begin", "\\begin {a}", "\\ref", "\\eqref {a}", "<br>", "\u00a0"),
         *("](", "![", "[x]: ", "|-|-|\n", "|a|b|\n", "\n\n", "- [ ] ", "> ", "    "),
         *("<a href=", "<script>", "<!--", "-->", "javascript:", "&#", "http://", "https://x.example/"),
     ]
