@@ -9,7 +9,7 @@ The unfinished end is parsed again when it has grown by an eighth, so the cost i
 
 Joined, the finished blocks and the end rendered by itself are what `markdown_to_html` makes of the whole, except that
 
-- a link whose address is defined in a later block is text until the whole is rendered;
+- a link whose address is defined in a later block, or a sign whose note is, is text until the whole is rendered;
 - a text that is too large, or repeats addresses too often, is shown as it is (see `markdown`): blocks that were
   finished until then stay.
 """
@@ -21,6 +21,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from copilot_nb.render.dialect import has_notes
 from copilot_nb.render.inert import plain
 from copilot_nb.render.markdown import MAX_CHARS, Context, block_parser, markdown_to_html, part_html
 from copilot_nb.render.maths import Maths
@@ -100,7 +101,7 @@ class BlockStream:
         context = Context(dict(self._context.definitions), self._context.link_chars)
         rest = "".join(self._lines) + plain(self._text[self._taken_chars :])
         html = None if self._is_stuck else part_html(rest, context, maths=self._maths)
-        if html is None or context.definitions.get("references"):
+        if html is None or context.definitions.get("references") or has_notes(context.definitions):
             return markdown_to_html(self._text, maths=self._maths)
         return "".join(self._finished) + html
 

@@ -1,10 +1,12 @@
 r"""Markdown from a model, as Markdown that is safe to put into a document of our own.
 
 What opens a document decides what its Markdown may do: one viewer runs raw HTML, the next loads its pictures, and in
-all of them an open ``<!--`` or an open fence swallows whatever follows. So raw HTML becomes text (``\<b>``), a picture
-becomes a link (as in `markdown`), and an open fence is closed. Code, and a text with none of these, stay to the letter.
+all of them an open ``<!--`` or an open fence swallows whatever follows. So raw HTML becomes text (``\<b>``) but for
+``<br>``, a picture becomes a link (as in `markdown`), and an open fence is closed. Code, and a text with none of these,
+stay to the letter.
 
-A parser decides whether the outcome is harmless; one that is not, as with a ``javascript:`` link, goes into a fence.
+A parser decides whether the outcome is harmless; one that is not, as with a ``javascript:`` link, goes into a fence. It
+is asked with tables and without: what stands in a row's excess cells is dropped by one viewer and live in another.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from copilot_nb.render.escape import well_formed
-from copilot_nb.render.markdown import MAX_CHARS, SCHEMES
+from copilot_nb.render.links import SCHEMES
+from copilot_nb.render.markdown import MAX_CHARS
 
 _SENTINEL = "what follows"
 # An escaped sign or a span of code stays; what may begin a tag, a comment or a picture is found.
@@ -30,6 +33,7 @@ _LIVE = re.compile(
     re.DOTALL,
 )
 _SIGNS = re.compile(r"[\\`*_\[\]<>&$~|]")
+_BREAK = re.compile(r"<br\s{0,9}/?>\n?", re.IGNORECASE)
 _TICKS = re.compile("`{3,}")
 
 
@@ -38,11 +42,10 @@ def inert(source: str) -> str:
     source = plain(source).strip("\n")
     if len(source) > MAX_CHARS:
         return fenced(source)
-    if not _is_harmless(source):
-        source = _disarmed(source)
-        if not _is_harmless(source):
-            return fenced(source)
-    return _closed(source)
+    for text in (source, _disarmed(source), _disarmed(source, breaks=True)):
+        if _is_harmless(text):
+            return _closed(text)
+    return fenced(text)
 
 
 def plain(text: str) -> str:
@@ -74,15 +77,21 @@ class _Permissive(MarkdownIt):
 
 
 @functools.cache
-def _parser(html: bool) -> MarkdownIt:
-    return _Permissive("commonmark", {"html": html}).enable(["table", "strikethrough"])
+def _parser(html: bool, tables: bool = True) -> MarkdownIt:
+    return _Permissive("commonmark", {"html": html}).enable(["table", "strikethrough"] if tables else "strikethrough")
 
 
 def _is_harmless(source: str) -> bool:
-    """Whether a viewer with all of Markdown switched on finds no HTML, no picture and no link to anywhere odd."""
+    """Whether a viewer with HTML switched on, with tables or without, finds nothing that could harm."""
+    return all(_finds_nothing(source, _parser(True, tables)) for tables in (True, False))
+
+
+def _finds_nothing(source: str, parser: MarkdownIt) -> bool:
+    """Whether there is no HTML but for line breaks, no picture and no link to anywhere odd."""
     found: dict[str, Any] = {}
-    tokens = list(_tokens(_parser(True).parse(source, found)))
-    if any(token.type in ("html_block", "html_inline", "image") for token in tokens):
+    tokens = list(_tokens(parser.parse(source, found)))
+    html = (token.content for token in tokens if token.type in ("html_block", "html_inline"))
+    if any(token.type == "image" for token in tokens) or not all(map(_BREAK.fullmatch, html)):
         return False
     links = [str(token.attrs["href"]) for token in tokens if token.type == "link_open"]
     # what is defined here may be used elsewhere in the document
@@ -103,16 +112,19 @@ def _tokens(tokens: list[Token]) -> Iterator[Token]:
         yield from _tokens(token.children or [])
 
 
-def _disarmed(source: str) -> str:
+def _disarmed(source: str, *, breaks: bool = False) -> str:
+    """Return Markdown without HTML and pictures; with `breaks` also without ``<br>``."""
+    without_effect = functools.partial(_without_effect, breaks=breaks)
     code = set(_code_lines(source))
     chunks = itertools.groupby(enumerate(source.split("\n")), key=lambda line: line[0] in code)
     texts = ((is_code, "\n".join(line for _, line in lines)) for is_code, lines in chunks)
-    return "\n".join(text if is_code else _LIVE.sub(_without_effect, text) for is_code, text in texts)
+    return "\n".join(text if is_code else _LIVE.sub(without_effect, text) for is_code, text in texts)
 
 
-def _without_effect(found: re.Match[str]) -> str:
+def _without_effect(found: re.Match[str], *, breaks: bool) -> str:
     if found["tag"]:
-        return f"\\{found[0]}"
+        is_kept = not breaks and _BREAK.match(found.string, found.start())
+        return found[0] if is_kept else f"\\{found[0]}"
     return "" if found["picture"] else found[0]
 
 

@@ -5,8 +5,9 @@ a model wrote is never published as such. It is parsed here with raw HTML switch
 every piece, and the result goes through an allow-list of elements and attributes (nh3). Either would do; neither alone
 is relied on.
 
-No picture is loaded (fetching one tells its server that the answer was read): an image becomes a link. Links lead to
-absolute `http`, `https` and `mailto` addresses, in a new tab: leaving a notebook or a dashboard loses its state.
+What models write and CommonMark reads otherwise is in `dialect`, formulae are in `maths`, links in `links`. No picture
+is loaded. A link opens in a new tab: leaving a notebook or a dashboard loses its state. A diagram (``mermaid``) stays
+code: drawing it takes a script, which a saved notebook must not need.
 
 Half an answer is Markdown too: an open fence runs to the end, half a link or table is text until it is whole.
 
@@ -18,35 +19,31 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 import nh3
 from markdown_it import MarkdownIt
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
+from copilot_nb.render.dialect import InlineParser, dialect_plugin
 from copilot_nb.render.escape import escape, quote, well_formed
 from copilot_nb.render.highlight import coloured_code, plain_code
+from copilot_nb.render.links import SCHEMES, is_safe, link_chars, linked
 from copilot_nb.render.mathml import MATHML_ATTRIBUTES, MATHML_TAGS
 from copilot_nb.render.maths import Maths, maths_html, maths_plugin
 
 MAX_CHARS = 200_000
 MAX_LINK_CHARS = 1_000_000
-MAX_URL_CHARS = 2_000
 KEPT_TEXTS, MAX_KEPT_CHARS = 128, 20_000
 """How many whole answers of what length are kept rendered: a history is shown more than once."""
-SCHEMES = frozenset({"http", "https", "mailto"})
 
 _TAGS = {
-    *("p", "br", "hr", "div", "span", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "li"),
+    *("p", "br", "hr", "div", "span", "sup", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "li"),
     *("a", "em", "strong", "s", "code", "pre", "table", "thead", "tbody", "tr", "th", "td"),
 }
 _ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}, "td": {"style"}, "th": {"style"}, "pre": {"style"}}
-_BARE_URL = re.compile(r"https?://[^\s<>\"'`|\\^{}\[\]]+")
-_AFTER_URL = ".,:;!?*_~)"
 _TASK = re.compile(r"\[([ xX])\] ")
 
 
@@ -111,7 +108,7 @@ def part_html(source: str, context: Context, *, highlight: bool = True, maths: M
     """
     parser = _parser(highlight, maths)
     tokens = parser.parse(source, context.definitions)
-    context.link_chars += _link_chars(tokens)
+    context.link_chars += link_chars(tokens)
     if context.link_chars > MAX_LINK_CHARS:
         return None
     return nh3.clean(
@@ -133,8 +130,14 @@ def code_blocks(source: str) -> tuple[CodeBlock, ...]:
 
 
 class _Parser(MarkdownIt):
+    def __init__(self) -> None:
+        super().__init__("zero")
+        self.inline = InlineParser()
+        self.configure("commonmark", {"html": False})
+        dialect_plugin(self)
+
     def validateLink(self, url: str) -> bool:  # noqa: N802 - the name is markdown-it's
-        return _is_safe(url)
+        return is_safe(url)
 
 
 @functools.cache
@@ -144,6 +147,9 @@ def _parser(highlight: bool, maths: Maths) -> MarkdownIt:
     for name in ("maths", "maths_block"):
         parser.add_render_rule(name, lambda _renderer, tokens, i, _options, _env: maths_html(tokens[i], maths))
     parser.add_render_rule("text", lambda _renderer, tokens, i, _options, _env: escape(tokens[i].content))
+    parser.add_render_rule(
+        "note", lambda _renderer, tokens, i, _options, _env: f"<sup>{escape(tokens[i].content)}</sup>"
+    )
     for name in ("fence", "code_block"):
         parser.add_render_rule(name, lambda _renderer, tokens, i, _options, _env: _code_html(tokens[i], highlight))
     return parser
@@ -156,7 +162,7 @@ def block_parser() -> MarkdownIt:
 
 
 def _bare_parser() -> MarkdownIt:
-    parser = _Parser("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    parser = _Parser().enable(["table", "strikethrough"])
     maths_plugin(parser.disable(["html_block", "html_inline"]))
     return parser
 
@@ -178,28 +184,13 @@ def _language(token: Token) -> str:
     return re.split(r"[:,]", words[0].strip("{}."))[0] if words else ""
 
 
-def _is_safe(url: str) -> bool:
-    if len(url) > MAX_URL_CHARS:
-        return False
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # such as an unclosed bracket in the host
-        return False
-    return parts.scheme in SCHEMES and bool(parts.path if parts.scheme == "mailto" else parts.netloc)
-
-
-def _link_chars(tokens: Sequence[Token]) -> int:
-    children = (child for token in tokens for child in token.children or () if child.type == "link_open")
-    return sum(len(str(value)) for child in children for value in child.attrs.values())
-
-
 def _house_style(state: StateCore) -> None:
     """Rewrite what was parsed: images to links, bare addresses to links, tasks to boxes, cells to the left."""
     for i, token in enumerate(state.tokens):
         if token.type == "inline" and token.children:
             if state.tokens[i - 2].type == "list_item_open":
                 _box_task(token.children[0])
-            token.children = list(_linked(token.children))
+            token.children = list(linked(token.children))
         elif token.type in ("th_open", "td_open"):  # JupyterLab's default is to the right
             token.attrs = token.attrs or {"style": "text-align:left"}
 
@@ -207,42 +198,3 @@ def _house_style(state: StateCore) -> None:
 def _box_task(first: Token) -> None:
     if first.type == "text":
         first.content = _TASK.sub(lambda box: "☐ " if box[1] == " " else "☑ ", first.content, count=1)
-
-
-def _linked(tokens: Sequence[Token]) -> Iterator[Token]:
-    """Yield the tokens of a paragraph with images and bare addresses as links, and without links that lead nowhere."""
-    href = ""
-    for token in tokens:
-        if token.type == "link_open":
-            href = str(token.attrs["href"])
-        if token.type in ("link_open", "link_close"):
-            if href:  # it is empty in `[a]()`
-                yield token
-            href = href if token.type == "link_open" else ""
-        elif token.type == "image":
-            text, source = token.content or "image", str(token.attrs["src"])
-            yield from (_text(text),) if href or not source else _link(source, text)
-        elif token.type == "text" and not href and "://" in token.content:
-            yield from _with_bare_urls(token.content)
-        else:
-            yield token
-
-
-def _with_bare_urls(content: str) -> Iterator[Token]:
-    end = 0
-    for match in _BARE_URL.finditer(content):
-        url = match[0].rstrip(_AFTER_URL)
-        if not _is_safe(url):
-            continue
-        yield _text(content[end : match.start()])
-        yield from _link(url, url)
-        end = match.start() + len(url)
-    yield _text(content[end:])
-
-
-def _link(url: str, text: str) -> tuple[Token, Token, Token]:
-    return Token("link_open", "a", 1, attrs={"href": url}), _text(text), Token("link_close", "a", -1)
-
-
-def _text(content: str) -> Token:
-    return Token("text", "", 0, content=content)

@@ -54,6 +54,9 @@ _ALPHABETS = {
     "script": "mathcal",
 }
 _NOTHING_DRAWN = re.compile(r"\\label\s*\{[^{}]*\}|\\(?:nonumber|notag)(?![A-Za-z])")
+_ROW_DISTANCE = re.compile(r"\\\\(?:\*?\s*\[\s*-?[\d.]+\s*[a-z]{2}\s*\]|\*)")
+_TAG = re.compile(r"\\tag(\*?)\s*\{([^{}]*)\}")
+_ESCAPED_IN_TEXT = re.compile(r"\\([_%$#&])")
 _ENVIRONMENT = re.compile(r"\\(begin|end)\s*\{([A-Za-z]+)\*?\}")
 _KNOWN_AS = {
     **dict.fromkeys(("align", "aligned", "split", "eqnarray"), "align*"),
@@ -102,7 +105,10 @@ def _cannot() -> tuple[type[Exception], ...]:
 
 
 def _in_known_words(tex: str) -> str:
-    """Return TeX in the words that latex2mathml has for them; equations get no numbers (as MathJax gives none)."""
+    r"""Return TeX in the words that latex2mathml has for them.
+
+    Equations get no numbers (as MathJax gives none), but for a ``\tag``, which stands behind its line.
+    """
 
     def renamed(found: re.Match[str]) -> str:
         if found[2] == "equation":
@@ -111,7 +117,9 @@ def _in_known_words(tex: str) -> str:
             raise _NotUnderstoodError(found[0])
         return f"\\{found[1]}{{{_KNOWN_AS[found[2]]}}}"
 
-    return _ENVIRONMENT.sub(renamed, _NOTHING_DRAWN.sub("", tex))
+    tex = _ROW_DISTANCE.sub(r"\\\\ ", _NOTHING_DRAWN.sub("", tex))
+    tex = _TAG.sub(lambda tag: rf"\qquad\text{{{tag[2] if tag[1] else f'({tag[2]})'}}}", tex)
+    return _ENVIRONMENT.sub(renamed, tex)
 
 
 def _written(element: Element, depth: int) -> Iterator[str]:
@@ -122,6 +130,8 @@ def _written(element: Element, depth: int) -> Iterator[str]:
     text, variant = html.unescape(element.text or ""), element.get("mathvariant", "")
     if tag == "mi" and (text.startswith("\\") or text == "&"):  # an unknown command, a cell of no table
         raise _NotUnderstoodError(text)
+    if tag == "mtext":
+        text = _ESCAPED_IN_TEXT.sub(r"\1", text)
     attributes = dict(element.attrib)
     if "columnalign" in attributes and tag == "mtd":
         attributes["style"] = f"text-align:{attributes['columnalign']}"

@@ -4,8 +4,9 @@ A model writes ``$x$``, ``$$x$$``, ``\(x\)``, ``\[x\]`` and ``\begin{align}…\e
 them and would take their backslashes and underscores for its own. The rules below hand a formula on untouched. A
 formula becomes an element of its own, so that an unbalanced brace cannot make MathJax read on into the text.
 
-A single `$` is mathematics only as in Pandoc and GitHub: no space inside it, no letter or digit outside it. So prices
-and shell variables stay what they are.
+Dollar signs are mathematics only as in Pandoc: no blank inside them, no digit after the closing one. Where a letter or
+a digit touches them from outside, or where a number begins them, they may also be prices or shell variables: then what
+is between them must not read like prose. A ``$$`` within a sentence may have blanks inside it if it has a sign of TeX.
 
 MathJax has macros that reach out of the formula: links, styles, definitions that hold for the whole notebook. A formula
 that uses one is shown as its source.
@@ -25,6 +26,7 @@ from markdown_it.token import Token
 
 from copilot_nb.render.escape import quote
 from copilot_nb.render.mathml import mathml
+from copilot_nb.render.scripts import LETTERS
 
 MAX_INLINE_CHARS = 2_000
 MAX_BLOCK_LINES = 50
@@ -39,6 +41,12 @@ _REACHES_OUT = re.compile(
     r"|(re)?new|provide|Declare|Newextarrow|toggle|texttip|mathtip)",
     re.IGNORECASE,
 )
+
+_TEX = re.compile(r"[\\^_=]")
+_SEPARATORS = "/:;,.-+=|&?!@~)([{<>\"'"
+_NAME_FOLLOWS = re.compile(r"[A-Za-z0-9_(]")
+_LONG_NAME = re.compile(r"[A-Za-z_]\w{2,}")
+_WORDS = re.compile(rf"\s\S*[^\W\d_]{{2,}}|[^\W\d_]{{2,}}\S*\s|[{LETTERS}]")
 
 
 def maths_plugin(parser: MarkdownIt) -> None:
@@ -73,7 +81,7 @@ def _inline_rule(state: StateInline, silent: bool) -> bool:
             break
     else:
         return False
-    if end < 0 or (opener == "$" and not _is_tight(source, start, end)):
+    if end < 0 or (opener[0] == "$" and not _is_formula(source, start, end, opener)):
         return False
     if not silent:
         state.push("maths", "", 0).content = source[start : end + len(closer)]
@@ -91,10 +99,31 @@ def _closing(source: str, start: int, limit: int, closer: str) -> int:
     return end
 
 
-def _is_tight(source: str, start: int, end: int) -> bool:
-    before, after = source[start - 1 : start], source[end + 1 : end + 2]
-    outside = not (before.isalnum() or before == "$" or after.isalnum())
-    return outside and not (source[start + 1].isspace() or source[end - 1].isspace())
+def _is_formula(source: str, start: int, end: int, sign: str) -> bool:
+    """Whether what stands between two signs, ``$`` or ``$$``, is a formula."""
+    content = source[start + len(sign) : end]
+    before, after = source[start - 1 : start], source[end + len(sign) : end + len(sign) + 1]
+    if before == "$" or after in ("$", "{"):
+        return False
+    blanks = content[0].isspace() + content[-1].isspace()
+    if blanks:
+        return sign == "$$" and blanks == 2 and _TEX.search(content) is not None  # noqa: PLR2004 - at both ends
+    if after.isdecimal() and not _TEX.match(content):
+        return False
+    is_touched = before.isalnum() or after.isalnum() or after in ("_", "(") or content[0].isdecimal()
+    return not (is_touched and _is_prose(content, before, after))
+
+
+def _is_prose(content: str, before: str, after: str) -> bool:
+    """Whether what stands between two signs is rather the text between two prices, or two variables of a shell."""
+    if _NAME_FOLLOWS.match(after) and (content[-1] in _SEPARATORS or _LONG_NAME.fullmatch(content)):
+        return True  # $HOME/$USER
+    if before.isalnum() and before.isascii() and content[0] in _SEPARATORS:
+        return True  # 5$-10$
+    if _TEX.search(content):
+        return False
+    is_unbalanced = content[0].isdecimal() and content.count("(") != content.count(")")
+    return is_unbalanced or _WORDS.search(content) is not None
 
 
 def _block_rule(state: StateBlock, first: int, end: int, silent: bool) -> bool:

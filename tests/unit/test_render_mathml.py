@@ -68,6 +68,11 @@ def text_of(html: str) -> str:
         (r"\hat y \approx \sqrt[3]{z}", "y^≈z3"),
         (r"\label{a} x \nonumber", "x"),
         (r"\boxed{x}", "x"),
+        (r"\text{a\_b, 50\% \& c}", "a_b,&nbsp;50%&nbsp;&amp;&nbsp;c"),
+        (r"\texttt{a\_b}", "a_b"),
+        (r"E = f \tag{1}", "E=f(1)"),
+        (r"E \tag*{A.1}", "EA.1"),
+        (r"\begin{aligned}a &= b \\[4pt] &= c \\*[-.5em] d\end{aligned}", "a=b=cd"),
         (r"\underbrace{a+b}_{n} \xrightarrow{f} c", "a+b⏟n→fc"),
     ],
 )

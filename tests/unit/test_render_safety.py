@@ -16,14 +16,15 @@ from markdown_it import MarkdownIt
 from copilot_nb.conversation.parts import Reasoning, Text, ToolCall, TurnState
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.render.history import Extract, history_html, history_markdown
-from copilot_nb.render.markdown import SCHEMES, markdown_to_html
+from copilot_nb.render.links import SCHEMES
+from copilot_nb.render.markdown import markdown_to_html
 from copilot_nb.render.plot import tokens_svg, tokens_text
 from copilot_nb.render.search import Needle
 from copilot_nb.render.table import Card, Table
 from copilot_nb.render.turn import Label, footer_text, turn_html
 
 ANSWER_TAGS = {
-    *("p", "br", "hr", "div", "span", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "li"),
+    *("p", "br", "hr", "div", "span", "sup", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "li"),
     *("a", "em", "strong", "s", "code", "pre", "table", "thead", "tbody", "tr", "th", "td"),
 }
 TURN_TAGS = ANSWER_TAGS | {"details", "summary"}
@@ -253,6 +254,14 @@ PLACES = [
     "\\[{}\\]",
     "\\begin{{align}}\n{}\n\\end{{align}}",
     "$a{{b {} c$",
+    "函数${}$在",
+    "| a |\n|---|\n| $P(A|B) {}$ `a|{}` |",
+    "a[^1] b\n\n[^1]: {}",
+    "[^{}]: a\n\nb[^{}]",
+    "**注意：**{}**“{}”**",
+    "a<br>{}<br/>b",
+    "1. a\n  - {}\n  - {}",
+    "```markdown\n```bash\n{}\n```\n{}\n```\n{}",
 ]
 BLANKS = ("", " ", "\n", "  \n", "\t", "\\\n", "&nbsp;", "\x0c", "\u00a0", "\u2003", "<br>")
 MATHS_PAYLOADS = [
@@ -340,11 +349,15 @@ def test_every_string_of_a_history_is_harmless(needle: str) -> None:
 
 
 def test_the_markdown_of_a_history_runs_nothing_where_raw_html_is_on() -> None:
-    parser = MarkdownIt("commonmark", {"html": True})
-    for source in itertools.chain(SCRIPTS, MATHS_PAYLOADS, HOSTILE[::17]):
+    plain, with_tables = (MarkdownIt("commonmark", {"html": True}) for _ in range(2))
+    with_tables.enable("table")
+    sources = itertools.chain(SCRIPTS, MATHS_PAYLOADS, HOSTILE[::17], HOSTILE[-400:])
+    for source, parser in itertools.product(sources, (plain, with_tables)):
         tokens = parser.parse(history_markdown(extract_of(source)))
         every = [*tokens, *(child for token in tokens for child in token.children or ())]
-        assert not {"html_block", "html_inline", "image"} & {token.type for token in every}, source
+        html = [token.content.strip() for token in every if token.type in ("html_block", "html_inline")]
+        assert set(html) <= {"<br>", "<br/>"}, source
+        assert "image" not in {token.type for token in every}, source
         links = [str(token.attrs["href"]) for token in every if token.type == "link_open"]
         assert {urlsplit(link).scheme for link in links} <= {"", *SCHEMES}
 
@@ -377,6 +390,7 @@ PIECES = st.sampled_from(
         *CHARACTERS,
         *("```", "```python\n", "$$", "\\(", "\\)", "\\[", "\\]", "\\href{", "\\begin{align}", "\\end{align}"),
         *("\\begin", "\\begin {a}", "\\ref", "\\eqref {a}", "<br>", "\u00a0"),
+        *("[^1]", "[^1]: ", "```md\n", "1. ", "  - ", "| $a|b$ |\n", "<br/>", "<br", "函数", "：", "“", "\ufdd0"),
         *("](", "![", "[x]: ", "|-|-|\n", "|a|b|\n", "\n\n", "- [ ] ", "> ", "    "),
         *("<a href=", "<script>", "<!--", "-->", "javascript:", "&#", "http://", "https://x.example/"),
     ]
