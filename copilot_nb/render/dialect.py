@@ -5,7 +5,7 @@ r"""The Markdown that models write, where it is not CommonMark.
   `markdown-cjk-friendly <https://github.com/tats-u/markdown-cjk-friendly>`_.
 - A block of Markdown may hold blocks of code although its fence is no longer than theirs.
 - A bar within a formula or within code ends no cell of a table.
-- Bullets two blanks deep belong to the numbered item above them.
+- Bullets two blanks deep belong to the numbered item above them (`lists`).
 - ``[^1]`` refers to the note ``[^1]: …``, which stays where it was written. (The footnotes of `mdit-py-plugins` drop a
   note that nothing refers to, and link by ids, which two answers on one page would share.)
 
@@ -26,7 +26,7 @@ from markdown_it.rules_inline.state_inline import Scanned
 from markdown_it.token import Token
 from markdown_it.utils import EnvType
 
-from copilot_nb.render.indents import with_deep_bullets
+from copilot_nb.render.lists import lists_plugin
 from copilot_nb.render.scripts import is_unspaced
 
 _BREAK = re.compile(r"</?br\s{0,9}/?>", re.IGNORECASE)
@@ -48,9 +48,9 @@ def dialect_plugin(parser: MarkdownIt) -> None:
         "fence", "nested_fence", _nested_fence_rule, {"alt": ["paragraph", "reference", "blockquote", "list"]}
     )
     parser.block.ruler.before("reference", "note", _note_block_rule, {"alt": ["paragraph", "reference"]})
-    parser.core.ruler.after("normalize", "indents", _indents)
-    parser.core.ruler.after("indents", "hide_bars", _hide_bars)
+    parser.core.ruler.after("normalize", "hide_bars", _hide_bars)
     parser.core.ruler.after("block", "show_bars", _show_bars)
+    lists_plugin(parser)
 
 
 class InlineParser(ParserInline):
@@ -133,17 +133,13 @@ def _closing_fence(state: StateBlock, first: int, end: int, fence: str) -> tuple
 
 
 def _note_block_rule(state: StateBlock, first: int, end: int, silent: bool) -> bool:
-    """Find a note: a paragraph of its own, down to a blank line or the next note, which begins with its own sign."""
+    """Find a note: a paragraph of its own, which begins with its own sign."""
     name = _note_name(state, first)
     if not name:
         return False
     if silent:
         return True
-    last = first + 1
-    while last < end and not state.isEmpty(last) and not _note_name(state, last):
-        if state.sCount[last] < state.blkIndent or _interrupts(state, last, end):
-            break
-        last += 1
+    last = _paragraph_end(state, first, end)
     state.env.setdefault(_NOTES, set()).add(name)
     state.line = last
     state.push("paragraph_open", "p", 1).map = [first, last]
@@ -160,8 +156,17 @@ def _note_name(state: StateBlock, line: int) -> str:
     return found[1] if found and is_note else ""
 
 
-def _interrupts(state: StateBlock, line: int, end: int) -> bool:
-    return any(rule(state, line, end, True) for rule in state.md.block.ruler.getRules("paragraph"))
+def _paragraph_end(state: StateBlock, first: int, end: int) -> int:
+    """Return the line after a paragraph, by the rules that end one."""
+    parent, state.parentType = state.parentType, "paragraph"
+    rules = state.md.block.ruler.getRules("paragraph")
+    last = first + 1
+    while last < end and not state.isEmpty(last) and state.sCount[last] >= state.blkIndent:
+        if any(rule(state, last, end, True) for rule in rules):
+            break
+        last += 1
+    state.parentType = parent
+    return last
 
 
 def _note_rule(state: StateInline, silent: bool) -> bool:
@@ -177,10 +182,6 @@ def _note_rule(state: StateInline, silent: bool) -> bool:
 def has_notes(definitions: EnvType) -> bool:
     """Whether what was parsed has notes, to which an earlier part of it may refer."""
     return _NOTES in definitions
-
-
-def _indents(state: StateCore) -> None:
-    state.src = with_deep_bullets(state.src)
 
 
 def _hide_bars(state: StateCore) -> None:
