@@ -2,8 +2,9 @@ r"""Markdown from a model, as Markdown that is safe to put into a document of ou
 
 What opens a document decides what its Markdown may do: one viewer runs raw HTML, the next loads its pictures, and in
 all of them an open ``<!--`` or an open fence swallows whatever follows. So raw HTML becomes text (``\<b>``) but for
-``<br>``, a picture becomes a link (as in `markdown`), and an open fence is closed. Code, and a text with none of these,
-stay to the letter.
+``<br>``, a picture becomes a link (as in `markdown`), and an open fence is closed. Some viewers run what a fence names
+in braces (``{code-cell}``, ``{include}``): it loses them. A block of Markdown that holds fences gets a longer one.
+Code, and a text with none of these, stay to the letter.
 
 A parser decides whether the outcome is harmless; one that is not, as with a ``javascript:`` link, goes into a fence. It
 is asked with tables and without: what stands in a row's excess cells is dropped by one viewer and live in another.
@@ -23,7 +24,7 @@ from markdown_it.token import Token
 
 from copilot_nb.render.escape import well_formed
 from copilot_nb.render.links import SCHEMES
-from copilot_nb.render.markdown import MAX_CHARS
+from copilot_nb.render.markdown import MAX_CHARS, block_parser
 
 _SENTINEL = "what follows"
 # An escaped sign or a span of code stays; what may begin a tag, a comment or a picture is found.
@@ -34,6 +35,9 @@ _LIVE = re.compile(
 )
 _SIGNS = re.compile(r"[\\`*_\[\]<>&$~|]")
 _BREAK = re.compile(r"<br\s{0,9}/?>\n?", re.IGNORECASE)
+_BRACES = re.compile(r"([`~]{3}[ \t]*)\{+([^\s{}]*)\}*")
+_DIRECTIVE = re.compile(r":::+[ \t]*\{")
+_FENCES = re.compile(r"^[ \t]*(`{3,}|~{3,})", re.MULTILINE)
 _TICKS = re.compile("`{3,}")
 
 
@@ -42,6 +46,7 @@ def inert(source: str) -> str:
     source = plain(source).strip("\n")
     if len(source) > MAX_CHARS:
         return fenced(source)
+    source = _with_plain_fences(source)
     for text in (source, _disarmed(source), _disarmed(source, breaks=True)):
         if _is_harmless(text):
             return _closed(text)
@@ -126,6 +131,22 @@ def _without_effect(found: re.Match[str], *, breaks: bool) -> str:
         is_kept = not breaks and _BREAK.match(found.string, found.start())
         return found[0] if is_kept else f"\\{found[0]}"
     return "" if found["picture"] else found[0]
+
+
+def _with_plain_fences(source: str) -> str:
+    """Return Markdown whose fences name a language and no directive, and are longer than those within."""
+    code = set(_code_lines(source))
+    lines = [line if i in code else _DIRECTIVE.sub(r"\\\g<0>", line) for i, line in enumerate(source.split("\n"))]
+    for token in block_parser().parse(source):
+        if token.type != "fence" or not token.map:
+            continue
+        first, last = token.map[0], token.map[1] - 1
+        lines[first] = _BRACES.sub(r"\1\2", lines[first], count=1)
+        within = [run for run in _FENCES.findall(token.content) if run.startswith(token.markup)]
+        if within and last > first and lines[last].strip(" \t>") == token.markup:
+            longer = max(within, key=len) + token.markup[0]
+            lines[first], lines[last] = (lines[i].replace(token.markup, longer, 1) for i in (first, last))
+    return "\n".join(lines)
 
 
 def _code_lines(source: str) -> Iterator[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shlex
 import time
 from datetime import UTC, datetime, timedelta, timezone
@@ -448,12 +449,15 @@ def test_a_link_defined_in_one_answer_does_nothing_in_the_next(tmp_path: Path) -
     assert "link_open" not in {child.type for token in tokens(markdown) for child in token.children or ()}
 
 
-@given(st.text(alphabet="`~<!->bx/[]()\\ \n\t$|#*:=\"'&;", max_size=60))
+@given(st.text(alphabet="`~<!->brx/{:[]()\\ \n\t$|#*:=\"'&;", max_size=60))
 def test_inert_markdown_is_harmless_and_ends(text: str) -> None:
     markdown = f"before\n\n{inert(text)}\n\n## after\n"
     found = tokens(markdown)
     children = [child for token in found for child in token.children or ()]
-    assert not {token.type for token in (*found, *children)} & {"html_block", "html_inline", "image"}
+    assert "image" not in {token.type for token in (*found, *children)}
+    html = [token.content for token in (*found, *children) if token.type in ("html_block", "html_inline")]
+    assert all(re.fullmatch(r"<br\s*/?>\n?", each) for each in html)
+    assert not [token.info for token in found if token.type == "fence" and token.info.strip().startswith("{")]
     assert [(t.type, t.level) for t in found[-3:]] == [("heading_open", 0), ("inline", 1), ("heading_close", 0)]
 
 
@@ -473,7 +477,15 @@ def test_harmless_markdown_stays_to_the_letter(text: str) -> None:
 
 
 def test_what_is_not_harmless_is_changed_where_it_must_be() -> None:
-    assert inert("a List<int> and `List<int>` <br>") == "a List\\<int> and `List<int>` \\<br>"
+    assert inert("a List<int> and `List<int>` <br>") == "a List\\<int> and `List<int>` <br>"
+    assert inert("<br>\na <br onclick=b>") == "\\<br>\na \\<br onclick=b>"
+    assert inert("| a |\n|---|\n| b | <img src=x> |") == "| a |\n|---|\n| b | \\<img src=x> |"
+    assert (
+        inert("```{include} /etc/passwd\n```\n~~~ {code-cell}\nx\n~~~")
+        == "```include /etc/passwd\n```\n~~~ code-cell\nx\n~~~"
+    )
+    assert inert(":::{include} x\n:::") == "\\:::{include} x\n:::"
+    assert inert("```md\n```sh\nls\n```\n```\nb") == "````md\n```sh\nls\n```\n````\nb"
     assert inert("![x](https://a.example)!") == "[x](https://a.example)!"
     assert inert("<b>\n\n```\n<b>\n```\n\n<i>") == "\\<b>\n\n```\n<b>\n```\n\n\\<i>"
     assert inert("[x](javascript:y)") == "```\n[x](javascript:y)\n```"
