@@ -1,8 +1,9 @@
-# The commands of this project. Everything is installed into .venv, nothing outside of it but two caches:
+# The commands of this project. Everything is installed into .venv and tests/js/node_modules, nothing outside but two caches:
 # the Copilot runtime and the browser that the tests need. `make` alone lists the commands.
 
 VENV := .venv
 BIN := $(VENV)/bin
+JS := tests/js
 COPILOT_NB := PIP_CONSTRAINT=constraints.txt $(BIN)/copilot-nb
 
 # Both do nothing where the right version is already there.
@@ -16,7 +17,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 MAKEFLAGS += --no-print-directory
 
 .NOTPARALLEL:  # one environment, one pip at a time
-.PHONY: help demo test check lint bench lock clean
+.PHONY: help demo test check lint lint-js bench lock clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/make \1: \2/p' Makefile
@@ -25,11 +26,11 @@ demo: $(VENV)/.demo  ## open the first notebook in JupyterLab (HEADLESS=1: run i
 	$(PROVISION)
 	@$(COPILOT_NB) demo $(if $(filter-out 0,$(HEADLESS)),--headless)
 
-test: $(VENV)/.dev lint  ## check the code and run all tests; installs what they need
+test: $(VENV)/.dev lint lint-js  ## check the code and run all tests; installs what they need
 	$(PROVISION)
 	@CHROMIUM=$$($(BIN)/python tests/browser/ensure_browser.py) && export CHROMIUM && $(BIN)/python -m pytest -q
 
-check: $(VENV)/.dev lint  ## the quick part of `make test`: format, lint, types and the quick unit tests
+check: $(VENV)/.dev lint lint-js  ## the quick part of `make test`: format, lint, types and the quick unit tests
 	@$(BIN)/python -m pytest -q -m 'not slow' tests/unit
 
 lint: $(VENV)/.dev
@@ -37,9 +38,22 @@ lint: $(VENV)/.dev
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
 
+# The page's scripts and styles: format, lint, types and unit tests. Biome looks for its settings where it runs.
+lint-js: $(JS)/node_modules/.installed
+	@cd $(JS) && node_modules/.bin/biome check --log-level=error --error-on-warnings . ../../copilot_nb/panels/static
+	@$(JS)/node_modules/.bin/tsc -p $(JS)
+	@cd $(JS) && node --disable-warning=MODULE_TYPELESS_PACKAGE_JSON --test --test-reporter=dot .
+
 bench: $(VENV)/.dev  ## measure; results go to bench/results
 	$(PROVISION)
 	@$(BIN)/python -m bench
+
+$(JS)/node_modules/.installed: $(JS)/package.json $(JS)/package-lock.json
+	@node -e 'const [major, minor] = process.versions.node.split("."); process.exit(Number(major * 100 + +minor < 2019))' \
+		|| { echo "the page's scripts are checked by Node.js 20.19 or newer, with npm: install it" >&2; exit 1; }
+	@echo "Installing what checks the page's scripts into $(JS)/node_modules"
+	@cd $(JS) && npm ci --silent
+	@touch $@
 
 # Installed anew when the requirements change.
 $(VENV)/.demo $(VENV)/.dev: $(VENV)/.%: pyproject.toml constraints.txt | $(BIN)/pip
@@ -62,4 +76,4 @@ lock:  ## write constraints.txt anew, for the lowest Python promised (with any P
 	@build/lock/bin/python .ci/lock.py && rm -rf build/lock
 
 clean:  ## remove .venv, caches and results
-	@rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache bench/results
+	@rm -rf $(VENV) $(JS)/node_modules .demo .mypy_cache .ruff_cache .pytest_cache bench/results

@@ -32,7 +32,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -41,6 +40,7 @@ from traitlets import Unicode
 
 from copilot_nb.errors import CopilotNBError, InputError
 from copilot_nb.panels.aside import listen
+from copilot_nb.panels.assets import styles
 from copilot_nb.panels.frozen import Frozen, Transcript, settled
 from copilot_nb.panels.pump import Pump
 
@@ -50,8 +50,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("copilot_nb")
 
-SHARED = ("common.js", "link.js", "transcript.js")
-"""What the pages of all panels share, in this folder."""
 REPEATABLE = frozenset({"earlier", "keep", "models", "text", "thumbnail", "usage"})
 """What may be done twice; a page asks for these often, and their answers are large."""
 
@@ -61,11 +59,6 @@ MAX_HEARD = 1000
 Message = Mapping[str, Any]
 
 _WAITS: Message = {"waits": True}
-
-
-def source(*names: str) -> str:
-    """Return the files of this folder of those names, one after the other: a module needs no bundler."""
-    return "\n".join(files("copilot_nb.panels").joinpath(name).read_text("utf-8") for name in names)
 
 
 class Panel(anywidget.AnyWidget):
@@ -78,7 +71,7 @@ class Panel(anywidget.AnyWidget):
     """
 
     _esm = ""
-    _css = source("panel.css")
+    _css = styles()
     panel_id = Unicode(help="What the page calls the panel, where it says that itself; see `aside`.").tag(sync=True)
 
     def __init__(self, manager: Manager) -> None:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from copilot_nb.conversation.prompt import interpolate
 from copilot_nb.errors import CopilotNBError, InputError
-from copilot_nb.panels.base import SHARED, Message, Panel, source
+from copilot_nb.panels.assets import script
+from copilot_nb.panels.base import Message, Panel
 from copilot_nb.panels.feed import Feed
 from copilot_nb.render.escape import well_formed
 from copilot_nb.render.words import count
@@ -109,7 +110,7 @@ class ChatPanel(Panel):
     >>> ChatPanel("session1")  # doctest: +SKIP
     """
 
-    _esm = source(*SHARED, "chat.js")
+    _esm = script("chat.js")
 
     def __init__(self, session: str | Session, *, evaluate: Evaluate = in_main) -> None:
         self.session = session if isinstance(session, Session) else shared_manager().session(session)

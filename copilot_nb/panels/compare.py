@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from copilot_nb.errors import InputError
 from copilot_nb.panels import column, rounds
-from copilot_nb.panels.base import SHARED, Message, Panel, source
+from copilot_nb.panels.assets import script
+from copilot_nb.panels.base import Message, Panel
 from copilot_nb.panels.column import Column
 from copilot_nb.panels.comparison import Comparison
 from copilot_nb.panels.feed import Fields
@@ -67,7 +68,7 @@ class ComparePanel(Panel):
     >>> panel.to_frame()  # doctest: +SKIP
     """
 
-    _esm = source(*SHARED, "compare.js")
+    _esm = script("compare.js")
 
     def __init__(
         self,

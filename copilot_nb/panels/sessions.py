@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from copilot_nb.errors import CopilotNBError
-from copilot_nb.panels.base import SHARED, Message, Panel, source
+from copilot_nb.panels.assets import script
+from copilot_nb.panels.base import Message, Panel
 from copilot_nb.panels.chat import ChatPanel
 from copilot_nb.render.escape import well_formed
 from copilot_nb.sessions.api import shared_manager
@@ -144,7 +145,7 @@ class SessionsPanel(Panel):
     >>> SessionsPanel()  # doctest: +SKIP
     """
 
-    _esm = source(*SHARED, "sessions.js")
+    _esm = script("sessions.js")
 
     def __init__(self, manager: Manager | None = None) -> None:
         self._wake = threading.Event()

@@ -80,6 +80,7 @@ BROAD_EXCEPTS = {
 
 MAX_FUNCTION_LINES = 50
 MAX_FILE_LINES = 350
+MAX_LINE_CHARS = 120
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,7 @@ class Import:
 
 MODULES = [Module(path) for path in sorted(PACKAGE.rglob("*.py"))]
 NAMES = {module.name for module in MODULES}
+PAGES = sorted((PACKAGE / "panels" / "static").iterdir())
 each_module = pytest.mark.parametrize("module", MODULES, ids=lambda module: module.place)
 
 
@@ -286,6 +288,13 @@ def test_functions_and_files_are_short(module: Module) -> None:
     assert not long
     lines = module.source.count("\n")
     assert lines <= MAX_FILE_LINES
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_scripts_and_styles_of_the_page_are_short(path: Path) -> None:
+    lines = path.read_text("utf-8").splitlines()
+    assert len(lines) <= MAX_FILE_LINES
+    assert not [number for number, line in enumerate(lines, 1) if len(line) > MAX_LINE_CHARS]
 
 
 @pytest.mark.parametrize(

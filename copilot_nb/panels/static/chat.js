@@ -1,0 +1,290 @@
+// The page of a ChatPanel (chat.py): a head, the transcript, and where one writes.
+
+import { asWritten, COMMANDS, KEYS } from "./commands.js";
+import { Composer } from "./composer.js";
+import { announcer, button, copyText, flash, Notice, panelRoot } from "./dom.js";
+import { Head } from "./head.js";
+import { Link } from "./link.js";
+import { Transcript } from "./transcript.js";
+
+/** @typedef {import("./turn.js").TurnView} TurnView */
+
+/**
+ * What puts code into a new cell below the panel's own, where the front end lets a page do that; else null.
+ * @param {import("./link.js").Model} model
+ * @param {HTMLElement} root
+ * @returns {((code: string) => void) | null}
+ */
+function cellMaker(model, root) {
+  const shared = model.widget_manager?.context?.model?.sharedModel;
+  if (typeof shared?.insertCell !== "function") return null;
+  return (code) => {
+    /** @type {HTMLElement | null} */
+    const cell = root.closest(".jp-Cell");
+    const cells = [...(cell?.parentElement?.querySelectorAll(":scope > .jp-Cell") ?? [])];
+    const index = Number(cell?.dataset.windowedListIndex ?? cells.findIndex((each) => each === cell));
+    const at = index >= 0 ? index + 1 : shared.cells.length;
+    shared.insertCell(at, { cell_type: "code", source: code, metadata: { trusted: true } });
+  };
+}
+
+/** A ChatPanel in the page. */
+class Chat {
+  /** @param {import("./link.js").View} view */
+  constructor({ model, el: host, signal }) {
+    this.signal = signal;
+    this.live = announcer();
+    this.notice = new Notice();
+    this.transcript = this.makeTranscript(signal);
+    this.composer = new Composer({
+      signal,
+      notice: this.notice,
+      send: (draft) => this.send(draft),
+      stop: () => this.stop(),
+      history: () => this.transcript.inOrder().map((turn) => asWritten(turn.promptText)),
+    });
+    this.head = this.makeHead(signal);
+    const parts = [this.head, this.notice, this.transcript, this.composer, this.live].map((each) => each.node);
+    this.root = panelRoot("cnb-chat", "Chat", ...parts);
+    host.append(this.root);
+    this.root.addEventListener("keydown", (event) => event.key === "Escape" && this.notice.clear(), { signal });
+    const toCell = cellMaker(model, this.root);
+    if (toCell) {
+      const run = (/** @type {string} */ code, /** @type {HTMLElement} */ node) => {
+        toCell(code);
+        flash(node, "Done");
+      };
+      this.transcript.codeActions.push({ label: "To a new cell", run });
+    }
+    this.link = new Link(model, signal, {
+      root: this.root,
+      whole: (message) => this.whole(message),
+      news: (item) => this.take(item),
+      trouble: (text) => this.trouble(text),
+      expecting: () => this.head.facts?.busy || this.transcript.isUnderWay,
+    });
+  }
+
+  /** @param {AbortSignal} signal */
+  makeTranscript(signal) {
+    return new Transcript({
+      label: "Conversation",
+      signal,
+      empty:
+        "Nothing has been said yet. What you send here, in a cell (%%copilot NAME) or from Python is one conversation.",
+      actions: (turn) => this.actions(turn),
+      thumbnail: async (turn, index) => (await this.link.ask("thumbnail", { turn: turn.key, index })).src,
+      earlier: () => this.earlier(),
+      finished: (turn) => this.live.say(spoken(turn)),
+    });
+  }
+
+  /**
+   * @param {AbortSignal} signal
+   * @returns {Head}
+   */
+  makeHead(signal) {
+    /** @returns {Promise<import("./head.js").Choice[]>} */
+    const models = async () => {
+      const answer = await this.notice.attempt(() => this.link.ask("models"));
+      return answer?.choices ?? this.head.choices;
+    };
+    return new Head({
+      signal,
+      models,
+      rename: (name) => this.do("rename", { name }),
+      choose: async (provider, model) => Boolean(await this.do("model", { provider, model })),
+      items: () => [
+        { label: "Usage", run: () => this.do("usage") },
+        { label: "Rename…", run: () => this.head.rename() },
+        { label: "Fork", run: () => this.fork({}) },
+        { label: "Take back the last turn", run: () => this.do("rewind", { count: 1 }) },
+        { label: "Undo that", run: () => this.do("undo") },
+        { label: "Clear", run: () => this.do("rewind") },
+        { label: "Commands and keys", run: () => this.help() },
+      ],
+    });
+  }
+
+  /**
+   * Ask the kernel for something and show what it says to that; the promise gives null where it could not be done.
+   * @param {string} what
+   * @param {object} [more]
+   */
+  async do(what, more = {}) {
+    this.notice.clear();
+    const answer = await this.notice.attempt(() => this.link.ask(what, more));
+    if (answer?.said) this.notice.show(answer.said, "said");
+    return answer;
+  }
+
+  /** @param {object} more */
+  async fork(more) {
+    const answer = await this.do("fork", more);
+    if (!answer) return null;
+    const go = button("Show it here", () => this.do("show", { name: answer.name }));
+    this.notice.text.append(" ", go);
+    return answer;
+  }
+
+  /** @param {any} message */
+  whole(message) {
+    this.head.choices = message.choices;
+    this.transcript.whole(message.turns, message.first);
+    this.session(message.session);
+    if (message.problem) this.notice.show(message.problem);
+  }
+
+  /** @param {any} item */
+  take(item) {
+    if (item.kind === "turn") this.transcript.apply(item);
+    else if (item.kind === "session") this.session(item);
+  }
+
+  /** @param {import("./head.js").Facts} facts */
+  session(facts) {
+    this.head.show(facts);
+    this.root.setAttribute("aria-label", `Chat: ${facts.name}`);
+    this.composer.stop.hidden = !facts.busy;
+  }
+
+  /**
+   * @param {TurnView} turn
+   * @returns {import("./turn.js").Action[]}
+   */
+  actions(turn) {
+    if (turn.state === "queued") {
+      return [{ name: "withdraw", label: "Withdraw", run: () => this.do("stop", { turn: turn.key }) }];
+    }
+    if (turn.state === "working") return [];
+    const copy = async (/** @type {HTMLElement} */ node) => {
+      const answer = await this.do("text", { turn: turn.key });
+      if (!answer) return;
+      await copyText(answer.text);
+      flash(node, "Copied");
+    };
+    return [
+      { name: "copy", label: "Copy", run: copy },
+      { name: "retry", label: "Retry", run: () => this.do("resend", { turn: turn.key, text: null }) },
+      { name: "edit", label: "Edit", run: () => this.composer.edit(turn, this.after(turn)) },
+      { name: "fork", label: "Fork", run: () => this.fork({ turn: turn.key }) },
+    ];
+  }
+
+  /** Stop the answer one sees; by the time the kernel hears it, it may be at the next. */
+  stop() {
+    const turns = this.transcript.inOrder();
+    const turn = turns.find((each) => each.state === "working") ?? turns.find((each) => each.isUnderWay);
+    return this.do("stop", turn ? { turn: turn.key } : {});
+  }
+
+  /**
+   * How many turns are after this one.
+   * @param {TurnView} turn
+   */
+  after(turn) {
+    const turns = this.transcript.inOrder();
+    return turns.length - 1 - turns.indexOf(turn);
+  }
+
+  async earlier() {
+    const page = await this.do("earlier", { before: this.transcript.first });
+    if (page) this.transcript.prepend(page.turns, page.first);
+  }
+
+  /** @param {import("./composer.js").Draft} draft */
+  async send(draft) {
+    this.transcript.toEnd();
+    if (!this.transcript.turns.size) this.keepInView();
+    const { text, files, editing } = draft;
+    let done;
+    if (draft.isCommand) done = await this.command(text);
+    else if (editing) done = await this.do("resend", { turn: editing.key, text, files });
+    else done = await this.do("send", { text, files });
+    if (done === null) this.composer.restore(draft);
+  }
+
+  /** The first prompt makes the panel taller: stay with where one writes. */
+  keepInView() {
+    const grown = new ResizeObserver(() => {
+      if (!this.transcript.turns.size) return;
+      grown.disconnect();
+      this.composer.node.scrollIntoView({ block: "nearest" });
+    });
+    grown.observe(this.root);
+    this.signal.addEventListener("abort", () => grown.disconnect());
+  }
+
+  /**
+   * Do what a line that begins with a slash says; null (or a promise of it) where that could not be done.
+   * @param {string} text
+   * @returns {Promise<any> | null | undefined | void}
+   */
+  command(text) {
+    const [word, ...rest] = text.trim().split(/\s+/);
+    const line = rest.join(" ");
+    const last = this.transcript.inOrder().at(-1);
+    switch (word) {
+      case "/model":
+        return line ? this.do("model", { model: rest[0], provider: rest[1] ?? "" }) : this.head.models.focus();
+      case "/rename":
+        return line ? this.do("rename", { name: line }) : this.head.rename();
+      case "/fork":
+        return this.fork({ name: line });
+      case "/rewind":
+        return this.do("rewind", { count: Number(line || 1) });
+      case "/undo":
+        return this.do("undo");
+      case "/retry":
+        return last && this.do("resend", { turn: last.key, text: null });
+      case "/stop":
+        return this.stop();
+      case "/clear":
+        return this.do("rewind");
+      case "/usage":
+        return this.do("usage");
+      case "/help":
+        return this.help();
+      default:
+        this.notice.show(
+          `There is no command ${word}; /help lists them. To send this as a prompt, put a blank before it.`,
+        );
+        return null;
+    }
+  }
+
+  help() {
+    const rows = COMMANDS.map(([word, takes, help]) => `${word} ${takes}`.trim().padEnd(24) + help);
+    this.notice.show([...rows, KEYS].join("\n"), "help");
+  }
+
+  /** @param {string} text */
+  trouble(text) {
+    if (text) this.notice.show(text, "trouble");
+    else if (this.notice.node.dataset.kind === "trouble") this.notice.clear();
+  }
+}
+
+/**
+ * What a screen reader says of an answer that has ended.
+ * @param {TurnView} turn
+ */
+function spoken(turn) {
+  if (turn.state !== "done") return `The answer ${turn.state === "failed" ? "failed" : "was interrupted"}.`;
+  let text = "";
+  for (const block of turn.answer.children) {
+    if (text.length > 600) break;
+    text += `${block.matches(".cnb-code") ? "(code)" : (block.textContent ?? "").slice(0, 600)}\n`;
+  }
+  return `Answer: ${text.trim()}`;
+}
+
+export default {
+  /** @param {import("./link.js").View} view */
+  render({ model, el: host, signal }) {
+    const over = new AbortController();
+    const until = signal ? AbortSignal.any([signal, over.signal]) : over.signal;
+    new Chat({ model, el: host, signal: until });
+    return () => over.abort();
+  },
+};

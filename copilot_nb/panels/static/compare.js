@@ -1,0 +1,213 @@
+// The comparison: rounds of one prompt and its answers side by side, a vote under each (compare.py has the fields).
+
+import { announcer, button, el, Notice, newId, panelRoot } from "./dom.js";
+import { onEnter } from "./keys.js";
+import { Link } from "./link.js";
+import { RoundView, Together } from "./round.js";
+
+/** @typedef {{caption: string, heads: string[], rows: string[][]}} Table */
+/** @typedef {Table & {names: string[], number: number, blind: boolean}} Frame what is around the rounds */
+
+class ComparePage {
+  names = el("span", { class: "cnb-title" });
+  earlier = button("Earlier rounds", () => this.before(), { class: "cnb-button cnb-earlier", hidden: true });
+  list = el("div", { class: "cnb-rounds" });
+  empty = el("div", { class: "cnb-empty" });
+  wins = el("div", { class: "cnb-wins" });
+  input = el("textarea", {
+    id: newId("prompt"),
+    class: "cnb-input",
+    rows: 2,
+    placeholder: "One prompt to all (Enter sends, Shift+Enter: a new line)",
+  });
+  sendButton = button("Send to all", () => this.send(), { class: "cnb-button cnb-primary" });
+  stopButton = button("Stop all", () => this.ask("stop"), { class: "cnb-button cnb-stop", hidden: true });
+  blind = checkbox("Blind", (isOn) => this.ask("blind", { on: isOn }));
+  together = new Together();
+  announce = announcer();
+  notice = new Notice();
+  trouble = new Notice();
+  /** @type {Map<number, RoundView>} */
+  rounds = new Map();
+
+  /** @param {import("./link.js").View} view */
+  constructor({ model, el: place, signal }) {
+    this.signal = signal;
+    this.root = this.build();
+    place.append(this.root);
+    onEnter(this.input, () => this.send());
+    this.link = new Link(model, signal, {
+      root: this.root,
+      whole: (message) => this.whole(message),
+      news: (item) => this.take(item),
+      trouble: (text) => (text ? this.trouble.show(text, "trouble") : this.trouble.clear()),
+      expecting: () => this.isUnderWay,
+    });
+  }
+
+  build() {
+    this.blind.label.title = "Hide whose the answers are until you have voted, from the next round on";
+    const together = checkbox("Scroll together", (isOn) => {
+      this.together.isOn = isOn;
+    });
+    together.box.checked = true;
+    const bar = el("div", { class: "cnb-compare-bar" }, this.names, this.blind.label, together.label);
+    const label = el("label", { for: this.input.id, class: "cnb-sr" }, "Prompt to all");
+    const write = [label, this.input, this.sendButton, this.stopButton];
+    const middle = [this.trouble.node, this.notice.node, this.earlier, this.empty, this.list];
+    const below = [el("div", { class: "cnb-compare-send" }, ...write), this.wins, this.announce.node];
+    return panelRoot("cnb-compare", "Comparison", bar, ...middle, ...below);
+  }
+
+  /** @param {any} message */
+  whole(message) {
+    this.rounds.clear();
+    this.list.replaceChildren();
+    for (const fields of message.rounds) this.round(fields.round).apply(fields);
+    this.showEarlier(message.earlier);
+    this.frame(message.frame);
+    this.settle();
+  }
+
+  /** @param {any} item */
+  take(item) {
+    if (item.kind === "frame") this.frame(item.frame);
+    else if (item.kind === "answer") this.rounds.get(item.round)?.answer(item);
+    else if (item.kind === "round") this.begin(item);
+    else if (item.kind === "voted") this.rounds.get(item.round)?.apply(item);
+    this.settle();
+  }
+
+  /** @param {import("./round.js").RoundFields} fields */
+  begin(fields) {
+    const round = this.round(fields.round);
+    round.apply(fields);
+    round.node.scrollIntoView({ block: "nearest" });
+  }
+
+  get last() {
+    return this.rounds.get(Math.max(...this.rounds.keys()));
+  }
+
+  showRetries() {
+    for (const round of this.rounds.values()) for (const column of round.columns) column.turn.showTools();
+  }
+
+  /** @param {number} number */
+  round(number) {
+    const known = this.rounds.get(number);
+    if (known) return known;
+    const made = new RoundView(this);
+    this.rounds.set(number, made);
+    this.list.append(made.node);
+    return made;
+  }
+
+  /**
+   * Show what is above and below the rounds. Nobody is named where a blind comparison has not been voted on.
+   * @param {Frame} frame
+   */
+  frame(frame) {
+    this.blind.box.checked = frame.blind;
+    const hidden = `${frame.number} sessions, names hidden until the first vote`;
+    this.names.textContent = frame.names.length ? frame.names.join(" · ") : hidden;
+    this.empty.textContent = frame.blind
+      ? "Ask something: all answer, in random order; vote for the best, and you are told whose it is."
+      : "Ask something: all answer, side by side; vote for the best.";
+    this.wins.replaceChildren(...(frame.rows.length && this.rounds.size ? [plainTable(frame)] : []));
+  }
+
+  async before() {
+    const first = this.list.firstChild;
+    const more = await this.notice.attempt(() => this.link.ask("earlier", { before: Math.min(...this.rounds.keys()) }));
+    if (!more) return;
+    for (const fields of more.rounds) {
+      const round = this.round(fields.round);
+      round.apply(fields);
+      this.list.insertBefore(round.node, first);
+    }
+    this.showEarlier(more.earlier);
+  }
+
+  /** @param {number} number */
+  showEarlier(number) {
+    this.earlier.hidden = !number;
+    this.earlier.textContent = `Earlier rounds (${number})`;
+  }
+
+  async send() {
+    const prompt = this.input.value;
+    const wasSent = await this.ask("send", { prompt });
+    if (wasSent && this.input.value === prompt) this.input.value = "";
+  }
+
+  /**
+   * @param {number} number
+   * @param {string | number} choice
+   */
+  async cast(number, choice) {
+    if (await this.ask("vote", { round: number, choice })) this.say(`Voted on round ${number}.`);
+  }
+
+  /**
+   * @param {number} round
+   * @param {number} column
+   */
+  retry(round, column) {
+    this.ask("retry", { round, column });
+  }
+
+  /** @param {string} text */
+  say(text) {
+    this.announce.say(text);
+  }
+
+  /**
+   * Ask for something; whether it was done. What went wrong is shown.
+   * @param {string} what
+   * @param {object} [more]
+   */
+  async ask(what, more) {
+    const answer = await this.notice.attempt(() => this.link.ask(what, more));
+    if (answer) this.notice.clear();
+    return answer !== null;
+  }
+
+  settle() {
+    this.empty.hidden = this.rounds.size > 0;
+    this.stopButton.hidden = !this.isUnderWay;
+    this.sendButton.disabled = this.isUnderWay;
+  }
+
+  get isUnderWay() {
+    return [...this.rounds.values()].some((round) => !round.isOver);
+  }
+}
+
+/**
+ * A box to tick, in its label.
+ * @param {string} label
+ * @param {(isOn: boolean) => void} changed
+ */
+function checkbox(label, changed) {
+  const box = el("input", { type: "checkbox", onchange: () => changed(box.checked) });
+  return { box, label: el("label", { class: "cnb-check" }, box, label) };
+}
+
+/**
+ * A table of texts.
+ * @param {Table} table
+ */
+function plainTable({ caption, heads, rows }) {
+  const head = el("tr", {}, ...heads.map((each) => el("th", { scope: "col" }, each)));
+  const body = rows.map((row) => el("tr", {}, ...row.map((each) => el("td", {}, each))));
+  const parts = [el("caption", {}, caption), el("thead", {}, head), el("tbody", {}, ...body)];
+  return el("table", { class: "cnb-table" }, ...parts);
+}
+
+export default {
+  /** @param {import("./link.js").View} view */
+  render(view) {
+    new ComparePage(view);
+  },
+};

@@ -1,0 +1,238 @@
+// Where one writes: the text, the files that go with it, and what is offered after a slash.
+
+import { Attachments } from "./attachments.js";
+import { asWritten, fitting, isCommand } from "./commands.js";
+import { button, el, newId } from "./dom.js";
+import { isComposing, onEnter } from "./keys.js";
+
+const MAX_HEIGHT_PX = 240;
+
+/** @typedef {import("./turn.js").TurnView} TurnView */
+/** @typedef {import("./files.js").Content} Content */
+/** @typedef {{text: string, files: Content[], editing: TurnView | null, isCommand: boolean}} Draft */
+
+/**
+ * @typedef {object} ComposerOptions
+ * @property {(draft: Draft) => void} send
+ * @property {() => void} stop
+ * @property {import("./dom.js").Notice} notice
+ * @property {AbortSignal} signal
+ * @property {() => string[]} history earlier prompts, the last one last
+ */
+
+/** Where one writes. */
+export class Composer {
+  hint = el("span", { class: "cnb-hint", id: newId("hint") }, "Enter sends, Shift+Enter: new line");
+  offers = el("div", {
+    id: newId("commands"),
+    role: "listbox",
+    class: "cnb-offers",
+    "aria-label": "Commands",
+    hidden: true,
+  });
+  text = el("textarea", {
+    id: newId("write"),
+    rows: 1,
+    class: "cnb-write",
+    placeholder: "Ask… (/ for commands)",
+    "aria-label": "Prompt",
+    "aria-describedby": this.hint.id,
+    "aria-controls": this.offers.id,
+    "aria-autocomplete": "list",
+    spellcheck: "false",
+    dir: "auto",
+  });
+  edited = el("div", { class: "cnb-edited", hidden: true });
+  sendButton = el("button", { class: "cnb-button cnb-send" }, "Send");
+  recalled = -1;
+  picked = -1;
+  /** @type {TurnView | null} */
+  editing = null;
+
+  /** @param {ComposerOptions} options */
+  constructor({ send, stop, notice, signal, history }) {
+    this.onSend = send;
+    this.history = history;
+    this.attachments = new Attachments({ notice, changed: () => this.text.focus() });
+    this.stop = button("■ Stop", stop, { class: "cnb-button cnb-stop", hidden: true });
+    const title = "Send text files and images with the prompt; or drop or paste them here";
+    const attach = button("Attach", () => this.attachments.picker.click(), { title });
+    const row = el("div", { class: "cnb-row" }, attach, this.hint, this.stop, this.sendButton);
+    const { chips, picker } = this.attachments;
+    this.node = el("form", { class: "cnb-composer" }, this.edited, chips, this.offers, this.text, row, picker);
+    this.listen(signal);
+  }
+
+  /** @param {AbortSignal} signal */
+  listen(signal) {
+    this.node.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.submit();
+    });
+    this.text.addEventListener("keydown", (event) => this.key(event));
+    onEnter(this.text, () => this.submit());
+    this.text.addEventListener("input", () => {
+      this.recalled = -1;
+      this.changed();
+    });
+    this.text.addEventListener("blur", () => this.closeOffers());
+    this.text.addEventListener("paste", (event) => this.attachments.paste(event));
+    this.attachments.listenToDrags(this.node, signal);
+  }
+
+  /** @param {string} text */
+  set(text) {
+    this.text.value = text;
+    this.changed();
+    this.text.setSelectionRange(text.length, text.length);
+  }
+
+  changed() {
+    this.text.style.height = "auto";
+    this.text.style.height = `${Math.min(this.text.scrollHeight + 2, MAX_HEIGHT_PX)}px`;
+    this.offer(fitting(this.text.value));
+  }
+
+  /** @param {[word: string, takes: string, help: string][]} commands */
+  offer(commands) {
+    const options = commands.map(([word, takes, help], i) => {
+      const choose = (/** @type {Event} */ event) => {
+        event.preventDefault();
+        this.choose(word, takes);
+      };
+      const id = `${this.offers.id}-${i}`;
+      const props = { role: "option", id, "data-word": word, "data-takes": takes, onpointerdown: choose };
+      return el("div", props, el("b", {}, word), ` ${takes} `, el("span", {}, help));
+    });
+    this.offers.replaceChildren(...options);
+    this.offers.hidden = options.length === 0;
+    this.offers.style.maxHeight = `min(20em, ${this.node.offsetTop}px)`;
+    this.pick(0);
+  }
+
+  closeOffers() {
+    this.offers.hidden = true;
+  }
+
+  /** @param {number} index */
+  pick(index) {
+    const options = [...this.offers.children];
+    this.picked = options.length ? (index + options.length) % options.length : -1;
+    for (const [i, each] of options.entries()) each.setAttribute("aria-selected", String(i === this.picked));
+    const picked = options[this.picked];
+    if (this.offers.hidden || !picked) this.text.removeAttribute("aria-activedescendant");
+    else this.text.setAttribute("aria-activedescendant", picked.id);
+    picked?.scrollIntoView({ block: "nearest" });
+  }
+
+  choosePicked() {
+    const { word = "", takes = "" } = /** @type {HTMLElement} */ (this.offers.children[this.picked]).dataset;
+    this.choose(word, takes);
+  }
+
+  /**
+   * @param {string} word
+   * @param {string} takes
+   */
+  choose(word, takes) {
+    this.set(takes ? `${word} ` : word);
+    this.closeOffers();
+    if (!takes) this.submit();
+    this.text.focus();
+  }
+
+  /**
+   * Do what a key means here; those that mean nothing here are left to the field, and Enter to `onEnter`.
+   * @param {KeyboardEvent} event
+   */
+  key(event) {
+    const isPlain = !event.shiftKey && !event.ctrlKey && !event.altKey && !event.metaKey;
+    if (isComposing(event) || !isPlain) return;
+    const isOffering = !this.offers.hidden;
+    /** @type {Record<string, () => boolean | void>} false: nothing was done */
+    const acts = isOffering
+      ? {
+          Enter: () => this.choosePicked(),
+          Tab: () => this.choosePicked(),
+          Escape: () => this.closeOffers(),
+          ArrowUp: () => this.pick(this.picked - 1),
+          ArrowDown: () => this.pick(this.picked + 1),
+        }
+      : {
+          Escape: () => (this.editing ? this.stopEditing() : false),
+          ArrowUp: () => this.recall(1),
+          ArrowDown: () => this.recall(-1),
+        };
+    const act = acts[event.key];
+    if (!act || act() === false) return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  /**
+   * Up, in an empty line or among recalled ones: the prompt before; Down: the one after. False where that is not meant.
+   * @param {number} step
+   */
+  recall(step) {
+    if (this.recalled < 0 && (this.text.value || step < 0)) return false;
+    const prompts = this.history();
+    const at = this.recalled + step;
+    if (at >= prompts.length) return true;
+    this.set(at < 0 ? "" : prompts[prompts.length - 1 - at]);
+    this.recalled = Math.max(at, -1);
+    return true;
+  }
+
+  /**
+   * Let the next prompt take the place of a turn.
+   * @param {TurnView} turn
+   * @param {number} later how many turns are after it
+   */
+  edit(turn, later) {
+    this.editing = turn;
+    const more = later ? ` and the ${later === 1 ? "turn" : `${later} turns`} after it` : "";
+    const images = turn.images.childElementCount ? "; its images are sent again" : "";
+    const cancel = button("Cancel", () => this.stopEditing());
+    this.edited.replaceChildren(`Sending takes the place of this turn${more}${images}.`, cancel);
+    this.edited.hidden = false;
+    this.set(asWritten(turn.promptText));
+    this.text.focus();
+  }
+
+  stopEditing() {
+    this.editing = null;
+    this.edited.hidden = true;
+    this.set("");
+    this.text.focus();
+  }
+
+  async submit() {
+    const { attachments, editing } = this;
+    const text = this.text.value;
+    const isEmpty = !text.trim() && !attachments.files.length && !attachments.reading;
+    if (isEmpty && !editing?.images.childElementCount) return;
+    this.editing = null;
+    this.edited.hidden = true;
+    this.set("");
+    this.recalled = -1;
+    if (!editing && isCommand(text)) {
+      this.onSend({ text, files: [], editing: null, isCommand: true });
+      return;
+    }
+    if (attachments.reading) await attachments.read; // a large file takes a moment
+    const files = attachments.taken();
+    if (text.trim() || files.length || editing) this.onSend({ text, files, editing, isCommand: false });
+  }
+
+  /**
+   * Put back what could not be sent, after what has been written since.
+   * @param {Draft} draft
+   */
+  restore(draft) {
+    this.attachments.files.push(...draft.files);
+    this.attachments.show();
+    const text = [this.text.value, draft.text].filter((each) => each.trim()).join("\n\n");
+    if (draft.editing && !this.editing) this.edit(draft.editing, 0);
+    this.set(text);
+  }
+}

@@ -1,0 +1,96 @@
+// Keeps the transcript of a saved notebook up to date, where the page has the notebook at hand (frozen.py).
+
+const REST_MS = 5000; // after so long a pause nobody minds that the page is busy for a moment
+
+/** @typedef {{metadata: {copilot_nb: {version: number}}}} Transcript as a display_data output, without its type */
+/** @typedef {{list: any, index: number, version: number}} Output of a panel: `list` is the cell's, JupyterLab's own */
+
+/**
+ * Keep the transcript of a saved notebook up to date: replace it when nothing has happened for a while, or the notebook
+ * is saved; false where the panel's notebook is not at hand. It comes too late for that save, so the notebook has
+ * something unsaved again.
+ * @param {import("./link.js").Link} link
+ */
+export function keepWithNotebook(link) {
+  const { model, signal } = link;
+  const context = model.widget_manager?.context; // of the notebook that used the kernel first
+  const outputs = () => [...outputsOf(context.model.cells, model.get("panel_id"))];
+  if (!context?.saveState || !context.model?.cells || context.model.collaborative || !outputs().length) return false;
+  let version = 0;
+  let isStale = false;
+  let isAsked = false;
+  let isUnsaved = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let resting;
+  const keep = () => {
+    if (!isStale || isAsked) return;
+    isAsked = true;
+    const failed = () => {
+      isStale = false; // it is asked for again after the next news
+    };
+    const ended = () => {
+      isAsked = false;
+    };
+    link.ask("keep").catch(failed).finally(ended);
+  };
+  const stir = () => {
+    clearTimeout(resting);
+    if (isStale) resting = setTimeout(keep, REST_MS);
+  };
+  /** @param {{version?: number, transcript?: Transcript}} message */
+  const told = ({ version: newest = version, transcript }) => {
+    version = newest;
+    const wasStale = isStale;
+    if (transcript) putInto(outputs(), transcript);
+    isStale = outputs().some((each) => each.version < version);
+    if (isStale && !wasStale) context.model.dirty = true;
+    stir();
+  };
+  /**
+   * @param {unknown} _context
+   * @param {string} state
+   */
+  const saving = (_context, state) => {
+    if (state === "started") {
+      isUnsaved = isStale;
+      keep();
+    } else if (isUnsaved || isStale) {
+      context.model.dirty = true;
+    }
+  };
+  model.on("msg:custom", told);
+  document.addEventListener("keydown", stir, { capture: true, signal });
+  context.saveState.connect(saving);
+  signal.addEventListener("abort", () => {
+    clearTimeout(resting);
+    model.off("msg:custom", told);
+    context.saveState.disconnect(saving);
+  });
+  return true;
+}
+
+/**
+ * The outputs of a panel in a notebook: itself, which has no version, and its transcript, in each cell that showed it.
+ * @param {Iterable<any>} cells
+ * @param {string} panel
+ * @returns {Generator<Output>}
+ */
+function* outputsOf(cells, panel) {
+  for (const { outputs: list } of cells) {
+    for (let index = 0; index < (list?.length ?? 0); index += 1) {
+      const known = list.get(index).metadata?.copilot_nb;
+      if (known?.panel === panel) yield { list, index, version: known.version };
+    }
+  }
+}
+
+/**
+ * @param {Output[]} outputs
+ * @param {Transcript} transcript
+ */
+function putInto(outputs, transcript) {
+  const { version } = transcript.metadata.copilot_nb;
+  for (const each of outputs) {
+    if (each.version < version) each.list.set(each.index, { output_type: "display_data", ...transcript });
+  }
+}

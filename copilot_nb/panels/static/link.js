@@ -1,0 +1,326 @@
+// A page's connection to its panel in the kernel (base.py has the protocol).
+
+import { newId } from "./dom.js";
+import { keepWithNotebook } from "./keep.js";
+import { placeOf } from "./place.js";
+
+export const BEAT_MS = 1000; // how often one looks whether an answer is late
+export const ANSWER_MS = 3000; // a kernel that is not busy answers within milliseconds
+export const ASIDE_MS = 400; // what a kernel has not answered by then is sent past the cell that may run
+const LONGEST_MS = 60_000; // between two tries
+export const SILENCE_MS = 5000; // after that, one asks whether a message was lost that should have been heard
+export const RESTARTED = "The kernel was restarted: open this panel again (%copilot panel NAME, or run its cell).";
+export const SILENT = "The kernel does not answer. It is busy, or was restarted: then open this panel again.";
+export const OFFLINE = "No connection to the kernel; what was asked for here is done as soon as there is one.";
+export const BUSY = "The kernel is busy with a cell; this will be done when it has ended.";
+
+/**
+ * The widget's model, as anywidget hands it over. `widget_manager` is there in JupyterLab and Notebook; it has the
+ * front end's own objects: the kernel, and the first notebook that has used it.
+ * @typedef {object} Model
+ * @property {(message: object) => void} send
+ * @property {(name: string) => any} get
+ * @property {(event: string, heard: (message: any) => void) => void} on
+ * @property {(event: string, heard: (message: any) => void) => void} off
+ * @property {any} [widget_manager]
+ */
+
+/**
+ * What anywidget's render is given.
+ * @typedef {object} View
+ * @property {Model} model
+ * @property {HTMLElement} el
+ * @property {AbortSignal} signal
+ * @property {{getWidget: (reference: string) => Promise<{render: (where: object) => Promise<void>}>}} [host]
+ */
+
+/**
+ * * What a panel does with what it hears. `whole(message)` shows everything anew, `news(item)` what has changed, and
+ * `told()` is called after some of those; `trouble(text)` tells that the kernel does not answer, and `trouble("")`
+ * that it does again; `expecting()` says whether something should be heard soon.
+ * @typedef {object} Page
+ * @property {HTMLElement} root
+ * @property {(message: any) => void} whole
+ * @property {(item: any) => void} news
+ * @property {() => void} [told]
+ * @property {(text: string) => void} trouble
+ * @property {() => boolean} [expecting]
+ */
+
+/** @typedef {{id: string, do: string, files?: unknown[], [more: string]: unknown}} Message */
+
+/**
+ * @typedef {object} Asked a message that has no answer yet
+ * @property {Message} message
+ * @property {(answer: any) => void} resolve
+ * @property {(error: Error) => void} reject
+ * @property {number} tries
+ * @property {number} sentAt
+ * @property {number} dueAt
+ */
+
+/**
+ * The connection to the panel in the kernel.
+ *
+ * Any message may be lost, either way. What gets no answer is said again, with the same id: the kernel does it once. A
+ * lost piece of news shows by a gap in `seq`; the last one, where `expecting()` is true, where a cell has ended or the
+ * connection was broken, by asking for `seq` after some silence.
+ */
+export class Link {
+  /**
+   * @param {Model} model
+   * @param {AbortSignal} signal
+   * @param {Page} page
+   */
+  constructor(model, signal, { root, whole, news, trouble, told = () => {}, expecting = () => false }) {
+    this.model = model;
+    this.signal = signal;
+    this.whole = whole;
+    this.news = news;
+    this.told = told;
+    this.expecting = expecting;
+    this.place = placeOf(root, signal, model.widget_manager?.rendermime?.latexTypesetter);
+    /** @param {string} text */
+    this.trouble = (text) => {
+      if (text) this.place("silent");
+      trouble(text);
+    };
+    this.seq = 0;
+    this.isInStep = this.isDead = this.isUnsure = this.isSeqAsked = false;
+    /** @type {Map<string, Asked>} */
+    this.waiting = new Map();
+    this.helloId = "";
+    /** @type {string | undefined} of the kernel, on each of its messages */
+    this.stamp = undefined;
+    this.heardAt = Date.now();
+    this.connectedAt = 0;
+    /** @param {any} message */
+    const received = (message) => this.received(message);
+    model.on("msg:custom", received);
+    const beat = setInterval(() => this.look(), BEAT_MS);
+    signal.addEventListener("abort", () => {
+      clearInterval(beat);
+      model.off("msg:custom", received);
+    });
+    this.watchKernel();
+    this.keeps = keepWithNotebook(this);
+    this.hello();
+  }
+
+  /**
+   * Ask for something to be done; the promise gives the answer, or an Error with the kernel's line.
+   * @param {string} what
+   * @param {object} [more]
+   * @returns {Promise<any>}
+   */
+  ask(what, more = {}) {
+    return new Promise((resolve, reject) => this.post({ do: what, id: newId("ask"), ...more }, resolve, reject));
+  }
+
+  hello() {
+    this.isInStep = false;
+    this.waiting.delete(this.helloId);
+    this.helloId = newId("hello");
+    this.post({ do: "hello", id: this.helloId, keeps: this.keeps });
+  }
+
+  /** Ask whether a message was lost. */
+  askSeq() {
+    if (this.isSeqAsked) return;
+    this.isSeqAsked = true;
+    this.isUnsure = false;
+    const ended = () => {
+      this.isSeqAsked = false;
+    };
+    this.ask("seq").then(ended, ended);
+  }
+
+  /**
+   * @param {Message} message
+   * @param {(answer: any) => void} [resolve]
+   * @param {(error: Error) => void} [reject]
+   */
+  post(message, resolve = () => {}, reject = () => {}) {
+    const asked = { message, resolve, reject, tries: 0, sentAt: 0, dueAt: 0 };
+    this.waiting.set(message.id, asked);
+    if (this.isDead) this.died();
+    else this.transmit(asked);
+  }
+
+  /** @param {Asked} asked */
+  transmit(asked) {
+    asked.tries += 1;
+    asked.sentAt = Date.now();
+    asked.dueAt = asked.sentAt + Math.min(LONGEST_MS, ANSWER_MS * 2 ** Math.max(0, asked.tries - 2));
+    const message = { ...asked.message, try: asked.tries };
+    try {
+      this.model.send(message);
+    } catch {
+      this.died(); // JupyterLab sends nothing to a dead kernel
+    }
+    if (asked.tries > 1) return;
+    setTimeout(() => {
+      if (this.waiting.has(message.id)) this.sendAside(message);
+    }, ASIDE_MS);
+  }
+
+  /**
+   * Send past the cell that runs, where the front end can and the kernel hears it (aside.py); files are too large.
+   * @param {Message} message
+   */
+  sendAside(message) {
+    const kernel = this.kernel;
+    if (this.signal.aborted || message.files?.length || typeof kernel?.sendControlMessage !== "function") return;
+    const header = {
+      msg_id: newId("aside"),
+      msg_type: "copilot_nb_aside",
+      session: kernel.clientId,
+      username: kernel.username,
+      version: "5.3",
+      date: new Date().toISOString(),
+    };
+    const content = { panel: this.model.get("panel_id"), message };
+    kernel.sendControlMessage({ channel: "control", header, parent_header: {}, metadata: {}, content, buffers: [] });
+  }
+
+  /** Say again what has got no answer; where something should have been heard, ask whether it was lost. */
+  look() {
+    if (this.isDead) return;
+    const now = Date.now();
+    const late = [...this.waiting.values()].filter((each) => each.dueAt <= now);
+    const unheard = late.filter((each) => each.sentAt > this.heardAt);
+    if (unheard.length) this.late(Math.max(...unheard.map((each) => each.tries)));
+    for (const each of late) {
+      if (this.isOnItsWay(each)) each.dueAt = now + ANSWER_MS;
+      else this.transmit(each);
+    }
+    const isSilent = now - this.heardAt > SILENCE_MS;
+    if (this.isInStep && isSilent && (this.isUnsure || this.expecting())) this.askSeq();
+  }
+
+  /**
+   * Whether a message with files, which is large, just waits: for the cell that runs, or for the connection.
+   * @param {Asked} asked
+   */
+  isOnItsWay(asked) {
+    const { status, connectionStatus = "connected" } = this.kernel ?? {};
+    if (!asked.message.files?.length) return false;
+    return connectionStatus !== "connected" || (status === "busy" && asked.sentAt > this.connectedAt);
+  }
+
+  /** @param {number} tries */
+  late(tries) {
+    const { status, connectionStatus = "connected" } = this.kernel ?? {};
+    if (connectionStatus !== "connected") this.trouble(OFFLINE);
+    else if (status === "busy") this.trouble(BUSY);
+    else if (tries > 1) this.trouble(this.kernel ? RESTARTED : SILENT);
+  }
+
+  died() {
+    this.isDead = true;
+    const asked = [...this.waiting.values()];
+    this.waiting.clear();
+    for (const each of asked) each.reject(new Error(RESTARTED));
+    setTimeout(() => this.trouble(RESTARTED), 0); // after those that asked have shown the error
+  }
+
+  /** @param {any} message */
+  received(message) {
+    this.heardAt = Date.now();
+    if (!this.isDead) this.trouble("");
+    if (message.kind === "whole") this.takeWhole(message);
+    else if (message.kind === "news") this.takeNews(message);
+    else this.takeAnswer(message);
+  }
+
+  /** @param {any} message */
+  takeWhole(message) {
+    const isForAnother = message.re !== "" && !this.waiting.has(message.re);
+    if (this.isInStep && (isForAnother || message.seq <= this.seq)) {
+      this.follows(message);
+      return;
+    }
+    this.waiting.delete(this.helloId);
+    this.seq = message.seq;
+    this.isInStep = true;
+    this.whole(message);
+    this.place("living");
+  }
+
+  /** @param {any} message */
+  takeNews(message) {
+    if (!this.isInStep || !this.follows(message)) return;
+    for (const item of message.items) this.news(item);
+    this.told();
+  }
+
+  /**
+   * Whether a message is the next one; one that is known already is not, and before one that is not was a lost one.
+   * @param {{seq: number}} message
+   */
+  follows(message) {
+    if (message.seq > this.seq + 1) this.hello();
+    if (message.seq !== this.seq + 1) return false;
+    this.seq = message.seq;
+    return true;
+  }
+
+  /** @param {any} message */
+  takeAnswer(message) {
+    if (this.isInStep && message.seq > this.seq) this.hello();
+    const asked = this.waiting.get(message.re);
+    if (!asked || message.waits) return;
+    if (message.re === this.helloId) {
+      this.trouble(message.error); // there is nothing to show: it is asked for again
+      return;
+    }
+    this.waiting.delete(message.re);
+    if (message.error) asked.reject(new Error(message.error));
+    else asked.resolve(message);
+  }
+
+  /** The front end's own connection to the kernel, in JupyterLab and Notebook; elsewhere null. */
+  get kernel() {
+    return this.model.widget_manager?.kernel ?? null;
+  }
+
+  watchKernel() {
+    this.listen("statusChanged", (status) => {
+      if (["restarting", "autorestarting", "terminating", "dead"].includes(status)) this.died();
+    });
+    this.listen("connectionStatusChanged", (status) => {
+      if (status !== "connected") return;
+      this.connectedAt = Date.now(); // what was sent before may be lost
+      if (this.isInStep) this.askSeq();
+    });
+    this.listen("anyMessage", ({ msg: { channel, header } }) => {
+      if (header.msg_type === "execute_reply") this.isUnsure = true;
+      if (channel === "iopub") this.heardFrom(header.session);
+    });
+  }
+
+  /**
+   * Every kernel stamps what it says: another stamp is another kernel, which was put in the place of ours elsewhere.
+   * @param {string} stamp
+   */
+  heardFrom(stamp) {
+    if (stamp === this.kernel?.clientId) return; // the server's own word
+    this.stamp ??= stamp;
+    if (stamp !== this.stamp && !this.isDead) this.died();
+  }
+
+  /**
+   * @param {string} name of a signal of the kernel
+   * @param {(what: any) => void} slot
+   */
+  listen(name, slot) {
+    const signal = this.kernel?.[name];
+    /**
+     * @param {unknown} _kernel
+     * @param {any} what
+     */
+    const heard = (_kernel, what) => slot(what);
+    signal?.connect(heard);
+    this.signal.addEventListener("abort", () => signal?.disconnect(heard));
+  }
+}

@@ -1,0 +1,57 @@
+// Where a panel stands in its notebook: the page marks the place, and frozen.py's styles hide the transcript beside it.
+
+/**
+ * Mark where a panel stands, for the styles of the transcript beside it (frozen.py): "living" hides the transcript, and
+ * nothing the place. A panel that was living stays so: it shows what it knows.
+ * @param {HTMLElement} root
+ * @param {AbortSignal} signal
+ * @param {{typeset: (node: Element) => void} | undefined} typesetter
+ * @returns {(state: "living" | "silent") => void}
+ */
+export function placeOf(root, signal, typesetter) {
+  /** @returns {HTMLElement | null} */
+  const found = () => root.closest(".jp-OutputArea-child");
+  let isSpared = false;
+  const mark = (/** @type {"living" | "silent"} */ state) => {
+    const place = found();
+    if (place && place.dataset.cnbPanel !== "living") place.dataset.cnbPanel = state;
+    else if (!root.isConnected && !signal.aborted) requestAnimationFrame(() => mark(state));
+    if (place && state === "living" && !isSpared) {
+      isSpared = true;
+      spareTypesetting(place, signal, typesetter);
+    }
+  };
+  signal.addEventListener("abort", () => {
+    const place = found();
+    setTimeout(() => {
+      if (!hasPanel(place)) place?.removeAttribute("data-cnb-panel");
+    });
+  });
+  return mark;
+}
+
+/**
+ * Have MathJax pass over the transcript, on which it may work for a second, as long as the panel hides it.
+ * @param {HTMLElement} place
+ * @param {AbortSignal} signal
+ * @param {{typeset: (node: Element) => void} | undefined} typesetter
+ */
+function spareTypesetting(place, signal, typesetter) {
+  const transcript = () => place.nextElementSibling?.querySelector(".cnb-static");
+  const spare = () => transcript()?.classList.add("mathjax_ignore");
+  const observer = new MutationObserver(spare);
+  if (place.parentElement) observer.observe(place.parentElement, { childList: true, subtree: true });
+  spare();
+  signal.addEventListener("abort", () => {
+    observer.disconnect();
+    setTimeout(() => {
+      const left = transcript(); // it can be seen by now, if there is no other view
+      if (!left?.isConnected || hasPanel(place)) return;
+      left.classList.remove("mathjax_ignore");
+      typesetter?.typeset(left);
+    });
+  });
+}
+
+/** @param {Element | null} place */
+const hasPanel = (place) => Boolean(place?.querySelector(".cnb-panel"));

@@ -1,0 +1,332 @@
+// The list of sessions (sessions.py tells its rows), and below it the conversation that is open: a widget of its own.
+
+import { announcer, button, el, messageOf, Notice, newId, panelRoot } from "./dom.js";
+import { Grid } from "./grid.js";
+import { onEnter } from "./keys.js";
+import { Link } from "./link.js";
+import { menu } from "./popup.js";
+import { counted } from "./row.js";
+
+const AGES_MS = 20_000; // how often "3 minutes ago" is looked at again
+
+/** @typedef {import("./row.js").RowView} RowView */
+/** @typedef {{id: string, name: string, chat: string}} Open the conversation that is open; `chat` names its widget */
+
+class SessionsPage {
+  form = el("div", { class: "cnb-create" });
+  conversation = el("div", { class: "cnb-conversation" });
+  newButton = button("New session", () => this.create(), { class: "cnb-button cnb-primary" });
+  announce = announcer();
+  notice = new Notice();
+  trouble = new Notice();
+  problem = new Notice();
+  /** @type {string[]} */
+  providers = [];
+  /** @type {string[]} */
+  models = [];
+  /** @type {Open | null} */
+  opened = null;
+  /** @type {AbortController | null} */
+  viewing = null;
+
+  /** @param {import("./link.js").View} view */
+  constructor({ model, el: place, signal, host }) {
+    this.signal = signal;
+    this.host = host;
+    this.grid = new Grid({
+      open: (row) => this.open(row),
+      showMenu: (view) => this.showMenu(view),
+      rename: (view) => this.rename(view),
+      remove: (view) => this.remove(view),
+      fallback: () => this.newButton,
+    });
+    this.root = this.build();
+    place.append(this.root);
+    const ages = setInterval(() => this.grid.age(), AGES_MS);
+    signal.addEventListener("abort", () => {
+      clearInterval(ages);
+      this.leave();
+    });
+    this.link = new Link(model, signal, {
+      root: this.root,
+      whole: (message) => this.whole(message),
+      news: (item) => this.take(item),
+      told: () => this.grid.layout(),
+      trouble: (text) => (text ? this.trouble.show(text) : this.trouble.clear()),
+    });
+  }
+
+  build() {
+    const refresh = button("Refresh", () => this.ask("refresh"), { class: "cnb-button cnb-quiet" });
+    const label = el("label", { for: this.grid.filter.id, class: "cnb-sr" }, "Find sessions");
+    const tools = [label, this.grid.filter, this.grid.count, refresh, this.newButton];
+    const bar = el("div", { class: "cnb-sessions-bar" }, ...tools);
+    const told = [this.trouble.node, this.problem.node, this.notice.node];
+    const below = [this.form, this.grid.node, this.conversation, this.announce.node];
+    return panelRoot("cnb-sessions", "Sessions", bar, ...told, ...below);
+  }
+
+  /** @param {any} message */
+  whole(message) {
+    this.providers = message.providers;
+    this.models = message.models;
+    this.grid.whole(message.rows);
+    this.showProblem(message.problem);
+    this.show(message.open);
+    this.grid.layout();
+  }
+
+  /** @param {any} item */
+  take(item) {
+    if (item.kind === "row") this.grid.put(item.row);
+    else if (item.kind === "gone") this.grid.views.delete(item.id);
+    else if (item.kind === "open") this.show(item.open);
+    else if (item.kind === "problem") this.showProblem(item.problem);
+  }
+
+  /** @param {string} text */
+  showProblem(text) {
+    if (text) this.problem.show(text);
+    else this.problem.clear();
+  }
+
+  /** @param {RowView} view */
+  showMenu(view) {
+    const items = [
+      { label: "Open (Enter)", run: () => this.open(view.row) },
+      { label: "Rename… (F2)", run: () => this.rename(view) },
+      { label: "Duplicate…", run: () => this.duplicate(view) },
+      { label: "Delete… (Delete)", run: () => this.remove(view), danger: true },
+    ];
+    menu(view.menu, items, this.signal);
+  }
+
+  // what is asked below a row
+
+  /** @param {RowView} view */
+  rename(view) {
+    const { name } = view.row;
+    this.askName(view, `New name of ${name}`, name, "Rename", async (to) => {
+      if (to !== name) await this.link.ask("rename", { name, to });
+      return `Renamed to ${to}.`;
+    });
+  }
+
+  /** @param {RowView} view */
+  duplicate(view) {
+    const { name } = view.row;
+    const names = new Set([...this.grid.views.values()].map((each) => each.row.name));
+    let number = 2;
+    while (names.has(`${name}-${number}`)) number += 1;
+    this.askName(view, `Name of the copy of ${name}`, `${name}-${number}`, "Duplicate", async (to) => {
+      await this.link.ask("duplicate", { name, to });
+      return `${to} begins with the history of ${name}.`;
+    });
+  }
+
+  /** @param {RowView} view */
+  remove(view) {
+    const { row } = view;
+    const about = ` (id ${row.id}, ${counted(row.turns, "turn")}) and its history? This cannot be undone.`;
+    const question = el("span", {}, "Delete ", el("strong", {}, row.name), about);
+    const work = async () => {
+      await this.link.ask("delete", { name: row.name, session: row.id });
+      return `Deleted ${row.name}.`;
+    };
+    const yes = button("Delete", () => this.finish(work), { class: "cnb-button cnb-danger" });
+    const keep = button("Keep", () => this.grid.closeEditor(true));
+    const props = { class: "cnb-edit", role: "alertdialog", "aria-label": question.textContent };
+    this.grid.edit(view, el("div", props, question, yes, keep), keep);
+  }
+
+  /**
+   * @param {RowView} view
+   * @param {string} label
+   * @param {string} value
+   * @param {string} verb
+   * @param {(name: string) => Promise<string>} done
+   */
+  askName(view, label, value, verb, done) {
+    const [input, field] = nameField(label, value);
+    const cancel = () => this.grid.closeEditor(true);
+    const form = formOf([...field], verb, cancel, () => this.finish(() => done(input.value.trim())));
+    this.grid.edit(view, form, input);
+    input.select();
+  }
+
+  /**
+   * Do what an editor is for, and close it; what went wrong is shown, and the editor stays.
+   * @param {() => Promise<string>} work
+   */
+  async finish(work) {
+    const { editor } = this.grid;
+    const said = await this.told(work);
+    if (said === null || this.grid.editor !== editor) return;
+    this.grid.closeEditor(true);
+    this.grid.layout();
+  }
+
+  create() {
+    const known = this.form.querySelector("input");
+    if (known) {
+      known.focus();
+      return;
+    }
+    const close = () => {
+      this.form.replaceChildren();
+      this.newButton.focus();
+    };
+    const [name, nameFields] = nameField("Name", "");
+    const [model, provider, list] = ["model", "provider", "models"].map(newId);
+    const free = { autocomplete: "off", spellcheck: "false" };
+    const models = el("datalist", { id: list }, ...this.models.map((each) => el("option", { value: each })));
+    const modelInput = el("input", { id: model, class: "cnb-input", list, placeholder: "the default", ...free });
+    const providers = this.providers.map((each) => el("option", { value: each }, each));
+    const first = el("option", { value: "" }, "the default");
+    const providerInput = el("select", { id: provider, class: "cnb-input" }, first, ...providers);
+    const submit = async () => {
+      const wanted = { name: name.value.trim(), model: modelInput.value.trim(), provider: providerInput.value };
+      const said = await this.told(async () => {
+        await this.link.ask("create", wanted);
+        return `Created ${wanted.name}.`;
+      });
+      if (said !== null) close();
+    };
+    const modelFields = [el("label", { for: model }, "Model"), modelInput, models];
+    const providerFields = [el("label", { for: provider }, "Provider"), providerInput];
+    const form = formOf([...nameFields, ...modelFields, ...providerFields], "Create", close, submit);
+    form.setAttribute("aria-label", "New session");
+    form.addEventListener("keydown", (event) => event.key === "Escape" && close());
+    this.form.replaceChildren(form);
+    name.focus();
+  }
+
+  /**
+   * Do some work and tell what came of it; `null` where it failed.
+   * @param {() => Promise<string>} work
+   */
+  async told(work) {
+    const said = await this.notice.attempt(work);
+    if (said === null) return null;
+    this.notice.clear();
+    this.announce.say(said);
+    return said;
+  }
+
+  /**
+   * @param {string} what
+   * @param {object} [more]
+   */
+  ask(what, more) {
+    return this.told(async () => {
+      await this.link.ask(what, more);
+      return "";
+    });
+  }
+
+  /** @param {import("./row.js").Row} row */
+  open(row) {
+    if (this.opened?.id === row.id) this.conversation.scrollIntoView({ block: "nearest" });
+    else this.ask("open", { name: row.name });
+  }
+
+  // the conversation that is open
+
+  /** @param {Open | null} open */
+  show(open) {
+    if (open?.chat !== this.opened?.chat) {
+      this.leave();
+      if (open) this.enter(open);
+    } else if (open) {
+      this.conversation.setAttribute("aria-label", `Conversation: ${open.name}`);
+    }
+    this.opened = open;
+    for (const view of this.grid.views.values()) {
+      view.node.setAttribute("aria-selected", String(view.row.id === open?.id));
+    }
+  }
+
+  leave() {
+    this.viewing?.abort();
+    this.conversation.replaceChildren();
+  }
+
+  /** @param {Open} open */
+  async enter(open) {
+    const viewing = new AbortController();
+    this.viewing = viewing;
+    const place = el("div");
+    const back = () => {
+      this.ask("close");
+      this.grid.focus(this.grid.active);
+    };
+    const close = button("Close the conversation", back, { class: "cnb-button cnb-quiet" });
+    this.conversation.append(el("div", { class: "cnb-conversation-bar" }, close), place);
+    try {
+      const widget = await this.widget(open.chat, viewing.signal);
+      await widget.render({ el: place, signal: AbortSignal.any([viewing.signal, this.signal]) });
+      if (!viewing.signal.aborted) this.conversation.scrollIntoView({ block: "nearest" });
+    } catch (error) {
+      const inCell = `in a cell: cp.ChatPanel("${open.name}")`;
+      if (!viewing.signal.aborted) place.textContent = `It cannot be shown here (${messageOf(error)}); ${inCell}`;
+    }
+  }
+
+  /**
+   * The widget of a conversation; the kernel's word of it may come before the widget does.
+   * @param {string} reference
+   * @param {AbortSignal} signal
+   */
+  async widget(reference, signal) {
+    const { host } = this;
+    if (!host) throw new Error("this front end shows no widget in a widget");
+    for (let left = 50; ; left -= 1) {
+      try {
+        return await host.getWidget(reference);
+      } catch (error) {
+        if (!left || signal.aborted) throw error;
+        await new Promise((resolve) => {
+          setTimeout(resolve, 100);
+        });
+      }
+    }
+  }
+}
+
+/**
+ * A field for the name of a session, with its label.
+ * @param {string} label
+ * @param {string} value
+ * @returns {[HTMLInputElement, HTMLElement[]]}
+ */
+function nameField(label, value) {
+  const id = newId("name");
+  const free = { autocomplete: "off", spellcheck: "false", required: true };
+  const input = el("input", { id, class: "cnb-input", value, ...free });
+  return [input, [el("label", { for: id }, label), input]];
+}
+
+/**
+ * A form in the list: fields, a button that sends it off (as Enter does in a field), and one that does not.
+ * @param {HTMLElement[]} fields
+ * @param {string} verb
+ * @param {() => void} cancel
+ * @param {() => void} submit
+ */
+function formOf(fields, verb, cancel, submit) {
+  const send = el("button", { class: "cnb-button cnb-primary" }, verb);
+  const form = el("form", { class: "cnb-edit" }, ...fields, send, button("Cancel", cancel));
+  for (const field of fields) if (field instanceof HTMLInputElement) onEnter(field, () => form.requestSubmit());
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    submit();
+  });
+  return form;
+}
+
+export default {
+  /** @param {import("./link.js").View} view */
+  render(view) {
+    new SessionsPage(view);
+  },
+};

@@ -1,0 +1,155 @@
+// The turns of one session, in a box that scrolls.
+
+import { button, el } from "./dom.js";
+import { TurnView } from "./turn.js";
+
+const NEAR_PX = 40; // so near to the end one is at the end
+
+/**
+ * What a transcript needs of its panel. `actions(turn)` gives the buttons of a turn; `earlier()` asks for the page
+ * before; `thumbnail(turn, index)` gives, later, the address of a small copy of an image that went with its prompt;
+ * `finished(turn)` is called when an answer has ended while one looked on.
+ * @typedef {object} TranscriptOptions
+ * @property {string} label
+ * @property {AbortSignal} signal
+ * @property {(turn: TurnView) => import("./turn.js").Action[]} [actions]
+ * @property {import("./turn.js").CodeAction[]} [codeActions]
+ * @property {(() => void) | null} [earlier]
+ * @property {((turn: TurnView, index: number) => Promise<string>) | null} [thumbnail]
+ * @property {(turn: TurnView) => void} [finished]
+ * @property {string | Node} [empty]
+ */
+
+/** The turns of one session, in a box that scrolls. */
+export class Transcript {
+  /** @param {TranscriptOptions} options */
+  constructor(options) {
+    this.actions = options.actions ?? (() => []);
+    this.codeActions = options.codeActions ?? [];
+    this.thumbnail = options.thumbnail ?? null;
+    this.finished = options.finished ?? (() => {});
+    /** @type {Map<string, TurnView>} */
+    this.turns = new Map();
+    this.first = 1;
+    this.isStuck = true;
+    const earlier = () => options.earlier?.();
+    this.before = button("Earlier turns", earlier, { class: "cnb-button cnb-earlier", hidden: true });
+    this.list = el("div", { class: "cnb-turns" });
+    this.empty = el("div", { class: "cnb-empty" }, options.empty ?? "");
+    const props = { class: "cnb-scroll", role: "region", tabindex: 0, "aria-label": options.label };
+    this.scroll = el("div", props, this.before, this.empty, this.list);
+    this.jump = button("↓ Latest", () => this.toEnd(), { class: "cnb-button cnb-jump", hidden: true });
+    this.node = el("div", { class: "cnb-transcript" }, this.scroll, this.jump);
+    this.scroll.addEventListener("scroll", () => this.scrolled(), { signal: options.signal, passive: true });
+    const grown = new ResizeObserver(() => this.follow());
+    grown.observe(this.scroll);
+    options.signal.addEventListener("abort", () => grown.disconnect());
+  }
+
+  /**
+   * Show these turns and no others.
+   * @param {import("./turn.js").TurnFields[]} turns
+   * @param {number} first
+   */
+  whole(turns, first) {
+    this.turns.clear();
+    this.list.replaceChildren();
+    for (const fields of turns) this.turn(fields.key).apply(fields);
+    this.setFirst(first);
+    this.settle();
+  }
+
+  /**
+   * Show more turns before these.
+   * @param {import("./turn.js").TurnFields[]} turns
+   * @param {number} first
+   */
+  prepend(turns, first) {
+    const height = this.scroll.scrollHeight;
+    const top = this.scroll.scrollTop;
+    const next = this.list.firstChild;
+    for (const fields of turns) {
+      const turn = this.turn(fields.key);
+      turn.apply(fields);
+      this.list.insertBefore(turn.node, next);
+    }
+    this.setFirst(first);
+    this.scroll.scrollTop = top + this.scroll.scrollHeight - height;
+  }
+
+  /**
+   * Show what has changed of a turn.
+   * @param {import("./turn.js").TurnFields} fields
+   */
+  apply(fields) {
+    const turn = this.turn(fields.key);
+    const began = turn.state === "queued" && fields.state && fields.state !== "queued";
+    const wasUnderWay = turn.isUnderWay;
+    turn.apply(fields);
+    if (began) this.beforeTheWaiting(turn);
+    this.settle();
+    if (wasUnderWay && !turn.isUnderWay) this.finished(turn);
+  }
+
+  /** @param {string} key */
+  turn(key) {
+    let turn = this.turns.get(key);
+    if (!turn) {
+      turn = new TurnView(key, this);
+      this.turns.set(key, turn);
+      this.list.append(turn.node);
+    }
+    return turn;
+  }
+
+  /**
+   * Move a prompt that did not wait in line before those that do.
+   * @param {TurnView} turn
+   */
+  beforeTheWaiting(turn) {
+    const waiting = [...this.turns.values()].find((each) => each !== turn && each.state === "queued");
+    if (!waiting) return;
+    const isBehind = waiting.node.compareDocumentPosition(turn.node) & Node.DOCUMENT_POSITION_FOLLOWING;
+    if (isBehind) this.list.insertBefore(turn.node, waiting.node);
+  }
+
+  /** @param {number} first */
+  setFirst(first) {
+    this.first = first;
+    this.before.hidden = first <= 1;
+    this.before.textContent = `Earlier turns (${(first - 1).toLocaleString()})`;
+  }
+
+  settle() {
+    this.empty.hidden = this.turns.size > 0;
+    this.node.closest(".cnb-panel")?.classList.toggle("cnb-blank", !this.turns.size);
+    this.follow();
+  }
+
+  follow() {
+    if (this.isStuck) this.scroll.scrollTop = this.scroll.scrollHeight;
+    else this.scrolled();
+  }
+
+  scrolled() {
+    const { scrollHeight, scrollTop, clientHeight } = this.scroll;
+    this.isStuck = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    this.jump.hidden = this.isStuck;
+  }
+
+  toEnd() {
+    this.isStuck = true;
+    this.follow();
+    this.jump.hidden = true;
+  }
+
+  /** The turns in the order of the page, the last one last. */
+  inOrder() {
+    const keys = [...this.list.children].map((node) => /** @type {HTMLElement} */ (node).dataset.key ?? "");
+    return keys.flatMap((key) => this.turns.get(key) ?? []);
+  }
+
+  get isUnderWay() {
+    return [...this.turns.values()].some((turn) => turn.isUnderWay);
+  }
+}

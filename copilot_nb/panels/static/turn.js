@@ -1,0 +1,232 @@
+// One turn, as a page shows it (feed.py has its fields).
+
+import { button, copyText, el, flash, newId, toolbar } from "./dom.js";
+
+const WIDE = "pre, table, math[display=block]"; // what scrolls by itself where it is wider than the panel
+/** Lets the keyboard scroll those that need it; only some browsers see to that. */
+const wide = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    if (target.scrollWidth > target.clientWidth) target.setAttribute("tabindex", "0");
+    else target.removeAttribute("tabindex");
+  }
+});
+
+/** Has those that come into view hear "cnb-seen", once. */
+const unseen = new IntersectionObserver((entries) => {
+  for (const { target } of entries.filter((each) => each.isIntersecting)) {
+    unseen.unobserve(target);
+    target.dispatchEvent(new Event("cnb-seen"));
+  }
+});
+
+/** @typedef {"" | "queued" | "working" | "done" | "failed" | "interrupted"} TurnState */
+
+/**
+ * The fields of a turn, or those that have changed.
+ * @typedef {object} TurnFields
+ * @property {string} key
+ * @property {TurnState} [state]
+ * @property {number} [before] how many turns wait before it
+ * @property {string} [prompt]
+ * @property {string[]} [images]
+ * @property {string} [head]
+ * @property {string} [answer]
+ * @property {string} [more]
+ * @property {string} [tail]
+ * @property {string} [text]
+ * @property {string} [outcome]
+ * @property {string} [footer]
+ * @property {string} [at]
+ */
+
+/** @typedef {{name: string, label: string, run: (node: HTMLElement) => void}} Action a button of a turn */
+/** @typedef {{label: string, run: (code: string, node: HTMLElement) => void}} CodeAction a button of a piece of code */
+
+/**
+ * What shows a turn: a transcript, or a column of a comparison.
+ * @typedef {object} Shower
+ * @property {(turn: TurnView) => Action[]} actions
+ * @property {CodeAction[]} codeActions
+ * @property {number} [level] of the heading above the turn
+ * @property {((turn: TurnView, index: number) => Promise<string>) | null} [thumbnail]
+ * @property {() => void} [follow]
+ */
+
+/** One turn in a transcript. */
+export class TurnView {
+  /**
+   * @param {string} key
+   * @param {Shower} shower
+   */
+  constructor(key, shower) {
+    this.key = key;
+    this.shower = shower;
+    /** @type {TurnState} */
+    this.state = "";
+    this.before = this.depth = 0;
+    const id = newId("turn");
+    this.prompt = el("div", { class: "cnb-prompt", id, dir: "auto" });
+    this.images = el("div", { class: "cnb-images", hidden: true });
+    this.head = el("div", { class: "cnb-head" });
+    this.answer = el("div", { class: "cnb-answer" });
+    this.tail = el("div", { class: "cnb-tail", dir: "auto" });
+    this.outcome = el("div", { class: "cnb-outcome" });
+    this.status = el("span", { class: "cnb-status" });
+    this.footer = el("span", { class: "cnb-footer" });
+    this.tools = el("div", { class: "cnb-tools" });
+    this.more = button("Show all", () => this.unfold(), { class: "cnb-button cnb-quiet cnb-unfold", hidden: true });
+    const you = el("span", { class: "cnb-sr" }, "You: ");
+    const saidClass = "cnb-said copilot-nb jp-RenderedHTMLCommon";
+    this.asked = el("div", { class: "cnb-asked" }, you, this.images, this.prompt, this.more);
+    this.said = el("div", { class: saidClass }, this.head, this.answer, this.tail, this.outcome);
+    this.foot = el("div", { class: "cnb-foot" }, this.status, this.footer, this.tools);
+    const props = { class: "cnb-turn", "data-key": key, "aria-labelledby": id };
+    this.node = el("article", props, this.asked, this.said, this.foot);
+  }
+
+  get isUnderWay() {
+    return this.state === "queued" || this.state === "working";
+  }
+
+  get promptText() {
+    return this.prompt.textContent ?? "";
+  }
+
+  /** @param {TurnFields} fields */
+  apply(fields) {
+    if (fields.prompt !== undefined) this.setPrompt(fields.prompt);
+    if (fields.images) this.setImages(fields.images);
+    if (fields.head !== undefined) this.setHead(fields.head);
+    if (fields.answer !== undefined) {
+      this.answer.replaceChildren();
+      this.depth = 0;
+      this.add(fields.answer);
+    }
+    if (fields.more) this.add(fields.more);
+    if (fields.tail !== undefined) this.tail.textContent = fields.tail;
+    if (fields.text) this.tail.append(fields.text);
+    if (fields.outcome !== undefined) this.outcome.innerHTML = fields.outcome;
+    if (fields.footer !== undefined) this.footer.textContent = fields.footer;
+    if (fields.at) this.node.title = new Date(fields.at).toLocaleString();
+    if (fields.state !== undefined || fields.before !== undefined) this.setState(fields);
+  }
+
+  /** @param {string} text */
+  setPrompt(text) {
+    this.prompt.textContent = text;
+    const isLong = text.length > 1200 || text.split("\n").length > 14;
+    this.prompt.classList.toggle("cnb-folded", isLong);
+    this.more.hidden = !isLong;
+  }
+
+  /**
+   * Show what went with the prompt: a name, and when it was seen and the kernel has made it a small copy.
+   * @param {string[]} names
+   */
+  setImages(names) {
+    this.images.hidden = !names.length;
+    this.images.replaceChildren(...names.map((name, index) => this.image(name, index)));
+  }
+
+  /**
+   * @param {string} name
+   * @param {number} index
+   */
+  image(name, index) {
+    const frame = el("span", { class: "cnb-image" }, name);
+    const { thumbnail } = this.shower;
+    if (!thumbnail) return frame;
+    const show = (/** @type {string} */ src) => {
+      frame.replaceChildren(el("img", { src, alt: name, title: name }));
+      this.shower.follow?.();
+    };
+    frame.addEventListener("cnb-seen", () => thumbnail(this, index).then(show, () => {})); // else the name stays
+    unseen.observe(frame);
+    return frame;
+  }
+
+  unfold() {
+    const isFolded = this.prompt.classList.toggle("cnb-folded");
+    this.more.textContent = isFolded ? "Show all" : "Show less";
+  }
+
+  /**
+   * Show notes and reasoning; a reasoning that was opened stays open.
+   * @param {string} html
+   */
+  setHead(html) {
+    const isOpen = this.head.querySelector("details")?.open;
+    this.head.innerHTML = html;
+    const details = this.head.querySelector("details");
+    if (details && isOpen) details.open = true;
+  }
+
+  /** @param {string} html */
+  add(html) {
+    const known = this.answer.childNodes.length;
+    this.answer.insertAdjacentHTML("beforeend", html);
+    for (const node of [...this.answer.childNodes].slice(known)) {
+      if (node instanceof HTMLElement || node instanceof MathMLElement) this.decorate(node);
+    }
+  }
+
+  /**
+   * Say how deep a heading is: below those of the panel, and of the answer's own none is skipped.
+   * @param {Element} heading
+   */
+  place(heading) {
+    this.depth = Math.min(this.depth + 1, Number(heading.tagName[1]));
+    heading.setAttribute("aria-level", String(this.depth + (this.shower.level ?? 1)));
+  }
+
+  /**
+   * Give each piece of code its buttons, and let every block be written in its own direction.
+   * @param {HTMLElement | MathMLElement} node
+   */
+  decorate(node) {
+    if (!node.matches("pre, .highlight")) node.setAttribute("dir", "auto");
+    for (const each of [node, ...node.querySelectorAll(WIDE)]) if (each.matches(WIDE)) wide.observe(each);
+    if (/^H[1-6]$/.test(node.tagName)) this.place(node);
+    for (const pre of node.matches("pre") ? [node] : node.querySelectorAll("pre")) this.frameCode(pre);
+  }
+
+  /** @param {Element} pre */
+  frameCode(pre) {
+    const block = pre.closest(".highlight") ?? pre;
+    const code = () => (pre.textContent ?? "").replace(/\n$/, "");
+    const copy = button("Copy code", () => {
+      copyText(code());
+      flash(copy, "Copied");
+    });
+    const others = this.shower.codeActions.map((each) => {
+      const other = button(each.label, () => each.run(code(), other));
+      return other;
+    });
+    const frame = el("div", { class: "cnb-code" });
+    block.replaceWith(frame);
+    frame.append(toolbar("Code", [copy, ...others]), block);
+  }
+
+  /** @param {{state?: TurnState, before?: number}} fields */
+  setState(fields) {
+    this.state = fields.state ?? this.state;
+    this.before = fields.before ?? this.before;
+    this.node.dataset.state = this.state;
+    const waits = this.before ? `Queued, ${this.before} before it` : "Queued";
+    /** @type {Partial<Record<TurnState, string>>} */
+    const words = { queued: waits, working: "Answering…" };
+    this.status.textContent = words[this.state] ?? "";
+    this.node.setAttribute("aria-busy", String(this.state === "working"));
+    this.showTools();
+  }
+
+  showTools() {
+    const held = this.tools.contains(document.activeElement);
+    const buttons = this.shower.actions(this).map((each) => {
+      const node = button(each.label, () => each.run(node), { "data-action": each.name });
+      return node;
+    });
+    this.tools.replaceChildren(...(buttons.length ? [toolbar("This turn", buttons)] : []));
+    if (held) buttons[0]?.focus();
+  }
+}
