@@ -26,6 +26,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -41,6 +42,9 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, sync_playwright
 
 from copilot_nb.runtime.provision import find_runtime
+
+from .panel_page import PanelPage, managing, serving_panels
+from .wire import Wire
 
 CHROMIUM_FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
@@ -242,13 +246,20 @@ class Lab:
         page.goto(url if "://" in url else self.server.page_url(url))
         return page
 
-    def guard(self, route: Route) -> None:
-        """Let a request go on if it stays on this machine; refuse and list it otherwise."""
+
+def new_context(browser: Browser, refused: list[str]) -> BrowserContext:
+    """Return a browser context out of which no request leaves this machine: it is refused, and listed."""
+
+    def guard(route: Route) -> None:
         if urlsplit(route.request.url).hostname in ("127.0.0.1", "localhost", None):
             route.continue_()
         else:
-            self.refused.append(route.request.url)
+            refused.append(route.request.url)
             route.abort()
+
+    context = browser.new_context(viewport={"width": 1200, "height": 1000}, reduced_motion="reduce")
+    context.route("**/*", guard)
+    return context
 
 
 def scripted(replies: str, gate: Path | None = None, **options: object) -> str:
@@ -341,10 +352,10 @@ def browsing() -> Iterator[Browser]:
 @pytest.fixture
 def lab(server: Server, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Lab]:
     """Give a test a browser context, and shut its kernels down after it."""
-    context = browser.new_context(viewport={"width": 1200, "height": 1000}, reduced_motion="reduce")
-    lab = Lab(server, context, re.sub(r"\W+", "-", request.node.name))
-    context.route("**/*", lab.guard)
-    request.node.stash[OPEN_LAB] = lab
+    refused: list[str] = []
+    context = new_context(browser, refused)
+    lab = Lab(server, context, slug(request.node), refused)
+    request.node.stash[OPEN_PAGES] = context
     yield lab
     context.close()
     for kind in ("sessions", "kernels"):  # Voilà's kernels belong to no session
@@ -353,17 +364,43 @@ def lab(server: Server, browser: Browser, request: pytest.FixtureRequest) -> Ite
     shutil.rmtree(server.copilot_home, ignore_errors=True)  # most tests make none
 
 
-OPEN_LAB = pytest.StashKey[Lab]()
+@pytest.fixture
+def panel_page(browser: Browser, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PanelPage]:
+    """Give a test a page for panels, without Jupyter; no script of the page may fail, no request leave this machine."""
+    refused: list[str] = []
+    shown: list[str] = []
+    wire = Wire()
+    context = new_context(browser, refused)
+    request.node.stash[OPEN_PAGES] = context
+    with managing(tmp_path / "copilot") as manager, serving_panels(wire, shown) as url:
+        page = context.new_page()
+        here = PanelPage(page, manager, wire, shown, refused)
+        page.on("pageerror", lambda error: here.js_errors.append(str(error)))
+        page.goto(url)
+        page.evaluate("() => window.again")
+        yield here
+        context.close()
+        here.close()
+    assert here.js_errors == []
+    assert refused == []
+
+
+def slug(item: pytest.Item) -> str:
+    """Return the name of a test as a part of a file's name."""
+    return re.sub(r"\W+", "-", item.name)
+
+
+OPEN_PAGES = pytest.StashKey[BrowserContext]()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """Add a screenshot of each page to the report of a failed test."""
     report: Any = yield
-    lab = item.stash.get(OPEN_LAB, None)
-    if lab and report.when == "call" and report.failed:
-        for i, page in enumerate(lab.context.pages):
-            picture = lab.server.home / "failures" / f"{lab.name}-{i}.png"
+    context = item.stash.get(OPEN_PAGES, None)
+    if context and report.when == "call" and report.failed:
+        for i, page in enumerate(context.pages):
+            picture = Path(tempfile.gettempdir(), "copilot-nb-failures", f"{slug(item)}-{i}.png")
             page.screenshot(path=picture)
             report.sections.append((f"page {page.url}", f"screenshot: {picture}"))
     return report

@@ -8,6 +8,7 @@ from copilot_nb.panels.feed import PAGE_TURNS
 from copilot_nb.render.markdown import markdown_to_html
 
 from .conftest import Lab, Notebook, scripted
+from .panel_page import PanelPage
 from .traffic import TRACED, Frame, Traffic, longest_task_ms, most_in_a_second
 
 PANELS = 5
@@ -109,13 +110,12 @@ def test_five_panels_and_a_cell_stream_at_once(lab: Lab) -> None:
     assert notebook.js_errors == []
 
 
-def test_earlier_turns_come_page_by_page_and_leave_what_is_read_in_its_place(lab: Lab) -> None:
-    ask = f"session = cp.session('long')\nfor n in range(1, {TURNS + 1}): session.ask(f'ask {{n}}')"
-    notebook = lab.open(
-        scripted(repr(["Said.\n\n" * 20] * TURNS)) + "\nimport copilot_nb as cp", ask, "cp.ChatPanel('long')"
-    )
-    notebook.run_all()
-    shown = notebook.output(2).locator(".cnb-chat")
+def test_earlier_turns_come_page_by_page_and_leave_what_is_read_in_its_place(panel_page: PanelPage) -> None:
+    panel_page.answer("Said.\n\n" * 20)
+    session = panel_page.manager.session("long")
+    for number in range(1, TURNS + 1):
+        session.ask(f"ask {number}")
+    shown = panel_page.chat("long")
     turns, earlier = shown.locator(".cnb-turn"), shown.get_by_role("button", name="Earlier turns")
     expect(turns).to_have_count(PAGE_TURNS)
     for left in (TURNS - PAGE_TURNS, TURNS - 2 * PAGE_TURNS):
@@ -132,4 +132,3 @@ def test_earlier_turns_come_page_by_page_and_leave_what_is_read_in_its_place(lab
         "all => all.filter(each => !each.firstChild.checkVisibility({contentVisibilityAuto: true}))"
     )
     assert len(skipped) > PAGE_TURNS, "what cannot be seen costs nothing"
-    assert notebook.js_errors == []

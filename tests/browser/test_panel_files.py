@@ -1,14 +1,12 @@
-"""Files that go with a prompt: dropped from the system or from JupyterLab's list of files, pasted; and what cannot."""
+"""Files that go with a prompt, dropped or pasted; and what cannot. From JupyterLab's list: `test_panels_in_lab`."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 from playwright.sync_api import Locator
 
-from .conftest import Notebook, scripted
-from .test_chat_panel import PANEL, notice, panel, say, turn
+from .chat_steps import notice, say, turn
+from .panel_page import PanelPage
 
 GIVE = """(node, [kind, files]) => {
     const data = new DataTransfer();
@@ -25,15 +23,9 @@ TEXT = ("text/plain",)
 
 
 @pytest.fixture
-def shown(lab: Any) -> Locator:
-    return opened(lab)[1]
-
-
-def opened(lab: Any) -> tuple[Notebook, Locator]:
-    notebook = lab.open(scripted("lambda asked: asked.prompt"), PANEL)
-    notebook.run(0)
-    notebook.run(1)
-    return notebook, panel(notebook)
+def shown(panel_page: PanelPage) -> Locator:
+    panel_page.answer(lambda asked: asked.prompt)
+    return panel_page.chat("s1")
 
 
 def give(shown: Locator, kind: str, *files: tuple[str, int, int, str]) -> None:
@@ -83,41 +75,3 @@ def test_text_that_comes_with_a_picture_of_itself_is_pasted_as_text(shown: Locat
     )
     assert is_left
     assert chips(shown) == []
-
-
-def test_a_file_is_dragged_from_the_list_of_files(lab: Any) -> None:
-    (lab.server.notebooks / "dragged.py").write_text("print(1)\n")
-    notebook, shown = opened(lab)
-    page = notebook.page
-    row = page.locator(".jp-DirListing-item", has_text="dragged.py")
-    row.wait_for()
-    start, end = row.bounding_box(), shown.get_by_role("textbox", name="Prompt").bounding_box()
-    assert start is not None
-    assert end is not None
-    page.mouse.move(start["x"] + 20, start["y"] + 5)
-    page.mouse.down()
-    page.mouse.move(end["x"] + 40, end["y"] + 5, steps=8)
-    shown.locator(".cnb-over").wait_for()
-    page.mouse.up()
-    shown.get_by_role("button", name="Remove dragged.py").wait_for()
-    assert shown.locator(".cnb-over").count() == 0
-    say(shown, "What is it?")
-    assert "print(1)" in turn(shown, 0).locator(".cnb-prompt").inner_text()
-    assert (lab.server.notebooks / "dragged.py").exists()
-    assert notebook.js_errors == []
-
-
-def test_enter_submits_where_a_name_is_asked_for(lab: Any) -> None:
-    notebook, shown = opened(lab)
-    say(shown, "hello")
-    turn(shown, 0)
-    keyboard = notebook.page.keyboard
-    shown.get_by_role("button", name="s1", exact=True).focus()
-    keyboard.press("Enter")
-    shown.get_by_label("New name").wait_for()
-    keyboard.type("other name")
-    keyboard.press("Enter")
-    shown.get_by_role("button", name="other name").wait_for()
-    assert shown.get_by_label("New name").count() == 0
-    assert len(notebook.sources()) == 2
-    assert notebook.js_errors == []

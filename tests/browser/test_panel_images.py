@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 from typing import Any
@@ -9,15 +10,22 @@ from typing import Any
 import PIL.Image
 from playwright.sync_api import Locator
 
-from .conftest import scripted
-from .test_chat_panel import PANEL, notice, panel, say, turn
+from copilot_nb.testing import ChatRequest, ScriptedModel
 
-COUNT = "lambda asked: ' '.join(str(len(message.images)) for message in asked.messages if message.role == 'user')"
-SIZES = """\
-import base64, io, PIL.Image
-for url in model.requests[-1].messages[-1].images:
-    print(PIL.Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).size, end=" ")
-"""
+from .chat_steps import PANEL, notice, panel, say, turn
+from .conftest import scripted
+from .panel_page import PanelPage
+
+
+def count(asked: ChatRequest) -> str:
+    """Say how many images each prompt came with."""
+    return " ".join(str(len(message.images)) for message in asked.messages if message.role == "user")
+
+
+def sizes(model: ScriptedModel) -> list[tuple[int, int]]:
+    """Return the sizes of the images that came with the last prompt (pixels)."""
+    urls = model.requests[-1].messages[-1].images
+    return [PIL.Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).size for url in urls]
 
 
 def file(name: str, picture: PIL.Image.Image) -> dict[str, Any]:
@@ -35,11 +43,9 @@ def widths(images: Locator) -> list[int]:
     return found
 
 
-def test_images_go_with_a_prompt_and_are_shown_with_it(lab: Any) -> None:
-    notebook = lab.open(scripted(COUNT), PANEL, SIZES)
-    notebook.run(0)
-    notebook.run(1)
-    shown = panel(notebook)
+def test_images_go_with_a_prompt_and_are_shown_with_it(panel_page: PanelPage) -> None:
+    model = panel_page.answer(count)
+    shown = panel_page.chat("s1")
     noise = PIL.Image.frombytes("RGB", (2100, 700), os.urandom(2100 * 700 * 3))
     picker = shown.locator("input[type=file]")
     picker.set_input_files([file("red.png", PIL.Image.new("RGB", (600, 300), "red")), file("noise.png", noise)])
@@ -51,12 +57,9 @@ def test_images_go_with_a_prompt_and_are_shown_with_it(lab: Any) -> None:
     asked.get_by_role("img", name="red.png").wait_for()
     asked.get_by_role("img", name="noise.png").wait_for()
     assert widths(asked.get_by_role("img")) == [480, 480]
-    notebook.run(2)
-    assert notebook.output(2).inner_text().strip() == "(600, 300) (2000, 667)"
+    assert sizes(model) == [(600, 300), (2000, 667)]
 
-    notebook.save()
-    notebook.reload()
-    shown = panel(notebook)
+    panel_page.reload()
     asked = turn(shown, 0)
     asked.get_by_role("img", name="noise.png").wait_for()
     asked.get_by_role("button", name="Edit").click()
@@ -65,14 +68,11 @@ def test_images_go_with_a_prompt_and_are_shown_with_it(lab: Any) -> None:
     say(shown, "What else?")
     asked.get_by_text("What else?").wait_for()
     assert turn(shown, 0).locator(".cnb-answer").inner_text() == "3"
-    assert notebook.js_errors == []
 
 
-def test_an_image_alone_is_a_prompt_and_what_is_none_is_said(lab: Any) -> None:
-    notebook = lab.open(scripted(COUNT), PANEL)
-    notebook.run(0)
-    notebook.run(1)
-    shown = panel(notebook)
+def test_an_image_alone_is_a_prompt_and_what_is_none_is_said(panel_page: PanelPage) -> None:
+    panel_page.answer(count)
+    shown = panel_page.chat("s1")
     picker = shown.locator("input[type=file]")
     picker.set_input_files([{"name": "x.png", "mimeType": "image/png", "buffer": b"\x89PNG no image"}])
     notice(shown).get_by_text("x.png is a damaged image").wait_for()
@@ -88,7 +88,8 @@ def test_an_image_alone_is_a_prompt_and_what_is_none_is_said(lab: Any) -> None:
 
 
 def test_what_is_too_much_for_one_prompt_is_said_and_a_command_takes_no_files(lab: Any) -> None:
-    notebook = lab.open(scripted(COUNT), PANEL)
+    replies = "lambda asked: ' '.join(str(len(m.images)) for m in asked.messages if m.role == 'user')"
+    notebook = lab.open(scripted(replies), PANEL)  # whose server takes no more than 10 MB at once
     notebook.run(0)
     notebook.run(1)
     shown = panel(notebook)

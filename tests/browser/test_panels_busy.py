@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator
 
+from .chat_steps import HALF_THEN_REST, PANEL, notice, panel, say, turn
 from .conftest import Lab, Notebook, open_gate, scripted
-from .test_chat_panel import HALF_THEN_REST, PANEL, notice, panel, say, turn
 from .test_panels_elsewhere import said
 
 KERNEL = "window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel"

@@ -9,13 +9,12 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from .chat_steps import HALF_THEN_REST, PANEL, WHOLE_ANSWER, notice, panel, say, turn
 from .conftest import Lab, Notebook, open_gate, scripted
-from .test_chat_panel import HALF_THEN_REST, PANEL, notice, panel, say, turn
 from .test_frozen_panels import DEAD, shown
 from .test_panels_elsewhere import said
 
 ECHO = scripted("lambda asked: f'You said {asked.prompt}'") + "\nimport copilot_nb as cp"
-ALL_OF_IT = "The first half of it, and then the rest."
 
 
 @pytest.fixture
@@ -39,7 +38,7 @@ def test_a_page_is_reloaded_and_then_the_kernel_restarted(half_answered: Any) ->
     notebook.reload()
     panel(notebook).get_by_text("first half").wait_for()
     open_gate(gate)
-    assert answer(notebook) == ALL_OF_IT
+    assert answer(notebook) == WHOLE_ANSWER
     notebook.restart()
     notice(panel(notebook)).get_by_text("The kernel was restarted: open this panel again").wait_for()
     say(panel(notebook), "Still there?")
@@ -65,7 +64,7 @@ def test_a_tab_is_closed_in_the_middle_and_opened_again(half_answered: Any, lab:
     notebook, gate = half_answered
     notebook.page.close()
     open_gate(gate)
-    assert answer(lab.open_file(notebook.path, app="notebook")) == ALL_OF_IT
+    assert answer(lab.open_file(notebook.path, app="notebook")) == WHOLE_ANSWER
 
 
 def test_two_tabs_of_a_notebook_follow_each_other(half_answered: Any, lab: Lab) -> None:
@@ -73,7 +72,7 @@ def test_two_tabs_of_a_notebook_follow_each_other(half_answered: Any, lab: Lab) 
     second = lab.open_file(first.path, app="notebook")
     panel(second).get_by_text("first half").wait_for()
     open_gate(gate)
-    assert answer(first) == answer(second) == ALL_OF_IT
+    assert answer(first) == answer(second) == WHOLE_ANSWER
     say(panel(second), "More")
     assert answer(first, number=1) == answer(second, number=1) == "Go on."
 

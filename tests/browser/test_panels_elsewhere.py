@@ -1,4 +1,4 @@
-"""The panels in Notebook 7 and Voilà: what `test_chat_panel` and its like show in JupyterLab holds there too."""
+"""The panels in Notebook 7 and Voilà: what holds in the page of a panel and in JupyterLab holds there too."""
 
 from __future__ import annotations
 

@@ -1,30 +1,30 @@
-"""The list of sessions in JupyterLab: it follows the kernel, and everything in it can be done from the keyboard."""
+"""The list of sessions: it follows the kernel, and everything in it can be done from the keyboard."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Locator
 
-from .conftest import open_gate, scripted
+from copilot_nb.panels.sessions import SessionsPanel
+from copilot_nb.testing import Reply
 
-MAKE = """
-import copilot_nb as cp
-for name in ("alpha", "beta", "gamma"):
-    cp.session(name).ask("hello")
-"""
-PANEL = "panel = cp.SessionsPanel()\npanel"
+from .conftest import scripted
+from .panel_page import PanelPage
+
+NAMES = ("alpha", "beta", "gamma")
 
 
-def opened(
-    lab: Any, *cells: str, gate: Path | None = None, replies: str = "lambda r: 'Answer.'", app: str = "lab"
-) -> Any:
-    notebook = lab.open(scripted(replies, gate), MAKE, PANEL, *cells, app=app)
-    for cell in range(3):
-        notebook.run(cell)
-    notebook.output(2).get_by_text("3 sessions").wait_for()
-    return notebook
+@pytest.fixture
+def panel(panel_page: PanelPage) -> Locator:
+    """A list of three sessions, each with a turn."""
+    panel_page.answer("Answer.")
+    for name in NAMES:
+        panel_page.manager.session(name).ask("hello")
+    shown = panel_page.show(SessionsPanel(panel_page.manager))
+    shown.get_by_text("3 sessions").wait_for()
+    return shown
 
 
 def names(panel: Any) -> list[str]:
@@ -35,33 +35,25 @@ def row(panel: Any, name: str) -> Any:
     return panel.locator("tbody tr", has=panel.page.get_by_role("button", name=name, exact=True))
 
 
-def test_the_list_follows_what_cells_do(lab: Any, tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
-    replies = "lambda r: Reply('A long answer.', stall_after_chars=6) if r.prompt == 'wait' else 'Answer.'"
-    cells = (
-        "turn = cp.session('beta').send('wait')",
-        "cp.session('alpha').rename('omega')",
-        "cp.session('delta').create()",
-        "cp.delete('gamma')",
-    )
-    notebook = opened(lab, *cells, gate=gate, replies=replies)
-    panel = notebook.output(2).locator(".cnb-sessions")
-    for cell in range(3, 7):
-        notebook.run(cell)
+def test_the_list_follows_what_cells_do(panel_page: PanelPage, panel: Locator) -> None:
+    manager = panel_page.manager
+    model = panel_page.answer(Reply("A long answer.", stall_after_chars=6))
+    manager.session("beta").send("wait")
+    manager.session("alpha").rename("omega")
+    manager.session("delta").create()
+    manager.delete("gamma")
     for name in ("omega", "delta"):
         row(panel, name).wait_for()
     for name in ("alpha", "gamma"):
         row(panel, name).wait_for(state="detached")
     row(panel, "beta").get_by_text("● working").wait_for()
-    open_gate(gate)
+    model.release()
     row(panel, "beta").get_by_text("○ idle").wait_for()
     assert row(panel, "beta").locator(".cnb-cell-turns").inner_text() == "2"
-    assert notebook.js_errors == []
 
 
-def test_rename_duplicate_and_delete_by_keyboard(lab: Any) -> None:
-    notebook = opened(lab, "[each.name for each in cp.sessions()]")
-    panel, keyboard = notebook.output(2).locator(".cnb-sessions"), notebook.page.keyboard
+def test_rename_duplicate_and_delete_by_keyboard(panel_page: PanelPage, panel: Locator) -> None:
+    keyboard = panel_page.page.keyboard
     panel.get_by_role("button", name="Name", exact=True).click()
     panel.get_by_role("searchbox").focus()
     keyboard.press("ArrowDown")
@@ -90,22 +82,16 @@ def test_rename_duplicate_and_delete_by_keyboard(lab: Any) -> None:
     keyboard.press("Enter")
     panel.get_by_label("Name of the copy of alpha").press("Enter")
     row(panel, "alpha-2").wait_for()
-    notebook.run(3)
-    found = notebook.outputs(3)[0]["data"]["text/plain"]
-    assert sorted(eval(found)) == ["alpha", "alpha-2", "gamma"]
-    assert notebook.js_errors == []
+    assert sorted(each.name for each in panel_page.manager.sessions()) == ["alpha", "alpha-2", "gamma"]
 
 
-def test_a_session_is_created_and_found(lab: Any) -> None:
-    notebook = opened(lab, "cp.session('new one')")
-    panel = notebook.output(2).locator(".cnb-sessions")
+def test_a_session_is_created_and_found(panel_page: PanelPage, panel: Locator) -> None:
     panel.get_by_role("button", name="New session").click()
     panel.get_by_label("Name", exact=True).fill("new one")
     panel.get_by_label("Model").fill("scripted-b")
     panel.get_by_label("Model").press("Enter")
     row(panel, "new one").wait_for()
-    notebook.run(3)
-    assert "scripted-b" in notebook.outputs(3)[0]["data"]["text/plain"]
+    assert "scripted-b" in repr(panel_page.manager.session("new one"))
     panel.get_by_role("searchbox").fill("ONE")
     panel.get_by_text("1 of 4 sessions").wait_for()
     assert names(panel) == ["new one"]
@@ -113,10 +99,30 @@ def test_a_session_is_created_and_found(lab: Any) -> None:
     panel.get_by_text("None of the sessions fits.").wait_for()
 
 
+def test_a_page_that_is_reloaded_shows_the_open_session_again(panel_page: PanelPage, panel: Locator) -> None:
+    row(panel, "beta").get_by_role("button", name="beta", exact=True).click()
+    panel.locator(".cnb-chat .cnb-answer").get_by_text("Answer.").wait_for()
+    panel_page.reload()
+    panel.locator(".cnb-chat .cnb-answer").get_by_text("Answer.").wait_for()
+    assert sorted(names(panel)) == ["alpha", "beta", "gamma"]
+
+
+def test_names_are_shown_to_the_letter(panel_page: PanelPage, panel: Locator) -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    panel_page.manager.session(evil).create()
+    row(panel, evil).focus()
+    panel_page.page.keyboard.press("Delete")
+    panel.get_by_text(f"Delete {evil} (id").wait_for()
+    assert panel.locator("img").count() == 0
+
+
 @pytest.mark.parametrize("app", ["lab", "notebook"])
 def test_a_session_is_opened_below_the_list(lab: Any, app: str) -> None:
-    notebook = opened(lab, "panel.close()", replies="lambda r: f'Said **{r.prompt}**.'", app=app)
+    make = "import copilot_nb as cp\nfor name in ('alpha', 'beta', 'gamma'): cp.session(name).ask('hello')"
+    notebook = lab.open(scripted("lambda r: f'Said **{r.prompt}**.'"), make, "cp.SessionsPanel()", app=app)
+    notebook.run_all()
     panel = notebook.output(2).locator(".cnb-sessions")
+    panel.get_by_text("3 sessions").wait_for()
     row(panel, "beta").focus()
     notebook.page.keyboard.press("Enter")
     panel.locator(".cnb-chat .cnb-answer").get_by_text("Said hello.").wait_for()
@@ -131,25 +137,3 @@ def test_a_session_is_opened_below_the_list(lab: Any, app: str) -> None:
     assert panel.locator(".cnb-chat").count() == 1
     panel.get_by_role("button", name="Close the conversation").click()
     panel.locator(".cnb-chat").wait_for(state="detached")
-
-
-def test_a_page_that_is_reloaded_shows_the_open_session_again(lab: Any) -> None:
-    notebook = opened(lab)
-    panel = notebook.output(2).locator(".cnb-sessions")
-    row(panel, "beta").get_by_role("button", name="beta", exact=True).click()
-    panel.locator(".cnb-chat .cnb-answer").get_by_text("Answer.").wait_for()
-    notebook.save()
-    notebook.reload()
-    panel.locator(".cnb-chat .cnb-answer").get_by_text("Answer.").wait_for()
-    assert sorted(names(panel)) == ["alpha", "beta", "gamma"]
-
-
-def test_names_are_shown_to_the_letter(lab: Any) -> None:
-    evil = "<img src=x onerror=alert(1)>"
-    notebook = opened(lab, f"cp.session({evil!r}).create()")
-    panel = notebook.output(2).locator(".cnb-sessions")
-    notebook.run(3)
-    row(panel, evil).focus()
-    notebook.page.keyboard.press("Delete")
-    panel.get_by_text(f"Delete {evil} (id").wait_for()
-    assert panel.locator("img").count() == 0
