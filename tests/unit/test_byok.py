@@ -78,6 +78,19 @@ def test_the_usual_variable_goes_to_the_usual_address_and_nowhere_else() -> None
     assert spec_of("c", {"type": "anthropic", "base_url": "https://elsewhere"}).key == NoKey()
 
 
+@pytest.mark.parametrize(
+    ("api", "pasted", "url"),
+    [
+        ("openai-compatible", "https://box/v1/chat/completions", "https://box/v1"),
+        ("openai-compatible", "https://box/v1/responses/", "https://box/v1"),
+        ("openai-compatible", "https://box/models", "https://box/models"),
+        ("anthropic", "https://box/v1/messages", "https://box"),
+    ],
+)
+def test_a_whole_endpoint_that_is_pasted_is_taken_for_its_base(api: str, pasted: str, url: str) -> None:
+    assert spec_of("mine", {"type": api, "base_url": pasted}).base_url == url
+
+
 def test_the_environment_describes_providers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://me.openai.azure.com/")
     monkeypatch.setenv("AZURE_OPENAI_DEPLOYMENT", "mine")

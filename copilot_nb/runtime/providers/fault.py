@@ -160,7 +160,7 @@ def _way_out(fault: Fault, spec: Spec) -> str:
         case "tls":
             return "name the file of its certificate authority: %env SSL_CERT_FILE=/path/ca.pem"
         case "proxy":
-            return "check HTTPS_PROXY and NO_PROXY"
+            return "check HTTPS_PROXY, ALL_PROXY and NO_PROXY"
         case _:
             return fault.hint or check
 

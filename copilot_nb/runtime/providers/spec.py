@@ -7,6 +7,7 @@ key.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -32,6 +33,8 @@ _KEYS: Mapping[Api, str] = {
 }
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,40}[a-z0-9])?")
 _OLLAMA_PORT = 11434
+_ENDPOINTS = ("/chat/completions", "/responses", "/messages")
+"""What the runtime adds to a base URL by itself."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,15 @@ class Spec:
     @property
     def is_on_this_machine(self) -> bool:
         """Whether its host is this one."""
-        host = self.address.hostname or ""
-        return host in ("localhost", "::1") or host.startswith("127.")
+        return is_this_machine(self.address.hostname or "")
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host, by its name or its number alone, is the machine this runs on."""
+    try:
+        return host.lower() == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:  # a name, which says nothing: 127.0.0.1.example.org is anywhere
+        return False
 
 
 def from_environment() -> dict[str, dict[str, str]]:
@@ -205,6 +215,8 @@ def _base_url(name: str, api: str, given: str) -> str:
         )
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ProviderError(f"provider {name!r} has no address", "base_url: https://HOST/v1")
+    for end in _ENDPOINTS:  # pasted from a documentation that names the whole
+        url = url.removesuffix(end)
     return url.removesuffix("/v1") if api == "anthropic" else url
 
 
