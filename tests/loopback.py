@@ -120,6 +120,30 @@ def page(code: int, html: str = "<html><body>Not here</body></html>") -> Fault:
     return lambda reply: reply.whole(code, html)
 
 
+def text(body: str, kind: str = "text/event-stream") -> Fault:
+    """Send this body as it is, under any content type."""
+    return lambda reply: reply.whole(200, body, {"content-type": kind})
+
+
+def answered_in(kind: str) -> Fault:
+    """Answer as one should, but under another content type."""
+
+    def send(reply: Reply) -> None:
+        events = "".join(f"data: {json.dumps(data)}\n\n" for _, data in answer(reply.asked, reply.loopback.text))
+        reply.whole(200, events, {"content-type": kind})
+
+    return send
+
+
+def answered_whole(behind: str = "", kind: str = "application/json") -> Fault:
+    """Answer by one body, although a stream was asked for; `behind` follows it."""
+
+    def send(reply: Reply) -> None:
+        reply.whole(200, json.dumps(whole_answer(reply.asked, reply.loopback.text)) + behind, {"content-type": kind})
+
+    return send
+
+
 def silent(reply: Reply) -> None:
     """Accept the request and send nothing at all, until `Loopback.release`."""
     with reply.loopback.waiting():
@@ -313,6 +337,18 @@ def answer(asked: Asked, text: str, *, cut: bool = False) -> list[Event]:
     events = make(asked.model, text)
     first = next(i for i, (_, data) in enumerate(events) if text in json.dumps(data))
     return events[: first + 1] if cut else events
+
+
+def whole_answer(asked: Asked, text: str) -> dict[str, Any]:
+    """Return an answer as one body."""
+    if asked.wire == "responses":
+        response: dict[str, Any] = _responses(asked.model, text)[-1][1]["response"]
+        return response
+    if asked.wire == "messages":
+        head: dict[str, Any] = _messages(asked.model, text)[0][1]["message"]
+        return head | {"content": [{"type": "text", "text": text}], "stop_reason": "end_turn"}
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    return {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": asked.model, "choices": [choice]}
 
 
 def _completions(model: str, text: str) -> list[Event]:

@@ -49,7 +49,7 @@ class ReasoningDelta:
 
 @dataclass(frozen=True, slots=True)
 class ReasoningDone:
-    """A whole piece of reasoning."""
+    """The whole reasoning of one model call, as the runtime stored it."""
 
     part_id: str
     text: str

@@ -34,6 +34,9 @@ from copilot_nb.conversation.changes import (
 )
 from copilot_nb.conversation.parts import Image, Part, Reasoning, Text, ToolCall, TurnState, Usage
 
+ONLY_REASONING = "the model sent its reasoning and no answer"
+"""Why a turn failed that ended as it should, but with nothing in it to read as the answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class TurnRecord:
@@ -172,7 +175,7 @@ def advance_turn(turn: TurnRecord, change: Change) -> TurnRecord:
             turn = _completed(turn, Text(part_id, text, complete=True))
             return dataclasses.replace(turn, model=model or turn.model, finished_at=at or turn.finished_at)
         case ReasoningDone(part_id, text):
-            return _completed(turn, Reasoning(part_id, text, complete=True))
+            return _reasoned(turn, Reasoning(part_id, text, complete=True))
         case ToolStarted(call_id, name, arguments):
             return dataclasses.replace(turn, parts=(*turn.parts, ToolCall(call_id, name, arguments)))
         case ToolFinished(call_id, succeeded, result):
@@ -197,10 +200,17 @@ def advance_turn(turn: TurnRecord, change: Change) -> TurnRecord:
             return dataclasses.replace(turn, parts=(*others, *kept), state=state)
         case Ended() if turn.state.is_final:
             return turn
+        case Ended(TurnState.DONE, _, at) if is_only_reasoned(turn):
+            return advance_turn(turn, Ended(TurnState.FAILED, ONLY_REASONING, at))
         case Ended(state, error, at):
             return dataclasses.replace(turn, state=state, error=error, finished_at=at or turn.finished_at)
         case _:
             raise TypeError(f"{type(change).__name__} does not change a turn")
+
+
+def is_only_reasoned(turn: TurnRecord) -> bool:
+    """Whether all that came of a turn is the model's reasoning."""
+    return bool(turn.parts) and all(isinstance(part, Reasoning) for part in turn.parts)
 
 
 def _with_retry(notes: tuple[str, ...], reason: str, times: int) -> tuple[str, ...]:
@@ -221,10 +231,17 @@ def _appended(turn: TurnRecord, piece: Text | Reasoning, at: datetime | None) ->
     return dataclasses.replace(turn, parts=parts, first_token_at=turn.first_token_at or at)
 
 
-def _completed(turn: TurnRecord, piece: Text | Reasoning) -> TurnRecord:
+def _reasoned(turn: TurnRecord, whole: Reasoning) -> TurnRecord:
+    """Put the whole reasoning of a model call in the place of what had come of it, and before the call's answer."""
+    kept = [part for part in turn.parts if not isinstance(part, Reasoning) or part.complete]
+    answer = [part for part in kept[-1:] if isinstance(part, Text) and not part.complete]
+    return dataclasses.replace(turn, parts=(*kept[: len(kept) - len(answer)], whole, *answer))
+
+
+def _completed(turn: TurnRecord, piece: Text) -> TurnRecord:
     parts = list(turn.parts)
     for i, part in enumerate(parts):
-        if isinstance(part, type(piece)) and part.part_id == piece.part_id:
+        if isinstance(part, Text) and part.part_id == piece.part_id:
             parts[i] = piece
             break
     else:

@@ -1,7 +1,8 @@
 """What the runtime reports, as changes to a transcript: SDK event → `Change`; an unknown event is none.
 
 The same table serves live events and the ones read back from a session's log. Deltas, usage and
-`session.idle` are live only; a log ends where the process did, so `history` settles the last turn.
+`session.idle` are live only; a log ends where the process did, so `history` settles the last turn. The reasoning of a
+model call comes with its message, live and stored; the runtime's own event for it, live only, would tell it twice.
 
 The partial answer of an interrupted turn is not stored by the runtime, nor the prompt of one whose runtime was killed
 at once. We write both to the session's log as an information line (`keep_line`), where `copilot --resume` shows it in a
@@ -38,7 +39,7 @@ from copilot_nb.conversation.changes import (
     UsageReported,
 )
 from copilot_nb.conversation.parts import Image, Text, TurnState, Usage
-from copilot_nb.conversation.transcript import Transcript, TurnRecord, replay
+from copilot_nb.conversation.transcript import Transcript, TurnRecord, advance_turn, is_only_reasoned, replay
 from copilot_nb.runtime.providers.base import NEVER_FULL_TOKENS
 from copilot_nb.runtime.providers.fault import of_call
 
@@ -74,6 +75,8 @@ def history(events: Iterable[sdk.SessionEvent]) -> Transcript:
 def _settled(turn: TurnRecord) -> TurnRecord:
     if turn.state.is_final:
         return turn
+    if is_only_reasoned(turn):
+        return advance_turn(turn, Ended(TurnState.DONE))
     answered = any(isinstance(part, Text) and part.complete for part in turn.parts)
     return dataclasses.replace(turn, state=TurnState.DONE if answered else TurnState.INTERRUPTED)
 
@@ -115,12 +118,6 @@ def _reasoning_delta(event: sdk.SessionEvent) -> Iterator[Change]:
     yield ReasoningDelta(data.reasoning_id, data.delta_content, event.timestamp)
 
 
-def _reasoning_done(event: sdk.SessionEvent) -> Iterator[Change]:
-    data = event.data
-    assert isinstance(data, sdk.AssistantReasoningData)
-    yield ReasoningDone(data.reasoning_id, data.content)
-
-
 def _tool_started(event: sdk.SessionEvent) -> Iterator[Change]:
     data = event.data
     assert isinstance(data, sdk.ToolExecutionStartData)
@@ -139,6 +136,7 @@ def _usage(event: sdk.SessionEvent) -> Iterator[Change]:
     assert isinstance(data, sdk.AssistantUsageData)
     tokens = data.input_tokens or 0, data.output_tokens or 0
     yield UsageReported(Usage(*tokens, data.cost, sum(tokens)), data.model)
+    yield from _filtered(data.finish_reason)
 
 
 def _usage_record(event: sdk.SessionEvent) -> Iterator[Change]:
@@ -153,6 +151,12 @@ def _usage_record(event: sdk.SessionEvent) -> Iterator[Change]:
         if call.get("timeToFirstTokenMs") is not None and call.get("duration") is not None:
             first = event.timestamp - timedelta(milliseconds=call["duration"] - call["timeToFirstTokenMs"])
         yield UsageReported(usage, str(call.get("model") or ""), first)
+        yield from _filtered(call.get("finishReason"))
+
+
+def _filtered(finish_reason: str | None) -> Iterator[Change]:
+    if finish_reason == "content_filter":
+        yield Noted("the provider's content filter cut this answer")
 
 
 def _window(tokens: int | None) -> int | None:
@@ -239,7 +243,6 @@ _CHANGES: dict[sdk.SessionEventType, Callable[[sdk.SessionEvent], Iterator[Chang
     sdk.SessionEventType.ASSISTANT_MESSAGE_DELTA: _text_delta,
     sdk.SessionEventType.ASSISTANT_MESSAGE: _text_done,
     sdk.SessionEventType.ASSISTANT_REASONING_DELTA: _reasoning_delta,
-    sdk.SessionEventType.ASSISTANT_REASONING: _reasoning_done,
     sdk.SessionEventType.ASSISTANT_USAGE: _usage,
     sdk.SessionEventType.ASSISTANT_TURN_RETRY: _retried,
     sdk.SessionEventType.MODEL_CALL_FAILURE: _call_failed,

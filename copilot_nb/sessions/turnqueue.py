@@ -115,7 +115,7 @@ class TurnQueue:
                 await self._talk(errand)
         except CopilotNBError as error:
             is_alone = self.pending == [turn]  # else the prompts behind it still want the session
-            if is_new and is_alone and not turn.text and not isinstance(error, TurnInterrupted):
+            if is_new and is_alone and not turn.record.parts and not isinstance(error, TurnInterrupted):
                 await session.manager.register.discard(session)
             return error
         return None

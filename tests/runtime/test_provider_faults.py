@@ -182,7 +182,7 @@ IN_VAIN: dict[str, tuple[Fault, str]] = {
     "malformed": (malformed, "broke off its answer (tried 6 times): "),
     "cut": (cut, "broke off its answer (tried 6 times): peer closed connection"),
     "hang up": (hang_up, "broke off its answer (tried 6 times): Server disconnected without sending a response. →"),
-    "error in stream": (error_in_stream("overloaded"), "broke off its answer (tried 6 times): overloaded →"),
+    "error in stream": (error_in_stream("overloaded"), "is overloaded (529, tried 6 times): overloaded →"),
 }
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import AsyncIterator, Iterator
+import pickle
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import keyring
 import pytest
@@ -12,14 +16,12 @@ from traitlets import TraitError
 
 from copilot_nb.errors import ProviderError
 from copilot_nb.render.words import nearest
-from copilot_nb.runtime.loop import LoopThread
 from copilot_nb.runtime.providers.base import ModelInfo
 from copilot_nb.runtime.providers.byok import Byok
 from copilot_nb.runtime.providers.catalogue import parsed
-from copilot_nb.runtime.providers.fault import Fault, from_runtime, read, told
+from copilot_nb.runtime.providers.fault import Fault, from_runtime, in_stream, read, seconds_of, told
 from copilot_nb.runtime.providers.keys import EnvironmentKey, KeyringKey, NoKey, Secret, secret
 from copilot_nb.runtime.providers.registry import Providers
-from copilot_nb.runtime.providers.relay import without
 from copilot_nb.runtime.providers.spec import Spec, from_environment, ollama_url, spec_of
 from copilot_nb.settings import CopilotNB
 
@@ -147,22 +149,39 @@ def test_what_cannot_be_a_key_is_refused_and_not_told(text: str) -> None:
     assert KEY not in str(caught.value)
 
 
-@pytest.mark.parametrize("size", [1, 2, 5, 14, 15, 16, 40])
-def test_a_stream_goes_on_without_the_key_wherever_it_is_cut(size: int) -> None:
-    text = f"before {KEY} sk-planted- sk-{KEY}{KEY} after sk-pl".encode()
+def test_a_secret_cannot_leave_the_kernel_by_pickling() -> None:
+    spec = spec_of("a", {"type": "ollama"}, typed=Secret(KEY))
+    for leave in (pickle.dumps, copy.deepcopy):
+        with pytest.raises(TypeError, match="a key cannot be pickled or copied"):
+            leave(spec)
 
-    async def pieces() -> AsyncIterator[bytes]:
-        for start in range(0, len(text), size):
-            yield text[start : start + size]
 
-    async def passed() -> bytes:
-        return b"".join([piece async for piece in without(Secret(KEY), pieces())])
+@pytest.mark.parametrize(
+    "written", [KEY, r"pl\/anted&4c1f", r"pl\\/anted\u00264c1f", r"pl\u002Fanted\\u00264c1f", "pl%2fanted%264c1f"]
+)
+def test_a_key_is_hidden_in_an_error_however_it_is_escaped(written: str) -> None:
+    key = Secret(KEY if written == KEY else "pl/anted&4c1f")
+    assert key.hidden_in(f"bad key {written}, twice: {written}.") == "bad key [key], twice: [key]."
 
-    loop = LoopThread()
-    try:
-        assert loop.blocking(passed()) == text.replace(KEY.encode(), b"[key]")
-    finally:
-        loop.stop()
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        r'{"error": {"message": "bad pl\/anted&4c1f", "code": "pl\u002fanted&4c1f"}}',
+        r'{"error": {"message": "{\"error\": \"bad pl\\/anted\\u00264c1f\"}"}}',
+        r'[{"error": {"message": "gateway", "metadata": {"raw": "pl\\u002fanted&4c1f"}}}]',
+        "bad pl/anted&4c1f " * 30,
+        "x" * 285 + "pl/anted&4c1f",
+    ],
+)
+def test_no_error_repeats_the_key(body: str) -> None:
+    fault = read(401, body, secret=Secret("pl/anted&4c1f"))
+    assert "anted" not in f"{fault.text}{fault.code}"
+
+
+@pytest.mark.parametrize("placeholder", ["x", "null", "ollama", "EMPTY"])
+def test_a_placeholder_is_no_secret(placeholder: str) -> None:
+    assert Secret(placeholder).hidden_in(f"{placeholder} serve") == f"{placeholder} serve"
 
 
 class MemoryKeyring(KeyringBackend):
@@ -191,16 +210,37 @@ def memory_keyring() -> Iterator[MemoryKeyring]:
     keyring.set_keyring(before)
 
 
-def test_the_system_keyring_keeps_a_key(memory_keyring: MemoryKeyring) -> None:
-    key = KeyringKey("mine")
+def test_the_system_keyring_keeps_a_key_for_one_address(memory_keyring: MemoryKeyring) -> None:
+    key = KeyringKey("mine", "https://box")
     with pytest.raises(ProviderError, match=r"the system keyring .* holds none"):
         key.read()
     assert not key.is_kept()
     key.keep(Secret(KEY))
-    assert memory_keyring.entries == {("copilot_nb", "mine"): KEY}
-    found = KeyringKey("mine").read()
+    assert memory_keyring.entries == {("copilot_nb", "mine@https://box"): KEY}
+    found = KeyringKey("mine", "https://box").read()
     assert found is not None
     assert found.reveal() == KEY
+    for elsewhere in ("https://other/v1", "http://box/v1", "https://box:444/v1"):
+        other = spec_of("mine", {"type": "openai-compatible", "base_url": elsewhere, "keyring": True}).key
+        assert isinstance(other, KeyringKey)
+        assert not other.is_kept()
+
+
+@pytest.mark.parametrize(
+    ("name", "base_url", "warning"),
+    [
+        ("openai", "https://elsewhere/v1", "openai is not at api.openai.com but at elsewhere"),
+        ("anthropic", "https://elsewhere/v1", "anthropic is not at api.anthropic.com but at elsewhere"),
+        ("mine", "http://box:8000/v1", "its key goes to box:8000 unencrypted (http)"),
+        ("mine", "http://127.0.0.1:8000/v1", ""),
+        ("mine", "https://box/v1", ""),
+        ("openai", "https://api.openai.com/v1", ""),
+    ],
+)
+def test_what_a_key_is_in_danger_of_is_said(name: str, base_url: str, warning: str) -> None:
+    api = name if name != "mine" else "openai-compatible"
+    spec = spec_of(name, {"type": api, "base_url": base_url, "api_key_env": "MY_KEY"})
+    assert "; ".join(spec.warnings) == warning
 
 
 @pytest.mark.parametrize(
@@ -215,6 +255,19 @@ def test_the_system_keyring_keeps_a_key(memory_keyring: MemoryKeyring) -> None:
         ("<!DOCTYPE html><html>no</html>", "it sent a web page", ""),
         ("", "", ""),
         ("[1]", "[1]", ""),
+        ('[{"error": {"code": 400, "message": "API key not valid."}}]', "API key not valid.", "400"),
+        ('{"error": {"message": "{\\"error\\": {\\"message\\": \\"inside\\"}}"}}', "inside", ""),
+        (
+            '{"detail": [{"loc": ["body", "stream_options"], "msg": "Extra inputs"}]}',
+            "stream_options: Extra inputs",
+            "",
+        ),
+        (
+            '{"error": {"message": "Provider returned error", "code": 400, "metadata": {"provider_name": "P", '
+            '"raw": "{\\"error\\": {\\"message\\": \\"at most 1 image\\"}}"}}}',
+            "Provider returned error (P): at most 1 image",
+            "400",
+        ),
         ("null", "null", ""),
         ('{"error": {"message": "' + "x" * 999 + '"}}', "x" * 300 + "…", ""),
     ],
@@ -222,6 +275,35 @@ def test_the_system_keyring_keeps_a_key(memory_keyring: MemoryKeyring) -> None:
 def test_each_shape_of_an_error_is_read(body: str, text: str, code: str) -> None:
     fault = read(400, body)
     assert (fault.text, fault.code) == (text, code)
+
+
+@pytest.mark.parametrize(
+    ("event", "fault"),
+    [
+        ({"error": {"message": "too long", "code": 400}}, Fault("status", 400, "too long", "400")),
+        (
+            {"type": "error", "error": {"type": "overloaded_error", "message": "busy"}},
+            Fault("status", 529, "busy", "overloaded_error"),
+        ),
+        (
+            {"type": "error", "code": "context_length_exceeded", "message": "too long"},
+            Fault("status", 400, "too long", "context_length_exceeded"),
+        ),
+        ({"error": {"message": "oops", "type": "server_error"}}, Fault("broken", text="oops", code="server_error")),
+        ({"error": "oops"}, Fault("broken", text="oops")),
+    ],
+)
+def test_an_error_in_a_stream_is_read_with_the_status_that_it_names(event: dict[str, object], fault: Fault) -> None:
+    assert in_stream(event) == fault
+
+
+def test_a_pause_is_read_as_seconds_or_as_a_date() -> None:
+    assert (seconds_of("7"), seconds_of("1.5"), seconds_of(""), seconds_of("soon")) == (7.0, 1.5, None, None)
+    wait_s = seconds_of(format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True))
+    assert wait_s is not None
+    assert 90 < wait_s <= 100
+    assert seconds_of(format_datetime(datetime.now(UTC) - timedelta(seconds=100), usegmt=True)) == 0
+    assert read(429, "slow down", "9").retry_after_s == 9
 
 
 SPEC = spec_of("mine", {"type": "openai-compatible", "base_url": "http://box/v1", "api_key_env": "MY_KEY"})
@@ -234,6 +316,16 @@ OLLAMA = spec_of("ollama", {"type": "ollama", "base_url": "http://127.0.0.1:1"})
         (
             Fault("status", 401, "bad key"),
             "mine refused the key (401): bad key → check the key of provider 'mine': the environment variable MY_KEY",
+        ),
+        (
+            Fault("status", 400, "API key not valid."),
+            "mine refused the key (400): API key not valid. → check the key of provider 'mine': the environment "
+            "variable MY_KEY",
+        ),
+        (
+            Fault("empty", text="only its reasoning"),
+            "mine gave no answer, only its reasoning → run the cell again, or choose another with --model or "
+            "--provider",
         ),
         (
             Fault("status", 403, "no"),
@@ -291,6 +383,7 @@ def test_what_the_runtime_says_of_retries_is_taken_apart() -> None:
     )
     assert from_runtime(f"{said}500 boom") == (Fault("status", 500, "boom"), 5)
     assert from_runtime(f"{said}Failed native model HTTP request: it broke") == (Fault("broken", text="it broke"), 5)
+    assert from_runtime("No response was returned. Send your message again.") == (Fault("empty"), 0)
     assert from_runtime("something else") == (Fault("broken", text="something else"), 0)
 
 
@@ -310,12 +403,36 @@ def test_a_list_of_models_is_read_as_far_as_it_says_anything() -> None:
         "architecture": {"input_modalities": ["text", "image"]},
         "pricing": {"prompt": "0.0000025", "completion": "0.00001"},
     }
-    odd = [{"id": "plain"}, {"id": 3}, "no", {"id": "v", "max_model_len": 8192, "pricing": {"prompt": "free"}}]
+    odd = [{"id": "plain"}, {"id": 3}, 3, {"id": "v", "max_model_len": 8192, "pricing": {"prompt": "free"}}]
     assert parsed(json.dumps({"data": [rich, *odd]})) == [
         ModelInfo("a/b", 128_000, 4096, True, True, None, (2.5, 10.0)),
         ModelInfo("plain"),
         ModelInfo("v", 8192),
     ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"models": [{"name": "m1"}]}',
+        '{"data": null, "models": [{"id": "m1"}]}',
+        '{"data": ["m1"]}',
+        '\ufeff{"data": [{"id": "m1"}]}',
+        '{"data": [{"id": "m1"}, {"id": "m1", "n_ctx": 7}, {"id": ""}]}',
+        '[{"model": "m1"}]',
+    ],
+)
+def test_lists_of_models_are_read_in_every_servers_shape(body: str) -> None:
+    assert parsed(body) == [ModelInfo("m1")]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"context_length": "8192"}, {"max_model_len": 8192.0}, {"context_window": True, "meta": {"n_ctx": 8192}}],
+)
+def test_a_window_is_read_however_it_is_written(fields: dict[str, object]) -> None:
+    (model,) = parsed(json.dumps({"data": [{"id": "m", **fields}]}))
+    assert model.window_tokens == 8192
 
 
 @pytest.mark.parametrize("body", ["", "no", "3", "null", '{"data": 3}', '{"error": "x"}', "[]"])

@@ -26,6 +26,7 @@ from copilot_nb.conversation.changes import (
     UsageReported,
 )
 from copilot_nb.conversation.parts import Text, TurnState, Usage
+from copilot_nb.conversation.transcript import ONLY_REASONING
 from copilot_nb.runtime.events import changes, history, keep_line
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -54,10 +55,18 @@ CASES: list[tuple[sdk.SessionEvent, list[Change]]] = [
     (event("assistant.message_delta", messageId="m1", deltaContent="It"), [TextDelta("m1", "It", NOW)]),
     (said("It is."), [TextDone("m1", "It is.", "gpt", NOW)]),
     (event("assistant.reasoning_delta", reasoningId="r1", deltaContent="hm"), [ReasoningDelta("r1", "hm", NOW)]),
-    (event("assistant.reasoning", reasoningId="r1", content="hm."), [ReasoningDone("r1", "hm.")]),
+    (event("assistant.reasoning", reasoningId="r1", content="hm."), []),
     (
         event("assistant.usage", model="gpt", inputTokens=3, outputTokens=2),
         [UsageReported(Usage(3, 2, None, 5), "gpt")],
+    ),
+    (
+        event("assistant.usage", model="gpt", inputTokens=3, outputTokens=2, finishReason="content_filter"),
+        [UsageReported(Usage(3, 2, None, 5), "gpt"), Noted("the provider's content filter cut this answer")],
+    ),
+    (
+        event("session.usage_record", usage={"model": "gpt", "inputTokens": 3, "finishReason": "content_filter"}),
+        [UsageReported(Usage(3, 0, None, 3), "gpt"), Noted("the provider's content filter cut this answer")],
     ),
     (
         event("tool.execution_start", toolCallId="c1", toolName="look", arguments={"at": 1}),
@@ -132,3 +141,35 @@ def test_a_line_that_only_begins_like_ours_is_somebody_elses() -> None:
     beginning = keep_line(history([asked()]).turns[0]).partition("{")[0]
     for rest in ("", "{}", "[]", '{"turn_id": 1}'):
         assert list(changes(event("session.info", infoType="other", message=beginning + rest))) == []
+
+
+def thought(message_id: str, content: str, reasoning: str) -> sdk.SessionEvent:
+    return event("assistant.message", messageId=message_id, content=content, model="gpt", reasoningText=reasoning)
+
+
+def test_reasoning_is_told_once_live_and_stored() -> None:
+    """Live, pieces come first and the runtime's own event for the whole comes after the message."""
+    tool = event("tool.execution_start", toolCallId="c1", toolName="look", arguments={})
+    live = [
+        asked(),
+        event("assistant.reasoning_delta", reasoningId="r1", deltaContent="Let me "),
+        event("assistant.reasoning_delta", reasoningId="r1", deltaContent="look."),
+        thought("m1", "", "Let me look."),
+        event("assistant.reasoning", reasoningId="r1", content="Let me look."),
+        tool,
+        event("assistant.reasoning_delta", reasoningId="r2", deltaContent="Now I know."),
+        event("assistant.message_delta", messageId="m2", deltaContent="It "),
+        thought("m2", "It is.", "Now I know."),
+        event("assistant.reasoning", reasoningId="r2", content="Now I know."),
+    ]
+    stored = [asked(), thought("m1", "", "Let me look."), tool, thought("m2", "It is.", "Now I know.")]
+    (shown,), (kept,) = (history(events).turns for events in (live, stored))
+    assert shown.parts == kept.parts
+    assert (kept.reasoning, kept.text) == ("Let me look.\n\nNow I know.", "It is.")
+
+
+def test_a_turn_of_reasoning_alone_has_failed_live_and_stored() -> None:
+    stored = [asked(), thought("m1", "", "Only thoughts."), event("assistant.turn_end", turnId="0")]
+    (live,), (kept,) = (history(events).turns for events in ([*stored, event("session.idle")], stored))
+    assert (live.state, live.error) == (kept.state, kept.error) == (TurnState.FAILED, ONLY_REASONING)
+    assert history([asked(), said("It is."), event("session.idle")]).turns[0].state is TurnState.DONE

@@ -15,7 +15,7 @@ from copilot_nb.frontend import is_headless
 from copilot_nb.notebook.arguments import Option
 from copilot_nb.notebook.subcommands.base import Argument, Subcommand
 from copilot_nb.render.table import Table
-from copilot_nb.runtime.providers.keys import KeyringKey, Secret, secret
+from copilot_nb.runtime.providers.keys import KeyringKey, NoKey, Secret, secret
 from copilot_nb.runtime.providers.spec import APIS, WIRES, Spec, spec_of
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _state(one: Byok) -> str:
         one.check()
     except CopilotNBError as error:
         return error.message.removeprefix(f"{one.name}: ")
-    return "ready"
+    return "; ".join(("ready", *one.spec.warnings))
 
 
 def add(desk: Desk, name: str, args: argparse.Namespace) -> None:
@@ -89,6 +89,8 @@ def add(desk: Desk, name: str, args: argparse.Namespace) -> None:
         _keep(desk, spec.key)
     one = desk.manager.providers.add_own(spec)
     print(f"Added {spec.name} ({spec.api}, {spec.base_url}; key: {spec.key.where}). {_what_it_has(desk, one)}")
+    for warning in spec.warnings:
+        print(f"Note: {warning}.")
     print(f"For this kernel; for good: c.CopilotNB.providers[{spec.name!r}] = {_as_setting(spec, args)}")
 
 
@@ -117,6 +119,9 @@ def _asked(desk: Desk, name: str) -> Secret:
 
 
 def _what_it_has(desk: Desk, one: Byok) -> str:
+    """Say which models it has; where asking would send a key, leave that to the user."""
+    if not isinstance(one.spec.key, NoKey):
+        return f"Its models: %copilot models -p {one.name}"
     try:
         models = [model.model_id for model in desk.manager.loop.blocking(one.list_models())]
     except CopilotNBError as error:
@@ -138,7 +143,7 @@ OPTIONS = (
     Option(("-m", "--model"), "the model that answers where none is named", "MODEL"),
     Option(("--api-key-env",), "the environment variable that holds its key", "VAR"),
     Option(("--ask-key",), "ask for its key now; this kernel keeps it until it ends"),
-    Option(("--keyring",), "its key is in the system keyring; asked for once (pip install keyring)"),
+    Option(("--keyring",), "its key is in the system keyring; asked for once for each address (pip install keyring)"),
     Option(("--wire-api",), f"which of OpenAI's APIs: {', '.join(WIRES)}", "WIRE", (("choices", WIRES),)),
     Option(("--api-version",), "Azure's API version", "VERSION"),
 )

@@ -17,11 +17,12 @@ from copilot_nb.runtime.network import Network
 from copilot_nb.runtime.providers.base import ModelInfo
 from copilot_nb.runtime.providers.fault import Fault, read, told
 from copilot_nb.runtime.providers.keys import obtained
-from copilot_nb.runtime.providers.relay import fault_of, hidden, key_headers
+from copilot_nb.runtime.providers.relay import fault_of, key_headers
 from copilot_nb.runtime.providers.spec import Spec
 
 LIST_TIMEOUT_S = 4.0
-_WINDOWS = ("context_length", "max_model_len", "context_window", "max_context_length", "max_input_tokens")
+_WINDOWS = ("context_length", "max_model_len", "context_window", "max_context_length", "max_input_tokens", "n_ctx")
+_NAMES = ("id", "name", "model")
 _OUTPUTS = ("max_output_tokens", "max_completion_tokens", "max_tokens")
 _TOKENS_PRICED = 1_000_000
 
@@ -52,29 +53,33 @@ async def ask(spec: Spec, network: Network) -> list[ModelInfo]:
     if response.status_code in (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED):
         return []
     if response.status_code != httpx.codes.OK:
-        raise told(read(response.status_code, hidden(body, secret)), spec, "")
+        raise told(read(response.status_code, body, secret=secret), spec, "")
     return parsed(body)
 
 
 def parsed(body: str) -> list[ModelInfo]:
-    """Return the models in the body of an answer; none where it is no list."""
+    """Return the models in the body of an answer, each once; none where it is no list."""
     try:
-        data = json.loads(body)
+        data = json.loads(body.removeprefix("\ufeff"))
     except ValueError:
         return []
-    entries = data.get("data", data.get("models")) if isinstance(data, dict) else data
+    entries = (data.get("data") or data.get("models")) if isinstance(data, dict) else data
     if not isinstance(entries, list):
         return []
-    return [_model(entry) for entry in entries if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
+    described = [{"id": entry} if isinstance(entry, str) else entry for entry in entries]
+    found: dict[str, ModelInfo] = {}
+    for model in (_model(entry) for entry in described if isinstance(entry, dict)):
+        found.setdefault(model.model_id, model)
+    return [model for model_id, model in found.items() if model_id]
 
 
 def _model(entry: dict[str, Any]) -> ModelInfo:
-    top = entry["top_provider"] if isinstance(entry.get("top_provider"), dict) else {}
-    abilities = entry.get("supported_parameters")
-    modes = entry["architecture"].get("input_modalities") if isinstance(entry.get("architecture"), dict) else None
+    top, meta, shape = (_dict(entry, name) for name in ("top_provider", "meta", "architecture"))
+    abilities, modes = entry.get("supported_parameters"), shape.get("input_modalities")
+    named = next((entry[name] for name in _NAMES if isinstance(entry.get(name), str)), "")
     return ModelInfo(
-        entry["id"],
-        window_tokens=_first_count(_WINDOWS, (entry, top)),
+        named.strip(),
+        window_tokens=_first_count(_WINDOWS, (entry, top, meta)),
         output_tokens=_first_count(_OUTPUTS, (top, entry)),
         tools="tools" in abilities if isinstance(abilities, list) else None,
         vision="image" in modes if isinstance(modes, list) else None,
@@ -82,9 +87,22 @@ def _model(entry: dict[str, Any]) -> ModelInfo:
     )
 
 
+def _dict(entry: dict[str, Any], name: str) -> dict[str, Any]:
+    value = entry.get(name)
+    return value if isinstance(value, dict) else {}
+
+
 def _first_count(names: Iterable[str], entries: Iterable[dict[str, Any]]) -> int | None:
-    found = (entry.get(name) for entry in entries for name in names)
-    return next((int(value) for value in found if isinstance(value, int) and value > 0), None)
+    found = (_count(entry.get(name)) for entry in entries for name in names)
+    return next((count for count in found if count), None)
+
+
+def _count(value: Any) -> int:
+    """Return a number of tokens, which some servers write as text or with a point; 0 where it is none."""
+    try:
+        return 0 if isinstance(value, bool) else max(0, int(float(value)))
+    except (TypeError, ValueError, OverflowError):
+        return 0
 
 
 def _price(pricing: Any) -> tuple[float, float] | None:

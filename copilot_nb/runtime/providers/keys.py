@@ -1,21 +1,25 @@
 """Where a provider's key comes from: the environment, a prompt, the system keyring; never a setting or a cell.
 
 A key is read when a request is sent, put on that request and on nothing else. The runtime is told a placeholder, so
-that neither its log nor its disk can hold the key; what a provider says is searched for it before it goes on.
+that neither its log nor its disk can hold the key. A provider that refuses a key may repeat it in its error, so errors
+are shown without it, however it is escaped there. A model is never told the key: answers are left as they are.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from copilot_nb.errors import ProviderError
 from copilot_nb.runtime.threads import in_thread
 
 SERVICE = "copilot_nb"
-"""The name under which the system keyring keeps our keys; the user of an entry is the provider's name."""
+"""The name under which the system keyring keeps our keys; the user of an entry is the provider's name and address."""
 HIDDEN = "[key]"
+MIN_HIDDEN_CHARS = 8
+"""Shorter ones are placeholders ("ollama", "none", "EMPTY"), words that an error may well use."""
 
 
 class Secret:
@@ -29,13 +33,23 @@ class Secret:
     def __repr__(self) -> str:
         return "Secret(…)"
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a key cannot be pickled or copied")
+
     def reveal(self) -> str:
         """Return the key itself: for a request's header."""
         return self._text
 
     def hidden_in(self, text: str) -> str:
-        """Return `text` without the key."""
-        return text.replace(self._text, HIDDEN)
+        """Return `text` without the key, whether it stands there as it is or escaped as in JSON or in a URL."""
+        if len(self._text) < MIN_HIDDEN_CHARS:
+            return text
+        return re.sub("".join(map(_as_written, self._text)), HIDDEN, text)
+
+
+def _as_written(char: str) -> str:
+    r"""Return a pattern of one character of a key: itself, ``\/``, ``\u002f`` or ``%2F``."""
+    return rf"(?:\\{{0,3}}{re.escape(char)}|\\{{1,3}}u(?i:{ord(char):04x})|%(?i:{ord(char):02x}))"
 
 
 def secret(text: str, where: str) -> Secret:
@@ -116,20 +130,33 @@ class TypedKey:
 
 @dataclass
 class KeyringKey:
-    """A key in the system keyring, read once."""
+    """A key in the system keyring, read once. It belongs to an address: another one does not get it.
+
+    Attributes
+    ----------
+    name : str
+        The provider's name.
+    origin : str
+        The scheme, host and port that the key is for, such as ``"https://api.example.org"``.
+    """
 
     name: str
+    origin: str
     _value: Secret | None = field(default=None, compare=False)
 
     @property
     def where(self) -> str:
         """Where it comes from."""
-        return f"the system keyring (service {SERVICE}, user {self.name})"
+        return f"the system keyring (service {SERVICE}, user {self._user})"
+
+    @property
+    def _user(self) -> str:
+        return f"{self.name}@{self.origin}"
 
     def read(self) -> Secret | None:
         """Return what the keyring holds; the system may ask its user first."""
         if self._value is None:
-            found = _keyring_entry(self.name)
+            found = _keyring_entry(self._user)
             if found is None:
                 again = f"%copilot provider add {self.name} --keyring …"
                 raise ProviderError(f"there is no key: {self.where} holds none", again)
@@ -144,7 +171,7 @@ class KeyringKey:
         ProviderError
             If there is no keyring that can be used.
         """
-        return _keyring_entry(self.name) is not None
+        return _keyring_entry(self._user) is not None
 
     def keep(self, value: Secret) -> None:
         """Write the key to the keyring."""
@@ -152,7 +179,7 @@ class KeyringKey:
         from keyring.errors import KeyringError
 
         try:
-            set_password(SERVICE, self.name, value.reveal())
+            set_password(SERVICE, self._user, value.reveal())
         except KeyringError as error:
             raise _unusable(error) from error
         self._value = value
@@ -163,7 +190,7 @@ async def obtained(key: Key) -> Secret | None:
     return await in_thread(key.read) if isinstance(key, KeyringKey) else key.read()
 
 
-def _keyring_entry(name: str) -> str | None:
+def _keyring_entry(user: str) -> str | None:
     try:
         from keyring import get_password
         from keyring.errors import KeyringError
@@ -172,7 +199,7 @@ def _keyring_entry(name: str) -> str | None:
             "the system keyring needs the package keyring", "pip install keyring, or name a variable: --api-key-env VAR"
         ) from error
     try:
-        return get_password(SERVICE, name)
+        return get_password(SERVICE, user)
     except KeyringError as error:
         raise _unusable(error) from error
 

@@ -1,8 +1,9 @@
 """Requests to a provider of one's own, on their way from the runtime: addressed, given the key, and watched.
 
-The runtime is told of a host that does not exist and of no key. Here a request gets its real address and its key; what
-comes back goes on without the key in it. What the runtime would only repeat in vain (a wrong key, a refused
-connection) it is told in a way that it gives up at once; what went wrong is kept for whoever tells the user.
+The runtime is told of a host that does not exist and of no key. Here a request gets its real address and its key, and
+the answer is put into words that the runtime reads (`mending`); what it is, its first bytes say, not its content type.
+What the runtime would only repeat in vain (a wrong key, a refused connection) it is told in a way that it gives up at
+once; what went wrong is kept for whoever tells the user.
 
 A request that is refused because of an optional parameter that the runtime adds (an effort for a model that does not
 reason, a temperature for one that does) is sent again without it, and so are the later ones to that model.
@@ -14,15 +15,17 @@ import json
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import httpx
 
 from copilot_nb.errors import ProviderError
 from copilot_nb.runtime.network import Network
 from copilot_nb.runtime.providers.chat import SESSION_EXTENSION
-from copilot_nb.runtime.providers.fault import Fault, one_line, read
-from copilot_nb.runtime.providers.keys import HIDDEN, Secret, obtained
+from copilot_nb.runtime.providers.fault import Fault, one_line, words_of
+from copilot_nb.runtime.providers.incoming import AnswerStream, Body, Refused, answered, whole, wire_of
+from copilot_nb.runtime.providers.keys import Secret, obtained
+from copilot_nb.runtime.providers.mending import Data, mended_request, mender
 from copilot_nb.runtime.providers.spec import Spec
 
 OPTIONAL = (
@@ -39,7 +42,6 @@ OPTIONAL = (
     "store",
 )
 """Fields of a request that an answer can do without."""
-MAX_BODY_BYTES = 1_000_000
 _KEY_HEADERS = ("authorization", "api-key", "x-api-key")
 
 
@@ -66,44 +68,49 @@ class Relay(httpx.AsyncBaseTransport):
         self._network = network
         self._on_missing = on_missing
         self._unwanted: dict[str, set[str]] = {}
+        self._refused: dict[str, tuple[bytes, Fault]] = {}
         self.faults: dict[str, Fault] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request of the runtime; see `httpx.AsyncBaseTransport`."""
         session_id = request.extensions.get(SESSION_EXTENSION) or ""
         self.faults.pop(session_id, None)
+        content, fault = self._refused.pop(session_id, (b"", None))
+        if fault is not None and content == request.content:  # asked again, although that is in vain
+            return self._failed(session_id, fault)
         try:
             secret = await obtained(self._spec.key)
-            response = await self._sent(request, secret)
-        except (ProviderError, httpx.TransportError) as error:
+            body = await Body.opened(await self._sent(request, secret))
+            if body.is_stream:
+                return await self._stream(session_id, request, body, secret)
+            text = await body.text()
+        except (ProviderError, httpx.TransportError, httpx.InvalidURL) as error:
             return self._failed(session_id, fault_of(error))
-        if response.status_code == httpx.codes.OK and "event-stream" in response.headers.get("content-type", ""):
-            return self._stream(session_id, response, secret)
-        body = hidden(await _whole(response), secret)
-        fault = _fault_in(response, body)
-        if fault is None:
-            headers = {"content-type": response.headers.get("content-type", "application/json")}
-            return httpx.Response(response.status_code, headers=headers, content=body)
-        if fault.status == httpx.codes.NOT_FOUND:
+        except Refused as error:
+            return self._failed(session_id, error.fault)
+        found = whole(body.response, text, secret)
+        if not isinstance(found, Fault):
+            return answered(request, found)
+        if found.status == httpx.codes.NOT_FOUND:
             await self._on_missing()
-        return self._failed(session_id, fault)
+        return self._failed(session_id, found)
 
     async def _sent(self, request: httpx.Request, secret: Secret | None) -> httpx.Response:
         """Send the request, without what turns out to be unwanted."""
-        fields = _fields(request)
+        fields = mended_request(_fields(request))
         unwanted = self._unwanted.setdefault(str(fields.get("model", "")), set())
         while True:
             kept = {name: value for name, value in fields.items() if name not in unwanted}
             response = await self._network.handle_async_request(self._addressed(request, kept, secret))
-            if response.status_code != httpx.codes.BAD_REQUEST:
+            if response.status_code not in (httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY):
                 return response
-            body = await _whole(response)
-            blamed = [name for name in OPTIONAL if name in kept and re.search(rf"\b{name}\b", body)]
+            body = await (await Body.opened(response)).text()
+            blamed = [name for name in OPTIONAL if name in kept and re.search(rf"\b{name}\b", _complaint(body))]
             if not blamed:
                 return httpx.Response(response.status_code, headers={"content-type": "application/json"}, text=body)
             unwanted.add(blamed[0])
 
-    def _addressed(self, request: httpx.Request, fields: dict[str, object], secret: Secret | None) -> httpx.Request:
+    def _addressed(self, request: httpx.Request, fields: Data, secret: Secret | None) -> httpx.Request:
         base = httpx.URL(self._spec.base_url)
         url = request.url.copy_with(scheme=base.scheme, host=base.host, port=base.port)
         headers = {name: value for name, value in request.headers.items() if name not in (*_KEY_HEADERS, "host")}
@@ -119,12 +126,26 @@ class Relay(httpx.AsyncBaseTransport):
         error = {"message": fault.text or fault.kind, "type": fault.code or fault.kind, "code": fault.code or None}
         return httpx.Response(fault.shown_status, headers=wait, json={"type": "error", "error": error})
 
-    def _stream(self, session_id: str, response: httpx.Response, secret: Secret | None) -> httpx.Response:
-        def broke(error: httpx.TransportError) -> None:
-            self.faults[session_id] = fault_of(error)
+    async def _stream(
+        self, session_id: str, request: httpx.Request, body: Body, secret: Secret | None
+    ) -> httpx.Response:
+        """Return the stream of an answer, once it has begun with something that is no error.
 
-        stream = _Watched(response, secret, broke)
-        return httpx.Response(200, headers={"content-type": response.headers["content-type"]}, stream=stream)
+        Raises
+        ------
+        Refused
+            If it has begun with one.
+        """
+        stream = AnswerStream(body, mender(wire_of(request)), secret)
+        await stream.begin()
+
+        def broke(fault: Fault) -> None:
+            self.faults[session_id] = fault
+            if fault.is_final:
+                self._refused[session_id] = request.content, fault
+
+        stream.on_fault = broke
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=stream)
 
 
 def key_headers(spec: Spec, secret: Secret | None) -> dict[str, str]:
@@ -136,47 +157,28 @@ def key_headers(spec: Spec, secret: Secret | None) -> dict[str, str]:
     return {"api-key" if spec.api == "azure" else "x-api-key": secret.reveal()}
 
 
-def hidden(text: str, secret: Secret | None) -> str:
-    """Return `text` without the key."""
-    return secret.hidden_in(text) if secret else text
-
-
 def _fields(request: httpx.Request) -> dict[str, object]:
     fields = json.loads(request.content or b"{}")
     assert isinstance(fields, dict)
     return fields
 
 
-def _fault_in(response: httpx.Response, body: str) -> Fault | None:
-    """Return the fault that a response tells of, whatever its status says."""
-    if response.status_code != httpx.codes.OK:
-        return read(response.status_code, body, response.headers.get("retry-after", ""))
-    if "html" in response.headers.get("content-type", ""):
-        return Fault("page")
+def _complaint(body: str) -> str:
+    """Return what a refused request is refused for: the error's own words, without what it repeats of the request."""
     try:
         data = json.loads(body)
     except ValueError:
-        return Fault("status", 200, one_line(body))
-    return read(200, body) if isinstance(data, dict) and data.get("error") else None
+        return body
+    error = data.get("error") if isinstance(data, dict) else None
+    return f"{words_of(data)} {error.get('param') if isinstance(error, dict) else ''}"
 
 
-async def _whole(response: httpx.Response) -> str:
-    """Return the body of a response that is not streamed on; no more of it than one needs."""
-    data = b""
-    try:
-        async for piece in response.aiter_bytes():
-            data += piece
-            if len(data) > MAX_BODY_BYTES:
-                break
-    finally:
-        await response.aclose()
-    return data.decode("utf-8", "replace")
-
-
-def fault_of(error: ProviderError | httpx.TransportError) -> Fault:
+def fault_of(error: ProviderError | httpx.TransportError | httpx.InvalidURL) -> Fault:
     """Return the fault that an exception tells of."""
     if isinstance(error, ProviderError):
         return Fault("key", text=error.message, hint=error.hint)
+    if isinstance(error, httpx.InvalidURL):
+        return Fault("unknown host", text=one_line(str(error)))
     causes = list(_causes(error))
     if isinstance(error, httpx.ProxyError):
         return Fault("proxy", text=one_line(str(error)))
@@ -198,42 +200,3 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     for other in (error.__cause__ or error.__context__, *getattr(error, "exceptions", ())):
         if other is not None:
             yield from _causes(other)
-
-
-class _Watched(httpx.AsyncByteStream):
-    """An answer on its way: without the key, and with whoever wants to know told when it breaks off."""
-
-    def __init__(
-        self, response: httpx.Response, secret: Secret | None, broke: Callable[[httpx.TransportError], None]
-    ) -> None:
-        self._response = response
-        self._secret = secret
-        self._broke = broke
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for piece in without(self._secret, self._response.aiter_bytes()):
-                yield piece
-        except httpx.TransportError as error:
-            self._broke(error)
-            raise
-
-    async def aclose(self) -> None:
-        await self._response.aclose()
-
-
-async def without(secret: Secret | None, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield the pieces of a stream without the key, even where it lies across two of them."""
-    if secret is None:
-        async for piece in pieces:
-            yield piece
-        return
-    key, held = secret.reveal().encode(), b""
-    async for piece in pieces:
-        text = (held + piece).replace(key, HIDDEN.encode())
-        kept = next((n for n in range(min(len(key) - 1, len(text)), 0, -1) if key.startswith(text[-n:])), 0)
-        held = text[len(text) - kept :]
-        if ready := text[: len(text) - kept]:
-            yield ready
-    if held:
-        yield held

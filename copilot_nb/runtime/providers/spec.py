@@ -86,6 +86,17 @@ class Spec:
         """Whether its host is this one."""
         return is_this_machine(self.address.hostname or "")
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user should know before a request goes there."""
+        said = []
+        usual = urlsplit(_ADDRESSES.get(cast("Api", self.name), "")).hostname
+        if usual and self.address.hostname != usual:
+            said.append(f"{self.name} is not at {usual} but at {self.address.netloc}")
+        if self.address.scheme == "http" and not self.is_on_this_machine and not isinstance(self.key, NoKey):
+            said.append(f"its key goes to {self.address.netloc} unencrypted (http)")
+        return tuple(said)
+
 
 def is_this_machine(host: str) -> bool:
     """Whether a host, by its name or its number alone, is the machine this runs on."""
@@ -186,7 +197,8 @@ def _count(name: str, value: object) -> int:
 def _key(name: str, api: Api, base_url: str, fields: Mapping[str, Any]) -> Key:
     """Return where the key is; an API's usual variable only at its own address: a key goes to nobody else unasked."""
     if fields.get("keyring"):
-        return KeyringKey(name)
+        address = urlsplit(base_url)
+        return KeyringKey(name, f"{address.scheme}://{address.netloc}")
     usual = _KEYS.get(api, "") if base_url == _ADDRESSES.get(api, "-") else ""
     variable = str(fields.get("bearer_token_env") or fields.get("api_key_env") or usual)
     if not variable:

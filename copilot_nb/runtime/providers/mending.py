@@ -1,0 +1,206 @@
+"""Answers put into the words that the runtime reads, where a server words them otherwise.
+
+The runtime drops or refuses what OpenAI and Anthropic themselves do not send: content in parts, thoughts in the middle
+of the content, a refusal in place of content, a stream that ends without saying why, one body where a stream was asked
+for. Each wire has its class here, which is fed the decoded events of one answer and yields what goes on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from copilot_nb.runtime.providers.fault import Fault, in_stream
+from copilot_nb.runtime.providers.keys import Secret
+from copilot_nb.runtime.providers.thinking import Splitter
+
+Data = dict[str, Any]
+SAID_NOTHING = "(no answer)"
+"""Stands in the conversation for an answer of which only the reasoning came: strict servers refuse an empty one."""
+
+
+class Mender:
+    """Lets the answers of a wire through as they are."""
+
+    def event(self, data: Data) -> Iterator[Data]:
+        """Yield what goes on of one event."""
+        yield data
+
+    def done(self) -> Iterator[Data]:
+        """Yield what is missing now that the server has said that it is done."""
+        yield from ()
+
+    def whole(self, data: Data) -> Data | list[Data]:
+        """Return a body that came whole: as a body, or as the events that a stream would have been."""
+        return data
+
+
+class ChatMender(Mender):
+    """OpenAI's chat completions, and what passes for them."""
+
+    def __init__(self) -> None:
+        self._splitter = Splitter()
+        self._head: Data = {}
+        self._reason = "stop"
+        self._is_finished = False
+
+    def event(self, data: Data) -> Iterator[Data]:
+        """Yield a chunk with its text and its thoughts where they belong."""
+        self._head = {name: value for name, value in data.items() if name not in ("choices", "usage")}
+        for choice in _dicts(data.get("choices")):
+            choice["finish_reason"] = choice.get("finish_reason") or None
+            delta = choice.get("delta")
+            delta = choice["delta"] = self._mended(delta) if isinstance(delta, dict) else {}
+            if delta.get("tool_calls"):
+                self._reason = "tool_calls"
+            if choice["finish_reason"]:
+                self._finish(delta)
+        yield data
+
+    def done(self) -> Iterator[Data]:
+        """Yield the end, where the server has left it out."""
+        if not self._is_finished and self._head:
+            delta: Data = {}
+            self._finish(delta)
+            yield self._head | {"choices": [{"index": 0, "delta": delta, "finish_reason": self._reason}]}
+
+    def whole(self, data: Data) -> Data:
+        """Return a body with its text and its thoughts where they belong."""
+        for choice in _dicts(data.get("choices")):
+            if isinstance(choice.get("message"), dict):
+                message = choice["message"] = self._mended(choice["message"])
+                self._finish(message)
+                reason = "tool_calls" if message.get("tool_calls") else "stop"
+                choice["finish_reason"] = choice.get("finish_reason") or reason
+        return data
+
+    def _mended(self, delta: Data) -> Data:
+        text, thoughts = _parted(delta.get("content"))
+        if isinstance(delta.get("refusal"), str):
+            text += delta["refusal"]
+        if not text and not thoughts:
+            return delta | {"content": None} if isinstance(delta.get("content"), list) else delta
+        own, answer = self._splitter.feed(text)
+        return _with(delta | {"content": None, "refusal": None}, thoughts + own, answer)
+
+    def _finish(self, delta: Data) -> None:
+        """Add to the last delta what was held back."""
+        if not self._is_finished:
+            self._is_finished = True
+            delta |= _with(delta, *self._splitter.end())
+
+
+class MessagesMender(Mender):
+    """Anthropic's messages, whose stream the runtime wants also where the server has sent one body."""
+
+    def whole(self, data: Data) -> list[Data]:
+        """Return the events that tell the same."""
+        head = data | {"content": [], "stop_reason": None, "stop_sequence": None}
+        events: list[Data] = [{"type": "message_start", "message": head}]
+        for index, block in enumerate(_dicts(data.get("content"))):
+            events += _block_events(index, block)
+        ended = {"stop_reason": data.get("stop_reason") or "end_turn", "stop_sequence": data.get("stop_sequence")}
+        usage = data.get("usage") or {"output_tokens": 0}
+        return [*events, {"type": "message_delta", "delta": ended, "usage": usage}, {"type": "message_stop"}]
+
+
+def _block_events(index: int, block: Data) -> list[Data]:
+    """Return the events of one part of Anthropic's answer, which in a stream begins empty and is filled."""
+    deltas: list[Data] = []
+    empty = dict(block)
+    for field, kind in (("text", "text_delta"), ("thinking", "thinking_delta"), ("signature", "signature_delta")):
+        if isinstance(block.get(field), str):
+            empty[field] = ""
+            deltas.append({"type": kind, field: block[field]})
+    if block.get("type") == "tool_use":
+        empty["input"] = {}
+        deltas.append({"type": "input_json_delta", "partial_json": json.dumps(block.get("input") or {})})
+    started: Data = {"type": "content_block_start", "index": index, "content_block": empty}
+    filled = [{"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas]
+    return [started, *filled, {"type": "content_block_stop", "index": index}]
+
+
+class ResponsesMender(Mender):
+    """OpenAI's responses, where a refusal is a kind of content that the runtime does not read."""
+
+    def event(self, data: Data) -> Iterator[Data]:
+        """Yield the event with refusals as text."""
+        data = _refusals_as_text(data)
+        kind = str(data.get("type"))
+        if kind.startswith("response.refusal."):
+            data["type"] = kind.replace(".refusal.", ".output_text.")
+        if kind == "response.refusal.done":
+            data["text"] = data.pop("refusal", "")
+        yield data
+
+    def whole(self, data: Data) -> Data:
+        """Return the body with refusals as text."""
+        mended: Data = _refusals_as_text(data)
+        return mended
+
+
+def _refusals_as_text(value: Any) -> Any:
+    match value:
+        case {"type": "refusal", "refusal": str(text)}:
+            return {"type": "output_text", "text": text, "annotations": []}
+        case dict():
+            return {name: _refusals_as_text(each) for name, each in value.items()}
+        case list():
+            return [_refusals_as_text(each) for each in value]
+        case _:
+            return value
+
+
+def mender(wire: str) -> Mender:
+    """Return what mends one answer of a wire, which the last part of a request's path names."""
+    kind = {"completions": ChatMender, "messages": MessagesMender, "responses": ResponsesMender}.get(wire, Mender)
+    return kind()
+
+
+def mended_request(fields: Data) -> Data:
+    """Return a request without an assistant's message that holds nothing."""
+    messages = fields.get("messages")
+    if not isinstance(messages, list):
+        return fields
+    return fields | {"messages": [_filled(message) for message in messages]}
+
+
+def _filled(message: Any) -> Any:
+    is_empty = isinstance(message, dict) and message.get("role") == "assistant" and not message.get("content")
+    return message | {"content": SAID_NOTHING} if is_empty and not message.get("tool_calls") else message
+
+
+def fault_in(data: Mapping[str, Any], secret: Secret | None) -> Fault | None:
+    """Return the fault that an event tells of, if it tells of one."""
+    match data:
+        case {"type": "response.failed", "response": {"error": error}}:
+            return in_stream({"error": error or "the response failed"}, secret)
+        case {"error": error} if error:
+            return in_stream(data, secret)
+        case {"type": "error"}:
+            return in_stream(data, secret)
+        case _:
+            return None
+
+
+def _with(delta: Data, thoughts: str, answer: str) -> Data:
+    """Return a delta that says these too."""
+    more = {"reasoning_content": thoughts, "content": answer}
+    return delta | {field: (delta.get(field) or "") + text for field, text in more.items() if text}
+
+
+def _parted(content: object) -> tuple[str, str]:
+    """Return the text and the thoughts of a content, which may come in parts."""
+    if isinstance(content, str):
+        return content, ""
+    text = thoughts = ""
+    for part in _dicts(content):
+        more_text, more_thoughts = _parted(part.get("text")), _parted(part.get("thinking"))
+        text += more_text[0]
+        thoughts += "".join(more_thoughts)
+    return text, thoughts
+
+
+def _dicts(value: object) -> list[Data]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
