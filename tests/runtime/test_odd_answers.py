@@ -149,7 +149,9 @@ def test_reasoning_without_an_answer_says_so_and_the_session_goes_on(
     server.fail(events(*THOUGHTS[way], *ENDS[way], done=""))
     with pytest.raises(TurnFailed) as caught:
         session.ask("hi")
-    assert str(caught.value).startswith(f"{session.provider} gave no answer, only its reasoning → run the cell again")
+    assert str(caught.value).startswith(
+        f"{session.provider} gave no answer: only its reasoning came → run the cell again"
+    )
     assert session.ask("and now?").text == "Hello."
     messages = server.asked[-1].body["messages"]
     assert [message for message in messages if message["role"] == "assistant" and not message["content"]] == []

@@ -323,8 +323,8 @@ OLLAMA = spec_of("ollama", {"type": "ollama", "base_url": "http://127.0.0.1:1"})
             "variable MY_KEY",
         ),
         (
-            Fault("empty", text="only its reasoning"),
-            "mine gave no answer, only its reasoning → run the cell again, or choose another with --model or "
+            Fault("empty", text="only its reasoning came"),
+            "mine gave no answer: only its reasoning came → run the cell again, or choose another with --model or "
             "--provider",
         ),
         (
@@ -383,7 +383,10 @@ def test_what_the_runtime_says_of_retries_is_taken_apart() -> None:
     )
     assert from_runtime(f"{said}500 boom") == (Fault("status", 500, "boom"), 5)
     assert from_runtime(f"{said}Failed native model HTTP request: it broke") == (Fault("broken", text="it broke"), 5)
-    assert from_runtime("No response was returned. Send your message again.") == (Fault("empty"), 0)
+    assert from_runtime("No response was returned. Send your message again.") == (
+        Fault("empty", text="nothing came"),
+        0,
+    )
     assert from_runtime("something else") == (Fault("broken", text="something else"), 0)
 
 

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from copilot_nb.conversation.transcript import ONLY_REASONING
 from copilot_nb.errors import ProviderError, RuntimeUnavailable, TurnFailed
 from copilot_nb.runtime.environment import LOGIN_TOKENS
 from copilot_nb.runtime.faults import translated, turn_error
@@ -41,8 +42,11 @@ def test_an_expired_token_says_which_variable_holds_it(monkeypatch: pytest.Monke
         ),
         (
             "No response was returned. Send your message again to retry.",
-            "gpt-5 (github) did not answer: No response was returned. Send your message again to retry. → run the "
-            "cell again, or choose another model",
+            "gpt-5 (github) did not answer: nothing came → run the cell again, or choose another model",
+        ),
+        (
+            ONLY_REASONING,
+            "gpt-5 (github) did not answer: only its reasoning came → run the cell again, or choose another model",
         ),
         ("400 too long", "gpt-5 (github) did not answer: 400 too long → run the cell again, or choose another model"),
     ],

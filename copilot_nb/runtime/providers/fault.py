@@ -189,9 +189,9 @@ def from_runtime(message: str) -> tuple[Fault, int]:
     if match := _RETRIED.match(message):
         retried, message = int(match[1]), match[2]
     if message == ONLY_REASONING:
-        return Fault("empty", text="only its reasoning"), retried
+        return Fault("empty", text="only its reasoning came"), retried
     if message.startswith(_NO_ANSWER):
-        return Fault("empty"), retried
+        return Fault("empty", text="nothing came"), retried
     message = one_line(message.removeprefix("Failed native model HTTP request: "))
     if match := re.match(r"(\d{3})\s+(.*)", message):
         return Fault("status", int(match[1]), match[2]), retried
@@ -213,8 +213,7 @@ def told(fault: Fault, spec: Spec, model: str, known: Sequence[str] = (), retrie
         number = "" if fault.status == HTTPStatus.OK else f" ({fault.status}{times})"
         return kind(f"{spec.name} {what}{number}{said}", hint)
     if fault.kind == "empty":
-        only = f", {fault.text}" if fault.text else ""
-        return TurnFailed(f"{spec.name} gave no answer{only}", f"run the cell again, {_ELSEWHERE}")
+        return TurnFailed(f"{spec.name} gave no answer: {fault.text}", f"run the cell again, {_ELSEWHERE}")
     if fault.kind == "broken":
         return TurnFailed(f"{spec.name} broke off its answer{times and f' ({times[2:]})'}{said}", "run the cell again")
     return ProviderError(f"{spec.name} {_OF_KIND[fault.kind].format(url=spec.base_url)}{said}", _way_out(fault, spec))
