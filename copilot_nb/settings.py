@@ -121,6 +121,12 @@ class CopilotNB(Configurable):
         min=0,
         help="Tokens, in and out, after which a session's next prompt is not sent. 0: no limit.",
     ).tag(config=True)
+    max_rounds = Int(
+        50,
+        min=0,
+        help="Times the model is called for one turn (count): once for a plain answer, again after the tools that it "
+        "called. Then the turn is stopped. 0: no limit.",
+    ).tag(config=True)
     max_prompt_bytes = Int(
         500_000,
         help="Largest prompt that is sent, in bytes of UTF-8.",

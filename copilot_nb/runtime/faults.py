@@ -41,7 +41,11 @@ _KINDS: tuple[tuple[str, type[CopilotNBError], str], ...] = (
     (r"in use by another process", SessionInUse, "close it there, or use another name"),
     (r"Session file is corrupted|Failed to load workspace", SessionError, DAMAGED_HINT),
     (r"Session not found|Session file not found", SessionNotFound, "see `%copilot ls`"),
-    (r"CLI process exited|not connected|Connection closed|Broken pipe", RuntimeUnavailable, "run the cell again"),
+    (
+        r"CLI process exited|was ended by signal|not connected|Connection closed|Broken pipe",
+        RuntimeUnavailable,
+        "run the cell again",
+    ),
     (r"Unhandled method|Method not found", RuntimeUnavailable, "this runtime cannot do that: see `%copilot doctor`"),
     (r"Copilot CLI not found|Timeout waiting for CLI", RuntimeUnavailable, "see `%copilot doctor`"),
 )
@@ -106,6 +110,7 @@ async def translated(doing: str, *, hint: str = "", timeout_s: float = CALL_TIME
 
 def _plain(text: str) -> str:
     text = re.sub(r"^JSON-RPC Error -?\d+: ", "", text.strip())
+    text = re.sub(r"CLI process exited with code -(\d+)", r"the Copilot runtime was ended by signal \1", text)
     text = re.sub(r"^Request \S+ failed with message: ", "", text)
     first, *rest = text.splitlines() or [""]
     if rest and rest[0].startswith("stderr:"):  # what the runtime said before it ended; its last line says why

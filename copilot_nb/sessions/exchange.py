@@ -21,6 +21,7 @@ from copilot_nb.sessions.wording import reminded
 
 if TYPE_CHECKING:
     from copilot_nb.runtime.connection import Connection
+    from copilot_nb.sessions.budget import Allowance
     from copilot_nb.sessions.turn import Turn
 
 ABORT_GRACE_S = 2.0
@@ -49,6 +50,11 @@ class Exchange:
         self.last_turn_id = ""
         self._connection: Connection | None = None
         self._over = asyncio.Event()
+        self._stirred = asyncio.Event()
+        self._stopped: Turn | None = None
+        self._stopping = asyncio.Lock()
+        self._allowance: Allowance | None = None
+        self._breach: CopilotNBError | None = None
         self._sending: asyncio.Future[str] | None = None
         self._told = ""
         self._unkept: TurnRecord | None = None
@@ -112,7 +118,13 @@ class Exchange:
         self._told, self._unkept = "", None
         self.remember(turns)
 
-    async def run(self, turn: Turn, timeout_s: float, entries: Callable[[str], Mapping[str, str]]) -> None:
+    async def run(
+        self,
+        turn: Turn,
+        timeout_s: float,
+        entries: Callable[[str], Mapping[str, str]],
+        allowance: Allowance | None = None,
+    ) -> None:
         """Send the prompt of `turn` and return when the turn has ended, however.
 
         While the model answers, what `entries` makes of the turn's id is stored in the session's metadata. An answer is
@@ -123,14 +135,17 @@ class Exchange:
         ------
         TurnTimeout
             If nothing comes for `timeout_s` seconds.
+        BudgetReached
+            If the model is called again although the turn has taken what `allowance` leaves it.
         RuntimeUnavailable
             If the runtime cannot be reached.
         """
         assert self._connection is not None
         prompt, display = (reminded(turn.prompt, self._told), turn.prompt) if self._told else (turn.prompt, None)
-        self.current = turn
+        self.current, self._allowance, self._breach = turn, allowance, None
         self._over.clear()
-        self._sign()
+        self._stirred.clear()
+        self.sign()
         try:
             self._sending = asyncio.ensure_future(self._connection.send(prompt, display, turn.record.images))
             if not (turn_id := await self._sent(turn, timeout_s)):
@@ -140,7 +155,8 @@ class Exchange:
                 await self.abort(turn)
             await asyncio.gather(self._until_over(turn, timeout_s), self.annotate(entries(turn_id)))
         finally:
-            self.current = None
+            async with self._stopping:  # a stop that crosses the end must not meet the next prompt
+                self.current = None
             await self._keep(turn)
 
     async def _sent(self, turn: Turn, timeout_s: float) -> str:
@@ -161,32 +177,37 @@ class Exchange:
     async def _until_over(self, turn: Turn, timeout_s: float) -> None:
         loop = asyncio.get_running_loop()
         while not self._over.is_set():
+            if self._breach is not None:
+                await self.abort(turn)
+                raise self._breach
             if turn.session.preparing():  # a model that is loaded gives no other sign
-                self._sign()
+                self.sign()
             left_s = self.last_sign_s + timeout_s - loop.time()
             if left_s <= 0:
                 await self.abort(turn)
                 raise _silent(turn, timeout_s)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._over.wait(), left_s)
+                await asyncio.wait_for(self._stirred.wait(), left_s)
 
     async def abort(self, turn: Turn) -> None:
         """Stop `turn`, if its prompt is with the runtime."""
-        if turn is not self.current or self._connection is None:
-            return
-        try:
-            await asyncio.wait_for(self._connection.abort(), ABORT_GRACE_S)
-            await asyncio.wait_for(self._over.wait(), ABORT_GRACE_S)
-        except (TimeoutError, CopilotNBError):
-            # An abort that crosses a prompt just sent can be lost; the session is loaded afresh at the next use.
-            self.lost("")
+        async with self._stopping:
+            if turn is not self.current or self._connection is None or self._over.is_set():
+                return
+            self._stopped = turn
+            try:
+                await asyncio.wait_for(self._connection.abort(), ABORT_GRACE_S)
+                await asyncio.wait_for(self._over.wait(), ABORT_GRACE_S)
+            except (TimeoutError, CopilotNBError):
+                # An abort that crosses a prompt just sent can be lost; the session is loaded afresh at the next use.
+                self.lost("")
 
     def lost(self, reason: str) -> None:
         """Let the connection go, because it is dead: the turn under way is interrupted, the next use loads anew."""
         self._connection = None
         if self.current is not None:
             self.current.apply(Ended(TurnState.INTERRUPTED, reason))
-            self._over.set()
+            self._end()
         if self._sending is not None:
             self._sending.cancel()
 
@@ -205,25 +226,35 @@ class Exchange:
 
     def on_change(self, change: Change) -> None:
         """Fold what the runtime reports into the turn under way."""
-        self._sign()
+        self.sign()
         turn = self.current
         if turn is None or isinstance(change, Kept):
             return
+        if isinstance(change, Ended) and change.state is TurnState.INTERRUPTED and turn is not self._stopped:
+            return  # of the turn before, whose stop crossed its end
         if isinstance(change, Prompted):
             turn.begin(advance(Transcript(), change).turns[0])
         elif turn.record.turn_id or (isinstance(change, Ended) and change.state is not TurnState.DONE):
             turn.apply(change)
             # `session.error` and `abort` carry a time and are followed by `session.idle`, which is the end.
             if isinstance(change, Ended) and change.at is None:
-                self._over.set()
+                self._end()
+            elif self._allowance is not None and (breach := self._allowance.after(change)) is not None:
+                self._breach = breach
+                self._stirred.set()
 
     def on_fault(self, error: Exception) -> None:
         """End the turn under way because handling an event of it failed."""
         if self.current is not None:
             self.current.apply(Ended(TurnState.FAILED, f"{type(error).__name__}: {error}"))
-            self._over.set()
+            self._end()
 
-    def _sign(self) -> None:
+    def _end(self) -> None:
+        self._over.set()
+        self._stirred.set()
+
+    def sign(self) -> None:
+        """Note that the runtime, or the model behind it, was heard of."""
         self.last_sign_s = asyncio.get_running_loop().time()
 
 

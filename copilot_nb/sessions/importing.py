@@ -1,14 +1,15 @@
 """An exported conversation as a session again.
 
 The runtime's files are not written: the recorded prompts are sent to a new session, in which a model in the kernel
-repeats the recorded answers (`runtime.providers.recorded`). After that the session is handed to the provider and the
-model it had, or to the default ones where those are not to be had. What the runtime cannot take back this way is said
-in one line, which is the note of the session's next turn.
+repeats the recorded answers (`runtime.providers.recorded`). After that the session is handed to the default provider:
+a file chooses nobody who is paid and no model to download. What it had in place of that, its system message, and what
+the runtime cannot take back this way are said in one line, which is the note of the session's next turn.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +22,7 @@ from copilot_nb.render.turn import images_text
 from copilot_nb.render.words import count
 from copilot_nb.runtime.loop import wait_for
 from copilot_nb.runtime.providers.recorded import is_answered, recorded
-from copilot_nb.sessions.names import check_name
+from copilot_nb.sessions.names import check_name, typed
 from copilot_nb.sessions.portable import load
 from copilot_nb.sessions.stored import annotation
 from copilot_nb.sessions.wanted import Wanted
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from copilot_nb.sessions.manager import Manager
     from copilot_nb.sessions.schema import Exported
     from copilot_nb.sessions.session import Session
+
+MAX_SHOWN_CHARS = 100
+"""How much of a system message that comes with a file is shown."""
 
 
 def import_session(manager: Manager, path: str | Path, name: str = "") -> Session:
@@ -67,7 +71,9 @@ def import_session(manager: Manager, path: str | Path, name: str = "") -> Sessio
         session = _played(manager, name, turns, imported.facts.system, (provider, model))
     except KeyboardInterrupt:
         raise SessionError("the import was interrupted, nothing is left of it") from None
-    session.resumed = _note(Path(path).name, turns, note)
+    session.resumed = "; ".join(
+        filter(None, (_note(Path(path).name, turns), _system_note(manager, imported.facts), note))
+    )
     return session
 
 
@@ -82,14 +88,27 @@ def _check(manager: Manager, name: str, turns: Sequence[TurnRecord]) -> None:
 
 async def _chosen(manager: Manager, facts: Exported) -> tuple[str, str, str]:
     """Return the provider and the model that answer from now on, and a note if they are not those of the file."""
-    wanted = Wanted(facts.model, facts.provider) if facts.provider else Wanted()
     try:
-        return *await manager.choice.for_new(wanted), ""
+        provider, model = await manager.choice.for_new(Wanted())
     except ProviderError:
-        with suppress(ProviderError):  # none at all: whoever asks is told the ways in
-            chosen = await manager.choice.for_new(Wanted())
-            return *chosen, f"{label(facts.provider, facts.model)} is not to be had here, {label(*chosen)} answers"
-    return facts.provider, facts.model, ""
+        provider, model = "local", ""  # whoever asks is told how to install it
+    if facts.provider == provider and await _can_use(manager, provider, facts.model):
+        model = facts.model or model
+    if not facts.provider or (facts.provider, facts.model or model) == (provider, model):
+        return provider, model, ""
+    before = f"{label(facts.provider, facts.model)} answered before, {label(provider, model)} answers now"
+    flags = f"-p {typed(facts.provider)}{f' -m {typed(facts.model)}' if facts.model else ''}"
+    return provider, model, f"{before} (to go on with the former: {flags})"
+
+
+async def _can_use(manager: Manager, provider: str, model: str) -> bool:
+    """Whether the default provider has the model of a file, without downloading it."""
+    if provider == "local":
+        return model in manager.providers["local"].models
+    try:
+        return (await manager.choice.resolve(provider, model))[1] == model
+    except ProviderError:
+        return False
 
 
 def _played(manager: Manager, name: str, turns: Sequence[TurnRecord], system: str, heir: tuple[str, str]) -> Session:
@@ -133,11 +152,16 @@ async def _hand_over(session: Session, provider: str, model: str) -> None:
         await session.exchange.disconnect()
 
 
-def _note(file: str, turns: Sequence[TurnRecord], choice: str) -> str:
+def _note(file: str, turns: Sequence[TurnRecord]) -> str:
     said = f"imported {count(len(turns), 'turn')} from {file}"
-    if turns:
-        said += f", without {', '.join(_lost(turns))}"
-    return f"{said}; {choice}" if choice else said
+    return f"{said}, without {', '.join(_lost(turns))}" if turns else said
+
+
+def _system_note(manager: Manager, facts: Exported) -> str:
+    """Return the system message that comes with the file, which says what the model is to do from now on."""
+    if not facts.system.strip() or facts.system == manager.settings.system:
+        return ""
+    return f"its system message: {textwrap.shorten(facts.system, MAX_SHOWN_CHARS, placeholder='…')}"
 
 
 def _lost(turns: Sequence[TurnRecord]) -> Iterator[str]:

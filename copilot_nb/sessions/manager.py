@@ -87,7 +87,7 @@ class Manager:
         if self._client is None:
             from copilot_nb.runtime.client import RuntimeClient
 
-            self._client = RuntimeClient(self.settings, self.providers.route, self._is_busy, self._lost)
+            self._client = RuntimeClient(self.settings, self.providers.route, self._is_busy, self._lost, self._heard)
         await self._client.ready()
         return self._client
 
@@ -118,6 +118,11 @@ class Manager:
         self.choice.forget_login()
         for session in self.register:
             session.exchange.lost(reason)
+
+    def _heard(self, session_id: str) -> None:
+        for session in self.register:
+            if session.session_id == session_id:
+                session.exchange.sign()
 
     def account_changed(self) -> None:
         """Ask for the login, and for what its account may use, when it next matters."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from copilot_nb.conversation.parts import TurnState
 from copilot_nb.errors import CopilotNBError, TurnFailed, TurnInterrupted
-from copilot_nb.sessions.budget import check_budget
+from copilot_nb.sessions.budget import allowance
 from copilot_nb.sessions.looking import read_all, refresh
 from copilot_nb.sessions.rerun import make_way
 from copilot_nb.sessions.stored import PREFIX, tally
@@ -155,8 +155,7 @@ class TurnQueue:
     async def _talk(self, errand: Errand) -> None:
         session, turn = self._session, errand.turn
         taken_back, note = await make_way(session, errand.cell, session.manager.settings.rerun)
-        if not taken_back:
-            await check_budget(session, session.manager.settings)
+        allowed = await allowance(session, session.manager.settings, is_again=bool(taken_back))
         turn.notes += [note] if note else []
         session.turns_stored += 1
 
@@ -166,7 +165,7 @@ class TurnQueue:
             return tally(session)
 
         try:
-            await session.exchange.run(turn, errand.timeout_s, entries)
+            await session.exchange.run(turn, errand.timeout_s, entries, allowed)
             self._judge(turn)
         finally:
             await self._remember(turn)

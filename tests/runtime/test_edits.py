@@ -14,7 +14,7 @@ from copilot_nb.errors import BudgetReached, InputError, SessionInUse, SessionNo
 from copilot_nb.sessions.manager import Manager
 from copilot_nb.sessions.rerun import cell_key
 from copilot_nb.sessions.session import Session
-from copilot_nb.testing import Reply, ScriptedModel
+from copilot_nb.testing import FunctionCall, Reply, ScriptedModel
 from tests.runtime.conftest import script
 
 Makes = Callable[..., Manager]
@@ -291,6 +291,28 @@ def test_a_budget_stops_before_sending(manager: Manager) -> None:
     assert len(model.requests) == sent + 1
     assert session.ask("three").text
     assert prompts(session) == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "limit", "message"),
+    [
+        ("max_rounds", 3, "was called 3 times for one prompt and still wants tools called"),
+        ("max_tokens_per_session", 30, "has taken the tokens that are allowed"),
+    ],
+)
+def test_a_model_that_calls_tools_without_end_is_stopped(
+    setting: str, limit: int, message: str, manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manager.settings, setting, limit)
+    model = script(manager, ScriptedModel(lambda _request: Reply(calls=(FunctionCall("nope"),))))
+    session = manager.session(f"endless-{setting}")
+    with pytest.raises(BudgetReached, match=message) as caught:
+        session.ask("hi")
+    assert f"%config CopilotNB.{setting} = …" in caught.value.hint
+    assert len(model.requests) <= 4, "one more than allowed may have been on its way"
+    monkeypatch.undo()
+    script(manager, ScriptedModel("At last."))
+    assert session.ask("again").text == "At last."
 
 
 def test_a_turn_in_flight_is_stopped_before_its_session_is_deleted(manager: Manager) -> None:

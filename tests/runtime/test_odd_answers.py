@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from queue import Queue
 from typing import Any
 
 import pytest
@@ -194,3 +196,32 @@ def test_a_final_error_in_a_stream_is_not_asked_for_again(
     assert str(caught.value).startswith(f"{session.provider} cannot answer (400): too long →")
     assert len(server.asked) == 2
     assert session.ask("again").text == "Hello."
+
+
+def test_a_comment_that_keeps_the_connection_open_is_a_sign_of_life(session: Session, server: Loopback) -> None:
+    wanted: Queue[str] = Queue()
+
+    def slow(reply: Reply) -> None:
+        reply.begin()
+        while (comment := wanted.get()) != "end":
+            reply.raw(f": {comment}\n\n")
+        reply.events(answer(reply.asked, "At last."))
+        reply.end()
+
+    server.fail(slow)
+    turn = session.send("hi")
+    until(session, lambda: bool(server.asked))
+    for number in range(3):
+        before_s = session.exchange.last_sign_s
+        wanted.put(f"still reading, {number}")
+        until(session, lambda before_s=before_s: session.exchange.last_sign_s > before_s)  # type: ignore[misc]
+    wanted.put("end")
+    assert turn.wait().text == "At last."
+
+
+def until(session: Session, is_so: Callable[[], bool]) -> None:
+    """Let the loop's thread run until it is so."""
+    deadline_s = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < deadline_s
+        session.manager.loop.blocking(session.manager.client())

@@ -16,8 +16,9 @@ import pytest
 from copilot_nb.conversation.parts import Reasoning, Text, ToolCall, TurnState, Usage
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import CopilotNBError, InputError, SessionError
-from copilot_nb.runtime.providers.chat import ChatError, ChatRequest, Piece
+from copilot_nb.runtime.providers.chat import ChatError, ChatRequest
 from copilot_nb.runtime.providers.embedded import InKernel
+from copilot_nb.runtime.providers.pieces import Piece
 from copilot_nb.runtime.providers.recorded import RecordedModel
 from copilot_nb.sessions import importing
 from copilot_nb.sessions.importing import import_session
@@ -25,6 +26,7 @@ from copilot_nb.sessions.manager import Manager
 from copilot_nb.sessions.portable import Exported, export
 from copilot_nb.sessions.session import Session
 from copilot_nb.testing import ScriptedModel
+from tests.loopback import Loopback
 
 MakeManager = Callable[..., Manager]
 AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -98,7 +100,7 @@ def test_what_the_runtime_cannot_take_back_is_said_in_one_line(manager: Manager,
     session = import_session(manager, path, "lossy")
     assert session.resumed == (
         "imported 5 turns from carried.json, without the original times, costs, 1 tool call, the reasoning of 1 turn, "
-        "the early end of 3 turns"
+        "the early end of 3 turns; its system message: Be brief."
     )
     assert [(turn.text, turn.state, turn.error, turn.model) for turn in session.history] == [
         ("I look.\n\nDone.", TurnState.DONE, "", "scripted"),
@@ -128,7 +130,7 @@ def test_hostile_text_and_large_answers_are_imported(manager: Manager, tmp_path:
 
 def test_an_empty_conversation_is_imported(manager: Manager, tmp_path: Path) -> None:
     session = import_session(manager, exported(tmp_path), "nothing-yet")
-    assert session.resumed == "imported 0 turns from carried.json"
+    assert session.resumed == "imported 0 turns from carried.json; its system message: Be brief."
     assert is_stored(manager, "nothing-yet")
     assert session.ask("first").model == "scripted-b"
 
@@ -138,26 +140,42 @@ def test_an_empty_conversation_is_imported(manager: Manager, tmp_path: Path) -> 
     [
         (
             {"provider": "elsewhere", "model": "m-1"},
-            "; m-1 (elsewhere) is not to be had here, scripted (scripted) answers",
+            "; m-1 (elsewhere) answered before, scripted (scripted) answers now (to go on with the former: "
+            "-p elsewhere -m m-1)",
         ),
         (
             {"provider": "github", "model": ""},
-            "; the default model (github) is not to be had here, scripted (scripted) answers",
+            "; the default model (github) answered before, scripted (scripted) answers now (to go on with the former: "
+            "-p github)",
         ),
         (
             {"provider": "scripted", "model": "gone"},
-            "; gone (scripted) is not to be had here, scripted (scripted) answers",
+            "; gone (scripted) answered before, scripted (scripted) answers now (to go on with the former: "
+            "-p scripted -m gone)",
         ),
         ({"provider": "", "model": "m-1"}, ""),
+        ({"provider": "scripted", "model": ""}, ""),
+        ({"system": "Say\n" + "x " * 200}, f"; its system message: Say {'x ' * 47}x…"),
     ],
 )
-def test_a_provider_that_is_not_here_gives_way_to_the_default(
-    facts: dict[str, str], note: str, manager: Manager, tmp_path: Path
-) -> None:
-    name = f"moved-{facts['provider']}"
-    session = import_session(manager, exported(tmp_path, said(1, "one"), **facts), name)
+def test_a_file_does_not_choose_who_answers(facts: dict[str, str], note: str, manager: Manager, tmp_path: Path) -> None:
+    name = f"moved-{len(list(manager))}"
+    chosen = {"provider": "scripted", "model": "scripted", "system": ""} | facts
+    session = import_session(manager, exported(tmp_path, said(1, "one"), **chosen), name)
     assert session.resumed == f"imported 1 turn from carried.json, without the original times{note}"
     assert session.ask("next").model == "scripted"
+
+
+def test_a_provider_that_costs_is_not_taken_from_a_file(
+    manager: Manager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "planted-key")
+    with Loopback() as paid:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{paid.url}/v1")
+        session = import_session(manager, exported(tmp_path, said(1, "one"), provider="openai", model="m"), "unpaid")
+        assert session.ask("next").session.provider == "scripted"
+        assert session.ask("next", provider="openai", model="m").text == "Hello."
+        assert len(paid.asked) == 1
 
 
 def test_where_no_model_can_answer_the_conversation_is_imported_and_read(
@@ -167,8 +185,7 @@ def test_where_no_model_can_answer_the_conversation_is_imported_and_read(
     manager.settings.provider = "none-such"
     session = import_session(manager, exported(tmp_path, said(1, "one"), provider="elsewhere"))
     assert session.history[0].text == "one"
-    with pytest.raises(CopilotNBError, match="there is no provider 'elsewhere'"):
-        session.ask("next")
+    assert session.provider == "local"
 
 
 def test_an_existing_name_is_refused(manager: Manager, tmp_path: Path) -> None:

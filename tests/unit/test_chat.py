@@ -13,12 +13,10 @@ from copilot_nb.runtime.providers.chat import (
     ChatError,
     ChatModel,
     ChatRequest,
-    Finish,
-    FunctionCall,
     Message,
-    Piece,
     parse_request,
 )
+from copilot_nb.runtime.providers.pieces import Finish, FunctionCall, Piece, Thought
 
 URL = "http://model/v1/chat/completions"
 HELLO = {"model": "m", "messages": [{"role": "user", "content": "hello"}], "stream": True}
@@ -86,6 +84,22 @@ def test_function_calls_are_numbered() -> None:
     }
     assert (second["index"], second["function"]) == (1, {"name": "again", "arguments": "{}"})
     assert second["id"].startswith("call_")
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        ("<think>", "Hm.</think>\n\nHel", "lo"),
+        (Thought("Hm."), "Hel", "lo"),
+    ],
+)
+def test_thoughts_are_no_part_of_the_answer(pieces: tuple[Piece, ...]) -> None:
+    chunks = events(post(Pieces(*pieces, Finish()), HELLO))
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks[:3]]
+    assert [delta.get("reasoning_content") for delta in deltas] == ["Hm.", None, None]
+    assert [delta.get("content") for delta in deltas] == [None, "Hel", "lo"]
+    whole = post(Pieces(*pieces, Finish()), HELLO | {"stream": False}).json()["choices"][0]["message"]
+    assert whole == {"role": "assistant", "content": "Hello", "reasoning_content": "Hm."}
 
 
 def test_an_answer_without_finish_ends_without_done() -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from copilot_nb.conversation.parts import TurnState
-from copilot_nb.errors import TurnTimeout
+from copilot_nb.conversation.changes import Change, Ended, Prompted, RoundStarted, TextDone, UsageReported
+from copilot_nb.conversation.parts import TurnState, Usage
+from copilot_nb.errors import BudgetReached, TurnTimeout
+from copilot_nb.sessions.budget import Allowance
 from copilot_nb.sessions.exchange import Exchange
 from copilot_nb.sessions.turn import Turn
 
 LONG_S = 60.0
+AT = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 class Deaf:
@@ -59,4 +63,117 @@ def test_a_prompt_that_the_runtime_does_not_take_can_be_stopped() -> None:
         await asyncio.wait_for(running, LONG_S)
 
     asyncio.run(send())
+    assert turn.state is TurnState.INTERRUPTED
+
+
+class Ready:
+    """A connection whose runtime takes what is sent; `abort` is answered when the test lets it."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self.aborts = 0
+        self.is_aborting = asyncio.Event()
+        self.answers_aborts = asyncio.Event()
+        self.has_sent = asyncio.Event()
+
+    async def send(self, *_prompt: object) -> str:
+        self.sent += 1
+        self.has_sent.set()
+        return f"u{self.sent}"
+
+    async def abort(self) -> None:
+        self.aborts += 1
+        self.is_aborting.set()
+        await self.answers_aborts.wait()
+
+    async def annotate(self, _entries: object) -> None:
+        pass
+
+    async def keep(self, _turn: object) -> None:
+        pass
+
+
+async def started(exchange: Exchange, turn: Turn, *, allowance: Allowance | None = None) -> asyncio.Task[None]:
+    """Send a turn's prompt, and return when the runtime has it."""
+    ready = cast(Any, exchange.connection)
+    ready.has_sent.clear()
+    task = asyncio.create_task(exchange.run(turn, LONG_S, lambda _id: {}, allowance))
+    await asyncio.wait_for(ready.has_sent.wait(), LONG_S)
+    await asyncio.sleep(0)
+    return task
+
+
+def test_a_stop_that_crosses_the_end_of_its_turn_does_not_end_the_next() -> None:
+    first, second = a_turn(), a_turn()
+
+    async def cross() -> None:
+        exchange, ready = Exchange(), Ready()
+        await exchange.connect(cast(Any, ready))
+        running = await started(exchange, first)
+        exchange.on_change(Prompted("u1", "Hello"))
+        stopping = asyncio.create_task(exchange.abort(first))
+        await asyncio.wait_for(ready.is_aborting.wait(), LONG_S)
+        exchange.on_change(TextDone("m1", "Hi."))
+        exchange.on_change(Ended(TurnState.DONE))
+        await asyncio.sleep(0)
+        assert not running.done(), "the next prompt waits until the stop is through"
+        ready.answers_aborts.set()
+        await asyncio.gather(stopping, running)
+        running = await started(exchange, second)
+        late: list[Change] = [Ended(TurnState.INTERRUPTED, at=AT), Ended(TurnState.INTERRUPTED)]
+        for change in (*late, Prompted("u2", "Hello"), *late, TextDone("m2", "Hi again.")):
+            exchange.on_change(change)
+        exchange.on_change(Ended(TurnState.DONE))
+        await running
+
+    asyncio.run(cross())
+    assert (first.state, second.state, second.text) == (TurnState.DONE, TurnState.DONE, "Hi again.")
+
+
+def test_a_turn_that_has_ended_is_not_stopped() -> None:
+    turn = a_turn()
+
+    async def late() -> int:
+        exchange, ready = Exchange(), Ready()
+        await exchange.connect(cast(Any, ready))
+        running = await started(exchange, turn)
+        exchange.on_change(Prompted("u1", "Hello"))
+        exchange.on_change(Ended(TurnState.DONE))
+        await exchange.abort(turn)
+        await running
+        return ready.aborts
+
+    assert asyncio.run(late()) == 0
+
+
+def test_what_a_turn_may_take_is_counted_between_the_calls_of_the_model() -> None:
+    def stopped_at(allowance: Allowance) -> int | None:
+        for number in range(1, 9):
+            if allowance.after(RoundStarted()):
+                return number
+            assert allowance.after(UsageReported(Usage(5, 5))) is None, "an answer that has come is not taken back"
+        return None
+
+    assert stopped_at(Allowance("a")) is None
+    assert stopped_at(Allowance("a", rounds=3)) == 4
+    assert stopped_at(Allowance("a", tokens=20)) == 3
+    assert stopped_at(Allowance("a", tokens=-1)) == 2
+
+
+def test_a_turn_that_took_what_it_may_is_stopped() -> None:
+    turn = a_turn()
+
+    async def breach() -> None:
+        exchange, ready = Exchange(), Ready()
+        ready.answers_aborts.set()
+        await exchange.connect(cast(Any, ready))
+        running = await started(exchange, turn, allowance=Allowance("a", rounds=1))
+        for change in (Prompted("u1", "Hello"), RoundStarted(), RoundStarted()):
+            exchange.on_change(change)
+        await asyncio.wait_for(ready.is_aborting.wait(), LONG_S)
+        exchange.on_change(Ended(TurnState.INTERRUPTED))
+        await running
+
+    with pytest.raises(BudgetReached, match="was called 1 times for one prompt"):
+        asyncio.run(breach())
     assert turn.state is TurnState.INTERRUPTED

@@ -9,7 +9,7 @@ import pytest
 from copilot_nb.conversation.transcript import ONLY_REASONING
 from copilot_nb.errors import ProviderError, RuntimeUnavailable, TurnFailed
 from copilot_nb.runtime.environment import LOGIN_TOKENS
-from copilot_nb.runtime.faults import translated, turn_error
+from copilot_nb.runtime.faults import translate, translated, turn_error
 
 EXPIRED = "Authorization error. Your credentials may be expired or invalid."
 REFUSED = "Copilot does not accept the login: it has expired, or may not use Copilot"
@@ -29,6 +29,12 @@ def test_an_expired_token_says_which_variable_holds_it(monkeypatch: pytest.Monke
     assert str(turn_error(EXPIRED, "")) == (
         f"{REFUSED} → it comes from the environment variable GH_TOKEN: renew or unset that, then %copilot restart"
     )
+
+
+def test_a_runtime_that_was_killed_is_no_riddle() -> None:
+    error = translate(RuntimeError("CLI process exited with code -9"), "sending to a")
+    assert isinstance(error, RuntimeUnavailable)
+    assert str(error) == "sending to a: the Copilot runtime was ended by signal 9 → run the cell again"
 
 
 @pytest.mark.parametrize(

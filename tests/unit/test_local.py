@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sys
+from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from copilot_nb.errors import ProviderError
 from copilot_nb.runtime.providers import hub, llama
-from copilot_nb.runtime.providers.chat import ChatError, FunctionCall, Message
+from copilot_nb.runtime.providers.chat import ChatError, Message
 from copilot_nb.runtime.providers.hub import HubFile
+from copilot_nb.runtime.providers.local import _merge
 from copilot_nb.runtime.providers.local_names import LocalNames
+from copilot_nb.runtime.providers.pieces import Finish, FunctionCall, Piece, Thought
 from copilot_nb.runtime.providers.presets import preset
 from copilot_nb.runtime.providers.window import MESSAGE_TOKENS, fit
 from copilot_nb.settings import CopilotNB
@@ -77,6 +82,18 @@ def test_what_a_small_model_cannot_use_is_left_out() -> None:
         Message("user", "thanks"),
     ]
     assert [m.text for m in fit(messages, 1000, words)[0]] == ["look", "I saw it.", "thanks"]
+
+
+def test_what_the_engine_tells_apart_as_thoughts_stays_apart() -> None:
+    async def events() -> AsyncGenerator[dict[str, Any], None]:
+        for delta in ({"reasoning_content": "Hm."}, {"content": "Hello."}):
+            yield {"choices": [{"delta": delta, "finish_reason": None}]}
+        yield {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}
+
+    async def pieces() -> list[Piece]:
+        return [piece async for piece in _merge(events())]
+
+    assert asyncio.run(pieces()) == [Thought("Hm."), "Hello.", Finish("stop", 1, 2)]
 
 
 def test_the_default_preset_is_the_cooler_one() -> None:

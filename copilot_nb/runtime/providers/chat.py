@@ -14,22 +14,18 @@ from __future__ import annotations
 
 import json
 import re
-import time
-import uuid
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import httpx
 
 from copilot_nb.errors import ProviderError
+from copilot_nb.runtime.providers.pieces import FunctionCall, Piece, stream_response, whole_response
 
 SESSION_EXTENSION = "copilot_session_id"
 """Key in `httpx.Request.extensions` under which the session's id travels."""
-
-FinishReason = Literal["stop", "length", "tool_calls"]
 
 # What the runtime puts before the user's words: the time, and a line after a switch of model or tools.
 _RUNTIME_PREFIX = re.compile(r"\A(?:\s*<(current_datetime|tools_changed_notice)>.*?</\1>\s*)+", re.DOTALL)
@@ -62,27 +58,6 @@ class ChatError(ProviderError):
         body = {"error": {"message": self.message, "type": kind, "param": None, "code": self.code or None}}
         headers = {} if self.retry_after_s is None else {"retry-after": f"{self.retry_after_s:g}"}
         return httpx.Response(self.status, headers=headers, json=body)
-
-
-@dataclass(frozen=True, slots=True)
-class FunctionCall:
-    """A tool that the model wants called; `arguments` is JSON text."""
-
-    name: str
-    arguments: str = "{}"
-    call_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """The regular end of an answer; a stream that ends without one was cut. Counts are tokens."""
-
-    reason: FinishReason = "stop"
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-
-Piece = str | FunctionCall | Finish
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +194,12 @@ class ChatModel(httpx.AsyncBaseTransport, ABC):
         chat = parse_request(request)
         self._check(chat.model)
         pieces = await self.answer(chat)
-        return stream_response(chat.model, pieces) if chat.stream else await whole_response(chat.model, pieces)
+        if chat.stream:
+            return stream_response(chat.model, pieces)
+        whole = await whole_response(chat.model, pieces)
+        if whole is None:
+            raise ChatError(502, "The model's answer was cut off.")
+        return whole
 
     def _check(self, model_id: str) -> None:
         try:
@@ -269,78 +249,3 @@ def models_response(model_ids: Iterable[str]) -> httpx.Response:
     """Answer with the list of models."""
     data = [{"id": model, "object": "model", "created": 0, "owned_by": "copilot-nb"} for model in model_ids]
     return httpx.Response(200, json={"object": "list", "data": data})
-
-
-def stream_response(model: str, pieces: AsyncGenerator[Piece, None]) -> httpx.Response:
-    """Answer with server-sent events, one for each piece, as they come."""
-    stream = _Events(_encode(model, pieces))
-    return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=stream)
-
-
-async def whole_response(model: str, pieces: AsyncGenerator[Piece, None]) -> httpx.Response:
-    """Answer with one JSON body, once the answer is complete."""
-    async with aclosing(pieces):
-        parts = [piece async for piece in pieces]
-    calls = [_call_json(i, p) for i, p in enumerate(p for p in parts if isinstance(p, FunctionCall))]
-    message = {"role": "assistant", "content": "".join(p for p in parts if isinstance(p, str))}
-    finish = next((p for p in parts if isinstance(p, Finish)), None)
-    if finish is None:
-        raise ChatError(502, "The model's answer was cut off.")
-    choice = {"index": 0, "message": message | ({"tool_calls": calls} if calls else {}), "finish_reason": finish.reason}
-    return httpx.Response(200, json=_head(model, "chat.completion") | {"choices": [choice], "usage": _usage(finish)})
-
-
-class _Events(httpx.AsyncByteStream):
-    def __init__(self, source: AsyncGenerator[bytes, None]) -> None:
-        self._source = source
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async with aclosing(self._source):
-            async for event in self._source:
-                yield event
-
-    async def aclose(self) -> None:
-        await self._source.aclose()
-
-
-async def _encode(model: str, pieces: AsyncGenerator[Piece, None]) -> AsyncGenerator[bytes, None]:
-    head = _head(model, "chat.completion.chunk")
-    calls = 0
-    async with aclosing(pieces):
-        async for piece in pieces:
-            match piece:
-                case str():
-                    yield _chunk(head, {"role": "assistant", "content": piece})
-                case FunctionCall():
-                    yield _chunk(head, {"role": "assistant", "tool_calls": [_call_json(calls, piece)]})
-                    calls += 1
-                case Finish():
-                    yield _chunk(head, {}, piece.reason)
-                    yield _event(head | {"choices": [], "usage": _usage(piece)})
-                    yield b"data: [DONE]\n\n"
-
-
-def _head(model: str, kind: str) -> dict[str, Any]:
-    return {"id": f"chatcmpl-{uuid.uuid4().hex}", "object": kind, "created": int(time.time()), "model": model}
-
-
-def _chunk(head: dict[str, Any], delta: dict[str, Any], reason: str | None = None) -> bytes:
-    return _event(head | {"choices": [{"index": 0, "delta": delta, "finish_reason": reason}]})
-
-
-def _event(data: dict[str, Any]) -> bytes:
-    return b"data: " + json.dumps(data).encode() + b"\n\n"
-
-
-def _call_json(index: int, call: FunctionCall) -> dict[str, Any]:
-    function = {"name": call.name, "arguments": call.arguments}
-    return {"index": index, "id": call.call_id or f"call_{uuid.uuid4().hex}", "type": "function", "function": function}
-
-
-def _usage(finish: Finish) -> dict[str, int]:
-    total = finish.prompt_tokens + finish.completion_tokens
-    return {
-        "prompt_tokens": finish.prompt_tokens,
-        "completion_tokens": finish.completion_tokens,
-        "total_tokens": total,
-    }

@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 from copilot_nb.errors import ProviderError
 from copilot_nb.runtime.providers import hub
-from copilot_nb.runtime.providers.chat import ChatError, ChatModel, ChatRequest, Finish, Message, Piece
+from copilot_nb.runtime.providers.chat import ChatError, ChatModel, ChatRequest, Message
 from copilot_nb.runtime.providers.llama import Engine, default_threads
 from copilot_nb.runtime.providers.local_names import LocalName, LocalNames, default_name
+from copilot_nb.runtime.providers.pieces import Finish, Piece, Thought
 from copilot_nb.runtime.providers.presets import Preset, preset
 from copilot_nb.runtime.providers.resident import Resident, Told
 from copilot_nb.runtime.providers.window import fit
@@ -201,6 +202,8 @@ async def _merge(events: AsyncGenerator[dict[str, Any], None]) -> AsyncGenerator
     waiting, sent_at, finished = "", 0.0, False
     async for event in events:
         for choice in event.get("choices", ()):
+            if thought := choice["delta"].get("reasoning_content"):
+                yield Thought(thought)
             waiting += choice["delta"].get("content") or ""
             finished = finished or choice["finish_reason"] is not None
         if waiting and (finished or time.monotonic() - sent_at >= MERGE_S):

@@ -13,8 +13,9 @@ from collections.abc import AsyncGenerator, Sequence
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.render.escape import well_formed
 from copilot_nb.runtime.providers.base import NEVER_FULL_TOKENS
-from copilot_nb.runtime.providers.chat import ChatError, ChatModel, ChatRequest, Finish, Piece
+from copilot_nb.runtime.providers.chat import ChatError, ChatModel, ChatRequest
 from copilot_nb.runtime.providers.embedded import InKernel
+from copilot_nb.runtime.providers.pieces import Finish, Piece
 
 NAMELESS = "recorded"
 """The model of a conversation in which none is named."""
