@@ -23,6 +23,8 @@ identity and prints the whole traceback of a subclass.)
 
 from __future__ import annotations
 
+from copilot_nb.characters import visible
+
 
 class CopilotNBError(Exception):
     """Base of the errors `copilot_nb` raises.
@@ -41,8 +43,8 @@ class CopilotNBError(Exception):
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
-        self.message = " ".join(message.split())
-        self.hint = " ".join(hint.split())
+        self.message = visible(" ".join(message.split()))
+        self.hint = visible(" ".join(hint.split()))
         super().__init__(message, hint)
 
     def __str__(self) -> str:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from IPython.display import DisplayHandle
 
+from copilot_nb.characters import visible
 from copilot_nb.conversation.parts import TurnState
 from copilot_nb.frontend import has_rich_output
 from copilot_nb.render.columns import columns_html, columns_text
@@ -184,12 +185,12 @@ class TerminalOutput:
         if new:
             self._noted += new
             sys.stdout.write("\n" if self._printed else "")
-            sys.stdout.write(f"({' · '.join(new)})\n")
+            sys.stdout.write(visible(f"({' · '.join(new)})\n"))
         text = turn.text
         if not text.startswith(self._printed):  # a call was repeated: what had come of it is void
             sys.stdout.write("\n")
             self._printed = ""
-        sys.stdout.write(text[len(self._printed) :])
+        sys.stdout.write(visible(text[len(self._printed) :]))
         sys.stdout.flush()
         self._printed = text
 

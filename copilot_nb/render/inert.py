@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from copilot_nb.characters import visible
 from copilot_nb.render.escape import well_formed
 from copilot_nb.render.links import SCHEMES
 from copilot_nb.render.markdown import MAX_CHARS, block_parser
@@ -54,8 +55,8 @@ def inert(source: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return `text` as what a text file may hold: well-formed, no NUL, lines that end as lines do."""
-    return well_formed(text).replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
+    """Return `text` as what a text file may hold: well-formed, lines that end as lines do, controls as symbols."""
+    return visible(well_formed(text).replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd"))
 
 
 def literal(text: str) -> str:

@@ -10,6 +10,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Protocol
 
+from copilot_nb.characters import visible
 from copilot_nb.render.escape import escape, well_formed
 
 MAX_CELL_COLUMNS = 60
@@ -51,12 +52,12 @@ class Table:
 
     def __str__(self) -> str:
         if not self.rows and self.empty:
-            return self.empty
+            return visible(self.empty)
         rows = [tuple(_shortened(cell) for cell in row) for row in (self.columns, *self._rows())]
         widths = [max(map(text_columns, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(map(_padded, row, widths)).rstrip() for row in rows]
         lines.insert(1, "  ".join("─" * width for width in widths))
-        return "\n".join([self.caption, *lines] if self.caption else lines)
+        return "\n".join([visible(self.caption), *lines] if self.caption else lines)
 
     def _repr_pretty_(self, printer: _Printer, cycle: bool) -> None:  # noqa: ARG002 - the signature is IPython's
         printer.text(str(self))
@@ -84,7 +85,8 @@ class Card:
         width = max((text_columns(label) for label, _ in self.rows), default=0)
         indent = "\n" + " " * (width + 2)
         pairs = ((label, well_formed(value).rstrip().replace("\n", indent)) for label, value in self.rows)
-        return "\n".join([self.title, *(f"{_padded(label, width)}  {value}".rstrip() for label, value in pairs)])
+        lines = [self.title, *(f"{_padded(label, width)}  {value}".rstrip() for label, value in pairs)]
+        return visible("\n".join(lines))
 
     def _repr_pretty_(self, printer: _Printer, cycle: bool) -> None:  # noqa: ARG002 - the signature is IPython's
         printer.text(str(self))
@@ -103,7 +105,7 @@ def _character_columns(character: str) -> int:
 
 def _shortened(cell: str) -> str:
     """Return a cell as one line of at most `MAX_CELL_COLUMNS` columns."""
-    line = " ".join(well_formed(cell).split())
+    line = visible(" ".join(well_formed(cell).split()))
     if text_columns(line) <= MAX_CELL_COLUMNS:
         return line
     kept, width = [], 1

@@ -5,7 +5,7 @@ are taken away (GitHub). So it is made of elements that mean something by themse
 state is told in words, not by a colour. Every string that comes from a model, a tool or a user passes `escape`, `quote`
 or `markdown_to_html`.
 
-`text/plain` of a finished turn is the Markdown the model wrote, to the letter.
+`text/plain` of a finished turn is the Markdown the model wrote, to the letter but for control characters.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from copilot_nb.characters import visible
 from copilot_nb.conversation.parts import Part, Text, ToolCall, TurnState
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.render.escape import escape, quote, well_formed
@@ -73,17 +74,17 @@ def answer_html(parts: Iterable[Part], *, live: bool = False, maths: Maths = "te
 
 def turn_text(turn: TurnRecord, label: Label) -> str:
     """Return a turn for `text/plain`: the answer's Markdown, and one line in brackets unless the turn is done."""
-    text = well_formed(turn.text)
+    text = visible(well_formed(turn.text))
     if turn.state is TurnState.DONE:
         return text
-    line = f"[{label.session}: {state_words(turn)}]"
+    line = visible(f"[{label.session}: {state_words(turn)}]")
     return f"{text}\n\n{line}" if text else line
 
 
 def footer_text(turn: TurnRecord, label: Label) -> str:
     """Return the line under an answer: session, model, times, tokens, cost; what is unknown is left out."""
     facts = [label.session, f"{turn.model} ({label.provider})" if turn.model else label.provider, figures_text(turn)]
-    return " · ".join(fact for fact in facts if fact)
+    return visible(" · ".join(fact for fact in facts if fact))
 
 
 def images_text(turn: TurnRecord) -> str:

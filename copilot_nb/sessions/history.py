@@ -79,7 +79,7 @@ class History(Sequence[TurnRecord]):
         return len(self._turns)
 
     def __repr__(self) -> str:
-        return _printable(history_markdown(self._shown()))
+        return history_markdown(self._shown())
 
     def _repr_pretty_(self, printer: _Printer, cycle: bool) -> None:  # noqa: ARG002 - the signature is IPython's
         printer.text(repr(self))
@@ -212,11 +212,3 @@ def _rows(label: Label, number: int, turn: TurnRecord) -> list[dict[str, _Cell]]
         {**both, "role": "user", "text": well_formed(turn.prompt)},
         {**both, "role": "assistant", "text": well_formed(turn.text), **said},
     ]
-
-
-_NOT_PRINTABLE = {code: "\ufffd" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"}
-
-
-def _printable(text: str) -> str:
-    """Return text for a terminal, without what would steer it (escape sequences, carriage returns)."""
-    return text.replace("\r\n", "\n").translate(_NOT_PRINTABLE)

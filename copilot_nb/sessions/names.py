@@ -12,6 +12,7 @@ import re
 import shlex
 import unicodedata
 
+from copilot_nb.characters import hidden_sign
 from copilot_nb.errors import InputError
 
 MAX_NAME_CHARS = 300
@@ -57,7 +58,8 @@ def check_name(name: str) -> str:
     Raises
     ------
     InputError
-        If it is empty, too long, starts with ``-`` or ``%``, holds control characters, or is one of `COMMANDS`.
+        If it is empty, too long, starts with ``-`` or ``%``, holds a character that is not seen, or is one of
+        `COMMANDS`.
     """
     name = unicodedata.normalize("NFC", name).strip()
     if not name:
@@ -70,8 +72,8 @@ def check_name(name: str) -> str:
         raise InputError(f"a session's name cannot start with {name[0]!r}: {name[:40]!r}", "see %copilot help")
     if len(name) > MAX_NAME_CHARS:
         raise InputError(f"a session's name has at most {MAX_NAME_CHARS} characters, not {len(name)}")
-    if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in name):
-        raise InputError(f"a session's name cannot hold control characters: {name[:40]!r}")
+    if sign := hidden_sign(name):
+        raise InputError(f"a session's name cannot hold a character that is not seen, U+{ord(sign):04X}: {name[:40]!r}")
     return name
 
 

@@ -204,7 +204,7 @@ def test_an_existing_name_is_refused(manager: Manager, tmp_path: Path) -> None:
     ("turns", "name", "message"),
     [
         ([said(1, "a")], "ls", "is a word of %copilot"),
-        ([said(1, "a")], "a\0b", "control characters"),
+        ([said(1, "a")], "a\0b", "a character that is not seen"),
         ([said(1, "a"), said(2, "b", prompt=" \n")], "", "turn 2 cannot be imported: the prompt is empty"),
         ([said(1, "b", prompt="x" * 600_000)], "", "turn 1 cannot be imported: the prompt has 600,000 bytes"),
     ],

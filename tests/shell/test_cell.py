@@ -29,6 +29,15 @@ def test_the_body_is_the_prompt_and_the_answer_streams_as_text(nb: Notebook) -> 
     assert ran.result is None
 
 
+def test_no_escape_sequence_of_a_model_reaches_the_terminal(nb: Notebook) -> None:
+    nb.answer(ScriptedModel("a \x1b]52;c;eA==\x07 \x9b2J"))
+    shown = nb.run("%%copilot a\nhello").out
+    assert shown.startswith("a ␛]52;c;eA==␇ \ufffd2J")
+    failed = nb.answer(ScriptedModel(lambda _: Reply(error=ChatError(400, "no \x1b[2J"))))
+    assert "␛[2J" in nb.run("%%copilot b\nhello").complaint
+    assert failed.requests
+
+
 @pytest.mark.parametrize("text", [LITERAL, "it's", "{", "}}", "{ {", "%copilot ls", "%copilot ask b how?", "日本語 🎉"])
 def test_the_body_is_literal(nb: Notebook, text: str) -> None:
     model = nb.answer(ScriptedModel())

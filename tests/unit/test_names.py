@@ -62,11 +62,20 @@ def test_both_ways_to_write_an_accent_are_one_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "  ", "-m", "%x", "a\nb", "a\0b", "\ud800", "x" * (MAX_NAME_CHARS + 1), *COMMANDS]
+    "name",
+    [
+        *("", "  ", "-m", "%x", "a\nb", "a\0b", "\ud800", "x" * (MAX_NAME_CHARS + 1), *COMMANDS),
+        *("a\u202eb", "a\u2066b", "a\u200bb", "a\ufeffb", "a\u200db", "a\xadb"),
+    ],
 )
 def test_names_that_are_refused(name: str) -> None:
     with pytest.raises(InputError):
         check_name(name)
+
+
+@pytest.mark.parametrize("name", ["می\u200cخواهم", "\U0001f469\u200d\U0001f52c", "日本", "שלום", "é"])
+def test_names_in_any_script(name: str) -> None:
+    assert check_name(name) == name
 
 
 def test_every_subcommand_is_reserved() -> None:

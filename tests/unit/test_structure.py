@@ -19,6 +19,7 @@ PACKAGE = ROOT / "copilot_nb"
 
 FLOORS = {
     "console": 0,
+    "characters": 0,
     "errors": 0,
     "frontend": 0,
     "settings": 0,

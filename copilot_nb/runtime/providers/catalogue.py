@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from copilot_nb.characters import without_controls
 from copilot_nb.runtime.network import Network
 from copilot_nb.runtime.providers.base import ModelInfo
 from copilot_nb.runtime.providers.fault import Fault, read, told
@@ -78,7 +79,7 @@ def _model(entry: dict[str, Any]) -> ModelInfo:
     abilities, modes = entry.get("supported_parameters"), shape.get("input_modalities")
     named = next((entry[name] for name in _NAMES if isinstance(entry.get(name), str)), "")
     return ModelInfo(
-        named.strip(),
+        without_controls(named).strip(),
         window_tokens=_first_count(_WINDOWS, (entry, top, meta)),
         output_tokens=_first_count(_OUTPUTS, (top, entry)),
         tools="tools" in abilities if isinstance(abilities, list) else None,
