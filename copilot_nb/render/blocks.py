@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from copilot_nb.render.dialect import has_notes
-from copilot_nb.render.inert import plain
+from copilot_nb.render.inert import with_line_ends
 from copilot_nb.render.markdown import MAX_CHARS, Context, block_parser, markdown_to_html, part_html
 from copilot_nb.render.maths import Maths
 
@@ -94,12 +94,12 @@ class BlockStream:
         if self._chars >= self._due_chars and not self._is_stuck:
             self._finish_blocks()
         rest = _HALF.sub("", text[self._taken_chars :])
-        return Blocks(tuple(self._finished), "".join(self._lines) + plain(rest), self._run)
+        return Blocks(tuple(self._finished), "".join(self._lines) + with_line_ends(rest), self._run)
 
     def finish(self) -> str:
         """Return safe HTML of the whole text: that of the blocks, if none can have a link that is defined later."""
         context = Context(dict(self._context.definitions), self._context.link_chars)
-        rest = "".join(self._lines) + plain(self._text[self._taken_chars :])
+        rest = "".join(self._lines) + with_line_ends(self._text[self._taken_chars :])
         html = None if self._is_stuck else part_html(rest, context, maths=self._maths)
         if html is None or context.definitions.get("references") or has_notes(context.definitions):
             return markdown_to_html(self._text, maths=self._maths)
@@ -109,7 +109,7 @@ class BlockStream:
         end = self._text.rfind("\n") + 1
         if end <= self._taken_chars:
             return
-        fresh = plain(self._text[self._taken_chars : end])
+        fresh = with_line_ends(self._text[self._taken_chars : end])
         self._taken_chars = end
         self._chars += len(fresh)
         self._lines += [f"{line}\n" for line in fresh.split("\n")[:-1]]

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 MAX_HIGHLIGHTED_CHARS = 20_000
 MAX_NAME_CHARS = 40
 # nbconvert lets a `pre` of an output inherit its font; the grey shows on a light and on a dark page
+# and JupyterLab would break lines within words. A long line is broken, not scrolled, for a print shows no more of it
 PRE_STYLE = (
-    "margin:.5em 0;padding:.5em .8em;line-height:1.4;font-family:var(--jp-code-font-family,monospace);background:"
+    "margin:.5em 0;padding:.5em .8em;line-height:1.4;font-family:var(--jp-code-font-family,monospace);"
+    "white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere;background:"
 )
 PLAIN_BACKGROUND = "rgba(128,128,128,.1)"
 COLOURED_BACKGROUND = "none"  # the front end's own, for its colours

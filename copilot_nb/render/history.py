@@ -25,6 +25,8 @@ from copilot_nb.render.turn import TOOL_OUTCOMES, Label, body_html, figures_text
 from copilot_nb.render.words import count, shortened
 
 SUMMARY_CHARS = 100
+MAX_OPEN_TURNS = 20
+"""How many turns are open at once (count): of more, one wants the list first."""
 SLICE = "history[:100]"
 
 _LIST = ' style="list-style:none;margin:0;padding:0"'
@@ -98,18 +100,29 @@ class Extract:
 
 
 def history_html(extract: Extract) -> str:
-    """Render turns for `text/html`: each folds under its prompt; the last one is open, or the only one found."""
+    """Render turns for `text/html`: each folds under its prompt.
+
+    They are open, for what is folded is lost in print and on GitHub; of more than `MAX_OPEN_TURNS` only the last one
+    is, and of several that were found none.
+    """
     head = f"<p><strong>{escape(extract.label.session)}</strong>: {escape(extract.heading)}</p>"
     if extract.left_out:
         earlier = count(extract.left_out, "earlier turn")
         head += f"<p>{earlier}: <code>{quote(extract.command)}</code>, or in Python <code>{SLICE}</code></p>"
     head += f"<p>{escape(extract.note)}</p>" if extract.note else ""
-    opened = len(extract.turns) - 1 if len(extract.turns) == 1 or not extract.needle else -1
+    first_open = _first_open(extract)
     items = "".join(
-        f"<li>{_turn_html(number, turn, extract, is_open=i == opened)}</li>"
+        f"<li>{_turn_html(number, turn, extract, is_open=i >= first_open)}</li>"
         for i, (number, turn) in enumerate(extract.turns)
     )
     return f'<div class="copilot-nb">{head}{f"<ul{_LIST}>{items}</ul>" if items else ""}</div>'
+
+
+def _first_open(extract: Extract) -> int:
+    last = len(extract.turns) - 1
+    if extract.needle and last > 0:
+        return last + 1
+    return 0 if last < MAX_OPEN_TURNS else last
 
 
 def history_markdown(extract: Extract) -> str:

@@ -55,8 +55,13 @@ def inert(source: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return `text` as what a text file may hold: well-formed, lines that end as lines do, controls as symbols."""
-    return visible(well_formed(text).replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd"))
+    """Return `text` as what a text file may hold: as `with_line_ends` does, with symbols for control characters."""
+    return visible(with_line_ends(text))
+
+
+def with_line_ends(text: str) -> str:
+    """Return `text` as a parser of Markdown sees it: well-formed, no NUL, lines that end as lines do."""
+    return well_formed(text).replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
 
 
 def literal(text: str) -> str:

@@ -28,6 +28,7 @@ from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
 from copilot_nb.render.dialect import InlineParser, dialect_plugin
+from copilot_nb.render.direction import STYLES, has_right_to_left, mark_direction
 from copilot_nb.render.escape import escape, quote, well_formed
 from copilot_nb.render.highlight import coloured_code, plain_code
 from copilot_nb.render.links import SCHEMES, is_safe, link_chars, linked
@@ -44,6 +45,11 @@ _TAGS = {
     *("a", "em", "strong", "s", "code", "pre", "table", "thead", "tbody", "tr", "th", "td"),
 }
 _ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}, "td": {"style"}, "th": {"style"}, "pre": {"style"}}
+_ATTRIBUTES |= {tag: _ATTRIBUTES.get(tag, set()) | {"dir", "style"} for tag in STYLES}
+_STYLE_PROPERTIES = {
+    *("text-align", "margin", "margin-left", "margin-right", "padding", "line-height", "font-family", "background"),
+    *("white-space", "word-break", "overflow-wrap"),
+}
 _TASK = re.compile(r"\[([ xX])\] ")
 
 
@@ -119,7 +125,7 @@ def part_html(source: str, context: Context, *, highlight: bool = True, maths: M
         set_tag_attribute_values={"a": {"target": "_blank"}},
         url_schemes=set(SCHEMES),
         link_rel="noopener noreferrer nofollow",
-        filter_style_properties={"text-align", "margin", "padding", "line-height", "font-family", "background"},
+        filter_style_properties=_STYLE_PROPERTIES,
     )
 
 
@@ -185,14 +191,16 @@ def _language(token: Token) -> str:
 
 
 def _house_style(state: StateCore) -> None:
-    """Rewrite what was parsed: images to links, bare addresses to links, tasks to boxes, cells to the left."""
+    """Rewrite what was parsed: images and bare addresses to links, tasks to boxes; say where cells and blocks begin."""
     for i, token in enumerate(state.tokens):
         if token.type == "inline" and token.children:
             if state.tokens[i - 2].type == "list_item_open":
                 _box_task(token.children[0])
             token.children = list(linked(token.children))
         elif token.type in ("th_open", "td_open"):  # JupyterLab's default is to the right
-            token.attrs = token.attrs or {"style": "text-align:left"}
+            token.attrs = token.attrs or {"style": "text-align:start"}
+    if has_right_to_left(state.src):
+        mark_direction(state.tokens)
 
 
 def _box_task(first: Token) -> None:

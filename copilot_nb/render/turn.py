@@ -30,6 +30,8 @@ TOOL_OUTCOMES = {True: "✓ done", False: "✗ failed", None: "… running"}
 
 _QUIET = ' style="opacity:.7;font-size:.85em"'
 _FOOTER = ' style="opacity:.7;font-size:.85em;margin-bottom:.8em"'
+# what is huge, or leaves its place, as a rule of TeX may, covers nothing around it; a long word is broken
+_SAID = ' style="overflow:auto hidden;overflow-wrap:anywhere"'
 _BAR = ' style="margin:.8em 0;border-left:4px solid;padding-left:.6em"'
 
 
@@ -59,7 +61,8 @@ def turn_html(turn: TurnRecord, label: Label, *, live: bool = False) -> str:
 
 def body_html(turn: TurnRecord, label: Label, *, live: bool = False) -> str:
     """Render what followed the prompt: notes, reasoning, answer and how it ended, without the line under it."""
-    return head_html(turn, label, live=live) + answer_html(turn.parts, live=live) + outcome_html(turn)
+    said = head_html(turn, label, live=live) + answer_html(turn.parts, live=live)
+    return (f"<div{_SAID}>{said}</div>" if said else "") + outcome_html(turn)
 
 
 def head_html(turn: TurnRecord, label: Label, *, live: bool = False, maths: Maths = "tex") -> str:

@@ -254,11 +254,18 @@ def test_the_heading_says_which_turns_these_are(shown: History, heading: str) ->
 def test_a_turn_folds_under_a_line_that_says_what_is_in_it() -> None:
     stopped = turn(2, "Stop\nme", state=TurnState.INTERRUPTED)
     first, second = re.findall("<details.*?</summary>", of(turn(1, "Why <b>?"), stopped)._repr_html_())
-    assert first.startswith("<details><summary><strong>1</strong> · Why &lt;b&gt;?<span")
+    assert first.startswith("<details open><summary><strong>1</strong> · Why &lt;b&gt;?<span")
     assert ' · smollm2-135m · <time datetime="2026-11-23T14:06:00+00:00"' in first
     assert ">2026-11-23 09:06</time>" in first
     assert second.startswith("<details open><summary><strong>2</strong> · Stop …<span")
     assert "· ■ interrupted" in second
+
+
+def test_all_turns_are_open_unless_they_are_many_or_were_searched_for() -> None:
+    for turns, opened in ((3, 3), (20, 20), (21, 1)):
+        shown = of(*(turn(n, "needle") for n in range(1, turns + 1)))[:]
+        assert shown._repr_html_().count("<details open>") == opened
+        assert shown.search("needle")[:]._repr_html_().count("<details open>") == 0
 
 
 def test_inside_a_turn_it_is_said_who_speaks() -> None:

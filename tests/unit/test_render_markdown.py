@@ -171,9 +171,31 @@ def test_notes_stand_where_they_were_written() -> None:
 
 def test_tables_are_aligned_left_unless_they_say_otherwise() -> None:
     table = html("| a | b | c |\n|---|:-:|--:|\n| 1 | 2 |\n")
-    assert '<th style="text-align:left">a</th>\n<th style="text-align:center">b</th>' in table
-    assert '<td style="text-align:left">1</td>' in table
+    assert '<th style="text-align:start">a</th>\n<th style="text-align:center">b</th>' in table
+    assert '<td style="text-align:start">1</td>' in table
     assert '<td style="text-align:right"></td>' in table
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("שלום *world*", '<p dir="rtl" style="text-align:right">שלום <em>world</em></p>'),
+        ("1. مرحبا\n   - ב", '<ol dir="rtl" style="padding:0 2em 0 0">'),
+        ("**«שלום»** a", '<p dir="rtl" style="text-align:right">'),
+        ("| א |\n|---|\n| b |", '<table dir="rtl" style="margin-left:auto;margin-right:0">'),
+        ("# ש\n\na", '<h1 dir="rtl">ש</h1>\n<p>a</p>'),
+        ("> ש", '<blockquote dir="rtl">\n<p dir="rtl" style="text-align:right">ש</p>'),
+        ("a שלום", "<p>a שלום</p>"),
+        ("- a\n- ש", "<ul>\n<li>a</li>\n<li>ש</li>\n</ul>"),
+    ],
+)
+def test_blocks_that_are_written_from_right_to_left(source: str, expected: str) -> None:
+    assert expected in html(source)
+
+
+def test_long_lines_of_code_are_broken_between_words() -> None:
+    for source in ("```python\nx\n```", "```\nx\n```"):
+        assert "white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere" in html(source)
 
 
 def test_code_is_coloured_where_the_language_is_known() -> None:

@@ -48,8 +48,11 @@ ATTRIBUTES = {
     "time": {"datetime", "style"},
     "ul": {"style"},
 }
+for _tag in ("p", "ul", "ol", "blockquote", "table", "h1", "h2", "h3", "h4", "h5", "h6"):
+    ATTRIBUTES[_tag] = ATTRIBUTES.get(_tag, set()) | {"dir", "style"}
 STYLES = {
     *("text-align", "margin", "margin-bottom", "padding", "padding-left", "border-left", "background", "opacity"),
+    *("margin-left", "margin-right", "word-break", "overflow"),
     *("font-size", "font-family", "line-height", "white-space", "overflow-wrap", "list-style", "display", "max-width"),
 }
 VOID = {"br", "hr"}
@@ -87,6 +90,8 @@ class Checker(HTMLParser):
             assert "url" not in value
         elif name == "class":
             assert re.fullmatch(r"highlight|copilot-nb|[a-z][a-z0-9]{0,2}", value), value
+        elif name == "dir":
+            assert value == "rtl"
         elif name == "rel":
             assert value == "noopener noreferrer nofollow"
         elif name == "target":
@@ -390,7 +395,7 @@ PIECES = st.sampled_from(
         *CHARACTERS,
         *("```", "```python\n", "$$", "\\(", "\\)", "\\[", "\\]", "\\href{", "\\begin{align}", "\\end{align}"),
         *("\\begin", "\\begin {a}", "\\ref", "\\eqref {a}", "<br>", "\u00a0"),
-        *("[^1]", "[^1]: ", "```md\n", "1. ", "  - ", "| $a|b$ |\n", "<br/>", "<br", "函数", "：", "“", "\ufdd0"),
+        *("[^1]", "[^1]: ", "```md\n", "1. ", "  - ", "| $a|b$ |\n", "<br/>", "<br", "א", "函数", "：", "“", "\ufdd0"),
         *("](", "![", "[x]: ", "|-|-|\n", "|a|b|\n", "\n\n", "- [ ] ", "> ", "    "),
         *("<a href=", "<script>", "<!--", "-->", "javascript:", "&#", "http://", "https://x.example/"),
     ]

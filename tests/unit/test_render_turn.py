@@ -10,7 +10,7 @@ import pytest
 
 from copilot_nb.conversation.parts import Reasoning, Text, ToolCall, TurnState, Usage
 from copilot_nb.conversation.transcript import TurnRecord
-from copilot_nb.render.turn import LIVE_REASONING_CHARS, Label, footer_text, turn_html, turn_metadata, turn_text
+from copilot_nb.render.turn import _SAID, LIVE_REASONING_CHARS, Label, footer_text, turn_html, turn_metadata, turn_text
 from copilot_nb.render.words import age, count, duration, shortened
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -61,7 +61,7 @@ def test_an_interrupted_turn_without_an_answer_says_so() -> None:
 
 def test_the_html_of_a_finished_turn() -> None:
     html = turn_html(DONE, LABEL)
-    assert html.startswith('<div class="copilot-nb"><p>A <em>b</em></p>\n<div class="highlight">')
+    assert html.startswith(f'<div class="copilot-nb"><div{_SAID}><p>A <em>b</em></p>\n<div class="highlight">')
     assert html.endswith(f">{footer_text(DONE, LABEL)}</div></div>")
     assert "<details>" not in html
 

@@ -1,0 +1,58 @@
+"""Blocks that are written from right to left, marked as such: a notebook's own styles are made for the other way.
+
+A block goes the way of its first letter, as ``dir="auto"`` has it. JupyterLab aligns paragraphs, and indents lists, on
+the left whatever the direction is, so the styles are said too.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from markdown_it.token import Token
+
+STYLES = {
+    "p": "text-align:right",
+    "ul": "padding:0 2em 0 0",
+    "ol": "padding:0 2em 0 0",
+    "table": "margin-left:auto;margin-right:0",
+    **dict.fromkeys(("blockquote", "h1", "h2", "h3", "h4", "h5", "h6"), ""),
+}
+"""The elements that may have a direction, and what is said besides."""
+
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff\U0001e800-\U0001efff]")
+
+
+def has_right_to_left(source: str) -> bool:
+    """Whether there is a letter that goes from right to left."""
+    return _RIGHT_TO_LEFT.search(source) is not None
+
+
+def mark_direction(tokens: Sequence[Token]) -> None:
+    """Mark the outermost blocks that are written from right to left, and what is in them."""
+    opened: list[Token] = []
+    is_marked: bool | None = None
+    for token in tokens:
+        if token.level == 0 and token.nesting == 1:
+            opened, is_marked = [], None
+        if token.nesting == 1 and token.tag in STYLES:
+            opened.append(token)
+        if token.type == "inline" and is_marked is None:
+            is_marked = _goes_left(token.content)
+        if is_marked:
+            _mark(opened)
+            opened = []
+
+
+def _mark(tokens: Sequence[Token]) -> None:
+    for token in tokens:
+        token.attrSet("dir", "rtl")
+        if STYLES[token.tag]:
+            token.attrSet("style", STYLES[token.tag])
+
+
+def _goes_left(text: str) -> bool | None:
+    """Whether the first letter that has a direction goes to the left; ``None`` if there is none."""
+    ways = (unicodedata.bidirectional(character) for character in text)
+    return next((way != "L" for way in ways if way in ("L", "R", "AL")), None)
