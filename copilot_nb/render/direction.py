@@ -17,7 +17,8 @@ STYLES = {
     "ul": "padding:0 2em 0 0",
     "ol": "padding:0 2em 0 0",
     "table": "margin-left:auto;margin-right:0",
-    **dict.fromkeys(("blockquote", "h1", "h2", "h3", "h4", "h5", "h6"), ""),
+    "blockquote": "border-left:0;border-right:5px solid rgba(128,128,128,.3)",
+    **dict.fromkeys(("h1", "h2", "h3", "h4", "h5", "h6"), ""),
 }
 """The elements that may have a direction, and what is said besides."""
 

@@ -48,7 +48,7 @@ _ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}, "td": {"style"}, "th": {
 _ATTRIBUTES |= {tag: _ATTRIBUTES.get(tag, set()) | {"dir", "style"} for tag in STYLES}
 _STYLE_PROPERTIES = {
     *("text-align", "margin", "margin-left", "margin-right", "padding", "line-height", "font-family", "background"),
-    *("white-space", "word-break", "overflow-wrap"),
+    *("white-space", "word-break", "overflow-wrap", "border-left", "border-right"),
 }
 _TASK = re.compile(r"\[([ xX])\] ")
 

@@ -184,7 +184,10 @@ def test_tables_are_aligned_left_unless_they_say_otherwise() -> None:
         ("**«שלום»** a", '<p dir="rtl" style="text-align:right">'),
         ("| א |\n|---|\n| b |", '<table dir="rtl" style="margin-left:auto;margin-right:0">'),
         ("# ש\n\na", '<h1 dir="rtl">ש</h1>\n<p>a</p>'),
-        ("> ש", '<blockquote dir="rtl">\n<p dir="rtl" style="text-align:right">ש</p>'),
+        (
+            "> ש",
+            '<blockquote dir="rtl" style="border-left:0;border-right:5px solid ',
+        ),
         ("a שלום", "<p>a שלום</p>"),
         ("- a\n- ש", "<ul>\n<li>a</li>\n<li>ש</li>\n</ul>"),
     ],

@@ -52,7 +52,7 @@ for _tag in ("p", "ul", "ol", "blockquote", "table", "h1", "h2", "h3", "h4", "h5
     ATTRIBUTES[_tag] = ATTRIBUTES.get(_tag, set()) | {"dir", "style"}
 STYLES = {
     *("text-align", "margin", "margin-bottom", "padding", "padding-left", "border-left", "background", "opacity"),
-    *("margin-left", "margin-right", "word-break", "overflow"),
+    *("margin-left", "margin-right", "border-right", "word-break", "overflow"),
     *("font-size", "font-family", "line-height", "white-space", "overflow-wrap", "list-style", "display", "max-width"),
 }
 VOID = {"br", "hr"}
