@@ -1,10 +1,11 @@
 # The commands of this project. Everything is installed into .venv and tests/js/node_modules, nothing outside but two caches:
 # the Copilot runtime and the browser that the tests need. `make` alone lists the commands.
+# `exec`: the shell would not hand on the signal that ends make, and leave what it has started.
 
 VENV := .venv
 BIN := $(VENV)/bin
 JS := tests/js
-COPILOT_NB := PIP_CONSTRAINT=constraints.txt $(BIN)/copilot-nb
+COPILOT_NB := exec env PIP_CONSTRAINT=constraints.txt $(BIN)/copilot-nb
 
 # Both do nothing where the right version is already there.
 define PROVISION
@@ -24,7 +25,7 @@ help:  ## list these commands
 
 demo: $(VENV)/.demo  ## open the first notebook in JupyterLab (HEADLESS=1: run it without a browser)
 	$(PROVISION)
-	@$(COPILOT_NB) demo $(if $(filter-out 0,$(HEADLESS)),--headless)
+	@exec $(BIN)/copilot-nb demo $(if $(filter-out 0,$(HEADLESS)),--headless)
 
 test: $(VENV)/.dev lint lint-js  ## check the code and run all tests; installs what they need
 	$(PROVISION)
@@ -57,13 +58,14 @@ $(JS)/node_modules/.installed: $(JS)/package.json $(JS)/package-lock.json
 
 # Installed anew when the requirements change.
 $(VENV)/.demo $(VENV)/.dev: $(VENV)/.%: pyproject.toml constraints.txt | $(BIN)/pip
-	@$(BIN)/python .ci/install.py $*
+	@exec $(BIN)/python .ci/install.py $*
 	@touch $@
 
 # pip is what venv writes last: a folder left half made by an interrupt is made again.
 $(BIN)/pip:
 	@for python in $(PYTHON) python3.11 python3 python3.12 python3.13; do \
 		if $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			echo "Making $(VENV) with $$($$python --version)"; \
 			exec $$python -m venv $(VENV); \
 		fi; \
 	done; \

@@ -7,9 +7,11 @@ before anything is installed, so it uses only those modules of the package that 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
+from typing import NoReturn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -41,7 +43,12 @@ def main(extra: str) -> int:
     return done.returncode
 
 
+def _terminated(_number: int, _frame: object) -> NoReturn:
+    raise SystemExit(128 + signal.SIGTERM)  # pip is ended on the way out
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         sys.exit(main(sys.argv[1]))
     except KeyboardInterrupt:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,17 @@ APPS = [FOLDER / "02_voila_app.ipynb"]
 """Those whose cells make a page of widgets and ask nothing."""
 FACTS = {"session", "session_id", "model", "provider", "turn_id", "usage", "state"}
 SCRIPTED = "%load_ext copilot_nb\nimport copilot_nb.testing as t\nt.install(t.ScriptedModel({}))"
+
+TURNS = {"session1": 3, "session2": 3, "session3": 3, "chat": 2}
+RIGHT = {
+    "session1": "return num1 + num2",
+    "session1-again": "return num1 * num2",
+    "session2": "Markup Language",
+    "session2-again": "create web pages",
+    "session3": "Rome",
+    "session3-again": "Rome",
+}
+"""What the embedded model's answers in the first notebook must hold, by cell."""
 
 Node = Any
 
@@ -88,12 +102,35 @@ def check_exports(notebook: Node) -> None:
 
 @pytest.mark.skipif(not has_model(), reason="the embedded model is not installed: copilot-nb install-model")
 @pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path not in APPS], ids=lambda path: path.stem)
-def test_the_notebooks_of_this_project_run_again_and_again(path: Path, home: Path) -> None:
+def test_the_demo_ends_with_the_same_turns_however_often_it_runs(path: Path, tmp_path: Path) -> None:
+    notebook = tmp_path / "notebooks" / path.name
+    notebook.parent.mkdir()
+    shutil.copy(path, notebook)
+    runs = []
     for _ in range(2):
-        notebook = execute(nbformat.read(path, as_version=4))  # type: ignore[no-untyped-call]
-        check_notebook(notebook)
-        assert answers(notebook)
-    check_exports(notebook)
+        demo = [sys.executable, "-m", "copilot_nb.cli", "demo", "--headless", "--notebook", str(notebook)]
+        done = subprocess.run(demo, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        ran = nbformat.read(tmp_path / ".demo" / "headless" / "notebooks" / path.name, as_version=4)  # type: ignore[no-untyped-call]
+        check_notebook(ran)
+        runs.append(ran)
+    assert path.read_bytes() == notebook.read_bytes()
+    assert turns_by_session(runs[0]) == turns_by_session(runs[1]) == TURNS
+    assert unsure_answers(runs[0]) == unsure_answers(runs[1]) == []
+    check_exports(runs[1])
+
+
+def turns_by_session(notebook: Node) -> dict[str, int]:
+    """Count the turns as the notebook itself lists them, before it deletes anything."""
+    listing = next(cell for cell in notebook.cells if cell.source == "%copilot ls").outputs[0].data["text/plain"]
+    rows = [re.split(r"\s{2,}", row) for row in listing.splitlines()[2:]]
+    return {row[0]: int(row[3]) for row in rows}
+
+
+def unsure_answers(notebook: Node) -> list[str]:
+    """The answers that lack what makes them right."""
+    texts = {cell.id: cell.outputs[0].data["text/plain"] for cell in answers(notebook)}
+    return [texts[cell] for cell, needed in RIGHT.items() if needed not in texts[cell]]
 
 
 @pytest.mark.skipif(not has_model(), reason="the embedded model is not installed: copilot-nb install-model")
@@ -112,8 +149,17 @@ def test_the_apps_make_their_page(path: Path, hub_user: str, home: Path, monkeyp
     assert names == ["chat"]
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_the_notebooks_are_kept_without_outputs(path: Path) -> None:
+@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path not in APPS], ids=lambda path: path.stem)
+def test_the_notebooks_are_kept_with_the_answers_of_the_demo(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    check_notebook(notebook)
+    assert turns_by_session(notebook) == TURNS
+    assert unsure_answers(notebook) == []
+    assert not re.search(r"\]\((?!https?:)|src=\"(?!https?:|data:)", path.read_text("utf-8")), "it is run from a copy"
+
+
+@pytest.mark.parametrize("path", APPS, ids=lambda path: path.stem)
+def test_the_apps_are_kept_without_outputs(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     nbformat.validate(notebook)  # type: ignore[no-untyped-call]
     assert not [cell for cell in notebook.cells if cell.get("outputs")]
@@ -186,6 +232,7 @@ def test_the_same_notebook_is_answered_by_any_provider(
     with Loopback() as server:
         monkeypatch.setenv("COPILOT_PROVIDER_BASE_URL", server.url if api == "anthropic" else f"{server.url}/v1")
         monkeypatch.setenv("COPILOT_PROVIDER_TYPE", api)
+        monkeypatch.setenv("COPILOT_NB_MODEL", "smollm2-135m")
         monkeypatch.setenv("COPILOT_PROVIDER_API_KEY", "planted-key-1234567890")
         if api == "openai":
             monkeypatch.setenv("COPILOT_PROVIDER_WIRE_API", wire)

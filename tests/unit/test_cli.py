@@ -9,12 +9,13 @@ import subprocess
 import sys
 from dataclasses import FrozenInstanceError
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import psutil
 import pytest
 
-from copilot_nb import cli
+from copilot_nb import cli, demo
 from copilot_nb.errors import RuntimeUnavailable
 from copilot_nb.runtime import doctor, install
 from copilot_nb.runtime.doctor import Finding, diagnose
@@ -222,10 +223,6 @@ def headless(path: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
 
 
-def errors(stderr: str) -> list[str]:
-    return [line for line in stderr.splitlines() if not line.startswith("[IPKernelApp] WARNING")]
-
-
 ENVIRONMENT = "import os; print([os.environ[n] for n in ('COPILOT_HOME', 'COPILOT_OFFLINE', 'COPILOT_NB_PROVIDER')])"
 LONG = "\n".join(f"x{i} = {i}" for i in range(9))
 
@@ -236,11 +233,11 @@ def test_the_demo_without_a_browser(runtime: Path, tmp_path: Path) -> None:
     before = path.read_bytes()
     done = headless(path)
     assert done.returncode == 0, done.stderr
-    assert str([str(tmp_path / ".demo" / "home"), "true", "local"]) in done.stdout
+    assert str([str(tmp_path / ".demo" / "headless" / "home"), "true", "local"]) in done.stdout
     assert "[2] x5 = 5\n[2] … (3 more lines)\n" in done.stdout
     assert "[3] 1 + 1\n2\n" in done.stdout
     assert path.read_bytes() == before
-    ran = json.loads((tmp_path / ".demo" / "a.ipynb").read_text(encoding="utf-8"))
+    ran = json.loads((tmp_path / ".demo" / "headless" / "notebooks" / "a.ipynb").read_text(encoding="utf-8"))
     assert ran["cells"][3]["execution_count"] == 3
 
 
@@ -250,25 +247,26 @@ def test_a_failing_cell_of_the_demo_is_one_line(runtime: Path, tmp_path: Path) -
     assert done.returncode == 1
     assert "so far" in done.stdout
     assert "not reached" not in done.stdout
-    assert errors(done.stderr) == ["copilot-nb: a.ipynb: ZeroDivisionError: division by zero"]
+    assert done.stderr.splitlines() == ["copilot-nb: a.ipynb: ZeroDivisionError: division by zero"]
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_the_demo_and_its_kernel(runtime: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_demo_and_its_kernel(runtime: Path, tmp_path: Path, number: int) -> None:
     path = notebook(tmp_path / "a.ipynb", "import os, time; print(os.getpid())", "print('now'); time.sleep(600)")
     argv = [sys.executable, "-m", "copilot_nb.cli", "demo", "--headless", "--notebook", str(path)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         kernel = next(int(line) for line in process.stdout if line.strip().isdigit())
         next(line for line in process.stdout if line.startswith("[2]"))
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, stderr = process.communicate(timeout=DEADLINE_S)
-    assert (process.returncode, errors(stderr)) == (130, ["copilot-nb: interrupted"])
+    assert (process.returncode, stderr) == (130, "copilot-nb: interrupted\n")
     assert not psutil.pid_exists(kernel)
 
 
 def test_what_comes_later_is_printed_again(capsys: pytest.CaptureFixture[str]) -> None:
-    printer = cli._Printer()
+    printer = demo._Printer()
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("ask()")])
     output = nbformat.v4.new_output("display_data", {"text/plain": "…"})
     book.cells[0].outputs = [output]
@@ -282,8 +280,8 @@ def test_what_comes_later_is_printed_again(capsys: pytest.CaptureFixture[str]) -
 def test_the_demo_becomes_jupyterlab(
     runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user_id: int, options: list[str]
 ) -> None:
-    path = notebook(tmp_path / "notebooks" / cli.FIRST_NOTEBOOK)
-    seen: list[object] = []
+    path = notebook(tmp_path / "notebooks" / demo.FIRST_NOTEBOOK)
+    seen: list[Any] = []
 
     def become(program: str, argv: list[str], env: dict[str, str]) -> None:
         seen.extend([program, argv, env["COPILOT_NB_PROVIDER"]])
@@ -293,7 +291,29 @@ def test_the_demo_becomes_jupyterlab(
     monkeypatch.setattr(os, "geteuid", lambda: user_id)
     with pytest.raises(SystemExit):
         cli.main(["demo"])  # the notebook of the current folder
-    assert seen == [sys.executable, [sys.executable, "-m", "jupyterlab", str(path), *options], "local"]
+    program, argv, provider = seen
+    copy = tmp_path / ".demo" / "notebooks" / path.name
+    assert (program, provider) == (sys.executable, "local")
+    assert argv[:4] == [sys.executable, "-m", "jupyterlab", str(copy)]
+    assert f"--LabApp.default_url=/lab/tree/{path.name}" in argv
+    assert [option for option in argv if option == "--allow-root"] == options
+    assert copy.read_bytes() == path.read_bytes()
+
+
+def test_the_copy_of_the_demo_is_kept_and_set_aside_when_the_notebook_changes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, folder = notebook(tmp_path / "notebooks" / "a.ipynb", "1"), tmp_path / ".demo"
+    copy = demo.working_copy(path, folder)
+    copy.write_text("what the user made of it")
+    assert demo.working_copy(path, folder) == copy
+    assert (copy.read_text(), capsys.readouterr().out) == ("what the user made of it", "")
+    for number, source in enumerate(["2", "3"], start=1):
+        notebook(path, source)
+        assert demo.working_copy(path, folder).read_bytes() == path.read_bytes()
+        kept = copy.with_name(f"a~{number}.ipynb")
+        assert f"Your copy is kept as {kept}" in capsys.readouterr().out
+    assert copy.with_name("a~1.ipynb").read_text() == "what the user made of it"
 
 
 def test_a_notebook_that_is_not_there(runtime: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -369,13 +369,18 @@ def test_a_killed_installer_leaves_nothing_that_counts(cache: Path, npm: FakeNpm
     assert not left_over(cache)
 
 
-def test_ctrl_c_stops_npm_and_cleans_up(cache: Path, npm: FakeNpm, installers: Start) -> None:
+@pytest.mark.parametrize(
+    ("number", "ended"), [(signal.SIGINT, (130, "copilot-nb: interrupted\n")), (signal.SIGTERM, (143, ""))]
+)
+def test_a_signal_stops_npm_and_cleans_up(
+    cache: Path, npm: FakeNpm, installers: Start, number: int, ended: tuple[int, str]
+) -> None:
     npm.wait()
     process = installers()
     until(lambda: npm.runs)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, stderr = process.communicate(timeout=DEADLINE_S)
-    assert (process.returncode, stderr) == (130, "copilot-nb: interrupted\n")
+    assert (process.returncode, stderr) == ended
     assert not alive(npm.runs[0])
     assert not left_over(cache)
 

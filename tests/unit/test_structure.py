@@ -32,6 +32,7 @@ FLOORS = {
     "panels": 4,
     "experiments": 4,
     "": 5,  # copilot_nb/__init__.py
+    "demo": 4,
     "cli": 5,
 }
 # Types flow from the conversation to what shows it, never back.
@@ -51,8 +52,8 @@ DOORS = {
     "latex2mathml": {"render"},
     "markdown_it": {"render"},
     "mdit_py_plugins": {"render"},
-    "nbclient": {"cli"},
-    "nbformat": {"cli"},
+    "nbclient": {"demo"},
+    "nbformat": {"demo"},
     "nh3": {"render"},
     "pandas": {"experiments", "sessions"},
     "platformdirs": {"runtime"},
@@ -60,6 +61,7 @@ DOORS = {
     "scipy": {"experiments"},
     "traitlets": {"errors", "settings", "notebook", "panels"},
     "xllamacpp": {"runtime"},
+    "zmq": {"demo"},
 }
 NARROW_DOORS = {
     "huggingface_hub": "copilot_nb.runtime.providers.hub",

@@ -50,7 +50,11 @@ class Preset:
 
 
 def preset(model_id: str) -> Preset:
-    """Return the preset that a model's id names: the creative one, else the cool one."""
+    """Return the preset that a model's id names: the creative one, else the one that always takes the likeliest token.
+
+    The second says the same each time it is asked the same, and is right more often: of twelve answers in the first
+    notebook, all were; with a temperature of 0.2, two to four of them were wrong.
+    """
     if model_id.endswith(CREATIVE):
         return Preset(model_id, temperature=0.8, top_p=1.0, min_p=0.1)
-    return Preset(model_id, temperature=0.2, top_p=0.9, min_p=0.05)
+    return Preset(model_id, temperature=0.0, top_p=1.0, min_p=0.0)
