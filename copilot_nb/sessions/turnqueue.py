@@ -142,6 +142,7 @@ class TurnQueue:
         await session.manager.choice.check_effort(provider, model, wanted.effort or "")
         if turn.images:
             await session.manager.choice.check_images(provider, model)
+        turn.notes += session.manager.providers.warnings(provider)
         session.provider, session.model, session.effort = provider, model, asked.effort or ""
         session.system, session.context = asked.system or "", asked.context or ""
         if session.exists and before[:2] != (session.provider, session.model):

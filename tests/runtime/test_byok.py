@@ -118,6 +118,16 @@ def test_the_providers_own_variable_names_the_default_and_a_key_that_lies_about_
     assert (session.provider, session.model, server.asked[0].key) == ("custom", "m-1", KEY)
 
 
+def test_a_usual_name_that_leads_elsewhere_is_said_once(
+    manager: Manager, server: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    turns = [manager.session(name, provider="openai", model="m").ask("hi") for name in ("led", "led-again")]
+    where = server.url.removeprefix("http://")
+    assert [turn.notes for turn in turns] == [[f"openai is not at api.openai.com but at {where}"], []]
+
+
 def test_a_model_that_is_not_named_is_asked_for_unless_there_is_but_one(manager: Manager) -> None:
     with Loopback(models=("only",)) as one, Loopback(models=("m-1", "m-2")) as two:
         assert manager.session("unnamed", provider=add(manager, "one", one)).model == "only"

@@ -51,6 +51,18 @@ def test_a_provider_is_added_used_listed_and_removed(here: Notebook, server: Loo
     assert here.run("%%copilot with-mine\nhi").complaint.startswith("ProviderError: there is no provider 'mine' → ")
 
 
+def test_adding_a_provider_sends_no_key(here: Notebook, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", KEY)
+    assert "key: the environment variable MY_KEY). Its models: %copilot models -p mine\n" in add(
+        here, server, "--api-key-env MY_KEY"
+    )
+    assert (server.listed, server.asked) == (0, [])
+    assert "m-2" in str(here.run("%copilot models -p mine").result)
+    far = here.run("%copilot provider add openai --base-url http://far.example/v1 --api-key-env MY_KEY").out
+    assert "Note: openai is not at api.openai.com but at far.example.\n" in far
+    assert "Note: its key goes to far.example unencrypted (http).\n" in far
+
+
 @pytest.mark.filterwarnings("ignore::IPython.core.completer.ProvisionalCompleterWarning")
 def test_what_is_added_and_what_it_has_completes(here: Notebook, server: Loopback) -> None:
     add(here, server)

@@ -199,6 +199,7 @@ def test_an_answer_of_nothing_does_not_go_back_to_the_server() -> None:
         ({"type": "response.failed", "response": {"error": {"code": "context_length_exceeded", "message": "no"}}}, 400),
         ({"type": "response.failed", "response": {"error": None}}, 0),
         ({"type": "error", "code": "oops", "message": "no"}, 0),
+        (chunk({"content": "half"}, "error"), 0),
     ],
 )
 def test_an_error_among_the_events_is_found(event: Data, status: int | None) -> None:

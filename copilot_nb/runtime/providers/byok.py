@@ -46,6 +46,7 @@ class Byok:
         self._relay: Relay | None = None
         self._listed: list[ModelInfo] | None = None
         self._listed_s = 0.0
+        self._has_warned = False
 
     @property
     def host(self) -> str:
@@ -84,6 +85,11 @@ class Byok:
             )
         if isinstance(spec.key, EnvironmentKey):
             self._check_key(spec.key)
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return, the first time, what a user should know before a request goes there."""
+        said, self._has_warned = () if self._has_warned else self.spec.warnings, True
+        return said
 
     def _check_key(self, key: EnvironmentKey) -> None:
         try:

@@ -40,15 +40,15 @@ async def ask(spec: Spec, network: Network) -> list[ModelInfo]:
         return []
     url = f"{spec.base_url}/v1/models?limit=1000" if spec.api == "anthropic" else f"{spec.base_url}/models"
     secret = await obtained(spec.key)
-    request = httpx.Request("GET", url, headers={"anthropic-version": "2023-06-01"} | key_headers(spec, secret))
     try:
+        request = httpx.Request("GET", url, headers={"anthropic-version": "2023-06-01"} | key_headers(spec, secret))
         async with asyncio.timeout(LIST_TIMEOUT_S):
             response = await network.handle_async_request(request)
             try:
                 body = (await response.aread()).decode("utf-8", "replace")
             finally:
                 await response.aclose()
-    except (httpx.TransportError, TimeoutError) as error:
+    except (httpx.RequestError, httpx.InvalidURL, TimeoutError) as error:
         late = Fault("unreachable", text=f"no list of models came in {LIST_TIMEOUT_S:g} s")
         raise told(late if isinstance(error, TimeoutError) else fault_of(error), spec, "") from error
     if response.status_code in (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED):

@@ -16,7 +16,7 @@ from copilot_nb.runtime.providers.keys import Secret
 from copilot_nb.runtime.providers.mending import Data, Mender, fault_in, mender
 from copilot_nb.runtime.providers.sse import DECIDING_BYTES, Decoder, Event, is_stream
 
-MAX_BODY_BYTES = 1_000_000
+MAX_BODY_BYTES = 8_000_000
 
 
 class Refused(Exception):
@@ -102,7 +102,7 @@ class AnswerStream(httpx.AsyncByteStream):
             async with aclosing(self._events):
                 async for event in self._events:
                     yield event
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             self.on_fault(Fault("broken", text=one_line(str(error))))
             raise
         except Refused as error:
@@ -134,7 +134,8 @@ class AnswerStream(httpx.AsyncByteStream):
         except ValueError:
             data = None
         if not isinstance(data, dict):
-            raise Refused(Fault("broken", text="it sent an event that is no JSON object"))
+            said = self._secret.hidden_in(event.data) if self._secret else event.data
+            raise Refused(Fault("broken", text=one_line(f"it sent an event that is no JSON object: {said}")))
         if fault := fault_in(data, self._secret):
             raise Refused(fault)
         return b"".join(map(_encoded, self._mender.event(data)))

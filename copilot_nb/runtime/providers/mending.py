@@ -180,6 +180,8 @@ def fault_in(data: Mapping[str, Any], secret: Secret | None) -> Fault | None:
             return in_stream(data, secret)
         case {"type": "error"}:
             return in_stream(data, secret)
+        case {"choices": [{"finish_reason": "error"}, *_]}:
+            return Fault("broken", text="it ended its answer by an error that it does not name")
         case _:
             return None
 

@@ -157,6 +157,11 @@ class Providers:
         transport = self[name].transport() if name != host else None
         return transport[1] if transport else self.network()
 
+    def warnings(self, name: str) -> tuple[str, ...]:
+        """Return what a user should know of a provider before the first request of this kernel goes there."""
+        provider = self[name]
+        return provider.warnings() if isinstance(provider, Byok) else ()
+
     def error(self, name: str, session_id: str, message: str, model: str) -> CopilotNBError:
         """Return the error of a turn that the runtime reported as failed with `message`."""
         provider = self[name]

@@ -12,6 +12,7 @@ reason, a temperature for one that does) is sent again without it, and so are th
 from __future__ import annotations
 
 import json
+import math
 import re
 import socket
 import ssl
@@ -83,12 +84,11 @@ class Relay(httpx.AsyncBaseTransport):
             body = await Body.opened(await self._sent(request, secret))
             if body.is_stream:
                 return await self._stream(session_id, request, body, secret)
-            text = await body.text()
-        except (ProviderError, httpx.TransportError, httpx.InvalidURL) as error:
-            return self._failed(session_id, fault_of(error))
+            found = whole(body.response, await body.text(), secret)
         except Refused as error:
-            return self._failed(session_id, error.fault)
-        found = whole(body.response, text, secret)
+            found = error.fault
+        except (ProviderError, httpx.RequestError, httpx.InvalidURL) as error:
+            found = fault_of(error)
         if not isinstance(found, Fault):
             return answered(request, found)
         if found.status == httpx.codes.NOT_FOUND:
@@ -122,7 +122,7 @@ class Relay(httpx.AsyncBaseTransport):
         self.faults[session_id] = fault
         if not fault.is_final and fault.kind == "broken":
             raise httpx.RemoteProtocolError(fault.text)
-        wait = {} if fault.retry_after_s is None else {"retry-after": f"{fault.retry_after_s:g}"}
+        wait = {} if fault.retry_after_s is None else {"retry-after": str(math.ceil(fault.retry_after_s))}
         error = {"message": fault.text or fault.kind, "type": fault.code or fault.kind, "code": fault.code or None}
         return httpx.Response(fault.shown_status, headers=wait, json={"type": "error", "error": error})
 
@@ -173,7 +173,7 @@ def _complaint(body: str) -> str:
     return f"{words_of(data)} {error.get('param') if isinstance(error, dict) else ''}"
 
 
-def fault_of(error: ProviderError | httpx.TransportError | httpx.InvalidURL) -> Fault:
+def fault_of(error: ProviderError | httpx.RequestError | httpx.InvalidURL) -> Fault:
     """Return the fault that an exception tells of."""
     if isinstance(error, ProviderError):
         return Fault("key", text=error.message, hint=error.hint)
