@@ -1,7 +1,7 @@
 """One session as a panel to chat in: a view of the session that the cells use, with nothing of its own but the view.
 
 What is asked for here is what Python and the magics do, by the same calls; what comes of it arrives as news, as it does
-when a cell asked. A session that is deleted, or whose first prompt failed, is begun anew by the next prompt.
+when a cell asked. A session that was deleted is begun anew by the next prompt, with the options it had.
 """
 
 from __future__ import annotations
@@ -158,9 +158,7 @@ class ChatPanel(Panel):
 
     def _alive(self) -> Session:
         """Return the session to ask; of one that is gone, the next of its name."""
-        if self.session.is_gone:
-            return self._manager.session(self.session.name, user=self.session.user)
-        return self.session
+        return self._manager.reopen(self.session)
 
     def do_send(self, message: Message) -> None:
         """Send a prompt: its ``{{ expressions }}`` are evaluated, its files put before it."""

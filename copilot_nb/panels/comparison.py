@@ -64,10 +64,8 @@ class Comparison:
             If the prompt cannot be used, a session is gone, or the round before is still being answered.
         """
         with self._lock:
-            if self.last is not None:
-                if not self.last.is_over:
-                    raise InputError("the round before is still being answered", "wait for the end of it, or stop it")
-                self.sessions = rounds.revived(self.last, self.sessions)
+            if self.last is not None and not self.last.is_over:
+                raise InputError("the round before is still being answered", "wait for the end of it, or stop it")
             asked = rounds.begin(len(self.rounds) + 1, prompt, self.sessions, blind=blind)
             self.rounds = (*self.rounds, asked)
         return asked

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from copilot_nb.conversation.parts import Reasoning, TurnState
+from copilot_nb.conversation.parts import Reasoning
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import CopilotNBError, InputError
 from copilot_nb.panels.feed import Fields
@@ -208,32 +208,14 @@ def ask_again(asked: Round, turn: Turn) -> Turn:
         If more has been said in the session since, or the round is hidden and the session cannot be used.
     """
     try:
-        (session,) = revived(asked, [turn.session])
-        if session is turn.session and session.exists and not session.is_gone and turn.record.turn_id:
+        session = turn.session
+        if session.exists and not session.is_gone and turn.record.turn_id:
             session.manager.loop.blocking(take_back(session, turn.record.turn_id))
         return session.send(turn.prompt, cell="")
     except CopilotNBError:
         if not asked.is_hidden:
             raise
         raise InputError("this answer cannot be asked for again", "vote, or ask all of them again") from None
-
-
-def revived(asked: Round, sessions: Sequence[Session]) -> tuple[Session, ...]:
-    """Return `sessions`, with a new one in place of each whose very first prompt, in that round, has failed."""
-    failed = {turn.session for turn in asked.turns if turn.state is TurnState.FAILED and turn.session.is_gone}
-    return tuple(_anew(session) if session in failed else session for session in sessions)
-
-
-def _anew(session: Session) -> Session:
-    return session.manager.session(
-        session.name,
-        model=session.model,
-        provider=session.provider,
-        system=session.system,
-        effort=session.effort,
-        context=session.context,
-        user=session.user,
-    )
 
 
 def keep_round(manager: Manager, asked: Round) -> None:

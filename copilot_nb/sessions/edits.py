@@ -127,6 +127,20 @@ async def cut(session: Session, turns: Sequence[TurnRecord], kept: int) -> None:
     session.tell("history")
 
 
+async def cut_from(session: Session, turn_id: str) -> int:
+    """Remove the turn `turn_id` and all after it; call it under the lock. Return how many were removed.
+
+    Raises
+    ------
+    InputError
+        If there is no such turn.
+    """
+    turns = (await (await session.manager.client()).archive.history(session.session_id)).turns
+    kept = _checked(session, turn_id, turns) - 1
+    await cut(session, turns, kept)
+    return len(turns) - kept
+
+
 async def undo_rewind(session: Session) -> int:
     """Undo the last rewind and return how many turns came back.
 
@@ -141,19 +155,24 @@ async def undo_rewind(session: Session) -> int:
     _check_quiet(session)
     async with session.queue.lock:
         await refresh(session)
-        await session.loaded()  # nobody else may have it open while its file is replaced
-        await session.exchange.disconnect()
-        archive = (await session.manager.client()).archive
-        log = archive.log(session.session_id)
-        before = await archive.count_turns(session.session_id)
-        await in_thread(_put_back, session.name, log)
-        after = await archive.count_turns(session.session_id)
-        marks = (await archive.annotations([session.session_id])).get(session.session_id, {})
-        session.cells.read(marks.get(MARKS_BEFORE, ""))
-        connection = await session.loaded()
-        await connection.annotate(tally(session))
-        session.tell("history")
-        return after - before
+        return await bring_back(session)
+
+
+async def bring_back(session: Session) -> int:
+    """Bring back what was last cut, and return how many turns that were; call it under the lock."""
+    await session.loaded()  # nobody else may have it open while its file is replaced
+    await session.exchange.disconnect()
+    archive = (await session.manager.client()).archive
+    log = archive.log(session.session_id)
+    before = await archive.count_turns(session.session_id)
+    await in_thread(_put_back, session.name, log)
+    after = await archive.count_turns(session.session_id)
+    marks = (await archive.annotations([session.session_id])).get(session.session_id, {})
+    session.cells.read(marks.get(MARKS_BEFORE, ""))
+    connection = await session.loaded()
+    await connection.annotate(tally(session))
+    session.tell("history")
+    return after - before
 
 
 def _put_back(name: str, log: Path) -> None:
@@ -178,9 +197,12 @@ def _checked(session: Session, number: int | str, turns: Sequence[TurnRecord]) -
 
 def _check_quiet(session: Session) -> None:
     if session.is_busy:
-        raise SessionInUse(
-            f"session {session.name!r} is answering", f"stop it first: %copilot stop {typed(session.name)}"
-        )
+        raise answering(session)
+
+
+def answering(session: Session) -> SessionInUse:
+    """Return the error of what cannot be done while a turn is under way or waits."""
+    return SessionInUse(f"session {session.name!r} is answering", f"stop it first: %copilot stop {typed(session.name)}")
 
 
 def _check_stored(session: Session) -> None:

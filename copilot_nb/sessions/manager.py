@@ -24,6 +24,7 @@ from copilot_nb.sessions.listing import SHOWN_ROWS, SessionList
 from copilot_nb.sessions.names import check_id, check_name, title_for
 from copilot_nb.sessions.register import Register
 from copilot_nb.sessions.search import SearchResults, search
+from copilot_nb.sessions.seats import Seats
 from copilot_nb.sessions.session import Session
 from copilot_nb.sessions.store import Store
 from copilot_nb.sessions.stored import StoredSession, annotation
@@ -43,8 +44,6 @@ COMPLETION_TIMEOUT_S = 1.0
 CLOSE_TIMEOUT_S = 8.0
 """For a runtime that has just begun to start; one that runs is stopped within 3 s."""
 TAKE_OVER_HINT = "close it there, or go on in a copy: --take-over"
-MAX_SYSTEM_BYTES = 16_000
-"""The runtime stores at most 16 KiB in one entry of a session's metadata."""
 
 
 class Manager:
@@ -67,7 +66,7 @@ class Manager:
         self.register = Register(self)
         self._client: RuntimeClient | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self.seats = asyncio.Semaphore(settings.max_parallel_turns)
+        self.seats = Seats(settings.max_parallel_turns)
         settings.observe(self._reseat, "max_parallel_turns")
 
     @property
@@ -100,7 +99,7 @@ class Manager:
         return await (await self.client()).account.models()
 
     def _reseat(self, _change: object) -> None:
-        self.seats = asyncio.Semaphore(self.settings.max_parallel_turns)
+        self.loop.call_soon(self.seats.resize, self.settings.max_parallel_turns)
 
     def warm_up(self) -> None:
         """Begin to import the SDK, start the runtime and load the embedded model, in the background."""
@@ -160,6 +159,16 @@ class Manager:
 
     def __iter__(self) -> Iterator[Session]:
         return iter(self.register)
+
+    def reopen(self, session: Session) -> Session:
+        """Return `session` or, if it is gone, the one that took its name; else a new one with the same options.
+
+        Raises
+        ------
+        InputError
+            If another user has a session of that name.
+        """
+        return self.loop.blocking(self.register.reopen(session)) if session.is_gone else session
 
     def check_prompt(self, prompt: str, images: Sequence[Image] = ()) -> None:
         """Check a prompt before anything is done for it.
@@ -229,8 +238,6 @@ class Manager:
         user, name = self.for_user(name, wanted.user)
         if wanted.session_id:
             check_id(wanted.session_id)
-        if wanted.system is not None and len(sendable(wanted.system, "the system message").encode()) > MAX_SYSTEM_BYTES:
-            raise InputError(f"the system message is longer than {MAX_SYSTEM_BYTES:,} bytes")
         expanded = self.choice.expanded(dataclasses.replace(wanted, user=user))
         return self.loop.blocking(self.register.open(name, expanded))
 

@@ -61,9 +61,7 @@ class Register:
             if wanted.take_over and (copy := await self._copied(name)) is not None:
                 session = copy
             elif session is None:
-                session = await self._found_or_fresh(name, wanted)
-                self._sessions[name] = session
-                session.tell("listed")
+                session = await self._added(name, wanted)
             elif wanted.provider or wanted.model:
                 asked = wanted.over(Wanted(session.model, session.provider))
                 await self._manager.choice.resolve(asked.provider, asked.model)
@@ -98,6 +96,27 @@ class Register:
             exists=False,
         )
         session.effort, session.context, session.user = wanted.effort or "", wanted.context or "", wanted.user
+        return session
+
+    async def reopen(self, session: Session) -> Session:
+        """Return the session that has the name of `session`, which is gone; a new one has the same options."""
+        wanted = Wanted(
+            session.model,
+            session.provider,
+            session.system,
+            effort=session.effort,
+            context=session.context,
+            user=session.user,
+        )
+        async with self.naming:
+            await self.check_owner(session.name, session.user)
+            if (known := self._sessions.get(session.name)) is not None:
+                return known
+            return await self._added(session.name, wanted)
+
+    async def _added(self, name: str, wanted: Wanted) -> Session:
+        session = self._sessions[name] = await self._found_or_fresh(name, wanted)
+        session.tell("listed")
         return session
 
     async def find_stored(self, name: str) -> Session:
@@ -219,16 +238,15 @@ class Register:
         self._sessions.pop(session.name, None)
         session.tell("gone")
 
-    async def discard(self, session: Session) -> None:
-        """Forget a session whose very first prompt failed, and whatever the runtime stored of it."""
-        session.is_gone = True
-        self._sessions.pop(session.name, None)
-        session.tell("gone")
+    async def unstore(self, session: Session) -> None:
+        """Remove what the runtime stored of a session whose very first prompt failed; it stays as it was before."""
         client = self._manager.running_client
-        if session.exists and client is not None:
-            with suppress(CopilotNBError):  # what is to be told is why the prompt failed
-                await session.exchange.disconnect()
-                await client.archive.delete(session.session_id)
+        if not session.exists or client is None:
+            return
+        with suppress(CopilotNBError):  # what is to be told is why the prompt failed
+            await session.exchange.disconnect()
+            await client.archive.delete(session.session_id)
+            session.exists, session.turns_stored, session.last = False, 0, ""
 
     async def delete(self, name: str, user: str = "") -> None:
         """Delete a session and its history, irreversibly; a turn under way is stopped first.

@@ -133,6 +133,7 @@ class Session(Loadable):
         cell: str | None = None,
         now: bool = False,
         attach: Attachable = (),
+        replaces: Turn | TurnRecord | str = "",
     ) -> Turn:
         """Send a prompt and return its turn at once; it runs when the turns before it have ended.
 
@@ -145,28 +146,29 @@ class Session(Loadable):
         timeout_s : float, optional
             Seconds without a sign from the model after which the turn is given up; 0: the setting `timeout_s`.
         cell : str, optional
-            The cell that sends it (`cell_key`), whose earlier turns it replaces, as the setting `rerun` says; by
-            default the running cell. ``""``: none, so the prompt is appended.
+            The cell that sends it (`cell_key`), by default the running one; its earlier turns are replaced, as the
+            setting `rerun` says. ``""``: none.
         now : bool, default False
             Stop the answer under way, which is kept as far as it came, and go next.
         attach : Attachable, optional
             What goes with the prompt: a path, an image, a figure, a table; a list of such, or names and such.
+        replaces : Turn or TurnRecord or str, optional
+            The turn (or its id) whose place it takes, with all after it; if the prompt cannot be sent, they stay.
 
         Raises
         ------
         InputError
             If the prompt is empty, too large or cannot be encoded, or something cannot be attached.
-        SessionNotFound
-            If the session has been deleted since.
+        SessionNotFound, SessionInUse
+            If the session has been deleted since; if it is answering, and turns are to be replaced.
         """
         asked_text, images = attached(prompt, attach)
         self._check(asked_text, images)
-        timeout_s = timeout_s or self.manager.settings.timeout_s
         asked = self.manager.choice.expanded(Wanted(model, provider, system, effort=effort, context=context))
         cell = self.cell_key(prompt) if cell is None else cell
         turn = self._new_turn(asked_text, images)
-        self.queue.add(Errand(turn, self._over_wanted(asked), timeout_s, cell), now=now)
-        self._turn_changed(turn)
+        limit_s, replaced = timeout_s or self.manager.settings.timeout_s, str(_turn_id(replaces))
+        self.queue.add(Errand(turn, self._over_wanted(asked), limit_s, cell, replaced), now=now)
         return turn
 
     def _new_turn(self, prompt: str, images: tuple[Image, ...]) -> Turn:
@@ -268,10 +270,7 @@ class Session(Loadable):
         SessionInUse
             If the session is answering, or open in another process.
         """
-        record = to.record if isinstance(to, Turn) else to
-        return self.manager.loop.blocking(
-            edits.rewind(self, record.turn_id if isinstance(record, TurnRecord) else record)
-        )
+        return self.manager.loop.blocking(edits.rewind(self, None if to is None else _turn_id(to)))
 
     def undo_rewind(self) -> int:
         """Bring back what the last `rewind` removed, if nothing has been said since; return how many turns that were.
@@ -306,3 +305,8 @@ class Session(Loadable):
     def delete(self) -> None:
         """Delete the session and its history, irreversibly; a turn under way is stopped first."""
         self.manager.delete(self.name)
+
+
+def _turn_id(turn: int | str | Turn | TurnRecord) -> int | str:
+    record = turn.record if isinstance(turn, Turn) else turn
+    return record.turn_id if isinstance(record, TurnRecord) else record

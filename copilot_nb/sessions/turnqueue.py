@@ -7,13 +7,16 @@ sent at the same time, and leaves waiters hanging when a turn is aborted.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+import threading
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from copilot_nb.conversation.parts import TurnState
 from copilot_nb.errors import CopilotNBError, TurnFailed, TurnInterrupted
 from copilot_nb.sessions.budget import allowance
+from copilot_nb.sessions.edits import answering, bring_back, cut_from
 from copilot_nb.sessions.looking import read_all, refresh
 from copilot_nb.sessions.rerun import make_way
 from copilot_nb.sessions.stored import PREFIX, tally
@@ -27,12 +30,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """A turn on its way: what the call wants changed, how long silence is borne, and which cell sent it."""
+    """A turn on its way.
+
+    Attributes
+    ----------
+    turn : Turn
+        The turn.
+    wanted : Wanted
+        What the call wants changed.
+    timeout_s : float
+        Seconds without a sign from the model after which the turn is given up.
+    cell : str
+        The cell that sent it; ``""``: none.
+    replaces : str
+        The id of the stored turn whose place it takes, and that of all turns after that; ``""``: it is appended.
+    """
 
     turn: Turn
     wanted: Wanted
     timeout_s: float
     cell: str
+    replaces: str = ""
 
 
 class TurnQueue:
@@ -55,15 +73,28 @@ class TurnQueue:
         self._session = session
         self.pending: list[Turn] = []
         self.lock = asyncio.Lock()
+        self._adding = threading.Lock()
         self._moved = asyncio.Condition()
+        self._served: Turn | None = None
+        self._seat: asyncio.Future[None] | None = None
 
     def add(self, errand: Errand, *, now: bool = False) -> None:
-        """Let a turn wait for its turn (from any thread); `now`: as the next one, the answer under way is stopped."""
-        under_way = self._session.exchange.current
-        self.pending.insert(1 if now else len(self.pending), errand.turn)
-        if now and under_way is not None:
-            self.stop(under_way)
+        """Let a turn wait for its turn (from any thread); `now`: as the next one, the answer under way is stopped.
+
+        Raises
+        ------
+        SessionInUse
+            If it replaces a turn, and others are under way or wait.
+        """
+        with self._adding:
+            first = self.pending[0] if self.pending else None
+            if errand.replaces and first is not None:
+                raise answering(self._session)
+            self.pending.insert(1 if now else len(self.pending), errand.turn)
+        if now and first is not None:
+            self.stop(first)
         self._session.manager.loop.call_soon(self._start, self._run(errand))
+        self._session.tell("turn", errand.turn)
 
     def before(self, turn: Turn) -> int:
         """Return how many turns must end before `turn` begins."""
@@ -80,7 +111,20 @@ class TurnQueue:
             turn.stop()
 
     def _start_abort(self, turn: Turn) -> None:
-        self._start(self._session.exchange.abort(turn))
+        if turn is self._session.exchange.current:
+            self._start(self._session.exchange.abort(turn))
+        elif turn in self.pending and turn.state is TurnState.QUEUED:
+            self._withdraw(turn)
+
+    def _withdraw(self, turn: Turn) -> None:
+        """End a turn that has not been sent; the one that is being prepared keeps its place until that can end."""
+        if turn is not self._served:
+            self.pending.remove(turn)
+            self._session.tell("session")
+            self._start(self._notify())
+        elif self._seat is not None:
+            self._seat.cancel()
+        turn.finish(_withdrawn(turn))
 
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
         self._session.manager.hold(asyncio.get_running_loop().create_task(coroutine))
@@ -89,15 +133,22 @@ class TurnQueue:
         error: CopilotNBError | None = TurnFailed("copilot_nb could not handle this turn", "see the kernel's log")
         try:
             async with self._moved:
-                await self._moved.wait_for(lambda: self.pending[0] is errand.turn)
-            async with self.lock:
-                error = await self._outcome(errand)
+                await self._moved.wait_for(lambda: errand.turn.done or self.pending[0] is errand.turn)
+            if errand.turn in self.pending:
+                self._served = errand.turn
+                async with self.lock:
+                    error = await self._outcome(errand)
         finally:
-            self.pending.remove(errand.turn)
+            if errand.turn in self.pending:
+                self._served = None
+                self.pending.remove(errand.turn)
             errand.turn.finish(error)
             self._session.tell("session")
-            async with self._moved:
-                self._moved.notify_all()
+            await self._notify()
+
+    async def _notify(self) -> None:
+        async with self._moved:
+            self._moved.notify_all()
 
     async def emptied(self) -> None:
         """Wait until no turn is under way and none waits."""
@@ -108,17 +159,32 @@ class TurnQueue:
         session, turn = self._session, errand.turn
         is_new = not session.exists
         try:
-            if turn.stop_requested:
-                raise TurnInterrupted(f"the prompt to {session.name} was withdrawn before it was sent")
-            async with session.manager.seats:
+            async with self._seat_for(turn):
                 await self._prepare(turn, errand.wanted)
                 await self._talk(errand)
         except CopilotNBError as error:
-            is_alone = self.pending == [turn]  # else the prompts behind it still want the session
-            if is_new and is_alone and not turn.record.parts and not isinstance(error, TurnInterrupted):
-                await session.manager.register.discard(session)
+            if is_new and not turn.record.parts and not isinstance(error, TurnInterrupted):
+                await session.manager.register.unstore(session)
             return error
         return None
+
+    @asynccontextmanager
+    async def _seat_for(self, turn: Turn) -> AsyncIterator[None]:
+        """Wait for a seat, as long as the turn is not stopped."""
+        _check_wanted(turn)
+        seats = self._session.manager.seats
+        self._seat = asyncio.ensure_future(seats.take())
+        try:
+            await self._seat
+        except asyncio.CancelledError:
+            _check_wanted(turn)
+            raise
+        finally:
+            self._seat = None
+        try:
+            yield
+        finally:
+            seats.leave()
 
     async def _prepare(self, turn: Turn, wanted: Wanted) -> None:
         """Bring the session into the runtime's memory, with what this call wants changed."""
@@ -155,10 +221,7 @@ class TurnQueue:
 
     async def _talk(self, errand: Errand) -> None:
         session, turn = self._session, errand.turn
-        taken_back, note = await make_way(session, errand.cell, session.manager.settings.rerun)
-        allowed = await allowance(session, session.manager.settings, is_again=bool(taken_back))
-        turn.notes += [note] if note else []
-        session.turns_stored += 1
+        taken_back = await self._take_back(errand)
 
         def entries(turn_id: str) -> Mapping[str, str]:
             if errand.cell:
@@ -166,10 +229,27 @@ class TurnQueue:
             return tally(session)
 
         try:
+            _check_wanted(turn)
+            allowed = await allowance(session, session.manager.settings, is_again=bool(taken_back))
+            session.turns_stored += 1
             await session.exchange.run(turn, errand.timeout_s, entries, allowed)
             self._judge(turn)
+        except CopilotNBError:
+            if taken_back and not turn.record.turn_id:  # the runtime has not taken the prompt
+                with suppress(CopilotNBError):
+                    await bring_back(session)
+            raise
         finally:
             await self._remember(turn)
+
+    async def _take_back(self, errand: Errand) -> int:
+        """Remove the turns whose place this one takes; return how many."""
+        session = self._session
+        if errand.replaces:
+            return await cut_from(session, errand.replaces)
+        taken_back, note = await make_way(session, errand.cell, session.manager.settings.rerun)
+        errand.turn.notes += [note] if note else []
+        return taken_back
 
     def _judge(self, turn: Turn) -> None:
         session = self._session
@@ -186,3 +266,12 @@ class TurnQueue:
         if last != session.last:
             session.last = last
             await session.exchange.annotate({f"{PREFIX}last": last})
+
+
+def _check_wanted(turn: Turn) -> None:
+    if turn.stop_requested:
+        raise _withdrawn(turn)
+
+
+def _withdrawn(turn: Turn) -> TurnInterrupted:
+    return TurnInterrupted(f"the prompt to {turn.session.name} was withdrawn before it was sent")

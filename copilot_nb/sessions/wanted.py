@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from copilot_nb.sessions.session import Session
     from copilot_nb.sessions.stored import StoredSession
 
+MAX_SYSTEM_BYTES = 16_000
+"""The runtime stores at most 16 KiB in one entry of a session's metadata."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -41,7 +44,7 @@ class Wanted:
     Raises
     ------
     InputError
-        If a model's window has no such size, or a text cannot be encoded.
+        If a model's window has no such size, or a text is too long or cannot be encoded.
     """
 
     model: str = ""
@@ -57,8 +60,10 @@ class Wanted:
     def __post_init__(self) -> None:
         if self.context and self.context not in CONTEXTS:
             raise InputError(f"a model's window has no size {self.context!r}", f"one of: {', '.join(CONTEXTS)}")
-        for field in ("model", "provider", "system", "effort"):
+        for field in ("model", "provider", "effort"):
             sendable(getattr(self, field) or "", f"the {field}")
+        if len(sendable(self.system or "", "the system message").encode()) > MAX_SYSTEM_BYTES:
+            raise InputError(f"the system message is longer than {MAX_SYSTEM_BYTES:,} bytes")
 
     @classmethod
     def of(cls, session: Session | StoredSession) -> Wanted:
