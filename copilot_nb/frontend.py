@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 _VSCODE_FILE = "__vsc_ipynb_file__"
+_NOTEBOOK_VARIABLES = {"JPY_SESSION_NAME", "COLAB_RELEASE_TAG"}
+"""What Jupyter's server sets for the kernel of a notebook, and Colab for all of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,29 @@ def _cell_id(request: dict[str, Any]) -> str:
     return str((request.get("metadata") or {}).get("cellId") or "")
 
 
-def has_rich_output(shell: InteractiveShell) -> bool:
-    """Whether the shell is a kernel, whose outputs can be replaced; a terminal prints."""
+def has_kernel(shell: InteractiveShell) -> bool:
+    """Whether the shell is a kernel; else it is a terminal of its own."""
     return getattr(shell, "kernel", None) is not None
+
+
+def has_rich_output(shell: InteractiveShell) -> bool:
+    """Whether the front end that runs the cell shows HTML and lets an output be replaced.
+
+    A kernel does not tell that much: consoles (`jupyter console`, Qt, Spyder, Positron) have one and take neither. So a
+    front end must give a sign that it is a notebook; to one that gives none, text is printed, which all of them show.
+    """
+    if not has_kernel(shell):
+        return False
+    request = _request(shell)
+    if _cell_id(request) or is_headless(shell) or _VSCODE_FILE in shell.user_ns:
+        return True
+    return bool(_NOTEBOOK_VARIABLES & os.environ.keys()) and not _is_from_python(request)
+
+
+def _is_from_python(request: dict[str, Any]) -> bool:
+    """Whether `jupyter_client` sent it, as consoles on a notebook's kernel do: its ids begin with the session's."""
+    header = request.get("header") or {}
+    return str(header.get("msg_id", "")).startswith(f"{header.get('session', '')}_")
 
 
 def is_headless(shell: InteractiveShell) -> bool:

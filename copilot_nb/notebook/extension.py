@@ -37,7 +37,7 @@ def load(shell: InteractiveShell, open_panel: OpenPanel) -> None:
     cast(list[Any], shell.configurables).append(settings)
     shell.register_magics(CopilotMagics(shell, settings, open_panel))
     shell.input_transformers_cleanup.insert(0, _whole)
-    shell.input_transformers_cleanup.append(questions.keep)
+    shell.input_transformer_manager.token_transformers.extend(questions.TOKEN_TRANSFORMERS)
     _matchers(shell).append(_complete)
     if settings.warm_start:
         shell.events.register("post_run_cell", _WarmStart(shell, settings))
@@ -55,9 +55,10 @@ def unload(shell: InteractiveShell) -> None:
     shell.magics_manager.magics["cell"].pop("copilot", None)
     if _complete in _matchers(shell):
         _matchers(shell).remove(_complete)
-    for transformer in (_whole, questions.keep):
-        if transformer in shell.input_transformers_cleanup:
-            shell.input_transformers_cleanup.remove(transformer)
+    if _whole in shell.input_transformers_cleanup:
+        shell.input_transformers_cleanup.remove(_whole)
+    transformers = shell.input_transformer_manager.token_transformers
+    transformers[:] = [each for each in transformers if each not in questions.TOKEN_TRANSFORMERS]
 
 
 def _new_settings(shell: InteractiveShell) -> CopilotNB:

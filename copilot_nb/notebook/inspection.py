@@ -54,5 +54,5 @@ def checkup(shell: InteractiveShell, settings: CopilotNB) -> Table:
 
 def _front_end(shell: InteractiveShell) -> str:
     if not has_rich_output(shell):
-        return "a terminal: answers are printed as they come"
+        return "a terminal or console: answers are printed as they come"
     return "no one to ask (headless)" if is_headless(shell) else "a notebook"

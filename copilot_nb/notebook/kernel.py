@@ -1,8 +1,10 @@
-"""The running shell, seen as a place to work in: its variables."""
+"""The running shell, seen as a place to work in: its variables, and those of the function that calls a magic."""
 
 from __future__ import annotations
 
+import inspect
 import keyword
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,12 +26,26 @@ def evaluate(shell: InteractiveShell, expression: str) -> object:
         If it raises anything.
     """
     try:
-        return shell.ev(expression)
+        if not (scope := _callers_variables(shell)):
+            return shell.ev(expression)
+        with shell.builtin_trap:
+            return eval(expression, {**shell.user_ns, **scope})  # noqa: S307 - the user's own code
     except NameError as error:
         hint = r"define it in a cell above; for literal braces write \{{"
         raise InputError(f"{{{{ {expression} }}}}: {error}", hint) from error
     except Exception as error:  # the user's own code may raise anything
         raise InputError(f"{{{{ {expression} }}}} raised {type(error).__name__}: {error}") from error
+
+
+def _callers_variables(shell: InteractiveShell) -> Mapping[str, object]:
+    """Return the variables of the function that calls the magic which is running; none at the top of a cell."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_back is not None:
+        is_call = frame.f_code.co_name in ("run_line_magic", "run_cell_magic") and frame.f_locals.get("self") is shell
+        frame = frame.f_back
+        if is_call:
+            return {} if frame.f_locals is shell.user_ns else dict(frame.f_locals)
+    return {}
 
 
 def attachable(shell: InteractiveShell, word: str) -> object:
@@ -46,7 +62,7 @@ def attachable(shell: InteractiveShell, word: str) -> object:
         if (path := Path(word).expanduser()).is_file():
             return path
     name, *attributes = word.split(".")
-    value = shell.user_ns.get(name, _MISSING)
+    value = {**shell.user_ns, **_callers_variables(shell)}.get(name, _MISSING)
     for attribute in attributes:
         value = getattr(value, attribute, _MISSING)
     if value is _MISSING:

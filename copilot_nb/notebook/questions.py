@@ -8,9 +8,17 @@ from the lines of any cell, also of ours, it takes a leading ``>>> `` or ``In [1
 from __future__ import annotations
 
 import re
+from typing import Any, cast
 
-_HELP = re.compile(r"^(\s*)%copilot(?:\s+(\w+))?\s*\?{1,2}\s*$")
-_QUESTION = re.compile(r"^(\s*)%copilot\s+(.*\?)\s*$")
+from IPython.core.inputtransformer2 import (
+    EscapedCommand,
+    MagicAssign,
+    assemble_continued_line,
+    find_end_of_continued_line,
+)
+
+_MAGIC = "%copilot"
+_HELP = re.compile(r"(?:\s+(\w+))?\s*\?{1,2}")
 _CELL = re.compile(r"^%%copilot(?:\s+(.*?))?\s*$")
 
 
@@ -30,16 +38,51 @@ class Whole:
         return [f"get_ipython().run_cell_magic('copilot', {match[1] or ''!r}, {body!r})\n"]
 
 
-def keep(lines: list[str]) -> list[str]:
-    """Rewrite a cell so that IPython passes it on to us (an input transformer)."""
-    if lines and lines[0].lstrip().startswith("%%"):
-        return lines
-    return [_kept(line) for line in lines]
+class _Line:
+    """Makes ``%copilot …`` the call that it is, question mark and all, where IPython's tokens show that it is code."""
+
+    priority = 0
+    """Before IPython's own, which would take the line for a request for help."""
+    start_line: int
+    start_col: int
+    magic_col = -1
+    """Where the magic begins; -1: where the line does."""
+
+    def transform(self, lines: list[str]) -> list[str]:
+        """Rewrite the line that was found.
+
+        Raises
+        ------
+        SyntaxError
+            If it is another magic: then IPython's own transformers have their turn.
+        """
+        column = self.start_col if self.magic_col < 0 else self.magic_col
+        before = lines[self.start_line][:column]
+        end = find_end_of_continued_line(lines, self.start_line)
+        line = assemble_continued_line(lines, (self.start_line, column), end)
+        rest = line.removeprefix(_MAGIC)
+        if not line.startswith(_MAGIC) or rest[:1] not in ("", " ", "\t", "?"):
+            raise SyntaxError(line)
+        asked = _HELP.fullmatch(rest)
+        said = f"help {asked[1] or ''}".rstrip() if asked else rest[1:]
+        call = f"{before}get_ipython().run_line_magic('copilot', {said!r})\n"
+        return [*lines[: self.start_line], call, *lines[end + 1 :]]
 
 
-def _kept(line: str) -> str:
-    if (match := _HELP.match(line)) is not None:
-        return f"{match[1]}%copilot help {match[2] or ''}".rstrip() + "\n"
-    if (match := _QUESTION.match(line)) is not None:
-        return f"{match[1]}get_ipython().run_line_magic('copilot', {match[2]!r})\n"
-    return line
+class Statement(_Line, EscapedCommand):
+    """``%copilot …`` as a statement (a token transformer)."""
+
+
+class Assignment(_Line, MagicAssign):
+    """``x = %copilot …`` (a token transformer)."""
+
+    @classmethod
+    def find(cls, tokens_by_line: Any) -> Any:
+        """Find the first assignment; it is told to begin with its line, as IPython's request for help does."""
+        found = cast(Any, super()).find(tokens_by_line)
+        if found is not None:
+            found.magic_col, found.start_col = found.start_col, 0
+        return found
+
+
+TOKEN_TRANSFORMERS = (Statement, Assignment)

@@ -14,7 +14,8 @@ import base64
 import io
 import stat
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -121,8 +122,8 @@ def _read(name: str, thing: Any) -> str | Image:
         return image(name or "image", bytes(thing))
     if hasattr(thing, "getextrema"):  # Pillow's
         return _encoded(name or "image", _plain(thing))
-    if hasattr(thing, "to_csv"):
-        return with_text(name or type(thing).__name__, str(thing.to_csv()), "Table")
+    if (csv := _csv(thing)) is not None:
+        return with_text(name or type(thing).__name__, csv, "Table")
     if hasattr(thing, "savefig"):
         return image(name or "figure", _saved(thing))
     for draw in ("_repr_png_", "_repr_jpeg_"):
@@ -132,6 +133,31 @@ def _read(name: str, thing: Any) -> str | Image:
         f"{_shown(name) or 'what is attached'} is of type {type(thing).__name__} and cannot be attached",
         "attach a path, an image, a figure or a table; other values go into the prompt as {{ expression }}",
     )
+
+
+def _csv(thing: Any) -> str | None:
+    """Return a table as CSV, by the first way that its library offers; ``None`` where it is none."""
+    for method, write in _TABLES.items():
+        if hasattr(thing, method):
+            with suppress(TypeError, ImportError):  # it writes to files only, or needs another library for it
+                return str(write(thing))
+    return None
+
+
+def _exchanged(thing: Any) -> str:
+    from pandas.api.interchange import from_dataframe
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pandas 4 will have other ways; those libraries have moved on by then
+        return from_dataframe(thing).to_csv(index=False)
+
+
+_TABLES: Mapping[str, Callable[[Any], str]] = {
+    "to_csv": lambda table: table.to_csv(),  # pandas
+    "write_csv": lambda table: table.write_csv(),  # polars
+    "to_pandas": lambda table: table.to_pandas().to_csv(index=False),  # Arrow
+    "__dataframe__": _exchanged,
+}
 
 
 def _file(path: Path) -> str | Image:

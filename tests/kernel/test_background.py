@@ -31,13 +31,21 @@ def run(client: BlockingKernelClient, code: str) -> list[dict[str, Any]]:
 
     Those of other cells are among them: an update in the background may be stamped with the cell before.
     """
-    asked = client.execute(code, allow_stdin=True)
+    asked = ask(client, code)
     messages: list[dict[str, Any]] = []
     while not messages or not _is_end(messages[-1], asked):
         messages.append(client.get_iopub_msg(timeout=60))
     reply = client.get_shell_msg(timeout=60)
     assert reply["content"]["status"] == "ok", reply["content"]
     return messages
+
+
+def ask(client: BlockingKernelClient, code: str) -> str:
+    """Have a cell run as a page does, which tells its id, and return the id of the request."""
+    content = {"code": code, "silent": False, "allow_stdin": True, "stop_on_error": True}
+    request = client.session.msg("execute_request", content, metadata={"cellId": "c1"})
+    client.shell_channel.send(request)
+    return str(request["header"]["msg_id"])
 
 
 def _is_end(message: dict[str, Any], asked: str) -> bool:
@@ -101,3 +109,11 @@ def test_several_sessions_have_one_output_with_a_column_each(client: BlockingKer
     assert content["data"]["text/html"].count("<section") == 3
     assert content["data"]["text/plain"].count("## ") == 3
     assert [turn["session"] for turn in content["metadata"]["copilot_nb"]["turns"]] == ["a", "b", "c"]
+
+
+def test_a_console_which_takes_no_updates_is_shown_the_answer_as_text(client: BlockingKernelClient) -> None:
+    messages: list[dict[str, Any]] = []
+    client.execute_interactive("%copilot ask a x", allow_stdin=True, timeout=60, output_hook=messages.append)
+    printed = "".join(message["content"]["text"] for message in messages if message["msg_type"] == "stream")
+    assert printed.split()[:20] == ["x"] * 20
+    assert not displays(messages, "display_data")

@@ -240,3 +240,15 @@ def test_a_resumed_session_says_so_first(nb: Notebook) -> None:
     first, second, *_ = nb.run("%%copilot a\ny").out.splitlines()
     assert first.startswith("(resumed a: 1 turn, last used ")
     assert second == "again"
+
+
+def test_a_function_that_asks_uses_its_own_variables(nb: Notebook) -> None:
+    model = nb.answer(ScriptedModel())
+    assert nb.run("topic, suffix = 'ants', '!'").ok
+    call = "get_ipython().run_cell_magic('copilot', 'a -a table', '{{ [topic for _ in topics] }}{{ suffix }}')"
+    function = f"def ask(topic, topics, table):\n    {call}\n"
+    assert nb.run(f"import pandas as pd\n{function}ask('bees', [1], pd.DataFrame({{'x': [7]}}))").ok
+    assert model.requests[-1].prompt.endswith("['bees']!")
+    assert ",x\n0,7\n" in model.requests[-1].prompt
+    assert nb.run("%%copilot a\n{{ topic }}").ok
+    assert model.requests[-1].prompt == "ants"

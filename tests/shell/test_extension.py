@@ -80,7 +80,7 @@ def test_loading_unloading_and_reloading(bare_shell: InteractiveShell, shell: In
         assert len(known(bare_shell)) == 1
         assert bare_shell.find_line_magic("copilot") is not None
         assert bare_shell.find_cell_magic("copilot") is not None
-        assert len(bare_shell.input_transformers_cleanup) == transformers + 2
+        assert len(bare_shell.input_transformers_cleanup) == transformers + 1
         copilot_nb.unload_ipython_extension(bare_shell)
         copilot_nb.unload_ipython_extension(bare_shell)
         assert known(bare_shell) == []

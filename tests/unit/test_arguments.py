@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from IPython.core.inputtransformer2 import TransformerManager
 
 from copilot_nb.errors import InputError
 from copilot_nb.notebook.arguments import ASK_OPTIONS, parse_ask, parse_cell, split_head, split_words, system_message
-from copilot_nb.notebook.questions import Whole, keep
+from copilot_nb.notebook.questions import TOKEN_TRANSFORMERS, Whole
 
 
 @pytest.mark.parametrize(
@@ -71,31 +72,40 @@ def test_the_system_message_may_be_in_a_file(tmp_path: Path) -> None:
             system_message(f"@{tmp_path}/{name}")
 
 
+CALL = "get_ipython().run_line_magic('copilot', {!r})"
+
+
 @pytest.mark.parametrize(
     ("line", "kept"),
     [
-        ("%copilot?", "%copilot help"),
-        ("%copilot ??", "%copilot help"),
-        ("%copilot ls?", "%copilot help ls"),
-        ("  %copilot ls ?", "  %copilot help ls"),
-        ("%copilot ask a how?", "get_ipython().run_line_magic('copilot', 'ask a how?')"),
-        ("    %copilot ask a it's?", "    get_ipython().run_line_magic('copilot', \"ask a it's?\")"),
-        ("%copilot ask a how", "%copilot ask a how"),
-        ("len?", "len?"),
-        ("%copilots?", "%copilots?"),
+        ("%copilot?", CALL.format("help")),
+        ("%copilot ??", CALL.format("help")),
+        ("%copilot ls?", CALL.format("help ls")),
+        ("%copilot", CALL.format("")),
+        ("%copilot ask a how?", CALL.format("ask a how?")),
+        ("%copilot ask a how", CALL.format("ask a how")),
+        ("%copilot ask a is ( \"it's ?", CALL.format("ask a is ( \"it's ?")),
+        ("%copilot ask a one \\\n two?", CALL.format("ask a one   two?")),
+        ("if 1:\n    %copilot ask a it's?", "if 1:\n    " + CALL.format("ask a it's?")),
+        ("x = %copilot ask a how?", "x = " + CALL.format("ask a how?")),
+        ("x.y = %copilot ls", "x.y = " + CALL.format("ls")),
+        ("len?", "get_ipython().run_line_magic('pinfo', 'len')"),
+        ("%copilots?", "get_ipython().run_line_magic('pinfo', '%copilots')"),
+        ("%who\n%copilot ls?", "get_ipython().run_line_magic('who', '')\n" + CALL.format("help ls")),
+        ("x = %who", "x = get_ipython().run_line_magic('who', '')"),
         ("x = '%copilot ls?'", "x = '%copilot ls?'"),
+        ('x = """\n%copilot ask a how?\n%copilot ls?\n"""', 'x = """\n%copilot ask a how?\n%copilot ls?\n"""'),
+        ("x = [\n %copilot\n]", "x = [\n %copilot\n]"),
     ],
 )
 def test_questions_are_kept_from_ipython(line: str, kept: str) -> None:
-    assert keep(["before\n", f"{line}\n"]) == ["before\n", f"{kept}\n"]
+    manager = TransformerManager()
+    manager.token_transformers.extend(TOKEN_TRANSFORMERS)
+    assert manager.transform_cell(f"before\n{line}\nafter") == f"before\n{kept}\nafter\n"
 
 
-def test_the_body_of_a_cell_magic_is_left_alone() -> None:
-    assert keep(["%%copilot a\n", "%copilot ls?\n"]) == ["%%copilot a\n", "%copilot ls?\n"]
-    assert keep(["%%time\n", "%copilot ls?\n"]) == ["%%time\n", "%copilot ls?\n"]
+def test_a_cell_is_called_with_its_body_to_the_letter() -> None:
     assert Whole()(["%%copilot a\n"]) == ["get_ipython().run_cell_magic('copilot', 'a', '\\n')\n"]
     assert Whole()(["\n", "%%copilot\n", ">>> 1\n"]) == ["get_ipython().run_cell_magic('copilot', '', '>>> 1\\n')\n"]
     assert Whole()(["%%time\n", "%%copilot a\n"]) == ["%%time\n", "%%copilot a\n"]
     assert Whole()([]) == []
-    assert keep(["%%time\n"]) == ["%%time\n"]
-    assert keep([]) == []

@@ -190,3 +190,33 @@ def test_a_binary_file_is_an_image_or_nothing(tmp_path: Path) -> None:
     (tmp_path / "x.bin").write_bytes(b"text with a \0 in it")
     with pytest.raises(InputError, match=r"x\.bin is neither text nor an image"):
         attached("", tmp_path / "x.bin")
+
+
+class Polars:
+    """What has the method of a polars frame that writes."""
+
+    def write_csv(self) -> str:
+        return "x\n1\n"
+
+
+class Arrow:
+    """What has the methods of an Arrow or Ibis table: one of them writes to files only."""
+
+    def to_csv(self, path: str) -> None:
+        raise AssertionError(path)
+
+    def to_pandas(self) -> pd.DataFrame:
+        return pd.DataFrame({"x": [1]})
+
+
+class Exchangeable:
+    """A table of a library that has nothing but the protocol for exchanging tables."""
+
+    def __dataframe__(self, **options: bool) -> object:
+        return pd.DataFrame({"x": [1]}).__dataframe__(**options)
+
+
+@pytest.mark.parametrize("table", [Polars(), Arrow(), Exchangeable()])
+def test_a_table_may_be_of_any_library(table: object) -> None:
+    prompt, _ = attached("Explain.", {"df": table})
+    assert prompt == "Table `df`:\n\n```\nx\n1\n```\n\nExplain."

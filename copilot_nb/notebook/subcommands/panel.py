@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError
-from copilot_nb.frontend import has_rich_output
+from copilot_nb.frontend import has_kernel
 from copilot_nb.notebook.kernel import evaluate
 from copilot_nb.notebook.subcommands.base import Argument, Subcommand
 from copilot_nb.sessions.names import check_name
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def panel(desk: Desk, args: argparse.Namespace) -> object:
     """Open a panel."""
-    if not has_rich_output(desk.shell):
+    if not has_kernel(desk.shell):
         raise InputError("a panel needs a notebook", "in a terminal: %copilot ask NAME PROMPT, %copilot show NAME")
     names = list(dict.fromkeys(check_name(name) for name in args.names))
     _ = desk.manager  # made with the settings of this shell, and told the notebook's name
