@@ -100,14 +100,7 @@ class Register:
 
     async def reopen(self, session: Session) -> Session:
         """Return the session that has the name of `session`, which is gone; a new one has the same options."""
-        wanted = Wanted(
-            session.model,
-            session.provider,
-            session.system,
-            effort=session.effort,
-            context=session.context,
-            user=session.user,
-        )
+        wanted = dataclasses.replace(Wanted.of(session), user=session.user)
         async with self.naming:
             await self.check_owner(session.name, session.user)
             if (known := self._sessions.get(session.name)) is not None:
