@@ -18,7 +18,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 MAKEFLAGS += --no-print-directory
 
 .NOTPARALLEL:  # one environment, one pip at a time
-.PHONY: help demo test check lint lint-js bench lock clean
+.PHONY: help demo test browser check lint lint-js bench lock clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/make \1: \2/p' Makefile
@@ -27,9 +27,14 @@ demo: $(VENV)/.demo  ## open the first notebook in JupyterLab (HEADLESS=1: run i
 	$(PROVISION)
 	@exec $(BIN)/copilot-nb demo $(if $(filter-out 0,$(HEADLESS)),--headless)
 
-test: $(VENV)/.dev lint lint-js  ## check the code and run all tests; installs what they need
+test: browser $(VENV)/.dev lint lint-js  ## check the code and run all tests; installs what they need
 	$(PROVISION)
-	@CHROMIUM=$$($(BIN)/python tests/browser/ensure_browser.py) && export CHROMIUM && $(BIN)/python -m pytest -q
+	@echo "Running all tests in two processes, on two free cores for about a quarter of an hour"
+	@CHROMIUM=$$($(BIN)/python tests/browser/ensure_browser.py) $(BIN)/python -m pytest -q -p tests.progress -n 2 --dist loadfile
+
+# First of all, so that nobody waits for an installation to be told that there is no browser.
+browser: | $(BIN)/pip
+	@$(BIN)/python tests/browser/ensure_browser.py >/dev/null
 
 check: $(VENV)/.dev lint lint-js  ## the quick part of `make test`: format, lint, types and the quick unit tests
 	@$(BIN)/python -m pytest -q -m 'not slow' tests/unit

@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import psutil
 import pytest
@@ -22,11 +22,25 @@ SHUTDOWN_S = 10.0
 INTERPRETERS_OWN = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")  # end with the interpreter
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Mark the run, so that what it starts is found; its workers inherit the mark, and the interrupt that ends it."""
+    if not hasattr(config, "workerinput"):
+        os.environ[RUN_MARK] = uuid.uuid4().hex
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what runs in its background ignore it
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End what an interrupted run, or worker, could not end."""
+    if not hasattr(config, "workerinput"):
+        _killed(_started_by(os.environ[RUN_MARK]))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Keep the user's sessions, logins, keys and settings out of the tests; return the mark of this run."""
     home = tmp_path_factory.mktemp("home")
-    mark = uuid.uuid4().hex
+    mark = f"{os.environ[RUN_MARK]}-{uuid.uuid4().hex}"
     with pytest.MonkeyPatch.context() as patch:
         for name in filter(_is_private, list(os.environ)):
             patch.delenv(name)
@@ -42,22 +56,13 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def interrupts() -> None:
-    """Let this process, and those it starts, be interrupted: a shell has what runs in its background ignore that."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@pytest.fixture(scope="session", autouse=True)
 def no_process_left(own_home: str) -> Iterator[None]:
     """Fail the run that leaves a process behind: a child, or one that has outlived its parent."""
     before = set(psutil.Process().children(recursive=True))
     yield
     _, left = psutil.wait_procs(set(_started_by(own_home)) - before, timeout=SHUTDOWN_S)
     said = [_described(process) for process in left]
-    for process in left:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(left, timeout=SHUTDOWN_S)
+    _killed(left)
     assert not said, f"processes left behind, {SHUTDOWN_S:g} s after the last test:\n" + "\n".join(said)
 
 
@@ -74,8 +79,17 @@ def _started_by(mark: str) -> Iterator[psutil.Process]:
     yield from filter(_is_ours, psutil.Process().children(recursive=True))
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.pid != os.getpid() and process.environ().get(RUN_MARK) == mark and _is_ours(process):
+            marked = process.environ().get(RUN_MARK, "").startswith(mark)
+            if marked and process.pid != os.getpid() and _is_ours(process):
                 yield process
+
+
+def _killed(processes: Iterable[psutil.Process]) -> None:
+    killed = list(processes)
+    for process in killed:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(killed, timeout=SHUTDOWN_S)
 
 
 def _is_ours(process: psutil.Process) -> bool:

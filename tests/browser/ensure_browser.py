@@ -1,7 +1,8 @@
 """Print the path of a Chromium for the browser tests; get one where there is none.
 
 In this order: the one that `CHROMIUM` names, one on the PATH, Playwright's own (downloaded), Debian's package (as
-root). A download that fails is not the end, so it is quiet; what is printed at the end is what to install.
+root). A download that fails is not the end, so it is quiet; what is printed at the end is what to install. `make test`
+runs this before it installs anything else, so Playwright is installed here where it is missing.
 """
 
 from __future__ import annotations
@@ -11,8 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-
-from playwright.sync_api import sync_playwright
+from importlib.util import find_spec
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -37,7 +37,14 @@ def on_path() -> str:
 
 def playwrights() -> str:
     """Return Playwright's own Chromium, downloaded if need be."""
+    print("No Chromium on the PATH: taking Playwright's (a download of a minute or two)", file=sys.stderr)
+    if not find_spec("playwright"):
+        pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-c", "constraints.txt"]
+        if subprocess.run([*pip, "playwright"], stdout=sys.stderr, check=False).returncode != 0:
+            return ""
     subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], capture_output=True, check=False)
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
         return playwright.chromium.executable_path
 
@@ -46,7 +53,7 @@ def debians() -> str:
     """Return Chromium from Debian's or Ubuntu's packages, installed."""
     if not shutil.which("apt-get") or os.geteuid() != 0:
         return ""
-    print("Installing chromium with apt-get", file=sys.stderr)
+    print("Installing Debian's package chromium (a minute or two)", file=sys.stderr)
     quietly = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
         subprocess.run(["apt-get", "-qq", *command], stdout=sys.stderr, env=quietly, check=False)
