@@ -86,7 +86,9 @@ class Manager:
         if self._client is None:
             from copilot_nb.runtime.client import RuntimeClient
 
-            self._client = RuntimeClient(self.settings, self.providers.route, self._is_busy, self._lost, self._heard)
+            self._client = RuntimeClient(
+                self.settings, self.providers.route, self.register.is_busy, self._lost, self.register.heard
+            )
         await self._client.ready()
         return self._client
 
@@ -110,18 +112,10 @@ class Manager:
         if await self.choice.default_provider() == "local":
             self.providers["local"].preload()
 
-    def _is_busy(self) -> bool:
-        return any(session.is_busy for session in self.register)
-
     def _lost(self, reason: str) -> None:
         self.choice.forget_login()
         for session in self.register:
             session.exchange.lost(reason)
-
-    def _heard(self, session_id: str) -> None:
-        for session in self.register:
-            if session.session_id == session_id:
-                session.exchange.sign()
 
     def account_changed(self) -> None:
         """Ask for the login, and for what its account may use, when it next matters."""

@@ -42,6 +42,16 @@ class Register:
     def __iter__(self) -> Iterator[Session]:
         return iter(list(self._sessions.values()))
 
+    def is_busy(self) -> bool:
+        """Whether a turn of any session is under way or waits."""
+        return any(session.is_busy for session in self)
+
+    def heard(self, session_id: str) -> None:
+        """Note that the runtime gave a sign of life for a session (on the loop's thread)."""
+        for session in self:
+            if session.session_id == session_id:
+                session.exchange.sign()
+
     def get(self, name: str) -> Session | None:
         """Return this kernel's session of that name, if it has been used here."""
         return self._sessions.get(name)
