@@ -53,7 +53,7 @@ def server() -> Iterator[Loopback]:
 def wire(request: pytest.FixtureRequest) -> str:
     """Which API the session's provider speaks; a test may name it by a parameter of that name."""
     way: str = request.getfixturevalue("way") if "way" in request.fixturenames else "completions"
-    return "completions" if way == "tags" else way
+    return "completions" if way == "tags" else way.removesuffix(", tags")
 
 
 @pytest.fixture
@@ -113,6 +113,7 @@ def test_an_answer_is_whole_and_asked_for_once(sent: list[Data], session: Sessio
     assert len(server.asked) == 1
 
 
+TAGGED = completion("messages", "<think>Hm.</think>")
 THOUGHTS = {
     "completions": [chunk({"role": "assistant", "content": None, "reasoning_content": "Hm."})],
     "tags": [chunk({"content": "<think>\nHm."}), chunk({"content": "</think>\n\n"})],
@@ -122,15 +123,18 @@ THOUGHTS = {
         {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "Hm."}},
         {"type": "content_block_stop", "index": 0},
     ],
+    "messages, tags": TAGGED[:3],
 }
 ENDS = {
     "completions": [chunk({}, "stop")],
     "tags": [chunk({}, "stop")],
     "messages": completion("messages", "")[-2:],
+    "messages, tags": TAGGED[3:],
 }
 SAID = {
     "completions": [chunk({"content": "Hello."})],
     "tags": [chunk({"content": "Hello."})],
+    "messages, tags": completion("messages", "Hello.")[2:3],
     "messages": [event | ({"index": 1} if "index" in event else {}) for event in completion("messages", "Hello.")[1:4]],
 }
 

@@ -108,6 +108,10 @@ PARTS = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"t
         ([chunk({"content": "<thi"}), chunk({"content": "nk>hm</think>Hello."}, "stop")], ("Hello.", "hm", ["stop"])),
         ([chunk({"content": "<thi"}), chunk({"content": "s"}, "stop")], ("<this", "", ["stop"])),
         ([chunk({"content": "<thi"}, "stop")], ("<thi", "", ["stop"])),
+        (
+            [{"choices": [{"index": 0, "message": {"content": "Hello."}, "finish_reason": "stop"}]}],
+            ("Hello.", "", ["stop"]),
+        ),
         ([chunk({"content": "", "reasoning_content": "hm"}), chunk({"content": "Hello."})], ("Hello.", "hm", ["stop"])),
         ([chunk({"refusal": "I will not."}), chunk({}, "stop")], ("I will not.", "", ["stop"])),
         ([chunk({"content": "Hello."}, "")], ("Hello.", "", ["stop"])),
@@ -167,6 +171,59 @@ def test_a_whole_message_of_anthropics_becomes_the_events_of_a_stream() -> None:
     ]
     assert events[-2]["delta"]["stop_reason"] == "tool_use"
     assert events[-2]["usage"] == usage
+
+
+def said_in_blocks(events: list[Data]) -> list[tuple[str, str]]:
+    """Return the kind and the text of each block, whose events must come in order."""
+    blocks: list[tuple[str, str]] = []
+    is_open = False
+    for event in events:
+        match event:
+            case {"type": "content_block_start", "index": index, "content_block": {"type": kind}}:
+                assert not is_open
+                assert index == len(blocks)
+                blocks, is_open = [*blocks, (kind, "")], True
+            case {"type": "content_block_delta", "index": index, "delta": delta}:
+                assert is_open
+                assert index == len(blocks) - 1
+                text = delta.get("text") or delta.get("thinking") or delta.get("partial_json") or ""
+                blocks[-1] = (blocks[-1][0], blocks[-1][1] + text)
+            case {"type": "content_block_stop", "index": index}:
+                assert is_open
+                assert index == len(blocks) - 1
+                is_open = False
+    return blocks
+
+
+def blocks(*texts: str) -> list[Data]:
+    """Return the events of a text that comes in these pieces, and of a call after it."""
+    start: Data = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+    deltas = [{"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": t}} for t in texts]
+    call: Data = {"type": "content_block_start", "index": 1, "content_block": {"type": "tool_use", "id": "t"}}
+    stops: list[Data] = [{"type": "content_block_stop", "index": index} for index in (0, 1)]
+    return [{"type": "message_start"}, start, *deltas, stops[0], call, stops[1], {"type": "message_stop"}]
+
+
+@pytest.mark.parametrize(
+    ("texts", "read"),
+    [
+        (["Hel", "lo."], [("text", "Hello.")]),
+        (["<thi", "nk>Hm", ".</think>", "\n\n", "Hel", "lo."], [("thinking", "Hm."), ("text", "Hello.")]),
+        (["<think>Hm.</think>Hello."], [("thinking", "Hm."), ("text", "Hello.")]),
+        (["<think>Hm."], [("thinking", "Hm.")]),
+        (["<thi"], [("text", "<thi")]),
+        ([], [("text", "")]),
+    ],
+)
+def test_thoughts_in_a_message_of_anthropics_are_a_block_of_their_own(
+    texts: list[str], read: list[tuple[str, str]]
+) -> None:
+    mends = mender("messages")
+    events = [mended for event in blocks(*texts) for mended in mends.event(event)]
+    assert said_in_blocks(events) == [*read, ("tool_use", "")]
+    whole = mender("messages").whole({"content": [{"type": "text", "text": "".join(texts)}]})
+    assert isinstance(whole, list)
+    assert said_in_blocks(whole) == read
 
 
 def test_a_refusal_in_the_responses_api_is_text() -> None:

@@ -16,7 +16,7 @@ from copilot_nb.runtime.providers.keys import Secret
 from copilot_nb.runtime.providers.mending import Data, Mender, fault_in, mender
 from copilot_nb.runtime.providers.sse import DECIDING_BYTES, Decoder, Event, is_stream
 
-MAX_BODY_BYTES = 8_000_000
+MAX_BODY_BYTES = 2_000_000
 
 
 class Refused(Exception):

@@ -50,7 +50,7 @@ class ChatMender(Mender):
         self._head = {name: value for name, value in data.items() if name not in ("choices", "usage")}
         for choice in _dicts(data.get("choices")):
             choice["finish_reason"] = choice.get("finish_reason") or None
-            delta = choice.get("delta")
+            delta = choice.get("delta") or choice.pop("message", None)  # some send the whole answer as one event
             delta = choice["delta"] = self._mended(delta) if isinstance(delta, dict) else {}
             if delta.get("tool_calls"):
                 self._reason = "tool_calls"
@@ -92,14 +92,62 @@ class ChatMender(Mender):
 
 
 class MessagesMender(Mender):
-    """Anthropic's messages, whose stream the runtime wants also where the server has sent one body."""
+    """Anthropic's messages, whose stream the runtime wants also where the server has sent one body.
+
+    Thoughts that the first text begins with become a block of their own before it; the later blocks move up by one.
+    """
+
+    def __init__(self) -> None:
+        self._splitter = Splitter()
+        self._moved_by = 0
+        self._held: Data | None = None  # the beginning of the first text, until its first words
+        self._had_text = False
+        self._is_thinking = False
+
+    def event(self, data: Data) -> Iterator[Data]:
+        """Yield the event, or what of its text is thought and what is said."""
+        match data:
+            case {"type": "content_block_start", "index": int(), "content_block": {"type": "text"}} if (
+                not self._had_text
+            ):
+                self._had_text, self._held = True, data
+            case {"type": "content_block_delta", "delta": {"type": "text_delta", "text": str(text)}} if self._held:
+                yield from self._parted(*self._splitter.feed(text))
+            case {"type": "content_block_stop", "index": int(index)}:
+                if self._held:
+                    yield from self._parted(*self._splitter.end())
+                if self._held and not self._is_thinking:
+                    yield self._held
+                self._held = None
+                yield data | {"index": index + self._moved_by}
+            case {"index": int(index)}:
+                yield data | {"index": index + self._moved_by}
+            case _:
+                yield data
+
+    def _parted(self, thoughts: str, answer: str) -> Iterator[Data]:
+        assert self._held is not None
+        index = self._held["index"]
+        if thoughts and not self._is_thinking:
+            self._is_thinking = True
+            block = {"type": "thinking", "thinking": "", "signature": ""}
+            yield {"type": "content_block_start", "index": index, "content_block": block}
+        if thoughts:
+            yield _block_delta(index, {"type": "thinking_delta", "thinking": thoughts})
+        if answer:
+            if self._is_thinking:
+                yield {"type": "content_block_stop", "index": index}
+                self._moved_by = 1
+            yield self._held | {"index": index + self._moved_by}
+            yield _block_delta(index + self._moved_by, {"type": "text_delta", "text": answer})
+            self._held = None
 
     def whole(self, data: Data) -> list[Data]:
         """Return the events that tell the same."""
         head = data | {"content": [], "stop_reason": None, "stop_sequence": None}
         events: list[Data] = [{"type": "message_start", "message": head}]
         for index, block in enumerate(_dicts(data.get("content"))):
-            events += _block_events(index, block)
+            events += [mended for event in _block_events(index, block) for mended in self.event(event)]
         ended = {"stop_reason": data.get("stop_reason") or "end_turn", "stop_sequence": data.get("stop_sequence")}
         usage = data.get("usage") or {"output_tokens": 0}
         return [*events, {"type": "message_delta", "delta": ended, "usage": usage}, {"type": "message_stop"}]
@@ -117,8 +165,12 @@ def _block_events(index: int, block: Data) -> list[Data]:
         empty["input"] = {}
         deltas.append({"type": "input_json_delta", "partial_json": json.dumps(block.get("input") or {})})
     started: Data = {"type": "content_block_start", "index": index, "content_block": empty}
-    filled = [{"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas]
+    filled = [_block_delta(index, delta) for delta in deltas]
     return [started, *filled, {"type": "content_block_stop", "index": index}]
+
+
+def _block_delta(index: int, delta: Data) -> Data:
+    return {"type": "content_block_delta", "index": index, "delta": delta}
 
 
 class ResponsesMender(Mender):
