@@ -6,12 +6,14 @@ one)::
     notebooks/  the copy that JupyterLab opens, to be changed and saved; the notebook of the checkout stays as it is
     originals/  the notebooks as they were when they were copied
     home/       the sessions of that copy
+    settings/   JupyterLab's settings, made with its question about news answered
     headless/   the same three of a run that is printed: it meets no session that JupyterLab has open
 """
 
 from __future__ import annotations
 
 import filecmp
+import json
 import os
 import shutil
 import subprocess
@@ -108,7 +110,7 @@ def _environment(home: Path) -> dict[str, str]:
 
 
 def working_copy(notebook: Path, folder: Path) -> Path:
-    """Return the copy of `notebook` in `folder` to be changed and saved.
+    """Return the copy of `notebook` in `folder` to be changed and saved; a new one has no outputs.
 
     A copy that is already there is kept, with all that was changed in it. Where `notebook` has become another one
     since, that copy gets another name, and there is a new one.
@@ -122,8 +124,18 @@ def working_copy(notebook: Path, folder: Path) -> Path:
         copy.rename(kept)
         say(f"{notebook.name} has changed since your copy was made. Your copy is kept as {kept}")
     copy.parent.mkdir(exist_ok=True)
-    shutil.copyfile(notebook, copy)
+    _write_without_outputs(notebook, copy)
     return copy
+
+
+def _write_without_outputs(notebook: Path, copy: Path) -> None:
+    import nbformat
+
+    book = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
+    for cell in book.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    nbformat.write(book, copy)  # type: ignore[no-untyped-call]
 
 
 def _is_known(notebook: Path, folder: Path) -> bool:
@@ -141,16 +153,25 @@ def _open(notebook: Path, folder: Path) -> NoReturn:
         raise InputError("JupyterLab is not installed", DEMO_HINT)
     copy = working_copy(notebook, folder)
     say(f"JupyterLab opens {copy}, a copy that you may change and save. Ctrl+C ends it.")
-    argv, env = [sys.executable, "-m", "jupyterlab", str(copy), *_lab_options(copy)], _environment(folder / "home")
-    _exec(argv, env)
+    argv = [sys.executable, "-m", "jupyterlab", str(copy), *_lab_options(copy)]
+    _exec(argv, _environment(folder / "home") | {"JUPYTERLAB_SETTINGS_DIR": str(_settings(folder / "settings"))})
+
+
+def _settings(folder: Path) -> Path:
+    """Return the folder of JupyterLab's settings; before anything else it would ask whether it may fetch news."""
+    file = folder / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}), encoding="utf-8")
+    return folder
 
 
 def _lab_options(notebook: Path) -> list[str]:
     options = [
         f"--LabApp.default_url=/lab/tree/{quote(notebook.name)}",  # so the address it prints opens the notebook
-        "--LabApp.news_url=None",  # else it asks, before anything else, whether it may fetch news
         "--ServerApp.answer_yes=True",  # Ctrl+C ends it without a question
-        "--log-level=WARN",
+        "--log-level=ERROR",  # the address is printed all the same
+        "--LabApp.log_level=ERROR",
     ]
     if _can_encrypt():  # else ipykernel warns of its open ports
         options.append("--KernelManager.transport_encryption=auto")
