@@ -34,12 +34,14 @@ UPDATE_EVERY_S = 0.1
 """Ten updates a second look continuous; each costs a page some 10 ms (a browser on two cores)."""
 ENVELOPE_BYTES = 600
 """What the kernel's protocol adds to an update, about."""
-BYTES_PER_BYTE = 2.0
-"""HTML for a byte of Markdown: 1.1 in prose, 2 where there is much code and mathematics."""
-BYTES_PER_S = 7_500
+BYTES_PER_CHAR, MEASURED_CHARS = 2.0, 500
+"""HTML for a character of Markdown (1.1 bytes in prose, 2 where there is much code), until so many have come."""
+BYTES_PER_S = 7_800
 """What the updates of one answer may take. One of 20 kB that comes in 15 s then costs less than ten times its size
-(half of that its final state), where ten updates a second cost 150 times. The price: the last updates of such an
-answer are 4 to 5 s apart, those of one of 3 kB in 10 s nearly 1 s (`python -m bench stream`)."""
+(four times is its final state), where ten updates a second cost 150 times. The price: the last updates of such an
+answer are 4.5 s apart if it is full of code and tables, 3 s if it is prose; those of one of 3 kB in 10 s nearly 1 s
+(`python -m bench stream`). For less an output would have to grow. Jupyter's can only be replaced, and one made of
+several pieces could not become one again without clearing what else stands below the cell."""
 
 
 class Output(Protocol):
@@ -55,19 +57,21 @@ class Output(Protocol):
 
 
 class _Pace:
-    """Decides when an update goes: after a pause that pays for it."""
+    """Decides when an update goes: after a pause that pays for it. What it will take is told from the last one."""
 
-    def __init__(self) -> None:
+    def __init__(self, answers: int) -> None:
+        self._bytes_per_s = BYTES_PER_S * answers
         self._sent_at_s = -math.inf
+        self._bytes_per_char = BYTES_PER_CHAR
 
-    def take(self, answers: Sequence[str]) -> bool:
-        update_bytes = ENVELOPE_BYTES + BYTES_PER_BYTE * sum(len(answer.encode()) for answer in answers)
-        pause_s = max(UPDATE_EVERY_S, update_bytes / (BYTES_PER_S * len(answers)))
-        now_s = time.monotonic()
-        if now_s - self._sent_at_s < pause_s:
-            return False
-        self._sent_at_s = now_s
-        return True
+    def is_due(self, chars: int) -> bool:
+        update_bytes = ENVELOPE_BYTES + self._bytes_per_char * chars
+        return time.monotonic() - self._sent_at_s >= max(UPDATE_EVERY_S, update_bytes / self._bytes_per_s)
+
+    def sent(self, update: str, chars: int) -> None:
+        self._sent_at_s = time.monotonic()
+        if chars >= MEASURED_CHARS:
+            self._bytes_per_char = len(update.encode("utf-8", "replace")) / chars
 
 
 class CellOutput:
@@ -82,16 +86,18 @@ class CellOutput:
     def __init__(self, turns: Sequence[Turn]) -> None:
         self.turns = turns
         self._handle = DisplayHandle()
-        self._pace = _Pace()
+        self._pace = _Pace(len(turns))
         self._seen: object = None
         self._is_shown = False
 
     def show(self) -> None:
         """Replace the output by the turns as they stand, if they changed and the update is paid for."""
         shown = [(turn.record, turn.label) for turn in self.turns]
-        if shown != self._seen and self._pace.take([turn.text for turn in self.turns]):
-            self._seen = shown
-            self._publish(self._live(), {})
+        chars = sum(len(turn.text) for turn in self.turns)
+        if shown != self._seen and self._pace.is_due(chars):
+            self._seen, live = shown, self._live()
+            self._publish(live, {})
+            self._pace.sent("".join(live.values()), chars)
 
     def finish(self) -> None:
         """Replace the output by the ended turns, static.

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 # some lexers are slow on text that is not of their language
 MAX_HIGHLIGHTED_CHARS = 20_000
 MAX_NAME_CHARS = 40
+KEPT_BLOCKS, MAX_KEPT_CHARS = 256, 4_000
+"""How many blocks of what length are kept coloured: a cell, a panel and a history show the same."""
 # nbconvert lets a `pre` of an output inherit its font; the grey shows on a light and on a dark page
-# and JupyterLab would break lines within words. A long line is broken, not scrolled, for a print shows no more of it
+# and JupyterLab would break lines within words
 PRE_STYLE = (
     "margin:.5em 0;padding:.5em .8em;line-height:1.4;font-family:var(--jp-code-font-family,monospace);"
-    "white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere;background:"
+    "word-break:normal;background:"
 )
 PLAIN_BACKGROUND = "rgba(128,128,128,.1)"
 COLOURED_BACKGROUND = "none"  # the front end's own, for its colours
@@ -39,9 +41,18 @@ def coloured_code(code: str, language: str) -> str:
     lexer_class = _lexer_class(language[: MAX_NAME_CHARS + 1].lower())
     if lexer_class is None or len(code) > MAX_HIGHLIGHTED_CHARS:
         return plain_code(code, framed=True)
-    from pygments import highlight
+    return _coloured(code, lexer_class) if len(code) <= MAX_KEPT_CHARS else _coloured.__wrapped__(code, lexer_class)
 
-    coloured: str = highlight(code, lexer_class(stripnl=False), _formatter())
+
+@functools.lru_cache(KEPT_BLOCKS)
+def _coloured(code: str, lexer_class: type[Lexer]) -> str:
+    from pygments import format as formatted
+    from pygments.token import Name, Text, Whitespace
+
+    tokens = lexer_class(stripnl=False).get_tokens(code)
+    # no style colours a plain name: half of the elements, and a fifth of an answer's bytes
+    merged = ((Text if kind in (Name, Whitespace) else kind, value) for kind, value in tokens)
+    coloured: str = formatted(merged, _formatter())
     return coloured
 
 
