@@ -10,6 +10,7 @@ import base64
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from copilot_nb.panels.feed import Feed
 from copilot_nb.render.escape import well_formed
 from copilot_nb.render.words import count
 from copilot_nb.sessions import models
+from copilot_nb.sessions.aliases import split
 from copilot_nb.sessions.api import shared_manager
 from copilot_nb.sessions.attach import attached, image, thumbnail, with_text
 from copilot_nb.sessions.history import PAGE_TURNS
@@ -99,6 +101,9 @@ class ChatPanel(Panel):
     evaluate : callable, optional
         Evaluates the expression of ``{{ expression }}`` in a prompt; by default among the notebook's variables. In a
         session that belongs to a user it is left as it was written by default, for the user may be a stranger.
+    models : sequence of str, optional
+        The models the page may choose from, each ``"MODEL"`` or ``"PROVIDER/MODEL"``. By default all; in a session that
+        belongs to a user only those that its own provider lists, for a stranger must not choose who is paid.
 
     Attributes
     ----------
@@ -112,10 +117,13 @@ class ChatPanel(Panel):
 
     _esm = script("chat.js")
 
-    def __init__(self, session: str | Session, *, evaluate: Evaluate = in_main) -> None:
+    def __init__(
+        self, session: str | Session, *, evaluate: Evaluate = in_main, models: Sequence[str] | None = None
+    ) -> None:
         self.session = session if isinstance(session, Session) else shared_manager().session(session)
         chosen = as_written if self.session.user and evaluate is in_main else evaluate
         self._evaluate = partial(value_of, evaluate=chosen)
+        self._models = models
         self._feed = Feed(self.session)
         super().__init__(self.session.manager)
 
@@ -124,7 +132,7 @@ class ChatPanel(Panel):
 
     def whole(self) -> dict[str, Any]:
         """Return the last page of turns, those under way, and what is to be known of the session."""
-        return {**self._feed.whole(), "choices": self._known_models()}
+        return {**self._feed.whole(), "choices": self._choices()}
 
     def news(self) -> list[dict[str, Any]]:
         """Return what has changed of the turns and of the session."""
@@ -214,8 +222,9 @@ class ChatPanel(Panel):
         store = self._manager.store
         name = message.get("name") or self._manager.loop.blocking(store.free_name(self.session.name))
         copy = self.session.fork(name, at)
-        said = f"{copy.name} begins with {count(copy.turns_stored, 'turn')} of {self.session.name}"
-        return {"said": f"{said}; elsewhere: %copilot panel {typed(copy.name)}", "name": copy.name}
+        said = f"{copy.own_name} begins with {count(copy.turns_stored, 'turn')} of {self.session.own_name}"
+        elsewhere = "" if copy.user else f"; elsewhere: %copilot panel {typed(copy.name)}"
+        return {"said": said + elsewhere, "name": copy.own_name}
 
     def do_show(self, message: Message) -> None:
         """Show another session in this panel."""
@@ -230,7 +239,7 @@ class ChatPanel(Panel):
     def do_model(self, message: Message) -> dict[str, Any]:
         """Let another model answer from the next prompt on."""
         session = self._alive()
-        model, provider = message.get("model", ""), message.get("provider", "")
+        model, provider = self._permitted(str(message.get("model", "")), str(message.get("provider", "")))
         self._manager.session(session.name, model=model, provider=provider)
         self.mark()
         wanted = session.wanted
@@ -238,6 +247,8 @@ class ChatPanel(Panel):
 
     def do_models(self, _message: Message) -> dict[str, Any]:
         """Return the models there are; the providers are asked."""
+        if self._is_bound:
+            return {"choices": self._choices(ask=True)}
         found = models.listed(self._manager)
         return {"choices": [[provider, well_formed(info.model_id)] for provider, info in found.models]}
 
@@ -266,12 +277,35 @@ class ChatPanel(Panel):
         facts += [f"the model's window holds {window}"] if window else []
         return {"said": well_formed(" · ".join(facts))}
 
-    def _known_models(self) -> list[list[str]]:
-        """Return the models that are known without asking anybody, each with its provider."""
-        known = []
-        for name in self._manager.providers.chosen_names:
-            try:
-                known += [[name, well_formed(model)] for model in self._manager.providers[name].models]
-            except CopilotNBError:  # it is not installed, or cannot be described
-                continue
+    @property
+    def _is_bound(self) -> bool:
+        """Whether the page may choose only from a list."""
+        return self._models is not None or bool(self.session.user)
+
+    def _permitted(self, model: str, provider: str) -> tuple[str, str]:
+        """Return the model that the page names, and its provider.
+
+        A page that is bound is told nothing but that its choice is not on the list: a name may be that of a file, an
+        alias or a provider of the owner's.
+        """
+        if not self._is_bound:
+            return model, provider
+        for known_provider, known in self._choices(ask=True):
+            if known == model and provider in ("", known_provider) and model not in self._manager.settings.aliases:
+                return known, known_provider
+        raise InputError("this model cannot be chosen here", "choose one from the list of models")
+
+    def _choices(self, *, ask: bool = False) -> list[list[str]]:
+        """Return the models to choose from, each with its provider; nobody is asked for them unless `ask` says so."""
+        providers = self._manager.providers
+        if self._models is not None:
+            named = [split(each, providers.names) for each in self._models]
+            return [[provider or self.session.provider, model] for provider, model in named]
+        known: list[list[str]] = []
+        for name in [self.session.provider] if self.session.user else providers.chosen_names:
+            with suppress(CopilotNBError):  # it is not installed, cannot be described, or does not answer
+                if ask:
+                    self._manager.loop.blocking(providers[name].list_models())
+            with suppress(CopilotNBError):
+                known += [[name, well_formed(model)] for model in providers[name].models]
         return known

@@ -314,7 +314,7 @@ class Feed:
         session, wanted = self.session, self.session.wanted
         usage = next((live.turn.usage for live in reversed(self._live) if live.turn.usage), self._usage)
         return {
-            "name": well_formed(session.name),
+            "name": well_formed(session.own_name),
             "id": session.session_id,
             "state": session.state,
             "busy": session.is_busy,

@@ -14,8 +14,13 @@ from copilot_nb.sessions.wanted import Wanted
 
 def target(alias: str, aliases: Mapping[str, str], providers: Collection[str]) -> tuple[str, str]:
     """Return the provider (``""``: whichever answers) and the model that `alias` stands for."""
-    provider, _, model = aliases[alias].partition("/")
-    return (provider, model) if model and provider in providers else ("", aliases[alias])
+    return split(aliases[alias], providers)
+
+
+def split(text: str, providers: Collection[str]) -> tuple[str, str]:
+    """Return the provider (``""``: none is named) and the model of ``PROVIDER/MODEL`` or ``MODEL``."""
+    provider, _, model = text.partition("/")
+    return (provider, model) if model and provider in providers else ("", text)
 
 
 def expanded(wanted: Wanted, aliases: Mapping[str, str], providers: Collection[str]) -> Wanted:

@@ -157,7 +157,7 @@ class Register:
         archive = (await self._manager.client()).archive
         session.turns_stored = await archive.count_turns(stored.session_id)  # a terminal may have added some
         session.cells.read(stored.cells)
-        as_found = dataclasses.replace(stored, name=name, turns=session.turns_stored)
+        as_found = dataclasses.replace(stored, name=session.own_name, turns=session.turns_stored)
         session.resumed = as_found.resumed_note(datetime.now().astimezone())
         return session
 

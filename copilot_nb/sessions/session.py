@@ -18,6 +18,7 @@ from copilot_nb.sessions.rerun import Cells
 from copilot_nb.sessions.turn import Turn
 from copilot_nb.sessions.turnqueue import Errand, TurnQueue
 from copilot_nb.sessions.usage import SessionUsage
+from copilot_nb.sessions.users import own_name
 from copilot_nb.sessions.wanted import Wanted
 from copilot_nb.sessions.watching import Event, Kind
 from copilot_nb.sessions.wording import label
@@ -75,6 +76,11 @@ class Session(Loadable):
     def model_label(self) -> str:
         """The model and where it comes from, as one reads it."""
         return label(self.provider, self.model)
+
+    @property
+    def own_name(self) -> str:
+        """What its user calls it; the name, if it belongs to nobody in particular."""
+        return own_name(self.name, self.user, self.manager.settings.user_template) if self.user else self.name
 
     @property
     def is_busy(self) -> bool:

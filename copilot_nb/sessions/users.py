@@ -51,7 +51,17 @@ def name_for(name: str, user: str, template: str) -> str:
     user, name = check_user(user), unicodedata.normalize("NFC", name).strip()
     if not name:
         raise InputError("a session needs a name", 'for example: cp.session("chat", user="alice")')
-    before, after = (part.replace("{user}", user) for part in template.split("{name}", 1))
-    if name.startswith(before) and name.endswith(after) and len(name) > len(before) + len(after):
-        return name
-    return f"{before}{name}{after}"
+    before, after = _around(user, template)
+    return name if own_name(name, user, template) != name else f"{before}{name}{after}"
+
+
+def own_name(name: str, user: str, template: str) -> str:
+    """Return what `user` calls the session `name`: what the template adds is left out, if it is there."""
+    before, after = _around(user, template)
+    is_by_template = name.startswith(before) and name.endswith(after) and len(name) > len(before) + len(after)
+    return name[len(before) : len(name) - len(after)] if is_by_template else name
+
+
+def _around(user: str, template: str) -> tuple[str, str]:
+    before, after = template.split("{name}", 1)
+    return before.replace("{user}", user), after.replace("{user}", user)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Lab, scripted
 
@@ -22,6 +24,26 @@ def app(lab: Lab) -> str:
     path = lab.server.notebooks / f"{lab.name}.ipynb"
     nbformat.write(notebook, path)
     return f"voila/render/{path.name}"
+
+
+@pytest.fixture
+def elsewhere(lab: Lab) -> Iterator[Lab]:
+    """Another visitor's browser."""
+    assert lab.context.browser is not None
+    context = lab.context.browser.new_context()
+    yield Lab(lab.server, context, lab.name)
+    context.close()
+
+
+def kernels(lab: Lab) -> set[str]:
+    return {kernel["id"] for kernel in lab.server.api("kernels")}
+
+
+def secret_of(page: Page) -> str:
+    """What the page's browser keeps."""
+    secret = str(page.evaluate("() => localStorage.getItem('copilot_nb.visitor')"))
+    assert len(secret) == 43
+    return secret
 
 
 def come(lab: Lab, url: str) -> Page:
@@ -49,9 +71,13 @@ def names(page: Page) -> list[str]:
     return conversations(page).locator("option").all_inner_texts()
 
 
-def test_each_visitor_has_conversations_of_their_own(lab: Lab, app: str) -> None:
-    first, second = come(lab, app), come(lab, app)
+def test_each_visitor_has_conversations_of_their_own(lab: Lab, elsewhere: Lab, app: str) -> None:
+    before = kernels(lab)
+    first = come(lab, app)
     ask(first, "I am the first.")
+    second = come(elsewhere, f"{app}?visitor={secret_of(first)}")  # a link does not say who visits
+    assert secret_of(second) != secret_of(first)
+    assert len(kernels(lab) - before) == 2
     ask(second, "I am the second.")
     assert names(first) == names(second) == ["chat"]
     for page, other in ((first, "the second"), (second, "the first")):
@@ -67,11 +93,21 @@ def test_each_visitor_has_conversations_of_their_own(lab: Lab, app: str) -> None
     answered(second, "Roses? {{ 6 * 7 }}")
     assert names(second) == ["garden"]
 
-    back = first.get_by_role("link", name="Come back to these conversations").get_attribute("href")
-    assert back is not None
-    first.close()
-    again = come(lab, app + back)
-    answered(again, "I am the first.")
-    assert names(again) == ["chat"]
+    first.reload()
+    first.locator(".cnb-panel textarea").wait_for()
+    answered(first, "I am the first.")
+    assert names(first) == ["chat"]
+    ask(first, "Still here.")  # the kernel of the page that was reloaded has ended, and lets go of the session
+    expect(first).to_have_title("Conversations")
+    assert first.locator(".cnb-name").inner_text() == "chat"
+    told = first.locator("body").inner_text() + first.url
     stored = [path.name for path in (lab.server.copilot_home / "session-state").glob("visitor-*")]
     assert len(stored) == 2
+    assert not [name for name in stored if name.removesuffix("-chat") in told]
+    assert not [name for name in stored if secret_of(first) in name]
+    first.close(run_before_unload=True)
+    second.close(run_before_unload=True)
+    deadline = time.monotonic() + 30
+    while kernels(lab) - before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert kernels(lab) == before

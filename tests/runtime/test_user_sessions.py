@@ -9,8 +9,10 @@ import pytest
 import copilot_nb as cp
 from copilot_nb.errors import InputError, SessionNotFound
 from copilot_nb.panels.chat import ChatPanel
+from copilot_nb.runtime.providers.embedded import InKernel
 from copilot_nb.sessions import api
 from copilot_nb.sessions.manager import Manager
+from copilot_nb.testing import ScriptedModel
 
 Makes = Callable[..., Manager]
 
@@ -87,4 +89,54 @@ def test_a_panel_of_a_user_shows_and_evaluates_nothing_else(manager: Manager) ->
     panel.do_send({"text": "{{ 6 * 7 }}"})
     (turn,) = panel.session.queue.pending or panel.session.history
     assert turn.prompt == "{{ 6 * 7 }}"
+    panel.close()
+
+
+@pytest.mark.parametrize(
+    ("model", "provider"),
+    [
+        *(("m", "openai"), ("gpt-5", "openai"), ("scripted", "openai"), ("", "openai"), ("openai/m", "")),
+        *(("fast", ""), ("fast", "scripted"), ("/etc/passwd", "local"), ("~/m.gguf", "local"), ("~/m.gguf", "")),
+    ],
+)
+def test_a_users_page_cannot_choose_who_is_paid(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch, model: str, provider: str
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "of the owner")
+    manager.settings.aliases = {"fast": "openai/gpt-5"}
+    session = api.session("chat", user="alice")
+    panel = ChatPanel(session)
+    with pytest.raises(InputError, match=r"^this model cannot be chosen here → choose one from the list of models$"):
+        panel.do_model({"model": model, "provider": provider})
+    panel.do_model({"model": "scripted-b", "provider": provider and "scripted"})
+    assert session.ask("hi").record.model == "scripted-b"
+    assert {name for name, _ in panel.do_models({})["choices"]} == {"scripted"}
+    assert {name for name, _ in panel.whole()["choices"]} == {"scripted"}
+    panel.close()
+
+
+def test_a_program_says_what_its_page_may_choose(manager: Manager) -> None:
+    manager.providers.add(InKernel("other", ScriptedModel))
+    panel = ChatPanel(api.session("chat", user="alice"), models=["scripted", "other/scripted-b"])
+    assert (
+        panel.whole()["choices"]
+        == panel.do_models({})["choices"]
+        == [["scripted", "scripted"], ["other", "scripted-b"]]
+    )
+    panel.do_model({"model": "scripted-b", "provider": ""})
+    assert panel.session.wanted.provider == "other"
+    with pytest.raises(InputError, match="cannot be chosen here"):
+        panel.do_model({"model": "scripted", "provider": "other"})
+    panel.close()
+
+
+def test_a_users_page_shows_the_users_own_names(manager: Manager, own_manager: Makes) -> None:
+    api.session("chat", user="alice").ask("Hello.")
+    manager.close()
+    panel = ChatPanel(own_manager().session("chat", user="alice"))
+    assert (panel.session.name, panel.whole()["session"]["name"]) == ("alice-chat", "chat")
+    assert panel.session.resumed.startswith("resumed chat: 1 turn")
+    assert panel.do_fork({"name": "copy"}) == {"said": "copy begins with 1 turn of chat", "name": "copy"}
+    panel.do_rename({"name": "diary"})
+    assert (panel.session.name, panel.session.own_name) == ("alice-diary", "diary")
     panel.close()
