@@ -42,11 +42,20 @@ class Background:
                 self._thread.start()
 
     def take_turns(self, names: list[str]) -> list[Turn]:
-        """Return the turns nobody has waited for, of the sessions `names` (none: of all), and forget them."""
+        """Return the turns nobody has waited for, of the sessions `names` (none: of all), and forget them.
+
+        Those that were stopped on purpose are left out: that they did not finish is no failure.
+        """
         with self._lock:
             taken = [turn for turn in self._unwaited if not names or turn.session.name in names]
             self._unwaited = [turn for turn in self._unwaited if turn not in taken]
-        return taken
+        return [turn for turn in taken if not turn.stop_requested]
+
+    @property
+    def ready(self) -> list[str]:
+        """The sessions with an answer that has come and that nobody has waited for."""
+        with self._lock:
+            return list(dict.fromkeys(turn.session.session_id for turn in self._unwaited if turn.done))
 
     def settle(self) -> None:
         """Bring the outputs of ended turns up to date now."""

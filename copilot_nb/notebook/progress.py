@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from IPython.display import DisplayHandle
 
 from copilot_nb.frontend import has_rich_output
+from copilot_nb.render.turn import figures_text
 from copilot_nb.render.words import count
 from copilot_nb.sessions.waiting import wait
 
@@ -36,8 +37,11 @@ class ProgressLine:
             self._publish(progress(self._turns))
 
     def finish(self) -> None:
-        """Show how the turns ended."""
-        self._publish(progress(self._turns))
+        """Show how each of the turns ended."""
+        summary = "\n".join([progress(self._turns), *(_outcome(turn) for turn in self._turns)])
+        if self._handle is None:
+            print(summary)
+        self._publish(summary)
 
     def _publish(self, line: str) -> None:
         if self._handle is None:
@@ -47,6 +51,13 @@ class ProgressLine:
         else:
             self._handle.display({"text/plain": line}, raw=True)
         self._is_shown = True
+
+
+def _outcome(turn: Turn) -> str:
+    """Return a line: how a turn ended, or where it stands."""
+    figures = figures_text(turn.record)
+    said = f"{turn.session.name}: {turn.state.value}, {count(len(turn.text), 'character')}"
+    return f"{said}, {figures}" if figures else said
 
 
 def progress(turns: Sequence[Turn]) -> str:

@@ -19,6 +19,7 @@ from IPython.core.inputtransformer2 import (
 
 _MAGIC = "%copilot"
 _HELP = re.compile(r"(?:\s+(\w+))?\s*\?{1,2}")
+_CELL_HELP = re.compile(r"^%%copilot\s*\?{1,2}\s*$")
 _CELL = re.compile(r"^%%copilot(?:\s+(.*?))?\s*$")
 
 
@@ -31,6 +32,8 @@ class Whole:
     def __call__(self, lines: list[str]) -> list[str]:
         """Rewrite a cell."""
         start = next((number for number, line in enumerate(lines) if line.strip()), 0)
+        if lines and _CELL_HELP.match(lines[start]):
+            return ["get_ipython().run_line_magic('copilot', 'help')\n"]
         match = _CELL.match(lines[start]) if lines else None
         if match is None:
             return lines

@@ -263,7 +263,7 @@ def summary(rounds: Sequence[Round], sessions: Sequence[Session]) -> Table:
     rows = []
     for session in sessions:
         wins = sum(each.winner is not None and each.winner.session is session for each in voted)
-        share = f"{wins / len(voted):.0%}" if voted else ""
+        share = f"{wins / len(voted):.0%} of {len(voted)}" if voted else ""
         rows.append((session.name, session.model_label, str(wins), share))
     ties, none = (sum(each.vote == vote for each in voted) for vote in (TIE, NONE_GOOD))
     caption = f"{len(voted)} of {count(len(rounds), 'round')} voted, {count(ties, 'tie')}, {none} with none good"

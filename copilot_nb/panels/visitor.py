@@ -5,7 +5,8 @@ loses the visitor when the page is reloaded without it. So the kernel makes the 
 page's origin, where no link can put one. The name is a hash of the secret: it may stand in a list, in a session's id
 and in an error. A browser that keeps nothing (a private window) is a new visitor at each load.
 
-The kernel of a page that is reloaded must end, or it keeps the visitor's session from the next one: see `static/visitor.js`.
+The kernel of a page that is reloaded must end, or it keeps the visitor's session from the next one (see
+`static/visitor.js`).
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from copilot_nb.render.escape import escape, well_formed
 MAX_CELL_COLUMNS = 60
 
 _LEFT = ' style="text-align:left"'  # JupyterLab's default is to the right
+_DENSE = ' style="text-align:left;white-space:nowrap"'
 
 
 class _Printer(Protocol):
@@ -36,18 +37,22 @@ class Table:
         What the table shows, in a line.
     empty : str
         What is said instead of a table without rows.
+    is_dense : bool
+        Whether each row is one line, however wide the table gets.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     caption: str = ""
     empty: str = ""
+    is_dense: bool = False
 
     def _repr_html_(self) -> str:
         if not self.rows and self.empty:
             return f"<p>{_escaped(self.empty)}</p>"
-        head = "".join(f'<th scope="col"{_LEFT}>{_escaped(column)}</th>' for column in self.columns)
-        body = "".join(f"<tr>{''.join(f'<td{_LEFT}>{_escaped(c)}</td>' for c in row)}</tr>" for row in self._rows())
+        style = _DENSE if self.is_dense else _LEFT
+        head = "".join(f'<th scope="col"{style}>{_escaped(column)}</th>' for column in self.columns)
+        body = "".join(f"<tr>{''.join(f'<td{style}>{_escaped(c)}</td>' for c in row)}</tr>" for row in self._rows())
         return f"<table>{_caption(self.caption)}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
     def __str__(self) -> str:

@@ -34,6 +34,8 @@ PARALLEL_READS = 4
 """Sessions' logs read at the same time; the runtime allows eight, and counts one it has not forgotten yet."""
 LOGS, LOG_NAME = "session-state", "events.jsonl"
 """Where the runtime keeps a session's log in its home (its call that tells the path is not for SDK users)."""
+LOCKS = "inuse.*.lock"
+"""What it puts beside the log while a process has the session open; the process's number is in the name."""
 KEPT_COUNTS = 256
 """Logs whose number of turns is remembered as long as they do not change (counting takes 1 ms per megabyte)."""
 METADATA_BATCH = 1000
@@ -54,6 +56,23 @@ class Reading:
 
     turns: tuple[TurnRecord, ...]
     damaged_lines: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A process that has a session open: its number, and the lock it has left beside the session's log."""
+
+    process_id: int
+    lock: Path
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What it was started as; nothing where the system does not tell (only Linux does)."""
+        try:
+            words = Path(f"/proc/{self.process_id}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            return ()
+        return tuple(word.decode("utf-8", "replace") for word in words if word)
 
 
 class Archive:
@@ -119,6 +138,13 @@ class Archive:
     async def is_in_use(self, session_id: str) -> bool:
         """Whether another process has the session open."""
         return session_id in await self.in_use([session_id])
+
+    def holders(self, session_id: str) -> tuple[Holder, ...]:
+        """Return the processes that say they have the session open, by the locks the runtime leaves beside the log."""
+        locks = sorted(self.log_of(session_id).parent.glob(LOCKS))
+        return tuple(
+            Holder(int(lock.name.split(".")[1]), lock) for lock in locks if lock.name.split(".")[1].isdecimal()
+        )
 
     async def changed_at(self, session_id: str) -> str:
         """Return when the session was last changed (ISO 8601); ``""`` where there is none of that id."""

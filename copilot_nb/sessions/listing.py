@@ -16,6 +16,8 @@ from copilot_nb.sessions.stored import StoredSession
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from copilot_nb.sessions.manager import Manager
+
 SHOWN_ROWS = 100
 ELSEWHERE, OTHER = "in use elsewhere", "not of copilot_nb"
 
@@ -23,6 +25,7 @@ STATE_LABELS = {
     "working": "● working",
     "queued": "◌ queued",
     "waiting": "? waiting for permission",
+    "ready": "✓ answer ready",
     "idle": "○ idle",
     "failed": "✗ failed",
     "interrupted": "■ interrupted",
@@ -105,6 +108,11 @@ class SessionList(list[StoredSession]):
             raise InputError(f"sessions cannot be sorted by {key!r}", f"by one of: {', '.join(SORTS)}")
         return self._like(sorted(self, key=_KEYS[key]))
 
+    def marked_ready(self, session_ids: Iterable[str]) -> SessionList:
+        """Return the same sessions; of idle ones among `session_ids` the table says that an answer is ready."""
+        ready = {each: "ready" for each in session_ids if self._states.get(each) == "idle"}
+        return SessionList(self, self._states | ready, self._hidden)
+
     def _like(self, sessions: Iterable[StoredSession]) -> SessionList:
         return SessionList(sessions, self._states, self._hidden)
 
@@ -112,9 +120,10 @@ class SessionList(list[StoredSession]):
         """Return what a session does, or how its last turn ended."""
         if not stored.is_own:
             return OTHER
-        if stored.session_id in self._states:
-            return self._states[stored.session_id]
-        return ELSEWHERE if stored.is_elsewhere else stored.last or "idle"
+        here = self._states.get(stored.session_id, "")
+        if stored.is_elsewhere and here not in ("working", "queued"):
+            return ELSEWHERE
+        return here or stored.last or "idle"
 
     def to_frame(self) -> DataFrame:
         """Return the sessions as a pandas table, one row each.
@@ -131,10 +140,11 @@ class SessionList(list[StoredSession]):
     def table(self) -> Table:
         """Return the listing."""
         now = datetime.now().astimezone()
+        has_ids = any(stored.session_id != stored.name for stored in self[:SHOWN_ROWS])
         rows = tuple(
             (
                 stored.name,
-                stored.session_id,
+                *([stored.session_id] if has_ids else []),
                 f"{stored.model or 'default'} ({stored.provider})" if stored.is_own else "",
                 str(stored.turns) if stored.is_own else "",
                 stored.used(now),
@@ -143,8 +153,9 @@ class SessionList(list[StoredSession]):
             )
             for stored in self[:SHOWN_ROWS]
         )
-        columns = ("name", "session id", "model", "turns", "last used", "notebook", "state")
-        return Table(columns, rows, caption=self._caption(), empty="No sessions. Begin one with: %%copilot session1")
+        columns = ("name", *(["session id"] if has_ids else []), "model", "turns", "last used", "notebook", "state")
+        empty = "No sessions. Begin one with: %%copilot session1"
+        return Table(columns, rows, caption=self._caption(), empty=empty, is_dense=True)
 
     def _caption(self) -> str:
         beyond = f"{SHOWN_ROWS} of {len(self):,} sessions" if len(self) > SHOWN_ROWS else ""
@@ -155,3 +166,17 @@ class SessionList(list[StoredSession]):
 
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()
+
+
+async def listed(manager: Manager, limit: int | None, *, everything: bool) -> SessionList:
+    """Return the stored sessions, `limit` of them at most, and before them those that a user has begun.
+
+    Those are stored by their first prompt, and their program may list them before that.
+    """
+    store = manager.store
+    found = await (store.everything(limit or SHOWN_ROWS) if everything else store.listing(limit))
+    states = {session.session_id: session.state for session in manager}
+    seen = {each.session_id: each for each in await store.seen_elsewhere(found[:SHOWN_ROWS])}
+    hidden = f"the {limit:,} last used; more: %copilot ls -n {limit * 10}" if limit and len(found) >= limit else ""
+    begun = [StoredSession.of(session) for session in manager if session.user and not session.exists]
+    return SessionList([*begun, *(seen.get(each.session_id, each) for each in found)], states, hidden)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from copilot_nb.errors import SessionInUse
 from copilot_nb.render.words import count
+from copilot_nb.sessions.elsewhere import in_use
 from copilot_nb.sessions.history import History
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ async def refresh(session: Session) -> None:
     if not exchange.is_loaded or exchange.silence_s <= LOOK_AGAIN_S:
         return
     if await client.archive.is_in_use(session.session_id):
-        raise SessionInUse(f"session {session.name!r} has been opened in another process", "close it there")
+        raise await in_use(session, "has been opened")
     turns = (await client.archive.last_turns(session.session_id, 1)).turns
     if turns and turns[-1].turn_id != exchange.last_turn_id:
         await exchange.disconnect()

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from copilot_nb.conversation.prompt import sendable
-from copilot_nb.errors import CopilotNBError, InputError, SessionInUse
+from copilot_nb.errors import CopilotNBError, InputError
 from copilot_nb.frontend import notebook_name, running_shell
 from copilot_nb.runtime.loop import LoopThread
 from copilot_nb.runtime.providers.registry import Providers
 from copilot_nb.sessions.choice import Choice
-from copilot_nb.sessions.listing import SHOWN_ROWS, SessionList
+from copilot_nb.sessions.elsewhere import in_use
+from copilot_nb.sessions.listing import SessionList, listed
 from copilot_nb.sessions.names import check_id, check_name, title_for
 from copilot_nb.sessions.register import Register
 from copilot_nb.sessions.search import SearchResults, search
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 COMPLETION_TIMEOUT_S = 1.0
 CLOSE_TIMEOUT_S = 8.0
 """For a runtime that has just begun to start; one that runs is stopped within 3 s."""
-TAKE_OVER_HINT = "close it there, or go on in a copy: --take-over"
 
 
 class Manager:
@@ -247,7 +247,7 @@ class Manager:
         endpoint = self.providers[session.provider].endpoint(session.model)
         session.preparing = endpoint.note
         if exists and await client.archive.is_in_use(session.session_id):
-            raise SessionInUse(f"session {session.name!r} is open in another process", TAKE_OVER_HINT)
+            raise await in_use(session)
         await self._make_room()
         title = None if exists else title_for(session.name)
         if exists:
@@ -289,15 +289,7 @@ class Manager:
         everything : bool
             The user's other Copilot sessions too.
         """
-        return self.loop.blocking(self._listed(limit, everything))
-
-    async def _listed(self, limit: int | None, everything: bool) -> SessionList:
-        found = await (self.store.everything(limit or SHOWN_ROWS) if everything else self.store.listing(limit))
-        states = {session.session_id: session.state for session in self}
-        others = [each for each in found[:SHOWN_ROWS] if each.session_id not in states]
-        seen = {each.session_id: each for each in await self.store.seen_elsewhere(others)}
-        hidden = f"the {limit:,} last used; more: %copilot ls -n {limit * 10}" if limit and len(found) >= limit else ""
-        return SessionList([seen.get(each.session_id, each) for each in found], states, hidden)
+        return self.loop.blocking(listed(self, limit, everything=everything))
 
     def usage(self, names: Sequence[str] = ()) -> UsageReport:
         """Return what sessions took; without names: those of this kernel."""

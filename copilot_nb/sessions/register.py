@@ -154,6 +154,7 @@ class Register:
             exists=True,
         )
         session.effort, session.context, session.user = stored.effort, stored.context, stored.user
+        self._manager.providers.recall(stored.provider, stored.provider_line)
         archive = (await self._manager.client()).archive
         session.turns_stored = await archive.count_turns(stored.session_id)  # a terminal may have added some
         session.cells.read(stored.cells)

@@ -29,6 +29,8 @@ class StoredSession:
         Whose it is; ``""``: nobody's in particular.
     provider, model, system, effort, context, notebook : str
         What it was last used with and where; ``""`` where unknown.
+    provider_line : str
+        The line that adds its provider to a kernel, if it was one that a kernel forgets.
     turns : int
         Turns (count).
     last : str
@@ -52,6 +54,7 @@ class StoredSession:
     context: str = ""
     notebook: str = ""
     user: str = ""
+    provider_line: str = ""
     turns: int = 0
     last: str = ""
     cells: str = ""
@@ -73,11 +76,25 @@ class StoredSession:
             context=entries.get(f"{PREFIX}context", ""),
             notebook=entries.get(f"{PREFIX}notebook", ""),
             user=entries.get(f"{PREFIX}user", ""),
+            provider_line=entries.get(f"{PREFIX}provider_line", ""),
             turns=int(turns) if turns.isdecimal() else 0,
             last=entries.get(f"{PREFIX}last", ""),
             cells=entries.get(f"{PREFIX}cells", ""),
             used_at=datetime.fromisoformat(changed) if changed else None,
             is_own=f"{PREFIX}name" in entries,
+        )
+
+    @classmethod
+    def of(cls, session: Session) -> StoredSession:
+        """Make one of a session that is not stored yet."""
+        return cls(
+            session.session_id,
+            session.name,
+            provider=session.provider,
+            model=session.model,
+            system=session.system,
+            notebook=session.manager.notebook,
+            user=session.user,
         )
 
     @property
@@ -103,6 +120,7 @@ def annotation(session: Session, notebook: str) -> dict[str, str]:
         "name": session.name,
         "model": session.model,
         "provider": session.provider,
+        "provider_line": session.manager.providers.line_of(session.provider),
         "system": session.system,
         "effort": session.effort,
         "context": session.context,

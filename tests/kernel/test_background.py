@@ -68,7 +68,7 @@ def test_ten_cells_stream_at_once_each_into_its_own_output(client: BlockingKerne
         messages += cell
     messages += run(client, "%copilot wait")
     final = displays(messages, "update_display_data")
-    while any("text/plain" not in final[display_id]["data"] for display_id in owner):
+    while any("copilot_nb" not in final[display_id]["metadata"] for display_id in owner):
         # another thread sends it: the kernel may say before that the cell has ended
         final |= displays([client.get_iopub_msg(timeout=60)], "update_display_data")
     for display_id, word in owner.items():

@@ -258,7 +258,7 @@ def test_a_session_open_in_another_kernel_is_left_alone(own_manager: Makes) -> N
     other = own_manager().session("held")
     before = log_of(other).read_bytes()
     for edit in (other.rewind, other.undo_rewind, lambda: other.rename("mine")):
-        with pytest.raises(SessionInUse, match="open in another process"):
+        with pytest.raises(SessionInUse, match="open in process"):
             edit()
     assert log_of(other).read_bytes() == before
     assert other.name == "held"

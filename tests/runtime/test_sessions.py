@@ -309,7 +309,7 @@ def test_only_the_recently_used_sessions_stay_loaded(own_manager: MakeManager) -
 def test_session_open_in_another_kernel_is_noticed(own_manager: MakeManager) -> None:
     first, second = own_manager(), own_manager()
     first.session("both").ask("a")
-    with pytest.raises(SessionInUse, match="open in another process"):
+    with pytest.raises(SessionInUse, match="open in process"):
         second.session("both").ask("b")
     copy = second.session("both", take_over=True)
     assert copy.ask("c").notes == ["both is open in another process; this goes on in a copy of it, both~1"]

@@ -32,6 +32,7 @@ def test_each_user_has_sessions_of_their_own(manager: Manager, own_manager: Make
     alice, bob = (api.session("chat", user=user) for user in ("alice", "user-123"))
     assert (alice.name, alice.session_id, alice.user) == ("alice-chat", "alice-chat", "alice")
     assert bob.name == "user-123-chat"
+    assert (names("alice"), names("carol")) == (["alice-chat"], [])  # also before they are asked anything
     alice.ask("I am Alice.")
     bob.ask("I am Bob.")
     api.session("chat").ask("I am nobody.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
+import subprocess
 from pathlib import Path
 
 import httpx
@@ -58,6 +59,10 @@ OF_THE_CELL = [
         "%%copilot a -p azur\nx",
         "ProviderError: there is no provider 'azur' → did you mean azure? there are: github, local, scripted, openai, ",
     ),
+    (
+        "%%copilot a -p custom\nx",
+        "ProviderError: provider 'custom' has no address → set COPILOT_PROVIDER_BASE_URL to it",
+    ),
     ("%%copilot a -p github\nx", "ProviderError: 'github' cannot answer: the runtime is set to be offline"),
     ("%%copilot a -o 1x\nx", "InputError: --out takes the name of a variable, not '1x' → for example: -o answer"),
     ("%%copilot a -o for\nx", "InputError: --out takes the name of a variable, not 'for' → "),
@@ -89,6 +94,7 @@ OF_THE_LINE = [
     ("%copilot show nobody", "SessionNotFound: there is no session 'nobody' → see %copilot ls"),
     ("%copilot stop", "InputError: stop what? → %copilot stop NAME, or %copilot stop --all"),
     ("%copilot stop a --all", "InputError: stop what? → "),
+    ("%copilot ls --here", "InputError: the front end does not tell which notebook this is → name it: --notebook NAME"),
     ("%copilot ls a b", "InputError: %copilot ls: unrecognized arguments: b → see %copilot help ls"),
     ("%copilot modls", "InputError: %copilot does not know 'modls' → did you mean models? see %copilot help; to ask: "),
     ("%copilot sk-0123456789abcdefghij", "InputError: %copilot does not know '…' → "),
@@ -161,11 +167,30 @@ def test_a_session_open_in_another_kernel(nb: Notebook) -> None:
     other.providers.add(InKernel("scripted", ScriptedModel))
     try:
         other.session("a").ask("x")
-        assert nb.run("%%copilot a\ny").complaint.startswith("SessionInUse: session 'a' is open in another process → ")
+        assert re.fullmatch(
+            r"SessionInUse: session 'a' is open in process \d+ \(copilot-runtime\) → close it there, or go on in a "
+            "copy: --take-over",
+            nb.run("%%copilot a\ny").complaint,
+        )
+        assert [nb.run("%copilot ls").result.table().rows[0][-1]] == ["⇄ in use elsewhere"]
         assert nb.run("%copilot rm a -y").complaint.startswith("SessionInUse: ")
         assert len(other.session("a").history) == 2
     finally:
         other.close()
+
+
+def test_a_lock_whose_process_is_another_program_by_now(nb: Notebook) -> None:
+    nb.run("%%copilot a\nx")
+    nb.run("%copilot restart")
+    with subprocess.Popen(["sleep", "60"]) as other:
+        lock = Path(nb.settings.home) / "session-state" / "a" / f"inuse.{other.pid}.lock"
+        lock.write_text(str(other.pid))
+        assert nb.run("%%copilot a\ny").complaint == (
+            f"SessionInUse: session 'a' is open in process {other.pid} (sleep) → that program is not Copilot: delete "
+            f"the lock that was left behind, {lock}"
+        )
+        other.kill()
+    assert nb.run("%%copilot a\ny").ok
 
 
 @pytest.mark.parametrize(

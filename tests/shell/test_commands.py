@@ -13,7 +13,7 @@ import copilot_nb
 from copilot_nb.notebook.arguments import ASK_OPTIONS
 from copilot_nb.notebook.subcommands import SUBCOMMANDS
 from copilot_nb.render.table import Card
-from copilot_nb.testing import ScriptedModel
+from copilot_nb.testing import Reply, ScriptedModel
 
 from .conftest import Notebook
 
@@ -188,7 +188,7 @@ def test_restart_keeps_the_sessions(nb: Notebook) -> None:
     assert model.requests[-1].user_texts == ("one", "two")
 
 
-@pytest.mark.parametrize("line", ["%copilot help", "%copilot?", "%copilot ?", "%copilot??"])
+@pytest.mark.parametrize("line", ["%copilot help", "%copilot?", "%copilot ?", "%copilot??", "%%copilot?"])
 def test_help_names_every_option_and_subcommand(nb: Notebook, line: str) -> None:
     out = nb.run(line).out
     for flag in (flag for option in ASK_OPTIONS for flag in option.flags):
@@ -208,6 +208,40 @@ def test_help_of_a_subcommand(nb: Notebook, word: str) -> None:
 def test_help_of_ipython_itself_is_left_alone(nb: Notebook) -> None:
     assert nb.shell.transform_cell("len?\n") == "get_ipython().run_line_magic('pinfo', 'len')\n"
     assert nb.shell.transform_cell("%who?\n") == "get_ipython().run_line_magic('pinfo', '%who')\n"
+
+
+def test_the_readme_s_scripted_model_answers_once_and_then_fails(nb: Notebook) -> None:
+    _, _, example = README.read_text(encoding="utf-8").partition("```python\nimport copilot_nb.testing")
+    assert nb.run(f"import copilot_nb.testing{example.partition('```')[0]}").ok
+    assert nb.run("%%copilot a\nx").out.startswith("Hello.")
+    assert "too long" in nb.run("%%copilot a\nx").complaint
+
+
+def test_an_answer_from_the_background_is_ready_until_it_is_waited_for(nb: Notebook) -> None:
+    nb.run("%%copilot a -b -o turn\nx")
+    nb.shell.user_ns["turn"].wait()
+    states = [nb.run("%copilot ls").result.table().rows[0][-1]]
+    assert "1 of 1 turn ended\na: done, " in nb.run("%copilot wait").out
+    states += [nb.run("%copilot ls").result.table().rows[0][-1]]
+    assert states == ["✓ answer ready", "○ idle"]
+    assert nb.run("%copilot wait").out.startswith("No turn in the background is left to wait for.")
+
+
+def test_waiting_does_not_fail_for_what_was_stopped_on_purpose(nb: Notebook) -> None:
+    model = nb.answer(ScriptedModel([Reply("It is forty-two.", stall_after_chars=5), "Now."]))
+    nb.run("%%copilot a -b\nx")
+    model.wait_for_stalled(1)
+    nb.run("%%copilot a -b --now\ny")
+    assert nb.run("%copilot wait").ok
+    assert [turn.state.value for turn in copilot_nb.session("a").history] == ["interrupted", "done"]
+
+
+def test_sessions_of_this_notebook(nb: Notebook) -> None:
+    nb.run("%%copilot a\nx")
+    nb.shell.user_ns["__vsc_ipynb_file__"] = "/some/where.ipynb"
+    nb.run("%%copilot b\nx")
+    assert [stored.name for stored in nb.run("%copilot ls --here").result] == ["b"]
+    del nb.shell.user_ns["__vsc_ipynb_file__"]
 
 
 def test_the_readme_explains_every_subcommand() -> None:

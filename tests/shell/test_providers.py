@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from copilot_nb.sessions.api import shared_manager
+from copilot_nb.sessions.api import drop_manager, shared_manager
 from tests.loopback import Loopback, cut, status
 from tests.shell.conftest import Notebook
 
@@ -46,7 +46,8 @@ def test_a_provider_is_added_used_listed_and_removed(here: Notebook, server: Loo
     assert said.startswith("From the server.\n\n[with-mine · m-2 (mine)")
     rows = {row[0]: row[1:] for row in here.run("%copilot provider").result.rows}
     assert rows["mine"] == ("openai-compatible", f"{server.url}/v1", "–", "none needed", "ready")
-    assert {"openai", "anthropic", "azure", "ollama"} < set(rows)
+    assert {"openai", "anthropic", "azure", "ollama", "github", "local", "custom"} < set(rows)
+    assert rows["custom"][-1] == "COPILOT_PROVIDER_BASE_URL is not set"
     assert here.run("%copilot provider rm mine").out == "Removed mine from this kernel.\n"
     assert here.run("%%copilot with-mine\nhi").complaint.startswith("ProviderError: there is no provider 'mine' → ")
 
@@ -70,6 +71,28 @@ def test_what_is_added_and_what_it_has_completes(here: Notebook, server: Loopbac
     assert here.complete("%%copilot a -m m-") == ["%%copilot a -m m-1", "%%copilot a -m m-2"]
     assert "%copilot provider rm mine" in here.complete("%copilot provider rm mi")
     assert server.listed == 1
+
+
+def test_a_session_whose_provider_the_kernel_forgot_says_how_to_add_it_again(
+    here: Notebook, server: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_KEY", "k")
+    add(here, server, "--model m-1 --api-key-env MY_KEY")
+    assert here.run("%%copilot a -p mine\nhi").ok
+    drop_manager()
+    line = f"%copilot provider add mine --type openai-compatible --base-url {server.url}/v1 --model m-1"
+    line += " --api-key-env MY_KEY"
+    complaint = here.run("%%copilot a\nhi").out.splitlines()[-1]
+    assert complaint == f"ProviderError: there is no provider 'mine' in this kernel → add it again: {line}"
+    assert here.run(line).ok
+    assert here.run("%%copilot a\nhi").ok
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_whether_anything_listens_on_this_machine_is_told(here: Notebook, server: Loopback, is_there: bool) -> None:
+    here.settings.providers = {"mine": {"type": "ollama", "base_url": server.url if is_there else "http://127.0.0.1:1"}}
+    rows = {row[0]: row[-1] for row in here.run("%copilot provider").result.rows}
+    assert rows["mine"] == ("ready" if is_there else "nothing listens at 127.0.0.1:1")
 
 
 def test_a_setting_names_a_provider(here: Notebook, server: Loopback) -> None:

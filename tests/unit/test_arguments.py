@@ -108,4 +108,5 @@ def test_a_cell_is_called_with_its_body_to_the_letter() -> None:
     assert Whole()(["%%copilot a\n"]) == ["get_ipython().run_cell_magic('copilot', 'a', '\\n')\n"]
     assert Whole()(["\n", "%%copilot\n", ">>> 1\n"]) == ["get_ipython().run_cell_magic('copilot', '', '>>> 1\\n')\n"]
     assert Whole()(["%%time\n", "%%copilot a\n"]) == ["%%time\n", "%%copilot a\n"]
+    assert Whole()(["%%copilot?\n"]) == Whole()(["%%copilot ??\n"]) == [CALL.format("help") + "\n"]
     assert Whole()([]) == []

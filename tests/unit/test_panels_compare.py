@@ -231,8 +231,8 @@ def test_results_are_a_frame_and_a_summary(compare: Callable[..., Page]) -> None
     assert first["text"] == "alice says so."
     assert list(table["vote"].isna()) == [False] * 6 + [True] * 2
     assert panel.summary.rows == (
-        ("alice", "wise-model (test-house)", "2", "67%"),
-        ("bertha", "quick-model (test-house)", "0", "0%"),
+        ("alice", "wise-model (test-house)", "2", "67% of 3"),
+        ("bertha", "quick-model (test-house)", "0", "0% of 3"),
     )
     assert panel.summary.caption == "3 of 4 rounds voted, 0 ties, 1 with none good"
 

@@ -16,7 +16,7 @@ from copilot_nb.notebook.arguments import Option
 from copilot_nb.notebook.subcommands.base import Argument, Subcommand
 from copilot_nb.render.table import Table
 from copilot_nb.runtime.providers.keys import KeyringKey, NoKey, Secret, secret
-from copilot_nb.runtime.providers.spec import APIS, WIRES, Spec, spec_of
+from copilot_nb.runtime.providers.spec import APIS, CUSTOM, WIRES, Spec, is_custom_named, spec_of
 
 if TYPE_CHECKING:
     from copilot_nb.notebook.commands import Desk
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 SHOWN_MODELS = 6
 ACTIONS = ("ls", "add", "rm")
+_ALWAYS = {"github": "a login to Copilot", "local": "none needed"}
+"""The providers that are always there, and the key that each takes."""
 
 
 def provider(desk: Desk, args: argparse.Namespace) -> Table | None:
@@ -44,9 +46,11 @@ def provider(desk: Desk, args: argparse.Namespace) -> Table | None:
 
 
 def listing(desk: Desk) -> Table:
-    """Return the providers of one's own, whether or not they can answer."""
+    """Return all providers, whether or not they can answer."""
     providers = desk.manager.providers
-    rows = []
+    rows = [(name, "", "", "", needs, _readiness(desk, name)) for name, needs in _ALWAYS.items()]
+    if not is_custom_named():
+        rows.append((CUSTOM, "", "", "", "", "COPILOT_PROVIDER_BASE_URL is not set"))
     for name in providers.own_names:
         try:
             one = providers.own(name)
@@ -58,12 +62,23 @@ def listing(desk: Desk) -> Table:
     return Table(("provider", "type", "address", "model", "key", "state"), tuple(rows))
 
 
+def _readiness(desk: Desk, name: str) -> str:
+    """Say whether a provider that is always there can answer."""
+    try:
+        desk.manager.loop.blocking(desk.manager.choice.resolve(name, ""))
+    except CopilotNBError as error:
+        return error.message
+    return "ready"
+
+
 def _state(one: Byok) -> str:
     """Say whether it could be asked, without asking it."""
     try:
         one.check()
     except CopilotNBError as error:
         return error.message.removeprefix(f"{one.name}: ")
+    if one.spec.is_silent:
+        return f"nothing listens at {one.spec.address.netloc}"
     return "; ".join(("ready", *one.spec.warnings))
 
 

@@ -31,11 +31,18 @@ MAX_NAMED = 20
 
 def ls(desk: Desk, args: argparse.Namespace) -> SessionList:
     """List the stored sessions."""
-    is_narrow = args.pattern or args.model or args.notebook or args.older_than or args.sort != "used"
+    notebook = _this_notebook(desk) if args.here else args.notebook
+    is_narrow = args.pattern or args.model or notebook or args.older_than or args.sort != "used"
     limit = args.number or (None if is_narrow else LISTED)
     found = desk.manager.sessions(limit, everything=args.all)
-    fitting = found.filter(args.pattern, model=args.model, notebook=args.notebook, older_than=args.older_than)
-    return fitting.sorted_by(args.sort)
+    fitting = found.filter(args.pattern, model=args.model, notebook=notebook, older_than=args.older_than)
+    return fitting.sorted_by(args.sort).marked_ready(desk.background.ready)
+
+
+def _this_notebook(desk: Desk) -> str:
+    if not desk.manager.notebook:
+        raise InputError("the front end does not tell which notebook this is", "name it: --notebook NAME")
+    return desk.manager.notebook
 
 
 def new(desk: Desk, args: argparse.Namespace) -> None:
@@ -158,6 +165,7 @@ COMMANDS = (
         (
             Option(("--model",), "a part of the model's or provider's name", "MODEL", (("default", ""),)),
             Option(("--notebook",), "a part of the notebook's path", "NOTEBOOK", (("default", ""),)),
+            Option(("--here",), "those of this notebook"),
             _OLDER,
             Option(("--sort",), "the order", "KEY", (("choices", SORTS), ("default", "used"))),
             Option(

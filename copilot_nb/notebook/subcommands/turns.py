@@ -24,6 +24,8 @@ def ask(desk: Desk, args: argparse.Namespace) -> None:
 def wait(desk: Desk, args: argparse.Namespace) -> None:
     """Wait for the turns that run in the background, and fail if one of them did."""
     turns = desk.background.take_turns([check_name(name) for name in args.names])
+    if not turns:
+        print("No turn in the background is left to wait for.")
     try:
         wait_for(desk.shell, turns)
     finally:

@@ -29,6 +29,7 @@ function letVoilaEndTheKernel() {
   if (!config.kernelId || /(^|; )_xsrf=/.test(document.cookie)) return;
   const bytes = [...crypto.getRandomValues(new Uint8Array(16))];
   const digits = bytes.map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  // biome-ignore lint/suspicious/noDocumentCookie: pages that are not served by HTTPS have no Cookie Store API
   document.cookie = `_xsrf=${digits}; path=${config.baseUrl}; SameSite=Strict`;
 }
 

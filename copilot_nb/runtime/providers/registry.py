@@ -15,7 +15,7 @@ from copilot_nb.runtime.providers.base import Provider
 from copilot_nb.runtime.providers.byok import Byok
 from copilot_nb.runtime.providers.embedded import embedded
 from copilot_nb.runtime.providers.github import GitHub
-from copilot_nb.runtime.providers.spec import CUSTOM, Spec, from_environment, is_custom_named, spec_of
+from copilot_nb.runtime.providers.spec import CUSTOM, Spec, add_line, from_environment, is_custom_named, spec_of
 
 if TYPE_CHECKING:
     import httpx
@@ -45,6 +45,7 @@ class Providers:
         self._providers: dict[str, Provider] = {"github": self.github, "local": embedded(settings)}
         self._added: dict[str, Spec] = {}
         self._own: dict[str, Byok] = {}
+        self._lines: dict[str, str] = {}
         self._network: Network | None = None
 
     def add(self, provider: Provider) -> None:
@@ -60,6 +61,15 @@ class Providers:
         """Add a provider of one's own for this kernel, or replace the one of that name."""
         self._added[spec.name] = spec
         return self.own(spec.name)
+
+    def line_of(self, name: str) -> str:
+        """Return the line that adds the provider of that name again; ``""`` if it was not added to this kernel."""
+        return add_line(self._added[name]) if name in self._added else ""
+
+    def recall(self, name: str, line: str) -> None:
+        """Take note of the line that had added a provider to an earlier kernel, to tell it when it is missed."""
+        if line:
+            self._lines[name] = line
 
     def remove_own(self, name: str) -> None:
         """Remove what `add_own` added.
@@ -97,6 +107,12 @@ class Providers:
         if name in self._providers:
             return self._providers[name]
         if name not in self.own_names:
+            if name == CUSTOM:
+                raise ProviderError(f"provider {name!r} has no address", "set COPILOT_PROVIDER_BASE_URL to it")
+            if name in self._lines:
+                raise ProviderError(
+                    f"there is no provider {name!r} in this kernel", f"add it again: {self._lines[name]}"
+                )
             add = f"add it: %copilot provider add {name if name.isidentifier() else 'NAME'} --type …"
             hint = f"{did_you_mean(name, self.names)}there are: {', '.join(self.names)}; or {add}"
             raise ProviderError(f"there is no provider {name!r}", hint)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -35,6 +36,7 @@ _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,40}[a-z0-9])?")
 _OLLAMA_PORT = 11434
 _ENDPOINTS = ("/chat/completions", "/responses", "/messages")
 """What the runtime adds to a base URL by itself."""
+KNOCK_TIMEOUT_S = 0.3
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,18 @@ class Spec:
         if self.address.scheme == "http" and not self.is_on_this_machine and not isinstance(self.key, NoKey):
             said.append(f"its key goes to {self.address.netloc} unencrypted (http)")
         return tuple(said)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing listens at its address, of one on this machine; another machine is not asked."""
+        if not self.is_on_this_machine:
+            return False
+        port = self.address.port or (443 if self.address.scheme == "https" else 80)
+        try:
+            socket.create_connection((self.address.hostname, port), KNOCK_TIMEOUT_S).close()
+        except OSError:
+            return True
+        return False
 
 
 def is_this_machine(host: str) -> bool:
@@ -244,3 +258,19 @@ def ollama_url(host: str) -> str:
     path = path.strip("/").removesuffix("v1").strip("/")
     name = f"[{name}]" if ":" in name else name
     return f"{scheme or 'http'}://{name}:{port}{slash and path and f'/{path}'}/v1"
+
+
+def add_line(spec: Spec) -> str:
+    """Return the line of ``%copilot`` that adds a provider again; the key itself is in none."""
+    words = ["%copilot provider add", spec.name, "--type", spec.api, "--base-url", spec.base_url]
+    words += ["--model", spec.model] if spec.model else []
+    words += ["--wire-api", spec.wire_api] if spec.wire_api != WIRES[0] else []
+    words += ["--api-version", spec.api_version] if spec.api_version else []
+    match spec.key:
+        case EnvironmentKey(variable):
+            words += ["--api-key-env", variable]
+        case KeyringKey():
+            words += ["--keyring"]
+        case TypedKey():
+            words += ["--ask-key"]
+    return " ".join(words)
