@@ -68,7 +68,7 @@ $(VENV)/.demo $(VENV)/.dev: $(VENV)/.%: pyproject.toml constraints.txt | $(BIN)/
 
 # pip is what venv writes last: a folder left half made by an interrupt is made again.
 $(BIN)/pip:
-	@for python in $(PYTHON) python3.11 python3 python3.12 python3.13; do \
+	@for python in $(or $(PYTHON),python3.11 python3 python3.12 python3.13); do \
 		if $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 			echo "Making $(VENV) with $$($$python --version)"; \
 			exec $$python -m venv $(VENV); \
