@@ -114,8 +114,7 @@ class Manager:
 
     def _lost(self, reason: str) -> None:
         self.choice.forget_login()
-        for session in self.register:
-            session.exchange.lost(reason)
+        self.register.lost(reason)
 
     def account_changed(self) -> None:
         """Ask for the login, and for what its account may use, when it next matters."""
@@ -134,9 +133,10 @@ class Manager:
         await self.providers.aclose()
 
     def close(self) -> None:
-        """Stop everything this object started; it can be used again."""
+        """Stop everything this object started, and withdraw the prompts that wait; it can be used again."""
         if not self.loop.is_running:
             return
+        self.register.withdraw_all()  # or each would start the runtime anew
         with suppress(TimeoutError):  # what still hangs ends with the process
             self.loop.blocking(self._stop_runtime("the kernel is shutting down"), CLOSE_TIMEOUT_S)
         self.providers.close()

@@ -46,6 +46,16 @@ class Register:
         """Whether a turn of any session is under way or waits."""
         return any(session.is_busy for session in self)
 
+    def lost(self, reason: str) -> None:
+        """Let the runtime's connections go: it is gone. The turns under way are interrupted (on the loop's thread)."""
+        for session in self:
+            session.exchange.lost(reason)
+
+    def withdraw_all(self) -> None:
+        """Stop the turns that have not been sent (from any thread)."""
+        for session in self:
+            session.queue.withdraw_all()
+
     def heard(self, session_id: str) -> None:
         """Note that the runtime gave a sign of life for a session (on the loop's thread)."""
         for session in self:

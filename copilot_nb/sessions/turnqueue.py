@@ -110,6 +110,12 @@ class TurnQueue:
         for turn in list(self.pending):
             turn.stop()
 
+    def withdraw_all(self) -> None:
+        """Stop the turns that have not been sent (from any thread)."""
+        for turn in list(self.pending):
+            if turn.state is TurnState.QUEUED:
+                turn.stop()
+
     def _start_abort(self, turn: Turn) -> None:
         if turn is self._session.exchange.current:
             self._start(self._session.exchange.abort(turn))

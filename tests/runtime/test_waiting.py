@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 
 import pytest
 
@@ -120,3 +121,16 @@ def test_an_interrupt_at_the_very_end_ends_a_loop_of_questions(
     monkeypatch.setattr(waiting, "_interrupt", lambda *_args: None)
     with pytest.raises(TurnInterrupted, match="interrupted just as the answer had come"):
         turn.wait()
+
+
+def test_a_prompt_that_waits_is_withdrawn_where_the_kernel_shuts_down(own_manager: Callable[..., Manager]) -> None:
+    model = ScriptedModel(Reply("It begins, and", stall_after_chars=9))
+    manager = own_manager(model)
+    session = manager.session("s1")
+    under_way, waits = session.send("one"), session.send("two")
+    model.wait_for_stalled(1)
+    manager.close()
+    with pytest.raises(TurnInterrupted, match="withdrawn before it was sent"):
+        waits.wait(10)
+    assert under_way.done
+    assert manager.running_client is None, "the prompt would have started it anew"
