@@ -95,9 +95,16 @@ class Progress:
             self._show_running()
 
     def pytest_sessionfinish(self) -> None:
-        """Take the last line away."""
+        """Tell what each folder took, in place of the last line."""
         if self._out.isatty():
             self._out.write("\r\x1b[K")
+        folders: dict[str, float] = {}
+        for name, file in self._files.items():
+            folder = name.rpartition("/")[0]
+            folders[folder] = folders.get(folder, 0) + file.took_s
+        if len(folders) > 1:
+            took = ", ".join(f"{folder} {took_s / 60:.1f}" for folder, took_s in folders.items())
+            say(f"Minutes of one process: {took}", self._out)
 
     def _say(self, line: str) -> None:
         minutes, seconds = divmod(int(time.monotonic() - self._began_s), 60)

@@ -1,7 +1,7 @@
-"""A real JupyterLab in a real Chromium, for tests.
+"""A real JupyterLab in a real Chromium, for tests; and the fixture `panel_page` for panels alone (`panel_page.py`).
 
-The fixture to ask for is `lab`: ``nb = lab.open("1 + 1", "2 + 2")`` writes a notebook, opens it in a page of its own
-and returns a `Notebook` once its kernel is idle. ``lab.open(..., app="notebook")`` does the same in Notebook 7, and
+The fixture for JupyterLab is `lab`: ``nb = lab.open("1 + 1", "2 + 2")`` writes a notebook, opens it in a page of its
+own and returns a `Notebook` once its kernel is idle. ``lab.open(..., app="notebook")`` does the same in Notebook 7, and
 `lab.visit` opens any other page (Voilà, a file of nbconvert) in the same guarded browser. What a `Notebook` can do is
 written on its methods.
 
@@ -26,7 +26,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -355,7 +354,7 @@ def lab(server: Server, browser: Browser, request: pytest.FixtureRequest) -> Ite
     refused: list[str] = []
     context = new_context(browser, refused)
     lab = Lab(server, context, slug(request.node), refused)
-    request.node.stash[OPEN_PAGES] = context
+    request.node.stash[OPEN_PAGES] = context, server.home / "failures"
     yield lab
     context.close()
     for kind in ("sessions", "kernels"):  # Voilà's kernels belong to no session
@@ -371,7 +370,7 @@ def panel_page(browser: Browser, request: pytest.FixtureRequest, tmp_path: Path)
     shown: list[str] = []
     wire = Wire()
     context = new_context(browser, refused)
-    request.node.stash[OPEN_PAGES] = context
+    request.node.stash[OPEN_PAGES] = context, tmp_path
     with managing(tmp_path / "copilot") as manager, serving_panels(wire, shown) as url:
         page = context.new_page()
         here = PanelPage(page, manager, wire, shown, refused)
@@ -390,17 +389,18 @@ def slug(item: pytest.Item) -> str:
     return re.sub(r"\W+", "-", item.name)
 
 
-OPEN_PAGES = pytest.StashKey[BrowserContext]()
+OPEN_PAGES = pytest.StashKey[tuple[BrowserContext, Path]]()
+"""The browser context of a test, and where the pictures of its pages go if it fails."""
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """Add a screenshot of each page to the report of a failed test."""
     report: Any = yield
-    context = item.stash.get(OPEN_PAGES, None)
-    if context and report.when == "call" and report.failed:
+    if report.when == "call" and report.failed and OPEN_PAGES in item.stash:
+        context, directory = item.stash[OPEN_PAGES]
         for i, page in enumerate(context.pages):
-            picture = Path(tempfile.gettempdir(), "copilot-nb-failures", f"{slug(item)}-{i}.png")
+            picture = directory / f"{slug(item)}-{i}.png"
             page.screenshot(path=picture)
             report.sections.append((f"page {page.url}", f"screenshot: {picture}"))
     return report

@@ -18,10 +18,8 @@ LONG = "\n\n".join(
     f"## Part {n}\n\nSome *words* about `it`, {MORE}.\n\n```python\ndef f(x):\n    return x + {n}\n```\n\n- a\n- b"
     for n in range(380)
 )
-WITNESS = """() => {
-    const beside = document.body.appendChild(document.createElement('div'));
-    beside.innerHTML = "<img src='/no-such-picture' onerror='window.witness = true'>";
-}"""
+BESIDE = "html => { document.body.appendChild(document.createElement('div')).innerHTML = html; }"
+WITNESS = "<img src='/no-such-picture' onerror='window.witness = true'>"
 
 
 def test_a_long_answer_comes_as_it_is_rendered_and_leaves_the_page_responsive(panel_page: PanelPage) -> None:
@@ -164,7 +162,10 @@ def test_nothing_that_is_hostile_runs_in_a_panel(panel_page: PanelPage) -> None:
     turn(shown, 0)
     panel_page.reload()
     turn(shown, 0)
-    panel_page.page.evaluate(WITNESS)  # when its script has run, so would have those of the answer
+    static = panel_page.panels[0].do_keep({})["transcript"]["data"]["text/html"]
+    assert "copilot-nb" in static
+    panel_page.page.evaluate(BESIDE, static)  # the transcript that a notebook keeps
+    panel_page.page.evaluate(BESIDE, WITNESS)  # when its script has run, so would have those of the answer
     panel_page.page.wait_for_function("() => window.witness")
     assert panel_page.page.evaluate("() => window.pwned") is None
     assert [url for url in panel_page.refused if "payload.test" in url] == []
