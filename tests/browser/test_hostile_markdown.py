@@ -91,7 +91,7 @@ SESSION = (
     f"import copilot_nb as cp\ncp.session({NAME!r}, system={HOSTILE!r}).create()",
     f"%%copilot '{NAME}'\n{HOSTILE}",  # 1 element of the class `copilot-nb`
     f"%copilot show '{NAME}'",  # the history: 1
-    f"%%copilot '{NAME}' b\n{NAME}",  # 3: the columns and two turns
+    f"%%copilot '{NAME}' b --create\n{NAME}",  # 3: the columns and two turns
     "%copilot ls",
     "%copilot",
     f"%copilot use '{NAME}'",

@@ -120,7 +120,7 @@ def test_a_restarted_kernel_resumes_the_session_and_says_so(lab: Any) -> None:
 
 
 def test_run_all_twice_ends_with_the_same_turns(lab: Any) -> None:
-    cells = ["%%copilot s1\nfirst", "%%copilot s1 s2\nsecond", "%copilot ask s1 third\n%copilot ask s1 third"]
+    cells = ["%%copilot s1\nfirst", "%%copilot s1 s2 --create\nsecond", "%copilot ask s1 third\n%copilot ask s1 third"]
     notebook = lab.open(scripted("lambda request: ' / '.join(request.user_texts)"), *cells, "%copilot ls")
     for restarts in (False, True, False):
         notebook.run_all()
