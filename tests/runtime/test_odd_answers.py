@@ -195,8 +195,10 @@ def test_a_final_error_in_a_stream_is_not_asked_for_again(
 ) -> None:
     session.ask("first")
     server.fail(failing(beginning))
+    turn = session.send("hi")
     with pytest.raises(CopilotNBError) as caught:
-        session.ask("hi")
+        turn.wait()
+    assert turn.record.notes == ()
     assert str(caught.value).startswith(f"{session.provider} cannot answer (400): too long →")
     assert len(server.asked) == 2
     assert session.ask("again").text == "Hello."

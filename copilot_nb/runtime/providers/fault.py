@@ -201,7 +201,7 @@ def from_runtime(message: str) -> tuple[Fault, int]:
 def of_call(status: int, message: str) -> Fault:
     """Return the fault of one call of a model, of which the runtime tells as JSON."""
     found = read(status, message)
-    return found if status else Fault("broken", text=found.text.removeprefix("Failed native model HTTP request: "))
+    return found if status else from_runtime(found.text)[0]
 
 
 def told(fault: Fault, spec: Spec, model: str, known: Sequence[str] = (), retried: int = 0) -> CopilotNBError:

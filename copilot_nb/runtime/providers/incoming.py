@@ -23,7 +23,7 @@ class Refused(Exception):
     """An answer that is an error."""
 
     def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.summary)
+        super().__init__(f"{fault.status} {fault.text}" if fault.status else fault.text)  # as `from_runtime` reads it
         self.fault = fault
 
 
