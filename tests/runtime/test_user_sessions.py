@@ -9,6 +9,7 @@ import pytest
 import copilot_nb as cp
 from copilot_nb.errors import InputError, SessionNotFound
 from copilot_nb.panels.chat import ChatPanel
+from copilot_nb.panels.feed import Feed
 from copilot_nb.runtime.providers.embedded import InKernel
 from copilot_nb.sessions import api
 from copilot_nb.sessions.manager import Manager
@@ -88,8 +89,8 @@ def test_a_panel_of_a_user_shows_and_evaluates_nothing_else(manager: Manager) ->
     with pytest.raises(SessionNotFound):
         panel.do_show({"name": "bob-chat"})
     panel.do_send({"text": "{{ 6 * 7 }}"})
-    (turn,) = panel.session.queue.pending or panel.session.history
-    assert turn.prompt == "{{ 6 * 7 }}"
+    cp.wait(panel.session.queue.pending)
+    assert [turn.prompt for turn in panel.session.history] == ["{{ 6 * 7 }}"]
     panel.close()
 
 
@@ -134,10 +135,9 @@ def test_a_program_says_what_its_page_may_choose(manager: Manager) -> None:
 def test_a_users_page_shows_the_users_own_names(manager: Manager, own_manager: Makes) -> None:
     api.session("chat", user="alice").ask("Hello.")
     manager.close()
-    panel = ChatPanel(own_manager().session("chat", user="alice"))
-    assert (panel.session.name, panel.whole()["session"]["name"]) == ("alice-chat", "chat")
-    assert panel.session.resumed.startswith("resumed chat: 1 turn")
-    assert panel.do_fork({"name": "copy"}) == {"said": "copy begins with 1 turn of chat", "name": "copy"}
-    panel.do_rename({"name": "diary"})
-    assert (panel.session.name, panel.session.own_name) == ("alice-diary", "diary")
-    panel.close()
+    session = own_manager().session("chat", user="alice")
+    assert (session.name, Feed(session).whole()["session"]["name"]) == ("alice-chat", "chat")
+    assert session.resumed.startswith("resumed chat: 1 turn")
+    assert session.fork("copy").own_name == "copy"
+    session.rename("diary")
+    assert (session.name, session.own_name) == ("alice-diary", "diary")
