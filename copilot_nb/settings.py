@@ -8,6 +8,7 @@ Durations are in seconds (``_s``), sizes in bytes (``_bytes``), tokens (``_token
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from traitlets import Bool, Dict, Enum, Float, Int, TraitError, TraitType, Unicode, default, validate
@@ -47,6 +48,9 @@ def adopt(settings: CopilotNB | None) -> None:
 
 class CopilotNB(Configurable):
     """Settings for the sessions of this kernel."""
+
+    home_in_use: Callable[[], str] = staticmethod(str)
+    """Returns the home that sessions of this process are stored in, which stays then; ``""``: there are none."""
 
     provider = Unicode(
         help="Where answers come from: 'github', 'local', a provider of your own, or '' to choose (a Copilot login, "
@@ -170,6 +174,14 @@ class CopilotNB(Configurable):
     @default("local_model_path")
     def _default_local_model_path(self) -> str:
         return os.environ.get("COPILOT_NB_LOCAL_MODEL", "")
+
+    @validate("home")
+    def _stays(self, proposal: dict[str, Any]) -> object:
+        if (used := self.home_in_use()) and proposal["value"] != used:
+            raise TraitError(
+                f"CopilotNB.home stays {used}: sessions of this kernel are stored there; restart the kernel first"
+            )
+        return proposal["value"]
 
     @validate("user_template")
     def _names_both(self, proposal: dict[str, Any]) -> object:

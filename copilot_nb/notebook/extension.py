@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import weakref
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 COMMANDS = ("%copilot ", "%%copilot ")
 _whole = questions.Whole()
+_left: weakref.WeakKeyDictionary[InteractiveShell, CopilotNB] = weakref.WeakKeyDictionary()
+"""The settings of shells that have unloaded the extension; sessions that are held still go by them."""
 
 
 def load(shell: InteractiveShell, open_panel: OpenPanel) -> None:
@@ -32,7 +35,7 @@ def load(shell: InteractiveShell, open_panel: OpenPanel) -> None:
         return
     if not has_rich_output(shell):
         accept_any_text(sys.stdout)  # an answer, a table, an error: a model writes in every script
-    settings = _new_settings(shell)
+    settings = _left.pop(shell, None) or _new_settings(shell)
     adopt(settings)
     cast(list[Any], shell.configurables).append(settings)
     shell.register_magics(CopilotMagics(shell, settings, open_panel))
@@ -45,11 +48,12 @@ def load(shell: InteractiveShell, open_panel: OpenPanel) -> None:
 
 def unload(shell: InteractiveShell) -> None:
     """Undo `load`: the magics go, and the runtime is stopped."""
-    from copilot_nb.sessions.api import drop_manager
+    from copilot_nb.sessions.api import rest
 
-    drop_manager()
+    rest()
     adopt(None)
     for settings in _settings_of(shell):
+        _left[shell] = settings
         cast(list[Any], shell.configurables).remove(settings)
     shell.magics_manager.magics["line"].pop("copilot", None)
     shell.magics_manager.magics["cell"].pop("copilot", None)

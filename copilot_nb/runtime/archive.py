@@ -36,7 +36,7 @@ LOGS, LOG_NAME = "session-state", "events.jsonl"
 """Where the runtime keeps a session's log in its home (its call that tells the path is not for SDK users)."""
 LOCKS = "inuse.*.lock"
 """What it puts beside the log while a process has the session open; the process's number is in the name."""
-KEPT_COUNTS = 256
+KEPT_COUNTS = 20_000
 """Logs whose number of turns is remembered as long as they do not change (counting takes 1 ms per megabyte)."""
 METADATA_BATCH = 1000
 """The most that the runtime answers at once."""
@@ -166,6 +166,11 @@ class Archive:
     async def count_turns(self, session_id: str) -> int:
         """Return how many prompts a session's log holds, without reading what they say; 0 where it has none."""
         return await in_thread(_count_prompts, self.log_of(session_id))
+
+    async def turns_of(self, session_ids: Sequence[str]) -> dict[str, int]:
+        """Return how many prompts the log of each session holds (30 µs a log of 10 kB)."""
+        logs = {each: self.log_of(each) for each in session_ids}
+        return await in_thread(lambda: {each: _count_prompts(log) for each, log in logs.items()})
 
     async def _read(
         self,

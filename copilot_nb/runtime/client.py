@@ -114,8 +114,9 @@ class RuntimeClient:
         self._is_busy = is_busy
         self._on_lost = on_lost
         self._on_sign = on_sign
-        self.archive = Archive(self.ready, lambda: Path(settings.home).expanduser())
-        self.account = Account(self.ready, lambda: Path(settings.home).expanduser())
+        self._home = settings.home
+        self.archive = Archive(self.ready, lambda: Path(self._home).expanduser())
+        self.account = Account(self.ready, lambda: Path(self._home).expanduser())
         self._client: CopilotClient | None = None
         self._starting = asyncio.Lock()
         self._none_is_ending = asyncio.Event()
@@ -160,7 +161,7 @@ class RuntimeClient:
         return client
 
     async def _start(self) -> CopilotClient:
-        location, home = find_runtime(self._settings.runtime_path), require_home(self._settings.home)
+        location, home = find_runtime(self._settings.runtime_path), require_home(self._home)
         client = CopilotClient(
             connection=own_session(str(location.path)),
             env=self._environment(),

@@ -21,7 +21,7 @@ def require_home(home: str) -> Path:
     """
     folder = Path(home).expanduser()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # conversations are nobody else's
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:

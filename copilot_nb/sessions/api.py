@@ -42,6 +42,12 @@ def shared_manager(settings: CopilotNB | None = None) -> Manager:
         return _Shared.manager
 
 
+def rest() -> None:
+    """Stop what this process's manager started; sessions that are held start it again at their next use."""
+    if _Shared.manager is not None and _Shared.manager.loop.is_running:
+        _Shared.manager.restart()
+
+
 def drop_manager() -> None:
     """Stop what this process's manager started, and forget it."""
     if _Shared.manager is not None:

@@ -19,7 +19,7 @@ from copilot_nb.runtime.archive import prompt_ids
 from copilot_nb.runtime.threads import in_thread
 from copilot_nb.sessions.looking import refresh
 from copilot_nb.sessions.names import title_for, typed
-from copilot_nb.sessions.stored import PREFIX, tally
+from copilot_nb.sessions.stored import PREFIX, cells_entry
 
 if TYPE_CHECKING:
     from copilot_nb.conversation.transcript import TurnRecord
@@ -117,13 +117,13 @@ async def cut(session: Session, turns: Sequence[TurnRecord], kept: int) -> None:
     archive = (await session.manager.client()).archive
     await connection.flush()
     log = archive.log(session.session_id)
-    await in_thread(shutil.copyfile, log, log.with_name(BEFORE_REWIND))
+    await in_thread(shutil.copy, log, log.with_name(BEFORE_REWIND))
     await connection.truncate(turns[kept].event_id)
     session.turns_stored = max(0, session.turns_stored - (len(turns) - kept))
     marks = session.cells.written()
     session.cells.forget(turns[kept:])
     session.exchange.rewound(turns[:kept])
-    await connection.annotate(tally(session) | {MARKS_BEFORE: marks})
+    await connection.annotate(cells_entry(session) | {MARKS_BEFORE: marks})
     session.tell("history")
 
 
@@ -170,7 +170,7 @@ async def bring_back(session: Session) -> int:
     marks = (await archive.annotations([session.session_id])).get(session.session_id, {})
     session.cells.read(marks.get(MARKS_BEFORE, ""))
     connection = await session.loaded()
-    await connection.annotate(tally(session))
+    await connection.annotate(cells_entry(session))
     session.tell("history")
     return after - before
 

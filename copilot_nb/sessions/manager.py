@@ -1,13 +1,12 @@
 """All sessions of this kernel: names to sessions, create or resume, list, delete.
 
 There is no registry of ours. What belongs to a session beyond its history (its name, model, provider, system
-message, notebook, number of turns) is kept in the runtime's own metadata of that session, under `PREFIX`; a session
+message, notebook) is kept in the runtime's own metadata of that session, under `PREFIX`; a session
 of the runtime without it is somebody else's and is not listed.
 """
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -17,36 +16,28 @@ from typing import TYPE_CHECKING
 from copilot_nb.conversation.prompt import sendable
 from copilot_nb.errors import CopilotNBError, InputError
 from copilot_nb.frontend import notebook_name, running_shell
-from copilot_nb.runtime.loop import LoopThread
-from copilot_nb.runtime.providers.registry import Providers
-from copilot_nb.sessions.choice import Choice
 from copilot_nb.sessions.elsewhere import in_use
+from copilot_nb.sessions.engine import Engine
 from copilot_nb.sessions.listing import SessionList, listed
 from copilot_nb.sessions.names import check_id, check_name, title_for
 from copilot_nb.sessions.register import Register
 from copilot_nb.sessions.search import SearchResults, search
-from copilot_nb.sessions.seats import Seats
 from copilot_nb.sessions.session import Session
 from copilot_nb.sessions.store import Store
 from copilot_nb.sessions.stored import StoredSession, annotation
 from copilot_nb.sessions.usage import UsageReport
 from copilot_nb.sessions.users import check_user, name_for
 from copilot_nb.sessions.wanted import Wanted
-from copilot_nb.sessions.watching import Watchers
 
 if TYPE_CHECKING:
     from copilot_nb.conversation.parts import Image
-    from copilot_nb.runtime.client import RuntimeClient
     from copilot_nb.runtime.connection import Connection
-    from copilot_nb.runtime.providers.base import ModelInfo
     from copilot_nb.settings import CopilotNB
 
 COMPLETION_TIMEOUT_S = 1.0
-CLOSE_TIMEOUT_S = 8.0
-"""For a runtime that has just begun to start; one that runs is stopped within 3 s."""
 
 
-class Manager:
+class Manager(Engine):
     """The sessions of this kernel and the runtime they share.
 
     Parameters
@@ -56,96 +47,15 @@ class Manager:
     """
 
     def __init__(self, settings: CopilotNB) -> None:
-        self.settings = settings
-        self.loop = LoopThread()
-        self.watchers = Watchers(self.loop)
-        self.providers = Providers(settings)
+        super().__init__(settings)
         self.store = Store(self.client)
-        self.choice = Choice(settings, self.providers, self.client)
-        self.providers.github.ask = self._account_models
         self.register = Register(self)
-        self._client: RuntimeClient | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.seats = Seats(settings.max_parallel_turns)
-        settings.observe(self._reseat, "max_parallel_turns")
 
     @property
     def notebook(self) -> str:
         """The path of the notebook this kernel runs, as far as the front end tells it."""
         shell = running_shell()
         return notebook_name(shell) if shell is not None else ""
-
-    async def client(self) -> RuntimeClient:
-        """Return the runtime's client, connected.
-
-        Raises
-        ------
-        RuntimeUnavailable
-            If there is no runtime, or it cannot be started.
-        """
-        if self._client is None:
-            from copilot_nb.runtime.client import RuntimeClient
-
-            self._client = RuntimeClient(
-                self.settings, self.providers.route, self.register.is_busy, self._lost, self.register.heard
-            )
-        await self._client.ready()
-        return self._client
-
-    @property
-    def running_client(self) -> RuntimeClient | None:
-        """The runtime's client if it is running."""
-        return self._client if self._client is not None and self._client.is_running else None
-
-    async def _account_models(self) -> list[ModelInfo]:
-        return await (await self.client()).account.models()
-
-    def _reseat(self, _change: object) -> None:
-        self.loop.call_soon(self.seats.resize, self.settings.max_parallel_turns)
-
-    def warm_up(self) -> None:
-        """Begin to import the SDK, start the runtime and load the embedded model, in the background."""
-        self.loop.submit(self._warm_up())
-
-    async def _warm_up(self) -> None:
-        await self.client()
-        if await self.choice.default_provider() == "local":
-            self.providers["local"].preload()
-
-    def _lost(self, reason: str) -> None:
-        self.choice.forget_login()
-        self.register.lost(reason)
-
-    def account_changed(self) -> None:
-        """Ask for the login, and for what its account may use, when it next matters."""
-        self.choice.forget_login()
-        self.providers.github.forget()
-
-    def restart(self) -> None:
-        """Stop the runtime; it is started again at the next use. Turns under way are interrupted."""
-        self.loop.blocking(self._stop_runtime("the Copilot runtime was restarted"))
-
-    async def _stop_runtime(self, reason: str) -> None:
-        client, self._client = self._client, None
-        self._lost(reason)
-        if client is not None:
-            await client.stop()
-        await self.providers.aclose()
-
-    def close(self) -> None:
-        """Stop everything this object started, and withdraw the prompts that wait; it can be used again."""
-        if not self.loop.is_running:
-            return
-        self.register.withdraw_all()  # or each would start the runtime anew
-        with suppress(TimeoutError):  # what still hangs ends with the process
-            self.loop.blocking(self._stop_runtime("the kernel is shutting down"), CLOSE_TIMEOUT_S)
-        self.providers.close()
-        self.loop.stop()
-
-    def hold(self, task: asyncio.Task[None]) -> None:
-        """Keep a reference to a running task (the loop itself holds only a weak one)."""
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     def turn_error(self, message: str, session: Session) -> CopilotNBError:
         """Return the error of a turn that the runtime reported as failed with `message`."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -55,7 +56,7 @@ def export(turns: Sequence[TurnRecord], facts: Exported, path: str | Path, *, fo
     # A lone half of a character cannot be encoded; what stands for it here is its escape in JSON.
     content = written(turns, facts).encode("utf-8", "backslashreplace")
     try:
-        _write(path.resolve(), content)
+        _write(path.absolute(), content)
     except (OSError, ValueError) as error:
         raise InputError(f"cannot write {path}: {_reason(error)}", "choose another place") from error
     return path
@@ -113,25 +114,33 @@ _FORMATS: dict[str, Callable[[Sequence[TurnRecord], Exported], str]] = {
 }
 
 
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+
+
 def _check_place(path: Path, force: bool) -> None:
     try:
         if path.is_dir():
             raise InputError(f"{path} is a folder", "name a file in it")
         if not path.parent.is_dir():
             raise InputError(f"there is no folder {path.parent}", "make it first, or choose another place")
-        if path.exists() and not force:
+        if os.path.lexists(path) and not force:
             raise InputError(f"{path} exists already", "choose another name, or replace it with --force")
     except (OSError, ValueError) as error:
         raise InputError(f"cannot write {str(path)[:80]!r}: {_reason(error)}", "choose another place") from error
 
 
 def _write(path: Path, content: bytes) -> None:
+    """Write a file at once; what it replaces passes its rights on, and a link is replaced, not followed."""
     partial = path.with_name(f".{uuid.uuid4().hex}.part")
+    old = path.lstat() if os.path.lexists(path) else None
+    rights = stat.S_IMODE(old.st_mode) if old is not None and stat.S_ISREG(old.st_mode) else None
     try:
-        with partial.open("xb") as file:
+        with os.fdopen(os.open(partial, _NEW, 0o666 if rights is None else 0o600), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        if rights is not None:
+            partial.chmod(rights)
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)

@@ -32,9 +32,18 @@ class Store:
 
     async def listing(self, limit: int | None = None) -> list[StoredSession]:
         """Return the sessions that copilot_nb made, or `limit` of them, the one last changed first."""
+        return await self._counted(await self._found(limit))
+
+    async def _found(self, limit: int | None = None) -> list[StoredSession]:
+        """Return the sessions that copilot_nb made, without the number of their turns."""
         archive = (await self._client()).archive
         changed = await archive.ids()
         return [stored async for stored in self._own(changed, len(changed) if limit is None else limit)]
+
+    async def _counted(self, sessions: Sequence[StoredSession]) -> list[StoredSession]:
+        """Return `sessions` with the number of their turns, which anybody may have added to: it is in the logs only."""
+        turns = await (await self._client()).archive.turns_of([each.session_id for each in sessions])
+        return [dataclasses.replace(each, turns=turns[each.session_id]) for each in sessions]
 
     async def _own(self, changed: Mapping[str, str], limit: int) -> AsyncIterator[StoredSession]:
         """Yield our sessions among those of `changed`; the metadata of no more is read than `limit` needs."""
@@ -55,7 +64,8 @@ class Store:
         changed, titles = await archive.ids(), await archive.titles(limit)
         entries = await archive.annotations(list(titles))
         listed = [StoredSession.from_metadata(each, entries.get(each, {}), changed.get(each, "")) for each in titles]
-        return [each if each.is_own else dataclasses.replace(each, name=titles[each.session_id]) for each in listed]
+        named = [each if each.is_own else dataclasses.replace(each, name=titles[each.session_id]) for each in listed]
+        return await self._counted(named)
 
     async def seen_elsewhere(self, sessions: Sequence[StoredSession]) -> list[StoredSession]:
         """Return `sessions`, each with whether another process has it open."""
@@ -82,7 +92,7 @@ class Store:
             )
         if session_id:
             return None
-        return next((stored for stored in await self.listing() if stored.name == name), None)
+        return next((stored for stored in await self._found() if stored.name == name), None)
 
     async def free_id(self, wanted: str) -> str:
         """Return `wanted`, with a number behind it if it is taken."""
@@ -93,5 +103,5 @@ class Store:
 
     async def free_name(self, name: str) -> str:
         """Return ``name~1``, or the next such name that is free."""
-        taken = {stored.name for stored in await self.listing()}
+        taken = {stored.name for stored in await self._found()}
         return next(other for number in range(1, len(taken) + 2) if (other := f"{name}~{number}") not in taken)

@@ -32,7 +32,7 @@ class StoredSession:
     provider_line : str
         The line that adds its provider to a kernel, if it was one that a kernel forgets.
     turns : int
-        Turns (count).
+        Turns (count), as the log has them; 0 where it has not been looked at.
     last : str
         How the last turn ended, if it was ``"failed"`` or ``"interrupted"``.
     cells : str
@@ -65,7 +65,6 @@ class StoredSession:
     @classmethod
     def from_metadata(cls, session_id: str, entries: Mapping[str, str], changed: str) -> StoredSession:
         """Make one of what the runtime stored (`changed`: ISO 8601, ``""`` where unknown)."""
-        turns = entries.get(f"{PREFIX}turns", "")
         return cls(
             session_id,
             entries.get(f"{PREFIX}name", session_id),
@@ -77,7 +76,6 @@ class StoredSession:
             notebook=entries.get(f"{PREFIX}notebook", ""),
             user=entries.get(f"{PREFIX}user", ""),
             provider_line=entries.get(f"{PREFIX}provider_line", ""),
-            turns=int(turns) if turns.isdecimal() else 0,
             last=entries.get(f"{PREFIX}last", ""),
             cells=entries.get(f"{PREFIX}cells", ""),
             used_at=datetime.fromisoformat(changed) if changed else None,
@@ -128,9 +126,9 @@ def annotation(session: Session, notebook: str) -> dict[str, str]:
         "notebook": well_formed(notebook),  # a path need not be UTF-8
         "last": session.last,
     }
-    return {f"{PREFIX}{key}": value for key, value in values.items()} | tally(session)
+    return {f"{PREFIX}{key}": value for key, value in values.items()} | cells_entry(session)
 
 
-def tally(session: Session) -> dict[str, str]:
-    """Return the part of it that each turn changes."""
-    return {f"{PREFIX}turns": str(session.turns_stored), f"{PREFIX}cells": session.cells.written()}
+def cells_entry(session: Session) -> dict[str, str]:
+    """Return the part of it that each turn changes: which cell made which turn."""
+    return {f"{PREFIX}cells": session.cells.written()}

@@ -19,7 +19,7 @@ from copilot_nb.sessions.budget import allowance
 from copilot_nb.sessions.edits import answering, bring_back, cut_from
 from copilot_nb.sessions.looking import read_all, refresh
 from copilot_nb.sessions.rerun import make_way
-from copilot_nb.sessions.stored import PREFIX, tally
+from copilot_nb.sessions.stored import PREFIX, cells_entry
 from copilot_nb.sessions.wanted import Wanted
 from copilot_nb.sessions.wording import label
 
@@ -232,7 +232,7 @@ class TurnQueue:
         def entries(turn_id: str) -> Mapping[str, str]:
             if errand.cell:
                 session.cells.mark(errand.cell, turn_id)
-            return tally(session)
+            return cells_entry(session)
 
         try:
             _check_wanted(turn)

@@ -466,3 +466,17 @@ def test_the_runtime_starts_where_the_working_directory_was_deleted(
     monkeypatch.chdir(gone)
     gone.rmdir()
     assert own_manager().session("a").ask("hi").state is TurnState.DONE
+
+
+def test_a_home_that_is_chosen_after_the_warm_start_is_the_one_used(
+    own_manager: Callable[..., Manager], tmp_path: Path
+) -> None:
+    manager = own_manager()
+    manager.loop.blocking(manager.client())
+    manager.settings.home = str(tmp_path / "chosen")
+    session = manager.session("moved")
+    session.ask("needle")
+    assert (tmp_path / "chosen" / "session-state" / "moved").is_dir()
+    assert (tmp_path / "chosen").stat().st_mode & 0o077 == 0
+    assert manager.search("needle")
+    assert session.rewind(0) == 1

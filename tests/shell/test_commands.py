@@ -256,3 +256,15 @@ def test_the_readme_explains_every_option() -> None:
     flags = {flag for option in ASK_OPTIONS for flag in option.flags} | set(own)
     missing = sorted(flag for flag in flags if not re.search(rf"(?<![\w-]){flag}(?![\w-])", text))
     assert not missing, f"README.md does not mention: {', '.join(missing)}"
+
+
+def test_what_was_asked_elsewhere_counts_and_is_not_pruned(nb: Notebook) -> None:
+    session = copilot_nb.session("begun")
+    session.create()
+    session.manager.loop.blocking(session.unload())
+    log = Path(nb.settings.home, "session-state", "begun", "events.jsonl")
+    asked = '{"type":"user.message","data":{"content":"valuable words","source":"user"},"id":"e1"}\n'
+    log.write_text(log.read_text() + asked)
+    assert [stored.turns for stored in copilot_nb.sessions()] == [1]
+    assert nb.run("%copilot prune -y").out == "There is nothing to delete.\n"
+    assert nb.names() == ["begun"]

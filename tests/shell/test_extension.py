@@ -13,6 +13,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 import copilot_nb
+from copilot_nb.sessions.api import shared_manager
 from copilot_nb.settings import CopilotNB, process_settings
 from copilot_nb.testing import ScriptedModel
 
@@ -147,3 +148,25 @@ def test_a_terminal_of_any_encoding_shows_any_answer(tmp_path: Path) -> None:
     env.pop("PYTHONIOENCODING", None)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, env=env)
     assert done.stdout == b"?? -> ok\n"
+
+
+def test_a_session_that_is_held_goes_on_when_the_extension_is_reloaded(nb: Notebook) -> None:
+    session = copilot_nb.session("held")
+    session.ask("one")
+    assert nb.run("%copilot provider add mine --type ollama").ok
+    assert nb.run("%reload_ext copilot_nb").ok
+    session.ask("two")
+    assert copilot_nb.session("held") is session
+    assert [turn.prompt for turn in session.history] == ["one", "two"]
+    assert "mine" in shared_manager().providers.names
+    assert nb.run("%copilot provider rm mine").ok
+
+
+def test_the_home_of_sessions_that_are_in_use_stays(
+    nb: Notebook, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    home = nb.settings.home
+    copilot_nb.session("settled").ask("one")
+    nb.run(f"%config CopilotNB.home = {str(tmp_path)!r}")
+    assert f"CopilotNB.home stays {home}: sessions of this kernel are stored there" in caplog.text
+    assert nb.settings.home == home

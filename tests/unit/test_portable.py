@@ -133,15 +133,6 @@ def test_a_file_is_replaced_only_by_force(suffix: str, tmp_path: Path) -> None:
     assert path.read_text("utf-8") != "mine"
 
 
-def test_force_writes_through_a_link(tmp_path: Path) -> None:
-    target, link = tmp_path / "target.md", tmp_path / "link.md"
-    target.write_text("old")
-    link.symlink_to(target)
-    export(TURNS, FACTS, link, force=True)
-    assert link.is_symlink()
-    assert "séance" in target.read_text("utf-8")
-
-
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -603,3 +594,20 @@ def test_a_prompt_of_braces_takes_linear_time() -> None:
     as_body("{" * 500_000)
     as_body("\\" * 500_000)
     assert time.monotonic() - start_s < 5
+
+
+def test_a_file_that_is_replaced_keeps_its_rights_and_a_link_is_not_followed(tmp_path: Path) -> None:
+    private, elsewhere, link = tmp_path / "private.md", tmp_path / "elsewhere", tmp_path / "link.md"
+    private.write_text("x")
+    private.chmod(0o600)
+    elsewhere.write_text("not touched")
+    link.symlink_to(elsewhere)
+    dangling = tmp_path / "dangling.md"
+    dangling.symlink_to(tmp_path / "nowhere")
+    for path in (private, link):
+        export((), FACTS, path, force=True)
+    assert private.stat().st_mode & 0o777 == 0o600
+    assert not link.is_symlink()
+    assert elsewhere.read_text() == "not touched"
+    with pytest.raises(InputError, match="exists already"):
+        export((), FACTS, dangling)

@@ -1,0 +1,131 @@
+"""What the sessions of a kernel run on: the loop, the runtime's client, the providers, the seats."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from copilot_nb.runtime.loop import LoopThread
+from copilot_nb.runtime.providers.registry import Providers
+from copilot_nb.sessions.choice import Choice
+from copilot_nb.sessions.seats import Seats
+from copilot_nb.sessions.watching import Watchers
+
+if TYPE_CHECKING:
+    from copilot_nb.runtime.client import RuntimeClient
+    from copilot_nb.runtime.providers.base import ModelInfo
+    from copilot_nb.sessions.register import Register
+    from copilot_nb.settings import CopilotNB
+
+CLOSE_TIMEOUT_S = 8.0
+"""For a runtime that has just begun to start; one that runs is stopped within 3 s."""
+
+
+class Engine:
+    """The part of a `Manager` that starts the runtime, notices its end and stops it.
+
+    Parameters
+    ----------
+    settings : CopilotNB
+        Where the runtime and its home are. The runtime is started anew where these change.
+    """
+
+    register: Register
+
+    def __init__(self, settings: CopilotNB) -> None:
+        self.settings = settings
+        self.loop = LoopThread()
+        self.watchers = Watchers(self.loop)
+        self.providers = Providers(settings)
+        self.choice = Choice(settings, self.providers, self.client)
+        self.providers.github.ask = self._account_models
+        self.seats = Seats(settings.max_parallel_turns)
+        self._client: RuntimeClient | None = None
+        self._home = ""
+        self._tasks: set[asyncio.Task[None]] = set()
+        settings.observe(self._reseat, "max_parallel_turns")
+        settings.observe(self._start_anew, ["home", "offline"])
+        settings.home_in_use = self._home_in_use
+
+    async def client(self) -> RuntimeClient:
+        """Return the runtime's client, connected.
+
+        Raises
+        ------
+        RuntimeUnavailable
+            If there is no runtime, or it cannot be started.
+        """
+        if self._client is None:
+            from copilot_nb.runtime.client import RuntimeClient
+
+            self._home = self.settings.home
+            self._client = RuntimeClient(
+                self.settings, self.providers.route, self.register.is_busy, self._lost, self.register.heard
+            )
+        await self._client.ready()
+        return self._client
+
+    @property
+    def running_client(self) -> RuntimeClient | None:
+        """The runtime's client if it is running."""
+        return self._client if self._client is not None and self._client.is_running else None
+
+    async def _account_models(self) -> list[ModelInfo]:
+        return await (await self.client()).account.models()
+
+    def _reseat(self, _change: object) -> None:
+        self.loop.call_soon(self.seats.resize, self.settings.max_parallel_turns)
+
+    def warm_up(self) -> None:
+        """Begin to import the SDK, start the runtime and load the embedded model, in the background."""
+        self.loop.submit(self._warm_up())
+
+    async def _warm_up(self) -> None:
+        await self.client()
+        if await self.choice.default_provider() == "local":
+            self.providers["local"].preload()
+
+    def _start_anew(self, _change: object) -> None:
+        """Stop a runtime that was started with other settings."""
+        if self._client is not None and self.loop.is_running:
+            self.restart()
+
+    def _home_in_use(self) -> str:
+        is_used = self.loop.is_running and any(session.exists for session in self.register)
+        return self._home if is_used else ""
+
+    def _lost(self, reason: str) -> None:
+        self.choice.forget_login()
+        self.register.lost(reason)
+
+    def account_changed(self) -> None:
+        """Ask for the login, and for what its account may use, when it next matters."""
+        self.choice.forget_login()
+        self.providers.github.forget()
+
+    def restart(self) -> None:
+        """Stop the runtime; it is started again at the next use. Turns under way are interrupted."""
+        self.loop.blocking(self._stop_runtime("the Copilot runtime was restarted"))
+
+    async def _stop_runtime(self, reason: str) -> None:
+        client, self._client = self._client, None
+        self._lost(reason)
+        if client is not None:
+            await client.stop()
+        await self.providers.aclose()
+
+    def close(self) -> None:
+        """Stop everything this object started, and withdraw the prompts that wait; it can be used again."""
+        if not self.loop.is_running:
+            return
+        self.register.withdraw_all()  # or each would start the runtime anew
+        with suppress(TimeoutError):  # what still hangs ends with the process
+            self.loop.blocking(self._stop_runtime("the kernel is shutting down"), CLOSE_TIMEOUT_S)
+        self.providers.close()
+        self.loop.stop()
+
+    def hold(self, task: asyncio.Task[None]) -> None:
+        """Keep a reference to a running task (the loop itself holds only a weak one)."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
