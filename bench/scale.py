@@ -1,8 +1,8 @@
 """Many named sessions: a prompt to each of them at once, over the bare SDK that keeps them all loaded.
 
 Both sides have a runtime of their own, one after the other, with the same session options. The first prompts create the
-sessions and are not measured. copilot_nb keeps few sessions loaded and few turns under way at a time (the settings
-`max_loaded_sessions` and `max_parallel_turns`, at their defaults); a turn's time is its caller's: from sending it to
+sessions and are not measured. copilot_nb keeps few turns under way at a time (the setting
+`max_parallel_turns`, at its default); a turn's time is its caller's: from sending it to
 its end, waiting in line included.
 """
 

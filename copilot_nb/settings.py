@@ -99,10 +99,10 @@ class CopilotNB(Configurable):
         120.0,
         help="Seconds without any sign from the model after which a turn is given up (idle time, not total).",
     ).tag(config=True)
-    max_loaded_sessions = Int(
-        32,
-        help="Sessions kept loaded in the runtime (count); the least recently used one is unloaded first. A loaded "
-        "session takes 3 MB; loading one again takes 40 ms.",
+    unload_after_s = Float(
+        600.0,
+        help="Seconds without use after which a session is taken out of the runtime's memory. A loaded session takes 3 "
+        "MB; loading one again at its next use takes 40 ms.",
     ).tag(config=True)
     max_parallel_turns = Int(
         64,
@@ -205,7 +205,7 @@ class CopilotNB(Configurable):
 
     @validate(
         "timeout_s",
-        "max_loaded_sessions",
+        "unload_after_s",
         "max_parallel_turns",
         "max_prompt_bytes",
         "local_context_tokens",

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from copilot_nb.errors import CopilotNBError
 from copilot_nb.runtime.loop import LoopThread
 from copilot_nb.runtime.providers.registry import Providers
 from copilot_nb.sessions.choice import Choice
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 CLOSE_TIMEOUT_S = 8.0
 """For a runtime that has just begun to start; one that runs is stopped within 3 s."""
+UNLOAD_EVERY_S = 30.0
+"""How often idle sessions are looked for, at most (seconds)."""
 
 
 class Engine:
@@ -43,6 +46,7 @@ class Engine:
         self.seats = Seats(settings.max_parallel_turns)
         self._client: RuntimeClient | None = None
         self._home = ""
+        self._unloading: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         settings.observe(self._reseat, "max_parallel_turns")
         settings.observe(self._start_anew, ["home", "offline"])
@@ -63,8 +67,21 @@ class Engine:
             self._client = RuntimeClient(
                 self.settings, self.providers.route, self.register.is_busy, self._lost, self.register.heard
             )
+            self._unloading = asyncio.create_task(self._unload_by_time())
         await self._client.ready()
         return self._client
+
+    async def _unload_by_time(self) -> None:
+        while True:
+            await asyncio.sleep(min(UNLOAD_EVERY_S, self.settings.unload_after_s))
+            await self.unload_idle()
+
+    async def unload_idle(self) -> None:
+        """Take out of the runtime's memory what has not been used for `unload_after_s` seconds."""
+        for session in self.register:
+            if session.exchange.is_loaded and session.exchange.silence_s >= self.settings.unload_after_s:
+                with suppress(CopilotNBError):  # a dead runtime has forgotten it already
+                    await session.unload()
 
     @property
     def running_client(self) -> RuntimeClient | None:
@@ -110,6 +127,8 @@ class Engine:
 
     async def _stop_runtime(self, reason: str) -> None:
         client, self._client = self._client, None
+        if self._unloading is not None:
+            self._unloading.cancel()
         self._lost(reason)
         if client is not None:
             await client.stop()

@@ -77,6 +77,7 @@ class Exchange:
     async def connect(self, connection: Connection) -> None:
         """Talk through `connection` from now on, which first keeps what could not be kept when the last one broke."""
         self._connection = connection
+        self.sign()
         if self._unkept is not None:
             await connection.keep(self._unkept)
             self._unkept = None

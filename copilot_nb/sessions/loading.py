@@ -57,7 +57,7 @@ class Loadable:
 
     async def unload(self) -> bool:
         """Take the session out of the runtime's memory, unless it is working; whether it was unloaded."""
-        if self.queue.pending or not self.exchange.is_loaded:
+        if self.queue.pending or self.queue.lock.locked() or not self.exchange.is_loaded:
             return False
         await self.exchange.disconnect()
         return True

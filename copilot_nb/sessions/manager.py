@@ -146,7 +146,7 @@ class Manager(Engine):
         return self.loop.blocking(self.register.open(name, expanded))
 
     async def attach(self, session: Session, *, exists: bool) -> Connection:
-        """Load a session into the runtime, making room for it.
+        """Load a session into the runtime.
 
         Raises
         ------
@@ -158,7 +158,6 @@ class Manager(Engine):
         session.preparing = endpoint.note
         if exists and await client.archive.is_in_use(session.session_id):
             raise await in_use(session)
-        await self._make_room()
         title = None if exists else title_for(session.name)
         if exists:
             missing = session.exchange.remember((await client.archive.last_turns(session.session_id, 1)).turns)
@@ -178,12 +177,6 @@ class Manager(Engine):
                 await client.archive.delete(session.session_id)
             raise
         return connection
-
-    async def _make_room(self) -> None:
-        loaded = [session for session in self.register if session.exchange.is_loaded]
-        excess = max(0, len(loaded) + 1 - self.settings.max_loaded_sessions)
-        for session in sorted(loaded, key=lambda session: session.exchange.last_sign_s)[:excess]:
-            await session.unload()
 
     def stored(self, limit: int | None = None) -> list[StoredSession]:
         """Return the stored sessions that copilot_nb made, or `limit` of them, the one last changed first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from copilot_nb.runtime.client import RuntimeClient
 
 MAX_NAMESAKES = 100
+STEADY_NS = 100_000_000
+"""What was changed so shortly ago may change again within one tick of the file system's clock (nanoseconds)."""
 MIN_BATCH = 100
 """Sessions whose metadata is read at once, at least (count)."""
 
@@ -29,6 +32,7 @@ class Store:
 
     def __init__(self, client: Callable[[], Awaitable[RuntimeClient]]) -> None:
         self._client = client
+        self._names: dict[str, tuple[int, str]] = {}
 
     async def listing(self, limit: int | None = None) -> list[StoredSession]:
         """Return the sessions that copilot_nb made, or `limit` of them, the one last changed first."""
@@ -92,7 +96,24 @@ class Store:
             )
         if session_id:
             return None
-        return next((stored for stored in await self._found() if stored.name == name), None)
+        return await self._called(name)
+
+    async def _called(self, name: str) -> StoredSession | None:
+        """Return the session of that name, the one last changed; only the names that may have changed are read anew."""
+        archive = (await self._client()).archive
+        steady_ns = time.time_ns() - STEADY_NS
+        stamps = await archive.stamps()
+        changed = [each for each, stamp in stamps.items() if self._names.get(each, (0, ""))[0] != stamp]
+        entries = await archive.annotations(changed) if changed else {}
+        for each in changed:
+            stamp = stamps[each] if stamps[each] < steady_ns else 0
+            self._names[each] = stamp, entries.get(each, {}).get(f"{PREFIX}name", "")
+        called = [each for each in stamps if self._names[each][1] == name]
+        if not called:
+            return None
+        session_id = max(called, key=lambda each: stamps[each])
+        entry = (await archive.annotations([session_id])).get(session_id, {})
+        return StoredSession.from_metadata(session_id, entry, await archive.changed_at(session_id))
 
     async def free_id(self, wanted: str) -> str:
         """Return `wanted`, with a number behind it if it is taken."""

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import httpx
@@ -297,12 +297,24 @@ def test_delete_stops_the_turn_under_way(manager: Manager) -> None:
     assert "busy" not in [stored.name for stored in manager.stored()]
 
 
-def test_only_the_recently_used_sessions_stay_loaded(own_manager: MakeManager) -> None:
-    manager = own_manager()
-    manager.settings.max_loaded_sessions = 2
-    for number in range(5):
+def test_sessions_stay_loaded_until_they_have_been_idle_for_long(own_manager: MakeManager) -> None:
+    model = ScriptedModel()
+    manager = own_manager(model)
+    for number in range(3):
         manager.session(f"s{number}").ask("a")
-    assert [session.name for session in manager if session.exchange.is_loaded] == ["s3", "s4"]
+
+    def loaded_after_s(idle_s: float) -> list[str]:
+        manager.settings.unload_after_s = idle_s
+        manager.loop.blocking(manager.unload_idle())
+        return [session.name for session in manager if session.exchange.is_loaded]
+
+    assert loaded_after_s(600.0) == ["s0", "s1", "s2"]
+    model.hold()
+    turn = manager.session("s1").send("b")
+    model.wait_for_stalled(1)
+    assert loaded_after_s(1e-6) == ["s1"]
+    model.release()
+    assert len(turn.wait().session.history) == 2
     assert len(manager.session("s0").ask("b").session.history) == 2
 
 
@@ -480,3 +492,37 @@ def test_a_home_that_is_chosen_after_the_warm_start_is_the_one_used(
     assert (tmp_path / "chosen").stat().st_mode & 0o077 == 0
     assert manager.search("needle")
     assert session.rewind(0) == 1
+
+
+def test_a_new_session_is_opened_without_reading_all_others(
+    own_manager: MakeManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager = own_manager()
+    for number in range(12):
+        manager.session(f"s{number}").create()
+    archive = manager.loop.blocking(manager.client()).archive
+    folder = Path(manager.settings.home, "session-state")
+    for session in manager:
+        os.utime(folder / session.session_id, (1, 1))  # unchanged for long
+    manager.session("first look, with blanks")
+    read: list[str] = []
+    annotations = archive.annotations
+
+    async def noted(session_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+        read.extend(session_ids)
+        return await annotations(session_ids)
+
+    monkeypatch.setattr(archive, "annotations", noted)
+    manager.session("second look, with blanks")
+    assert not [each for each in read if each in {f"s{number}" for number in range(12)}]
+
+
+def test_a_session_that_was_renamed_elsewhere_is_found_by_its_new_name(own_manager: MakeManager) -> None:
+    here, elsewhere = own_manager(), own_manager()
+    elsewhere.session("old name").ask("one")
+    elsewhere.session("old name").manager.loop.blocking(elsewhere.session("old name").unload())
+    here.session("unrelated, but looked for")
+    renamed = elsewhere.session("old name")
+    renamed.rename("new name")
+    elsewhere.close()
+    assert [turn.prompt for turn in here.session("new name").history] == ["one"]

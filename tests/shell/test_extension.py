@@ -49,7 +49,7 @@ def test_config_counts_for_the_next_cell(nb: Notebook) -> None:
     [
         ("timeout_s = -1", "CopilotNB.timeout_s must be greater than 0, not -1.0"),
         ("timeout_s = 'soon'", "The 'timeout_s' trait of a CopilotNB instance expected a float, not the str 'soon'."),
-        ("max_loaded_sessions = 0", "CopilotNB.max_loaded_sessions must be greater than 0, not 0"),
+        ("max_parallel_turns = 0", "CopilotNB.max_parallel_turns must be greater than 0, not 0"),
         ("model = 5", "The 'model' trait of a CopilotNB instance expected a unicode string, not the int 5."),
     ],
 )

@@ -71,7 +71,7 @@ def test_the_tree_of_errors_is_the_one_drawn() -> None:
     assert sorted(drawn) == sorted(kind.__name__ for kind in ERRORS if kind is not errors.CopilotNBError)
 
 
-NUMBERS = ["timeout_s", "max_loaded_sessions", "max_prompt_bytes", "local_context_tokens"]
+NUMBERS = ["timeout_s", "unload_after_s", "max_prompt_bytes", "local_context_tokens"]
 
 
 @pytest.mark.parametrize("name", NUMBERS)
