@@ -17,8 +17,11 @@ came of each is remembered for good: it is a line. What may be done twice (`REPE
 A copy that came by the other way, maybe long after (``try`` tells it from a message that is sent again), is not
 answered.
 
-The page asks by ``{"do": "stop", "id": ..., ...}``, which is the method ``do_stop`` here. It runs in a thread of its
-own, where a session's blocking calls may be made; it gets the message and returns what is added to the answer.
+The page asks by ``{"do": "stop", "id": ..., ...}``, which is the method ``do_stop`` here. It gets the message and
+returns what is added to the answer. What is `AT_ONCE` has a thread of its own, where a session's blocking calls may be
+made. All else is done by one thread in the order of the page, so that no prompt overtakes one whose expressions take
+long. Such a message names the one before it, ``after``, while that has no answer: if it comes first, because the other
+was lost or is large, it is left to be sent again.
 
 A kernel hands a comm's message to the thread of the cell that runs, unless there are subshells. ipykernel 7.4 has them,
 and yet routes a message to the shell that was the last to publish on that comm, so the panel would wait for the cell;
@@ -42,6 +45,7 @@ from copilot_nb.errors import CopilotNBError, InputError
 from copilot_nb.panels.aside import listen
 from copilot_nb.panels.assets import styles
 from copilot_nb.panels.frozen import Frozen, Transcript, settled
+from copilot_nb.panels.places import shown
 from copilot_nb.panels.pump import Pump
 
 if TYPE_CHECKING:
@@ -52,6 +56,8 @@ log = logging.getLogger("copilot_nb")
 
 REPEATABLE = frozenset({"earlier", "keep", "models", "text", "thumbnail", "usage"})
 """What may be done twice; a page asks for these often, and their answers are large."""
+AT_ONCE = REPEATABLE | {"stop"}
+"""What is done without waiting for what was asked for before."""
 
 MAX_HEARD = 1000
 """How many of the last messages are told from their copies (count)."""
@@ -82,7 +88,9 @@ class Panel(anywidget.AnyWidget):
         self._answers: dict[str, Message] = {}  # what was asked for came to, by its id
         self._hearing = threading.Lock()
         self._pump = Pump(self._tell)
+        self._worker = Pump(lambda: None)  # it does what the page asks for, and has no news
         self._unwatch: Callable[[], None] = lambda: None
+        self._is_resting = False
         panel_id = uuid4().hex
         self._frozen = Frozen(panel_id, self.transcript, lambda: manager.loop.blocking(settled()), self.mark)
         self._told_version = 0
@@ -129,7 +137,20 @@ class Panel(anywidget.AnyWidget):
             self._unwatch()
             self._frozen.close()
             self._pump.stop()
+            self._worker.stop()
         super().close()
+
+    def rest(self) -> None:
+        """Tell the pages no more, until one says hello: none shows the panel."""
+        self._unwatch()
+        self._unwatch = lambda: None
+        self._is_resting = True
+        self._pump.rest()
+        self._worker.rest()
+
+    def _resume(self) -> None:
+        self._is_resting = False
+        self._unwatch = self._manager.watchers.add(self._watch)
 
     def _watch(self, event: Event) -> None:
         if self.wants(event):
@@ -138,6 +159,7 @@ class Panel(anywidget.AnyWidget):
 
     def _ipython_display_(self) -> None:
         bundle, metadata = self._repr_mimebundle_() or ({}, {})  # none where the front end has no widgets
+        shown(self)
         self._frozen.show({**bundle, "text/plain": repr(self)}, metadata)
 
     def _noted(self, event: Event) -> None:
@@ -174,14 +196,21 @@ class Panel(anywidget.AnyWidget):
         """Take what the page asks for (from any thread); what is asked again by the same id is not done again."""
         this = str(message.get("id", "")), int(message.get("try", 1))
         with self._hearing:
-            if this not in self._heard:
+            if this not in self._heard and not self._is_early(message):
                 self._heard.append(this)
                 self._take(message)
+
+    def _is_early(self, message: Message) -> bool:
+        """Whether the message before it has not come yet, and it must wait for that one."""
+        before = message.get("after", "")
+        return bool(before) and message.get("do") not in AT_ONCE and before not in self._answers
 
     def _take(self, message: Message) -> None:
         asked = str(message.get("id", ""))
         match message.get("do"):
             case "hello" if asked not in self._hellos:
+                if self._is_resting:
+                    self._resume()
                 if message.get("keeps"):
                     self._frozen.ask_only()
                 self._hellos.add(asked)
@@ -194,7 +223,13 @@ class Panel(anywidget.AnyWidget):
                 self._pump.put(partial(self._answer, message, lambda: self._answers.get(asked, _WAITS)))
             case _:
                 self._answers[asked] = _WAITS
-                threading.Thread(target=self._serve, args=(message,), name="copilot-nb-do", daemon=True).start()
+                self._start(message)
+
+    def _start(self, message: Message) -> None:
+        if message.get("do") in AT_ONCE:
+            threading.Thread(target=self._serve, args=(message,), name="copilot-nb-do", daemon=True).start()
+        else:
+            self._worker.put(partial(self._serve, message))
 
     def _serve(self, message: Message) -> None:
         answer: dict[str, Any]

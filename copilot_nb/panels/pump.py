@@ -38,22 +38,32 @@ class Pump:
         self._thread: threading.Thread | None = None
         self._is_marked = False
         self._told_at_s = 0.0
+        self._is_stopped = False
 
     def put(self, job: Job) -> None:
         """Have `job` run after those before it (from any thread)."""
         self._jobs.put(job)
         with self._starting:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="copilot-nb-panel", daemon=True)
-                self._thread.start()
+                self._start()
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="copilot-nb-panel", daemon=True)
+        self._thread.start()
 
     def mark(self) -> None:
         """Have the news told at the next beat; called by jobs."""
         self._is_marked = True
 
+    def rest(self) -> None:
+        """End the thread after the jobs that wait (from any thread); the next job starts another."""
+        if self._thread is not None:
+            self._jobs.put(None)
+
     def stop(self) -> None:
-        """End the thread after the jobs that wait (from any thread)."""
+        """End the thread after the jobs that wait, for good (from any thread)."""
         self._jobs.put(None)
+        self._is_stopped = True
 
     def _run(self) -> None:
         while (job := self._next()) is not None:
@@ -61,6 +71,10 @@ class Pump:
                 job()
             except Exception:  # the thread must outlive a job that fails; a page that misses something asks again
                 log.exception("a panel of copilot_nb failed")
+        with self._starting:
+            self._thread = None
+            if not self._jobs.empty() and not self._is_stopped:
+                self._start()
 
     def _next(self) -> Job | None:
         """Return the next job; the news are one, when it is time for them."""

@@ -280,7 +280,7 @@ class SessionsPanel(Panel):
             self._problem = well_formed(str(error))
 
     def _read_and_tell(self) -> None:
-        if self._manager.running_client is not None:  # a runtime that was stopped stays so
+        if self._manager.running_client is not None and not self._is_resting:  # a runtime that was stopped stays so
             self._read()
             self._pump.mark()
 

@@ -242,6 +242,24 @@ test("what a kernel does not take at once is also sent past the cell that runs, 
   );
 });
 
+test("what must not overtake names the message before it that has no answer yet", async () => {
+  const wire = new Wire().begin();
+  const first = wire.link.ask("send", { text: "1" });
+  wire.link.ask("usage");
+  wire.link.ask("send", { text: "2" });
+  wire.link.ask("stop");
+  wire.link.ask("rename");
+  const [one, two] = wire.asked("send");
+  assert.deepEqual(
+    wire.sent.slice(1).map((each) => each.after),
+    [undefined, undefined, one.id, undefined, two.id],
+  );
+  for (const each of wire.sent.slice(1)) wire.heard({ re: each.id, seq: 1, ok: true });
+  await first;
+  wire.link.ask("send", { text: "3" });
+  assert.equal(wire.asked("send")[2].after, undefined);
+});
+
 test("a message with files waits for a cell that runs; it is sent again where the connection was lost", () => {
   const kernel = new Kernel();
   const wire = new Wire(kernel).begin();

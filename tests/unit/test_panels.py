@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,9 +19,13 @@ from copilot_nb.conversation.changes import Ended, ReasoningDelta, Retried, Text
 from copilot_nb.conversation.parts import Image, Text, TurnState
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import InputError, SessionError
+from copilot_nb.frontend import RunningCell
+from copilot_nb.panels.assets import script
+from copilot_nb.panels.base import AT_ONCE
 from copilot_nb.panels.chat import ChatPanel, in_main, with_files
 from copilot_nb.panels.feed import PAGE_TURNS, LiveTurn
 from copilot_nb.panels.frozen import Frozen, Static
+from copilot_nb.panels.places import Places
 from copilot_nb.panels.pump import BEAT_S, Pump
 from copilot_nb.sessions.history import History
 from copilot_nb.sessions.manager import Manager
@@ -93,6 +99,26 @@ class Watched(ChatPanel):
 def is_answer(message: dict[str, Any], answer: dict[str, Any]) -> bool:
     """Whether this is what came of something that was asked for."""
     return {name: value for name, value in message.items() if name != "seq"} == answer
+
+
+class Ordered(Watched):
+    """A panel that notes in which order it does things; those called ``slow`` wait for `gate`."""
+
+    def __init__(self, session: Session) -> None:
+        self.gate = threading.Event()
+        self.done: list[str] = []
+        super().__init__(session)
+
+    def do_note(self, message: Mapping[str, Any]) -> None:
+        if message["id"] == "slow":
+            assert self.gate.wait(10)
+        self.done.append(message["id"])
+
+    def do_stop(self, message: Mapping[str, Any]) -> None:
+        self.done.append(message["id"])
+
+    def has_done(self, what: str) -> None:
+        self.wait_for(lambda message: message.get("re") == what and "ok" in message)
 
 
 class Page:
@@ -708,3 +734,74 @@ def test_a_panel_of_a_notebook_may_be_closed_twice(panel: Watched, monkeypatch: 
     panel.close()
     panel.close()
     assert shell.events.callbacks["post_run_cell"] == []
+
+
+@pytest.fixture
+def ordered(session: Stored) -> Iterator[Ordered]:
+    panel = Ordered(session)
+    yield panel
+    panel.gate.set()
+    panel.close()
+
+
+def test_what_is_asked_for_does_not_overtake_what_was_asked_before(ordered: Ordered) -> None:
+    ordered.hear({"do": "note", "id": "slow"})
+    ordered.hear({"do": "note", "id": "quick", "after": "slow"})
+    ordered.hear({"do": "stop", "id": "stop"})
+    ordered.has_done("stop")
+    assert ordered.done == ["stop"]
+    ordered.gate.set()
+    ordered.has_done("quick")
+    assert ordered.done == ["stop", "slow", "quick"]
+
+
+def test_a_message_that_comes_before_the_one_it_follows_is_left_to_be_sent_again(ordered: Ordered) -> None:
+    ordered.hear({"do": "note", "id": "second", "after": "first"})
+    ordered.hear({"do": "note", "id": "first"})
+    ordered.has_done("first")
+    ordered.hear({"do": "note", "id": "second", "after": "first"})  # by the other way, which was slower
+    ordered.has_done("second")
+    ordered.hear({"do": "note", "id": "second", "after": "first", "try": 2})
+    assert ordered.done == ["first", "second"]
+
+
+def test_the_page_knows_what_is_done_at_once() -> None:
+    (listed,) = re.findall(r"^const AT_ONCE = (.*);", script("link.js"), re.MULTILINE)
+    assert set(json.loads(listed)) == AT_ONCE | {"seq"}
+
+
+def test_a_panel_whose_cell_shows_another_rests_until_a_page_says_hello(session: Stored) -> None:
+    first, second, places = Watched(session), Watched(session), Places()
+    for run, panel in (("1", first), ("2", second)):
+        places.show(panel, RunningCell(run, "cell"))
+        panel._received(panel, {"do": "hello", "id": f"hello-{run}"}, [])
+        panel.settled()
+    sent = len(first.sent)
+    session.end(session.ask_for("hi"))
+    session.turns = (done(1),)
+    second.settled()
+    assert any(message.get("kind") == "news" for message in second.sent)
+    assert len(first.sent) == sent
+    first._received(first, {"do": "hello", "id": "again"}, [])
+    whole = first.wait_for(lambda message: message.get("re") == "again")
+    assert [turn["prompt"] for turn in whole["turns"]] == ["ask 1"]
+    first.close()
+    second.close()
+
+
+def test_a_panel_that_another_cell_shows_does_not_rest() -> None:
+    places, rested = Places(), []
+
+    class Shown:
+        def rest(self) -> None:
+            rested.append(self)
+
+    first, second, third = Shown(), Shown(), Shown()
+    places.show(first, RunningCell("1", "a"))
+    places.show(first, RunningCell("2", "b"))
+    places.show(second, RunningCell("3", "a"))
+    places.show(third, RunningCell("3", "a"))
+    places.show(third, None)
+    assert rested == []
+    places.show(second, RunningCell("4", "b"))
+    assert rested == [first]

@@ -47,6 +47,9 @@ export const BUSY = "The kernel is busy with a cell; this will be done when it h
  * @property {() => boolean} [expecting]
  */
 
+/** What is done without waiting for what was asked for before (base.py has the same list). */
+const AT_ONCE = ["earlier", "keep", "models", "seq", "stop", "text", "thumbnail", "usage"];
+
 /** @typedef {{id: string, do: string, files?: unknown[], [more: string]: unknown}} Message */
 
 /**
@@ -114,7 +117,15 @@ export class Link {
    * @returns {Promise<any>}
    */
   ask(what, more = {}) {
-    return new Promise((resolve, reject) => this.post({ do: what, id: newId("ask"), ...more }, resolve, reject));
+    const message = { do: what, id: newId("ask"), ...more };
+    const after = AT_ONCE.includes(what) ? null : this.lastInOrder();
+    return new Promise((resolve, reject) => this.post(after ? { ...message, after } : message, resolve, reject));
+  }
+
+  /** The last message without an answer that the next one must not overtake. */
+  lastInOrder() {
+    const inOrder = [...this.waiting.values()].filter(({ message }) => ![...AT_ONCE, "hello"].includes(message.do));
+    return inOrder.at(-1)?.message.id;
   }
 
   hello() {

@@ -1,0 +1,54 @@
+"""Which panels a cell shows: when it is run again and shows others, those before rest.
+
+A panel that nobody sees would go on rendering each answer. It may be shown again, for a variable can hold it, so it is
+not closed: it wakes when a page says hello to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+from weakref import WeakSet
+
+from copilot_nb.frontend import RunningCell, running_cell, running_shell
+
+
+class Resting(Protocol):
+    """What is shown in cells."""
+
+    def rest(self) -> None:
+        """Tell pages no more, until one says hello."""
+
+
+@dataclass
+class _Place:
+    run: str
+    panels: WeakSet[Resting] = field(default_factory=WeakSet)
+
+
+class Places:
+    """The cells that show panels, by cell id."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, _Place] = {}
+
+    def show(self, panel: Resting, cell: RunningCell | None) -> None:
+        """Note that a cell shows a panel; those that its last run has shown and no other cell does rest."""
+        if cell is None or not cell.cell_id:
+            return
+        place = self._places.get(cell.cell_id)
+        if place is None or place.run != cell.run:
+            self._places[cell.cell_id] = _Place(cell.run)
+        self._places[cell.cell_id].panels.add(panel)
+        seen = {each for other in self._places.values() for each in other.panels}
+        for left in set(place.panels if place else ()) - seen:
+            left.rest()
+
+
+_PLACES = Places()
+
+
+def shown(panel: Resting) -> None:
+    """Note that the cell that is running shows a panel."""
+    shell = running_shell()
+    _PLACES.show(panel, running_cell(shell) if shell is not None else None)
