@@ -41,7 +41,8 @@ class Column:
     def revealed(self, asked: Round) -> Fields:
         """Return what a vote reveals, and what of the answer has not been told."""
         new, known = self.patch(asked), self.whole(asked)
-        return {**{name: value for name, value in known.items() if name not in ("answer", "tail")}, **new}
+        told = {"answer", "open", "tail", "draft"}
+        return {**{name: value for name, value in known.items() if name not in told}, **new}
 
 
 def facts(asked: Round, columns: Sequence[Fields]) -> dict[str, Any]:

@@ -5,6 +5,8 @@ them that changed (a patch): ``prompt`` and ``tail`` are text, ``head`` (notes, 
 are HTML made by `render`, which is safe; ``images`` are the names of what went with the prompt. Of an answer that is
 coming, ``more`` is HTML that is added to ``answer``, and ``text`` is text that is added to ``tail``, the part after the
 last finished block. So each part of an answer travels once as text and once as HTML, however long the answer grows.
+What that part is going to be is told by ``open``: code (``{"kind": "code", "language": ...}``, and ``tail`` is the
+code), a table (``tail`` is empty, and ``draft`` is HTML of the rows so far), or text.
 
 What is stored is read from the runtime, what is under way (or has ended meanwhile) from the turns themselves. All of
 this runs on the panel's own thread.
@@ -23,6 +25,7 @@ from copilot_nb.errors import CopilotNBError, InputError
 from copilot_nb.render.blocks import BlockStream
 from copilot_nb.render.escape import well_formed
 from copilot_nb.render.turn import Label, answer_html, figures_text, head_html, outcome_html
+from copilot_nb.render.unfinished import Unfinished, UnfinishedEnd
 from copilot_nb.sessions.watching import Event
 
 if TYPE_CHECKING:
@@ -124,11 +127,13 @@ class _LiveAnswer:
         self._before_html = ""
         self._text = ""
         self._blocks = BlockStream()
+        self._end = UnfinishedEnd()
         self._html = ""
-        self._tail = ""
+        self._tail = Unfinished()
 
     def whole(self) -> Fields:
-        return {"answer": self._before_html + self._html, "tail": self._tail}
+        tail = self._tail
+        return {"answer": self._before_html + self._html, "open": _kind(tail), "tail": tail.text, "draft": tail.html}
 
     def patch(self, parts: Sequence[Part], *, is_final: bool) -> Fields:
         before, text = _split(parts)
@@ -136,7 +141,7 @@ class _LiveAnswer:
         if is_new:
             if before != self._before:
                 self._before, self._before_html = before, answer_html(before, maths="mathml")
-            self._blocks, self._html, self._tail = BlockStream(), "", ""
+            self._blocks, self._html, self._tail = BlockStream(), "", Unfinished()
         html, tail = self._rendered(text, is_final)
         is_new = is_new or not html.startswith(self._html)
         fields: Fields = {}
@@ -144,20 +149,33 @@ class _LiveAnswer:
             fields["answer"] = self._before_html + html
         elif len(html) > len(self._html):
             fields["more"] = html[len(self._html) :]
-        if is_new or not tail.startswith(self._tail):
-            fields["tail"] = tail
-        elif len(tail) > len(self._tail):
-            fields["text"] = tail[len(self._tail) :]
+        fields |= self._changed(tail, is_new)
         self._text, self._html, self._tail = text, html, tail
         return fields
 
-    def _rendered(self, text: str, is_final: bool) -> tuple[str, str]:
+    def _changed(self, tail: Unfinished, is_new: bool) -> Fields:
+        fields: Fields = {}
+        if is_new := is_new or _kind(tail) != _kind(self._tail):
+            fields["open"] = _kind(tail)
+        if is_new or not tail.text.startswith(self._tail.text):
+            fields["tail"] = tail.text
+        elif len(tail.text) > len(self._tail.text):
+            fields["text"] = tail.text[len(self._tail.text) :]
+        if tail.html and (is_new or tail.html != self._tail.html):
+            fields["draft"] = tail.html
+        return fields
+
+    def _rendered(self, text: str, is_final: bool) -> tuple[str, Unfinished]:
         if text == self._text and not is_final:
             return self._html, self._tail
         blocks = self._blocks.feed(text)
         if is_final:
-            return self._blocks.finish(), ""
-        return "".join(blocks.finished), blocks.tail
+            return self._blocks.finish(), Unfinished()
+        return "".join(blocks.finished), self._end.shown(blocks.tail)
+
+
+def _kind(tail: Unfinished) -> Fields:
+    return {"kind": tail.kind, "language": tail.language}
 
 
 def _split(parts: Sequence[Part]) -> tuple[tuple[Part, ...], str]:

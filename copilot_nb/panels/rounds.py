@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 BEST, TIE, NONE_GOOD = "best", "tie", "none good"
 _SHUFFLE = random.SystemRandom().shuffle
 _HIDDEN_ERROR = "the reason is shown after the vote"
-_TELLS_NOTHING = {"state", "answer", "more", "tail", "text"}
+_TELLS_NOTHING = {"state", "answer", "more", "open", "tail", "text", "draft"}
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ _TAGS = {
     *("a", "em", "strong", "s", "code", "pre", "table", "thead", "tbody", "tr", "th", "td"),
 }
 _ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}, "td": {"style"}, "th": {"style"}, "pre": {"style"}}
+_ATTRIBUTES["pre"] |= {"data-language"}
 _ATTRIBUTES |= {tag: _ATTRIBUTES.get(tag, set()) | {"dir", "style"} for tag in STYLES}
 _STYLE_PROPERTIES = {
     *("text-align", "margin", "margin-left", "margin-right", "padding", "line-height", "font-family", "background"),
@@ -181,12 +182,20 @@ def _classes() -> dict[str, set[str]]:
 
 
 def _code_html(token: Token, highlight: bool) -> str:
-    return coloured_code(token.content, _language(token)) if highlight else plain_code(token.content, framed=True)
+    language = _language(token)
+    html = coloured_code(token.content, language) if highlight else plain_code(token.content, framed=True)
+    if not language:
+        return html
+    return re.sub(r"<pre[^>]*", lambda tag: f'{tag[0]} data-language="{quote(language)}"', html, count=1)
 
 
 def _language(token: Token) -> str:
+    return fence_language(token.info)
+
+
+def fence_language(info: str) -> str:
     """Return the first word of a fence's info string; ``{python}`` and ``python:file.py`` are Python."""
-    words = token.info.split(maxsplit=1)
+    words = info.split(maxsplit=1)
     return re.split(r"[:,]", words[0].strip("{}."))[0] if words else ""
 
 

@@ -117,11 +117,63 @@ test("a chosen command that takes nothing is done, one that takes something is w
   assert.equal(sent.length, 1);
 });
 
-test("a line is a command by its first word", () => {
-  for (const text of ["/help", "/model gpt-5", "/unknown"]) assert.equal(isCommand(text), true, text);
-  for (const text of ["/usr is full", "/usr/bin", " /help", "help", "//"]) {
-    assert.equal(isCommand(text), /^\/usr is/.test(text), text);
+test("a chosen command that may be left alone is done by Enter, and written out by Tab", async () => {
+  type("/fork");
+  press(composer.text, "Tab");
+  assert.equal(composer.text.value, "/fork ");
+  type("/fork");
+  press(composer.text, "Enter");
+  await settled();
+  assert.deepEqual(
+    sent.map((each) => each.text),
+    ["/fork"],
+  );
+});
+
+for (const modifier of ["ctrlKey", "altKey", "metaKey"]) {
+  test(`Enter sends with ${modifier}, too`, async () => {
+    type("hello");
+    press(composer.text, "Enter", { [modifier]: true });
+    await settled();
+    assert.equal(sent.length, 1);
+  });
+}
+
+test("a draft outlives an edit that is cancelled, and one that is sent", async () => {
+  for (const [end, prompts] of [
+    ["Escape", []],
+    ["Enter", ["old"]],
+  ]) {
+    type("a long draft");
+    composer.edit(turn("old"), 0);
+    composer.edit(turn("old"), 0);
+    assert.equal(composer.text.value, "old");
+    press(composer.text, end);
+    await settled();
+    assert.equal(composer.text.value, "a long draft");
+    assert.deepEqual(
+      sent.map((each) => each.text),
+      prompts,
+    );
   }
+});
+
+test("an edit that is refused is an edit again, and the draft waits", async () => {
+  type("a draft");
+  composer.edit(turn("old"), 0);
+  press(composer.text, "Enter");
+  await settled();
+  composer.restore(sent[0]);
+  assert.equal(composer.text.value, "old");
+  assert.equal(composer.editing, sent[0].editing);
+  press(composer.text, "Escape");
+  assert.equal(composer.text.value, "a draft");
+});
+
+test("a line is a command by its first word", () => {
+  for (const text of ["/help", "/model gpt-5", "/unknown", "/take-over", "/usr is full"])
+    assert.equal(isCommand(text), true, text);
+  for (const text of ["/usr/bin", " /help", "help", "//", "/-"]) assert.equal(isCommand(text), false, text);
 });
 
 test("up and down go through earlier prompts, from an empty field only", () => {

@@ -10,6 +10,8 @@ const names = [
 ];
 for (const name of names) Object.defineProperty(globalThis, name, { value: window[name], configurable: true });
 
+document.execCommand = () => false; // there is no editing here: a field is written into in the plain way
+
 /** Press a key in an element; whether the page has dealt with it. */
 export function press(node, key, more = {}) {
   const event = new window.KeyboardEvent("keydown", { key, bubbles: true, cancelable: true, ...more });

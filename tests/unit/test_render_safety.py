@@ -36,7 +36,7 @@ ATTRIBUTES = {
     "ol": {"start"},
     "td": {"style"},
     "th": {"style", "scope"},
-    "pre": {"style"},
+    "pre": {"style", "data-language"},
     "p": {"style"},
     "div": {"class", "style"},
     "span": {"class", "aria-hidden", "style"},

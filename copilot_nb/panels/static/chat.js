@@ -2,7 +2,7 @@
 
 import { asWritten, COMMANDS, KEYS } from "./commands.js";
 import { Composer } from "./composer.js";
-import { announcer, button, copyText, flash, Notice, panelRoot } from "./dom.js";
+import { announcer, button, copyText, flash, hide, Notice, panelRoot } from "./dom.js";
 import { Head } from "./head.js";
 import { Link } from "./link.js";
 import { Transcript } from "./transcript.js";
@@ -54,7 +54,7 @@ class Chat {
         toCell(code);
         flash(node, "Done");
       };
-      this.transcript.codeActions.push({ label: "To a new cell", run });
+      this.transcript.codeActions.push({ label: "To a new cell", icon: "cell", run });
     }
     this.link = new Link(model, signal, {
       root: this.root,
@@ -145,7 +145,7 @@ class Chat {
   session(facts) {
     this.head.show(facts);
     this.root.setAttribute("aria-label", `Chat: ${facts.name}`);
-    this.composer.stop.hidden = !facts.busy;
+    hide(this.composer.stop, !facts.busy);
   }
 
   /**
@@ -159,9 +159,7 @@ class Chat {
     if (turn.state === "working") return [];
     const copy = async (/** @type {HTMLElement} */ node) => {
       const answer = await this.do("text", { turn: turn.key });
-      if (!answer) return;
-      await copyText(answer.text);
-      flash(node, "Copied");
+      if (answer) copyText(answer.text, node);
     };
     return [
       { name: "copy", label: "Copy", run: copy },

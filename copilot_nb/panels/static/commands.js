@@ -23,7 +23,7 @@ export const KEYS =
  * @param {string} text
  */
 export function isCommand(text) {
-  return /^\/[a-z]+(\s|$)/.test(text);
+  return /^\/[a-z]+(-[a-z]+)*(\s|$)/.test(text);
 }
 
 /**

@@ -1,7 +1,7 @@
 // The comparison: rounds of one prompt and its answers side by side, a vote under each (compare.py has the fields).
 
-import { announcer, button, el, Notice, newId, panelRoot } from "./dom.js";
-import { onEnter } from "./keys.js";
+import { announcer, button, el, hide, Notice, newId, panelRoot, saveFocus } from "./dom.js";
+import { onEnter, replaceText } from "./keys.js";
 import { Link } from "./link.js";
 import { RoundView, Together } from "./round.js";
 
@@ -18,6 +18,7 @@ class ComparePage {
     id: newId("prompt"),
     class: "cnb-input",
     rows: 2,
+    "data-home": true,
     placeholder: "One prompt to all (Enter sends, Shift+Enter: a new line)",
   });
   sendButton = button("Send to all", () => this.send(), { class: "cnb-button cnb-primary" });
@@ -62,6 +63,7 @@ class ComparePage {
   /** @param {any} message */
   whole(message) {
     this.rounds.clear();
+    saveFocus(this.list);
     this.list.replaceChildren();
     for (const fields of message.rounds) this.round(fields.round).apply(fields);
     this.showEarlier(message.earlier);
@@ -131,14 +133,14 @@ class ComparePage {
 
   /** @param {number} number */
   showEarlier(number) {
-    this.earlier.hidden = !number;
+    hide(this.earlier, !number);
     this.earlier.textContent = `Earlier rounds (${number})`;
   }
 
   async send() {
     const prompt = this.input.value;
     const wasSent = await this.ask("send", { prompt });
-    if (wasSent && this.input.value === prompt) this.input.value = "";
+    if (wasSent && this.input.value === prompt) replaceText(this.input, "");
   }
 
   /**
@@ -175,7 +177,8 @@ class ComparePage {
 
   settle() {
     this.empty.hidden = this.rounds.size > 0;
-    this.stopButton.hidden = !this.isUnderWay;
+    hide(this.stopButton, !this.isUnderWay);
+    if (this.isUnderWay) saveFocus(this.sendButton);
     this.sendButton.disabled = this.isUnderWay;
   }
 

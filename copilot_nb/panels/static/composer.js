@@ -3,9 +3,10 @@
 import { Attachments } from "./attachments.js";
 import { asWritten, fitting, isCommand } from "./commands.js";
 import { button, el, newId } from "./dom.js";
-import { isComposing, onEnter } from "./keys.js";
+import { isComposing, onEnter, replaceText } from "./keys.js";
 
 const MAX_HEIGHT_PX = 240;
+const MANY_CHARS = 10_000; // with so many the field is as high as it can be
 
 /** @typedef {import("./turn.js").TurnView} TurnView */
 /** @typedef {import("./files.js").Content} Content */
@@ -39,7 +40,7 @@ export class Composer {
     "aria-describedby": this.hint.id,
     "aria-controls": this.offers.id,
     "aria-autocomplete": "list",
-    spellcheck: "false",
+    "data-home": true,
     dir: "auto",
   });
   edited = el("div", { class: "cnb-edited", hidden: true });
@@ -48,6 +49,7 @@ export class Composer {
   picked = -1;
   /** @type {TurnView | null} */
   editing = null;
+  draft = ""; // what was written before a turn was edited
 
   /** @param {ComposerOptions} options */
   constructor({ send, stop, notice, signal, history }) {
@@ -78,19 +80,31 @@ export class Composer {
     this.text.addEventListener("blur", () => this.closeOffers());
     this.text.addEventListener("paste", (event) => this.attachments.paste(event));
     this.attachments.listenToDrags(this.node, signal);
+    this.node.addEventListener("click", (event) => {
+      const isBeside = !(/** @type {Element} */ (event.target).closest("button, textarea, [role=option]"));
+      if (isBeside) this.text.focus();
+    });
+    const widths = new ResizeObserver(() => this.text.clientWidth && this.fit());
+    widths.observe(this.node);
+    signal.addEventListener("abort", () => widths.disconnect());
   }
 
   /** @param {string} text */
   set(text) {
-    this.text.value = text;
-    this.changed();
+    replaceText(this.text, text);
     this.text.setSelectionRange(text.length, text.length);
   }
 
   changed() {
-    this.text.style.height = "auto";
-    this.text.style.height = `${Math.min(this.text.scrollHeight + 2, MAX_HEIGHT_PX)}px`;
+    this.fit();
     this.offer(fitting(this.text.value));
+  }
+
+  /** Make the field as high as its text, which need not be laid out to know that it is too long for that. */
+  fit() {
+    const isLong = this.text.value.length > MANY_CHARS;
+    if (!isLong) this.text.style.height = "auto";
+    this.text.style.height = `${isLong ? MAX_HEIGHT_PX : Math.min(this.text.scrollHeight + 2, MAX_HEIGHT_PX)}px`;
   }
 
   /** @param {[word: string, takes: string, help: string][]} commands */
@@ -98,7 +112,7 @@ export class Composer {
     const options = commands.map(([word, takes, help], i) => {
       const choose = (/** @type {Event} */ event) => {
         event.preventDefault();
-        this.choose(word, takes);
+        this.choose(word, required(takes));
       };
       const id = `${this.offers.id}-${i}`;
       const props = { role: "option", id, "data-word": word, "data-takes": takes, onpointerdown: choose };
@@ -125,9 +139,10 @@ export class Composer {
     picked?.scrollIntoView({ block: "nearest" });
   }
 
-  choosePicked() {
+  /** @param {boolean} isWrittenOut also where all that the command takes may be left out */
+  choosePicked(isWrittenOut) {
     const { word = "", takes = "" } = /** @type {HTMLElement} */ (this.offers.children[this.picked]).dataset;
-    this.choose(word, takes);
+    this.choose(word, isWrittenOut ? takes : required(takes));
   }
 
   /**
@@ -152,14 +167,14 @@ export class Composer {
     /** @type {Record<string, () => boolean | void>} false: nothing was done */
     const acts = isOffering
       ? {
-          Enter: () => this.choosePicked(),
-          Tab: () => this.choosePicked(),
+          Enter: () => this.choosePicked(false),
+          Tab: () => this.choosePicked(true),
           Escape: () => this.closeOffers(),
           ArrowUp: () => this.pick(this.picked - 1),
           ArrowDown: () => this.pick(this.picked + 1),
         }
       : {
-          Escape: () => (this.editing ? this.stopEditing() : false),
+          Escape: () => (this.editing ? this.cancelEditing() : false),
           ArrowUp: () => this.recall(1),
           ArrowDown: () => this.recall(-1),
         };
@@ -189,21 +204,30 @@ export class Composer {
    * @param {number} later how many turns are after it
    */
   edit(turn, later) {
+    if (!this.editing) this.draft = this.text.value;
     this.editing = turn;
     const more = later ? ` and the ${later === 1 ? "turn" : `${later} turns`} after it` : "";
     const images = turn.images.childElementCount ? "; its images are sent again" : "";
-    const cancel = button("Cancel", () => this.stopEditing());
+    const cancel = button("Cancel", () => this.cancelEditing());
     this.edited.replaceChildren(`Sending takes the place of this turn${more}${images}.`, cancel);
     this.edited.hidden = false;
-    this.set(asWritten(turn.promptText));
     this.text.focus();
+    this.set(asWritten(turn.promptText));
   }
 
-  stopEditing() {
-    this.editing = null;
-    this.edited.hidden = true;
-    this.set("");
+  cancelEditing() {
     this.text.focus();
+    this.stopEditing();
+  }
+
+  /** Take the edited prompt out of the field; what was written before comes back. */
+  stopEditing() {
+    const { draft } = this;
+    this.editing = null;
+    this.draft = "";
+    this.edited.hidden = true;
+    this.recalled = -1;
+    this.set(draft);
   }
 
   async submit() {
@@ -211,10 +235,7 @@ export class Composer {
     const text = this.text.value;
     const isEmpty = !text.trim() && !attachments.files.length && !attachments.reading;
     if (isEmpty && !editing?.images.childElementCount) return;
-    this.editing = null;
-    this.edited.hidden = true;
-    this.set("");
-    this.recalled = -1;
+    this.stopEditing();
     if (!editing && isCommand(text)) {
       this.onSend({ text, files: [], editing: null, isCommand: true });
       return;
@@ -231,8 +252,19 @@ export class Composer {
   restore(draft) {
     this.attachments.files.push(...draft.files);
     this.attachments.show();
-    const text = [this.text.value, draft.text].filter((each) => each.trim()).join("\n\n");
-    if (draft.editing && !this.editing) this.edit(draft.editing, 0);
-    this.set(text);
+    if (draft.editing && !this.editing) {
+      this.edit(draft.editing, 0);
+      this.set(draft.text);
+    } else {
+      this.set([this.text.value, draft.text].filter((each) => each.trim()).join("\n\n"));
+    }
   }
+}
+
+/**
+ * What of a command's arguments cannot be left out.
+ * @param {string} takes
+ */
+function required(takes) {
+  return takes.startsWith("[") ? "" : takes;
 }

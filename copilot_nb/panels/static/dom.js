@@ -53,6 +53,53 @@ export function panelRoot(name, label, ...children) {
   return root;
 }
 
+/**
+ * Before an element goes, or what is in it: if it has the focus, give that to the element of the panel that is marked
+ * as its home (where one writes), or to the panel.
+ * @param {Element} node
+ */
+export function saveFocus(node) {
+  if (!node.contains(document.activeElement)) return;
+  /** @type {HTMLElement | null} */
+  const root = node.closest(".cnb-panel");
+  /** @type {HTMLElement | null | undefined} */
+  const home = root?.querySelector("[data-home]");
+  (home ?? root)?.focus({ preventScroll: true });
+}
+
+/**
+ * Hide or show a control; one that had the focus does not take it along.
+ * @param {HTMLElement} node
+ * @param {boolean} isHidden
+ */
+export function hide(node, isHidden) {
+  if (isHidden) saveFocus(node);
+  node.hidden = isHidden;
+}
+
+/**
+ * Let a box that scrolls stay where it was when it is hidden or taken from the page, and shown again: it has no size
+ * meanwhile, and may begin at its top. `resized` is called whenever its size has changed and is not nothing.
+ * @param {HTMLElement} box
+ * @param {AbortSignal} signal
+ * @param {() => void} [resized]
+ */
+export function keepPlace(box, signal, resized = () => {}) {
+  let top = 0;
+  let isAway = false;
+  const note = () => {
+    if (box.clientHeight && !isAway) top = box.scrollTop;
+  };
+  const observer = new ResizeObserver(() => {
+    if (isAway && box.clientHeight) box.scrollTop = top;
+    isAway = !box.clientHeight;
+    if (!isAway) resized();
+  });
+  box.addEventListener("scroll", note, { signal, passive: true });
+  observer.observe(box);
+  signal.addEventListener("abort", () => observer.disconnect());
+}
+
 /** A region whose text a screen reader reads out when it has nothing else to say. */
 export function announcer() {
   const node = el("div", { class: "cnb-sr", role: "status", "aria-live": "polite" });
@@ -84,7 +131,7 @@ export class Notice {
   }
 
   clear() {
-    this.node.hidden = true;
+    hide(this.node, true);
     this.text.textContent = "";
   }
 
@@ -145,21 +192,47 @@ export function toolbar(label, buttons) {
 }
 
 /**
- * Copy a text; where a page may not use the clipboard, the old way.
+ * Copy a text, where a page may not use the clipboard in the old way, and let a button say for a moment whether it was.
  * @param {string} text
+ * @param {HTMLElement} node
  */
-export async function copyText(text) {
+export async function copyText(text, node) {
+  flash(node, (await isCopied(text)) ? "Copied" : "Cannot copy here");
+}
+
+/** @param {string} text */
+async function isCopied(text) {
   try {
     await navigator.clipboard.writeText(text);
+    return true;
   } catch {
     const area = el("textarea", { class: "cnb-sr" });
     area.value = text;
     document.body.append(area);
     area.select();
-    document.execCommand("copy");
+    const isDone = document.execCommand("copy");
     area.remove();
+    return isDone;
   }
 }
+
+/** Each a path in a square of 16, drawn as a line. */
+const ICONS = {
+  copy: "M5.5 5.5v-3h8v8h-3M2.5 5.5h8v8h-8z",
+  cell: "M2.5 2.5h11v5h-11zM8 10v4M6 12h4",
+};
+
+/** @typedef {keyof typeof ICONS} Icon */
+
+/** @param {Icon} name */
+export function icon(name) {
+  const node = el("span", { class: "cnb-icon", "aria-hidden": "true" });
+  node.innerHTML = `<svg viewBox="0 0 16 16"><path d="${ICONS[name]}"/></svg>`;
+  return node;
+}
+
+/** @type {WeakMap<Element, Node[]>} what buttons show that say something else for the moment */
+const flashing = new WeakMap();
 
 /**
  * Let a button say for a moment that it has done its work.
@@ -167,10 +240,14 @@ export async function copyText(text) {
  * @param {string} word
  */
 export function flash(node, word) {
-  const before = node.dataset.label ?? node.textContent ?? "";
-  node.dataset.label = before;
+  const before = flashing.get(node) ?? [...node.childNodes];
+  const label = node.getAttribute("aria-label");
+  if (!flashing.has(node) && label) node.setAttribute("aria-label", word);
+  flashing.set(node, before);
   node.textContent = word;
   setTimeout(() => {
-    node.textContent = before;
+    if (!flashing.delete(node)) return;
+    node.replaceChildren(...before);
+    if (label) node.setAttribute("aria-label", label);
   }, 1500);
 }

@@ -1,6 +1,6 @@
 // The list of sessions as a grid to go through by the arrow keys: filtered, ordered, a hundred rows at once.
 
-import { button, el, newId } from "./dom.js";
+import { button, el, hide, newId } from "./dom.js";
 import { counted, HEADS, RowView } from "./row.js";
 
 const MORE_ROWS = 100; // rows that are shown at once, and that "show more" adds
@@ -24,6 +24,7 @@ export class Grid {
     id: newId("filter"),
     type: "search",
     class: "cnb-input",
+    "data-home": true,
     placeholder: "Find by name, model, notebook, state",
   });
   count = el("span", { class: "cnb-count", role: "status", "aria-live": "polite" });
@@ -152,7 +153,7 @@ export class Grid {
     if (this.count.textContent !== said) this.count.textContent = said;
     this.empty.textContent = all ? "None of the sessions fits." : "No sessions yet.";
     this.empty.hidden = number > 0;
-    this.more.hidden = number <= this.limit;
+    hide(this.more, number <= this.limit);
     this.more.textContent = `Show more (${(number - this.limit).toLocaleString()})`;
     const order = this.isDown ? "descending" : "ascending";
     for (const [i, [key]] of HEADS.entries()) {

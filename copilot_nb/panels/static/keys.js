@@ -12,12 +12,32 @@ export function isComposing(event) {
 const SUPPRESS = "data-lm-suppress-shortcuts";
 
 /**
- * Keep the keys of a panel from its notebook. JupyterLab looks for no shortcut where the element with the focus has an
- * attribute (on an element around it, it does nothing).
+ * Keep the keys of a panel from its notebook, in whose command mode a letter deletes or adds a cell. JupyterLab looks
+ * for no shortcut where the element with the focus has an attribute (on an element around it, it does nothing). A click
+ * beside all controls gives the panel the focus, and not the cell around it.
+ *
+ * Shortcuts of the whole application, such as the one that saves, are told to it as if they were pressed beside the
+ * notebook.
  * @param {HTMLElement} root
  */
 export function containKeys(root) {
-  root.setAttribute(SUPPRESS, "true");
+  root.tabIndex = -1;
+  root.addEventListener("focusin", (event) => /** @type {Element} */ (event.target).setAttribute(SUPPRESS, "true"));
+  root.addEventListener("keydown", (event) => {
+    event.stopPropagation();
+    if (event.defaultPrevented || !isOfApplication(event)) return;
+    if (!document.body.dispatchEvent(new KeyboardEvent("keydown", event))) event.preventDefault();
+  });
+}
+
+/**
+ * Whether a key can be a shortcut of the application: a character with Ctrl or Cmd that edits no text.
+ * @param {KeyboardEvent} event
+ */
+function isOfApplication(event) {
+  const isCommand = (event.ctrlKey || event.metaKey) && event.key.length === 1 && !event.getModifierState("AltGraph");
+  const edits = event.shiftKey ? /[vz]/i : /[acvxyz]/i;
+  return isCommand && !isComposing(event) && !edits.test(event.key);
 }
 
 /**
@@ -38,11 +58,24 @@ export function onEnter(field, act) {
 }
 
 /**
- * Put a text in place of what is selected in a field.
- * @param {HTMLTextAreaElement} field
+ * Put a text in place of what is selected in a field, so that the browser's undo takes it back.
+ * @param {HTMLInputElement | HTMLTextAreaElement} field
  * @param {string} text
  */
 function insertText(field, text) {
-  field.setRangeText(text, field.selectionStart, field.selectionEnd, "end");
+  const command = text ? "insertText" : "delete";
+  if (document.activeElement === field && document.execCommand(command, false, text)) return;
+  field.setRangeText(text, field.selectionStart ?? 0, field.selectionEnd ?? 0, "end");
   field.dispatchEvent(new Event("input"));
+}
+
+/**
+ * Put a text in place of all that is in a field, so that the browser's undo takes it back.
+ * @param {HTMLTextAreaElement} field
+ * @param {string} text
+ */
+export function replaceText(field, text) {
+  if (field.value === text) return;
+  field.setSelectionRange(0, field.value.length);
+  insertText(field, text);
 }

@@ -1,6 +1,6 @@
 // One round of a comparison: its prompt, a column for each answer, the vote (compare.py has its fields).
 
-import { button, el, newId, toolbar } from "./dom.js";
+import { button, el, keepPlace, newId, toolbar } from "./dom.js";
 import { TurnView } from "./turn.js";
 
 /** @type {[choice: string, label: string][]} */
@@ -169,6 +169,7 @@ class ColumnView {
     this.node.prepend(el("div", { class: "cnb-column-title" }, this.heading, this.turn.tools));
     this.node.classList.add("cnb-column");
     this.node.setAttribute("aria-labelledby", id);
+    keepPlace(this.box, signal);
     together.watch(this.box, () => round.columns.map((each) => each.box), signal);
   }
 

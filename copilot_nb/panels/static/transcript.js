@@ -1,6 +1,6 @@
 // The turns of one session, in a box that scrolls.
 
-import { button, el } from "./dom.js";
+import { button, el, hide, keepPlace, saveFocus } from "./dom.js";
 import { TurnView } from "./turn.js";
 
 const NEAR_PX = 40; // so near to the end one is at the end
@@ -13,7 +13,7 @@ const NEAR_PX = 40; // so near to the end one is at the end
  * @property {string} label
  * @property {AbortSignal} signal
  * @property {(turn: TurnView) => import("./turn.js").Action[]} [actions]
- * @property {import("./turn.js").CodeAction[]} [codeActions]
+ * @property {import("./code.js").CodeAction[]} [codeActions]
  * @property {(() => void) | null} [earlier]
  * @property {((turn: TurnView, index: number) => Promise<string>) | null} [thumbnail]
  * @property {(turn: TurnView) => void} [finished]
@@ -41,9 +41,7 @@ export class Transcript {
     this.jump = button("↓ Latest", () => this.toEnd(), { class: "cnb-button cnb-jump", hidden: true });
     this.node = el("div", { class: "cnb-transcript" }, this.scroll, this.jump);
     this.scroll.addEventListener("scroll", () => this.scrolled(), { signal: options.signal, passive: true });
-    const grown = new ResizeObserver(() => this.follow());
-    grown.observe(this.scroll);
-    options.signal.addEventListener("abort", () => grown.disconnect());
+    keepPlace(this.scroll, options.signal, () => this.follow());
   }
 
   /**
@@ -53,6 +51,7 @@ export class Transcript {
    */
   whole(turns, first) {
     this.turns.clear();
+    saveFocus(this.list);
     this.list.replaceChildren();
     for (const fields of turns) this.turn(fields.key).apply(fields);
     this.setFirst(first);
@@ -116,7 +115,7 @@ export class Transcript {
   /** @param {number} first */
   setFirst(first) {
     this.first = first;
-    this.before.hidden = first <= 1;
+    hide(this.before, first <= 1);
     this.before.textContent = `Earlier turns (${(first - 1).toLocaleString()})`;
   }
 
@@ -133,14 +132,15 @@ export class Transcript {
 
   scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.scroll;
+    if (!clientHeight) return; // it is hidden, or taken from the page
     this.isStuck = scrollHeight - scrollTop - clientHeight < NEAR_PX;
-    this.jump.hidden = this.isStuck;
+    hide(this.jump, this.isStuck);
   }
 
   toEnd() {
     this.isStuck = true;
     this.follow();
-    this.jump.hidden = true;
+    hide(this.jump, true);
   }
 
   /** The turns in the order of the page, the last one last. */

@@ -1,6 +1,7 @@
 // One turn, as a page shows it (feed.py has its fields).
 
-import { button, copyText, el, flash, newId, toolbar } from "./dom.js";
+import { codeFrame, Tail } from "./code.js";
+import { button, el, newId, saveFocus, toolbar } from "./dom.js";
 
 const WIDE = "pre, table, math[display=block]"; // what scrolls by itself where it is wider than the panel
 /** Lets the keyboard scroll those that need it; only some browsers see to that. */
@@ -32,21 +33,22 @@ const unseen = new IntersectionObserver((entries) => {
  * @property {string} [head]
  * @property {string} [answer]
  * @property {string} [more]
+ * @property {import("./code.js").Open} [open]
  * @property {string} [tail]
  * @property {string} [text]
+ * @property {string} [draft]
  * @property {string} [outcome]
  * @property {string} [footer]
  * @property {string} [at]
  */
 
 /** @typedef {{name: string, label: string, run: (node: HTMLElement) => void}} Action a button of a turn */
-/** @typedef {{label: string, run: (code: string, node: HTMLElement) => void}} CodeAction a button of a piece of code */
 
 /**
  * What shows a turn: a transcript, or a column of a comparison.
  * @typedef {object} Shower
  * @property {(turn: TurnView) => Action[]} actions
- * @property {CodeAction[]} codeActions
+ * @property {import("./code.js").CodeAction[]} codeActions
  * @property {number} [level] of the heading above the turn
  * @property {((turn: TurnView, index: number) => Promise<string>) | null} [thumbnail]
  * @property {() => void} [follow]
@@ -69,7 +71,7 @@ export class TurnView {
     this.images = el("div", { class: "cnb-images", hidden: true });
     this.head = el("div", { class: "cnb-head" });
     this.answer = el("div", { class: "cnb-answer" });
-    this.tail = el("div", { class: "cnb-tail", dir: "auto" });
+    this.tail = new Tail(() => shower.codeActions);
     this.outcome = el("div", { class: "cnb-outcome" });
     this.status = el("span", { class: "cnb-status" });
     this.footer = el("span", { class: "cnb-footer" });
@@ -78,7 +80,7 @@ export class TurnView {
     const you = el("span", { class: "cnb-sr" }, "You: ");
     const saidClass = "cnb-said copilot-nb jp-RenderedHTMLCommon";
     this.asked = el("div", { class: "cnb-asked" }, you, this.images, this.prompt, this.more);
-    this.said = el("div", { class: saidClass }, this.head, this.answer, this.tail, this.outcome);
+    this.said = el("div", { class: saidClass }, this.head, this.answer, this.tail.node, this.outcome);
     this.foot = el("div", { class: "cnb-foot" }, this.status, this.footer, this.tools);
     const props = { class: "cnb-turn", "data-key": key, "aria-labelledby": id };
     this.node = el("article", props, this.asked, this.said, this.foot);
@@ -103,8 +105,7 @@ export class TurnView {
       this.add(fields.answer);
     }
     if (fields.more) this.add(fields.more);
-    if (fields.tail !== undefined) this.tail.textContent = fields.tail;
-    if (fields.text) this.tail.append(fields.text);
+    this.tail.apply(fields);
     if (fields.outcome !== undefined) this.outcome.innerHTML = fields.outcome;
     if (fields.footer !== undefined) this.footer.textContent = fields.footer;
     if (fields.at) this.node.title = new Date(fields.at).toLocaleString();
@@ -190,21 +191,12 @@ export class TurnView {
     for (const pre of node.matches("pre") ? [node] : node.querySelectorAll("pre")) this.frameCode(pre);
   }
 
-  /** @param {Element} pre */
+  /** @param {HTMLElement | MathMLElement} pre */
   frameCode(pre) {
     const block = pre.closest(".highlight") ?? pre;
-    const code = () => (pre.textContent ?? "").replace(/\n$/, "");
-    const copy = button("Copy code", () => {
-      copyText(code());
-      flash(copy, "Copied");
-    });
-    const others = this.shower.codeActions.map((each) => {
-      const other = button(each.label, () => each.run(code(), other));
-      return other;
-    });
-    const frame = el("div", { class: "cnb-code" });
+    const frame = codeFrame(pre, pre.dataset.language ?? "", this.shower.codeActions);
     block.replaceWith(frame);
-    frame.append(toolbar("Code", [copy, ...others]), block);
+    frame.append(block);
   }
 
   /** @param {{state?: TurnState, before?: number}} fields */
@@ -222,6 +214,7 @@ export class TurnView {
 
   showTools() {
     const held = this.tools.contains(document.activeElement);
+    saveFocus(this.tools);
     const buttons = this.shower.actions(this).map((each) => {
       const node = button(each.label, () => each.run(node), { "data-action": each.name });
       return node;

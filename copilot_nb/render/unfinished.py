@@ -1,0 +1,84 @@
+"""The end of an answer that is still coming, as what it is going to be: code as code, a table as a table.
+
+`blocks` hands over the end as text, for until a block is finished it may become another. Two kinds of block are known
+by how they begin, and are most of what is long: code between fences grows as text, without its fences; a table is
+rendered row by row, anew when it has grown by an eighth, so the cost is linear in the table.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from copilot_nb.render.markdown import Context, fence_language, part_html
+from copilot_nb.render.maths import Maths
+
+GROWTH = 8
+"""A table is rendered again when it has grown by this part of its lines."""
+
+_FENCE = re.compile(r"\n*( {0,3})(`{3,}(?=[^`\n]*\n)|~{3,})([^\n]*)\n")
+_TABLE = re.compile(r"\n*[^\n]*\|[^\n]*\n *\|?(?: *:?-+:? *\|)+ *(?::?-+:? *)?\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """What is to be shown of the end of an answer.
+
+    Attributes
+    ----------
+    kind : str
+        ``"text"``, ``"code"`` or ``"table"``.
+    text : str
+        The text; code without its fences. It grows at its end as long as the block goes on.
+    language : str
+        Of code, as it was written.
+    html : str
+        Safe HTML of a table as far as its rows have come.
+    """
+
+    kind: str = "text"
+    text: str = ""
+    language: str = ""
+    html: str = ""
+
+
+class UnfinishedEnd:
+    """Shows the end of a text that grows.
+
+    Parameters
+    ----------
+    maths : {"mathml", "tex"}, default "mathml"
+        What formulae become (see `markdown_to_html`).
+    """
+
+    def __init__(self, maths: Maths = "mathml") -> None:
+        self._maths = maths
+        self._table = ""  # the lines that are rendered
+        self._html = ""
+
+    def shown(self, tail: str) -> Unfinished:
+        """Return what is to be shown of the end, which is `tail` by now."""
+        if fence := _FENCE.match(tail):
+            indent, marks, info = fence.groups()
+            code = _code(tail[fence.end() :], marks, len(indent))
+            return Unfinished("code", code, fence_language(info))
+        if _TABLE.match(tail):
+            return self._shown_table(tail)
+        return Unfinished("text", tail)
+
+    def _shown_table(self, tail: str) -> Unfinished:
+        lines = tail[: tail.rfind("\n") + 1]
+        known = self._table.count("\n")
+        if not lines.startswith(self._table) or lines.count("\n") - known > known // GROWTH:
+            html = part_html(lines, Context(), maths=self._maths)
+            if html is None:
+                return Unfinished("text", tail)
+            self._table, self._html = lines, html
+        return Unfinished("table", html=self._html)
+
+
+def _code(text: str, marks: str, indent: int) -> str:
+    """Return what stands between two fences, or after the first; a line that may become the second is left out."""
+    close = re.search(rf"^ {{0,3}}{re.escape(marks)}{marks[0]}*[ \t]*$", text, re.MULTILINE)
+    code = text[: close.start()] if close else re.sub(rf"(^|(?<=\n)) {{0,3}}{marks[0]}*\Z", "", text)
+    return re.sub(rf"^ {{1,{indent}}}", "", code, flags=re.MULTILINE) if indent else code
