@@ -2,7 +2,7 @@
 
 The conversation is a list of turns, each known by a `key`. A turn is told as a set of fields, and later by those of
 them that changed (a patch): ``prompt`` and ``tail`` are text, ``head`` (notes, reasoning), ``answer`` and ``outcome``
-are HTML made by `render`, which is safe; ``images`` are the names of what went with the prompt. Of an answer that is
+are HTML made by `render`, which is safe; ``footer`` is the model, and ``figures`` what the answer took; ``images`` are the names of what went with the prompt. Of an answer that is
 coming, ``more`` is HTML that is added to ``answer``, and ``text`` is text that is added to ``tail``, the part after the
 last finished block. So each part of an answer travels once as text and once as HTML, however long the answer grows.
 What that part is going to be is told by ``open``: code (``{"kind": "code", "language": ...}``, and ``tail`` is the
@@ -61,7 +61,8 @@ def _around(record: TurnRecord, label: Label, *, live: bool) -> Fields:
         "state": record.state.value,
         "head": head_html(record, label, live=live, maths="mathml"),
         "outcome": outcome_html(record),
-        "footer": " · ".join(fact for fact in (model, figures_text(record)) if fact),
+        "footer": model,
+        "figures": figures_text(record),
         "at": record.started_at.isoformat() if record.started_at else "",
     }
 

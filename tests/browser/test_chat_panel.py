@@ -37,7 +37,7 @@ def test_a_long_answer_comes_as_it_is_rendered_and_leaves_the_page_responsive(pa
         markdown_to_html(LONG, maths="mathml"),
     )
     answer = shown.locator(".cnb-answer").evaluate(
-        "node => { const copy = node.cloneNode(true); copy.querySelectorAll('.cnb-toolbar').forEach(n => n.remove());"
+        "node => { const copy = node.cloneNode(true); copy.querySelectorAll('.cnb-code-bar').forEach(n => n.remove());"
         " return copy.textContent; }"
     )
     assert answer == expected

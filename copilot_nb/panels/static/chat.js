@@ -2,12 +2,19 @@
 
 import { asWritten, COMMANDS, KEYS } from "./commands.js";
 import { Composer } from "./composer.js";
-import { announcer, button, copyText, flash, hide, Notice, panelRoot } from "./dom.js";
+import { announcer, button, copyText, el, flash, hide, Notice, panelRoot } from "./dom.js";
 import { Head } from "./head.js";
 import { Link } from "./link.js";
+import { popup } from "./popup.js";
 import { Transcript } from "./transcript.js";
 
 /** @typedef {import("./turn.js").TurnView} TurnView */
+
+const EXAMPLES = [
+  "Write a pandas function that finds duplicate rows, with an example",
+  "Explain this error, and how to mend it: ",
+  "Compare two ways to read a large CSV file",
+];
 
 /**
  * What puts code into a new cell below the panel's own, where the front end lets a page do that; else null.
@@ -47,6 +54,7 @@ class Chat {
     const parts = [this.head, this.notice, this.transcript, this.composer, this.live].map((each) => each.node);
     this.root = panelRoot("cnb-chat", "Chat", ...parts);
     host.append(this.root);
+    this.keepInView(signal);
     this.root.addEventListener("keydown", (event) => event.key === "Escape" && this.notice.clear(), { signal });
     const toCell = cellMaker(model, this.root);
     if (toCell) {
@@ -70,13 +78,21 @@ class Chat {
     return new Transcript({
       label: "Conversation",
       signal,
-      empty:
-        "Nothing has been said yet. What you send here, in a cell (%%copilot NAME) or from Python is one conversation.",
+      empty: this.makeEmpty(),
       actions: (turn) => this.actions(turn),
       thumbnail: async (turn, index) => (await this.link.ask("thumbnail", { turn: turn.key, index })).src,
       earlier: () => this.earlier(),
       finished: (turn) => this.live.say(spoken(turn)),
     });
+  }
+
+  /** What stands where nothing has been said: prompts to begin with, which go into the field. */
+  makeEmpty() {
+    const examples = EXAMPLES.map((text) =>
+      button(text, () => this.composer.suggest(text), { class: "cnb-button cnb-example" }),
+    );
+    const about = el("p", {}, "Ask something, or begin with one of these.");
+    return el("div", {}, about, el("div", { class: "cnb-examples" }, ...examples));
   }
 
   /**
@@ -98,9 +114,11 @@ class Chat {
         { label: "Usage", run: () => this.do("usage") },
         { label: "Rename…", run: () => this.head.rename() },
         { label: "Fork", run: () => this.fork({}) },
+        null,
         { label: "Take back the last turn", run: () => this.do("rewind", { count: 1 }) },
-        { label: "Undo that", run: () => this.do("undo") },
-        { label: "Clear", run: () => this.do("rewind") },
+        { label: "Bring back what was taken back", run: () => this.do("undo") },
+        { label: "Take back all turns", run: () => this.do("rewind"), danger: true },
+        null,
         { label: "Commands and keys", run: () => this.help() },
       ],
     });
@@ -193,7 +211,6 @@ class Chat {
   /** @param {import("./composer.js").Draft} draft */
   async send(draft) {
     this.transcript.toEnd();
-    if (!this.transcript.turns.size) this.keepInView();
     const { text, files, editing } = draft;
     let done;
     if (draft.isCommand) done = await this.command(text);
@@ -202,15 +219,28 @@ class Chat {
     if (done === null) this.composer.restore(draft);
   }
 
-  /** The first prompt makes the panel taller: stay with where one writes. */
-  keepInView() {
+  /**
+   * A conversation makes the panel taller: stay with where one writes, while that is seen and the panel has the focus.
+   * @param {AbortSignal} signal
+   */
+  keepInView(signal) {
+    let isSeen = false;
+    const { node } = this.composer;
     const grown = new ResizeObserver(() => {
-      if (!this.transcript.turns.size) return;
-      grown.disconnect();
-      this.composer.node.scrollIntoView({ block: "nearest" });
+      if (isSeen && this.root.contains(document.activeElement)) node.scrollIntoView({ block: "nearest" });
     });
+    const seen = new IntersectionObserver(
+      (entries) => {
+        isSeen = entries.some((each) => each.isIntersecting);
+      },
+      { threshold: 0.5 },
+    );
     grown.observe(this.root);
-    this.signal.addEventListener("abort", () => grown.disconnect());
+    seen.observe(node);
+    signal.addEventListener("abort", () => {
+      grown.disconnect();
+      seen.disconnect();
+    });
   }
 
   /**
@@ -252,8 +282,12 @@ class Chat {
   }
 
   help() {
-    const rows = COMMANDS.map(([word, takes, help]) => `${word} ${takes}`.trim().padEnd(24) + help);
-    this.notice.show([...rows, KEYS].join("\n"), "help");
+    const rows = COMMANDS.map(([word, takes, help]) => {
+      return el("tr", {}, el("th", { scope: "row" }, el("b", {}, word), ` ${takes}`), el("td", {}, help));
+    });
+    const table = el("table", { class: "cnb-table" }, el("tbody", {}, ...rows));
+    const props = { class: "cnb-help", role: "dialog", "aria-label": "Commands and keys", tabindex: -1 };
+    popup(this.head.more, el("div", props, table, el("p", {}, KEYS)), this.signal);
   }
 
   /** @param {string} text */

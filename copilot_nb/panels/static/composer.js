@@ -95,6 +95,15 @@ export class Composer {
     this.text.setSelectionRange(text.length, text.length);
   }
 
+  /**
+   * Put a prompt into the field to be changed or sent.
+   * @param {string} text
+   */
+  suggest(text) {
+    this.text.focus();
+    this.set(text);
+  }
+
   changed() {
     this.fit();
     this.offer(fitting(this.text.value));
@@ -152,8 +161,8 @@ export class Composer {
   choose(word, takes) {
     this.set(takes ? `${word} ` : word);
     this.closeOffers();
-    if (!takes) this.submit();
     this.text.focus();
+    if (!takes) this.submit();
   }
 
   /**

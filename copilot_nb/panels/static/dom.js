@@ -110,7 +110,7 @@ export function announcer() {
   return { node, say };
 }
 
-/** @typedef {"error" | "said" | "help" | "trouble"} NoticeKind */
+/** @typedef {"error" | "said" | "trouble"} NoticeKind */
 
 /** A line that tells of something that went wrong, or was done; Escape, its button or the next one takes it away. */
 export class Notice {
@@ -219,6 +219,7 @@ async function isCopied(text) {
 /** Each a path in a square of 16, drawn as a line. */
 const ICONS = {
   copy: "M5.5 5.5v-3h8v8h-3M2.5 5.5h8v8h-8z",
+  pencil: "M3 13l.8-3L11 2.8l2.2 2.2L6 12.2z",
   cell: "M2.5 2.5h11v5h-11zM8 10v4M6 12h4",
 };
 

@@ -1,6 +1,6 @@
 // The line above a conversation: its name, state and model, how full the model's window is, and a menu.
 
-import { button, el } from "./dom.js";
+import { button, el, icon } from "./dom.js";
 import { askLine, menu } from "./popup.js";
 
 /**
@@ -46,7 +46,9 @@ export class Head {
     /** @type {Choice[]} */
     this.choices = [];
     const nameProps = { class: "cnb-button cnb-name", dir: "auto", "aria-haspopup": "dialog" };
-    this.name = button("", () => this.rename(), nameProps);
+    this.label = el("span");
+    this.name = button(this.label, () => this.rename(), nameProps);
+    this.name.append(icon("pencil"));
     this.state = el("span", { class: "cnb-state" });
     const title = "The model that answers from the next prompt on";
     this.models = el("select", { class: "cnb-models", "aria-label": "Model", title });
@@ -80,7 +82,7 @@ export class Head {
   show(facts) {
     const isOther = facts.model !== this.facts?.model || facts.provider !== this.facts?.provider;
     this.facts = facts;
-    this.name.textContent = facts.name;
+    this.label.textContent = facts.name;
     this.name.title = `Rename ${facts.name}`;
     this.state.textContent = facts.gone ? "deleted; the next prompt begins it anew" : (STATES[facts.state] ?? "");
     this.state.dataset.state = facts.gone ? "gone" : facts.state;

@@ -12,6 +12,8 @@ import { onEnter } from "./keys.js";
  */
 export function popup(anchor, content, signal) {
   const root = /** @type {HTMLElement} */ (anchor.closest(".cnb-panel"));
+  const before = document.activeElement;
+  const back = before instanceof HTMLElement && root.contains(before) ? before : anchor;
   const over = new AbortController();
   const options = { signal: AbortSignal.any([signal, over.signal]), capture: true };
   const close = (refocus = true) => {
@@ -19,7 +21,7 @@ export function popup(anchor, content, signal) {
     over.abort();
     content.remove();
     anchor.setAttribute("aria-expanded", "false");
-    if (refocus) anchor.focus();
+    if (refocus) back.focus();
   };
   content.classList.add("cnb-popup");
   root.append(content);
@@ -43,7 +45,7 @@ export function popup(anchor, content, signal) {
   return close;
 }
 
-/** @typedef {{label: string, run: () => void, danger?: boolean}} MenuItem */
+/** @typedef {{label: string, run: () => void, danger?: boolean} | null} MenuItem null is a line between two groups */
 
 /**
  * Open a menu below a button.
@@ -54,14 +56,16 @@ export function popup(anchor, content, signal) {
 export function menu(anchor, items, signal) {
   const list = el("div", { role: "menu", class: "cnb-menu", "aria-label": anchor.getAttribute("aria-label") ?? "" });
   let close = () => {};
-  const buttons = items.map((item) => {
+  const nodes = items.map((item) => {
+    if (!item) return el("div", { role: "separator" });
     const run = () => {
       close();
       item.run();
     };
     return button(item.label, run, { role: "menuitem", tabindex: -1, "data-danger": item.danger ?? false });
   });
-  list.append(...buttons);
+  list.append(...nodes);
+  const buttons = nodes.filter((node) => node instanceof HTMLButtonElement);
   list.addEventListener("keydown", (event) => moveFocus(event, buttons, "ArrowUp", "ArrowDown"));
   close = popup(anchor, list, signal);
 }

@@ -39,6 +39,7 @@ const unseen = new IntersectionObserver((entries) => {
  * @property {string} [draft]
  * @property {string} [outcome]
  * @property {string} [footer]
+ * @property {string} [figures]
  * @property {string} [at]
  */
 
@@ -66,6 +67,7 @@ export class TurnView {
     /** @type {TurnState} */
     this.state = "";
     this.before = this.depth = 0;
+    this.promptText = this.figures = this.at = "";
     const id = newId("turn");
     this.prompt = el("div", { class: "cnb-prompt", id, dir: "auto" });
     this.images = el("div", { class: "cnb-images", hidden: true });
@@ -90,10 +92,6 @@ export class TurnView {
     return this.state === "queued" || this.state === "working";
   }
 
-  get promptText() {
-    return this.prompt.textContent ?? "";
-  }
-
   /** @param {TurnFields} fields */
   apply(fields) {
     if (fields.prompt !== undefined) this.setPrompt(fields.prompt);
@@ -108,13 +106,24 @@ export class TurnView {
     this.tail.apply(fields);
     if (fields.outcome !== undefined) this.outcome.innerHTML = fields.outcome;
     if (fields.footer !== undefined) this.footer.textContent = fields.footer;
-    if (fields.at) this.node.title = new Date(fields.at).toLocaleString();
+    if (fields.figures !== undefined || fields.at) this.setFigures(fields);
     if (fields.state !== undefined || fields.before !== undefined) this.setState(fields);
+  }
+
+  /**
+   * What an answer took, and when it was asked for, are looked up more seldom than they are in the way.
+   * @param {{figures?: string, at?: string}} fields
+   */
+  setFigures({ figures, at }) {
+    this.figures = figures ?? this.figures;
+    this.at = at ? new Date(at).toLocaleString() : this.at;
+    this.footer.title = [this.figures, this.at].filter(Boolean).join("\n");
   }
 
   /** @param {string} text */
   setPrompt(text) {
-    this.prompt.textContent = text;
+    this.promptText = text;
+    this.prompt.replaceChildren(...promptParts(text));
     const isLong = text.length > 1200 || text.split("\n").length > 14;
     this.prompt.classList.toggle("cnb-folded", isLong);
     this.more.hidden = !isLong;
@@ -222,4 +231,15 @@ export class TurnView {
     this.tools.replaceChildren(...(buttons.length ? [toolbar("This turn", buttons)] : []));
     if (held) buttons[0]?.focus();
   }
+}
+
+/**
+ * A prompt as it was written, with what stands between fences as code.
+ * @param {string} text
+ * @returns {(string | HTMLElement)[]}
+ */
+function promptParts(text) {
+  const parts = text.split(/^(?:```|~~~)[^\n`]*\n([\s\S]*?)\n(?:```|~~~)[ \t]*(?:\n|$)/m);
+  if (parts.length === 1) return parts;
+  return parts.map((part, i) => (i % 2 ? el("pre", {}, part) : part.trim())).filter((part) => part !== "");
 }
