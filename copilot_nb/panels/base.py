@@ -78,7 +78,9 @@ class Panel(anywidget.AnyWidget):
 
     _esm = ""
     _css = styles()
-    panel_id = Unicode(help="What the page calls the panel, where it says that itself; see `aside`.").tag(sync=True)
+    panel_id = Unicode(help="What the page calls the panel, where it says that itself: the id of its comm.").tag(
+        sync=True
+    )
 
     def __init__(self, manager: Manager) -> None:
         self._manager = manager
@@ -94,7 +96,7 @@ class Panel(anywidget.AnyWidget):
         panel_id = uuid4().hex
         self._frozen = Frozen(panel_id, self.transcript, lambda: manager.loop.blocking(settled()), self.mark)
         self._told_version = 0
-        super().__init__(panel_id=panel_id)
+        super().__init__(panel_id=panel_id, model_id=panel_id)
         _serve_at_once(self.comm)
         listen(self.comm, self.panel_id, self)
         self.on_msg(self._received)

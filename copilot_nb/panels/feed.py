@@ -2,11 +2,12 @@
 
 The conversation is a list of turns, each known by a `key`. A turn is told as a set of fields, and later by those of
 them that changed (a patch): ``prompt`` and ``tail`` are text, ``head`` (notes, reasoning), ``answer`` and ``outcome``
-are HTML made by `render`, which is safe; ``footer`` is the model, and ``figures`` what the answer took; ``images`` are the names of what went with the prompt. Of an answer that is
-coming, ``more`` is HTML that is added to ``answer``, and ``text`` is text that is added to ``tail``, the part after the
-last finished block. So each part of an answer travels once as text and once as HTML, however long the answer grows.
-What that part is going to be is told by ``open``: code (``{"kind": "code", "language": ...}``, and ``tail`` is the
-code), a table (``tail`` is empty, and ``draft`` is HTML of the rows so far), or text.
+are HTML made by `render`, which is safe; ``images`` are the names of what went with the prompt; ``footer`` is the
+model, and ``figures`` what the answer took. Of an answer that is coming, ``more`` is HTML that is added to ``answer``,
+and ``text`` is text that is added to ``tail``, the part after the last finished block. So each part of an answer
+travels once as text and once as HTML, however long the answer grows. What that part is going to be is told by ``open``:
+code (``{"kind": "code", "language": ...}``, and ``tail`` is the code), a table (``tail`` is empty, and ``draft`` is
+HTML of the rows so far), or text.
 
 What is stored is read from the runtime, what is under way (or has ended meanwhile) from the turns themselves. All of
 this runs on the panel's own thread.

@@ -119,7 +119,7 @@ def compare(shown: Locator) -> None:
 def test_a_chat_has_no_fault(panel_page: PanelPage, chat: Locator, model: ScriptedModel) -> None:
     page = panel_page.page
     look = partial(faults, page, ".cnb-chat", themes(panel_page))
-    chat.get_by_text("Nothing has been said yet.").wait_for()
+    chat.get_by_text("Ask something, or begin with one of these.").wait_for()
     found = look("empty")
     chat.get_by_role("textbox", name="Prompt").fill("/")
     found += look("empty, commands")

@@ -48,19 +48,19 @@ def test_a_table_that_is_coming_is_a_table(panel_page: PanelPage) -> None:
 
 
 def test_the_focus_stays_in_the_panel_when_what_has_it_goes(panel_page: PanelPage) -> None:
-    model = panel_page.answer(Reply("word " * 40, stall_after_chars=50), Reply("Again."), Reply("Again."))
+    panel_page.answer(["Short.", "Again.", Reply("word " * 40, stall_after_chars=50)])
     chat = panel_page.chat("s1")
     say(chat, "go")
+    turn(chat, 0)
+    chat.get_by_role("button", name="Retry").press("Enter")
+    chat.get_by_text("Again.", exact=True).wait_for()
+    assert panel_page.page.evaluate(INSIDE)
+    say(chat, "more")
     stop = chat.get_by_role("button", name="Stop")
     stop.focus()
     stop.press("Enter")
     stop.wait_for(state="hidden")
     expect(field(chat)).to_be_focused()
-    turn(chat, 0, "interrupted")
-    model.release()
-    chat.get_by_role("button", name="Retry").press("Enter")
-    turn(chat, 0)
-    assert panel_page.page.evaluate(INSIDE)
     say(chat, "/no-such-command")
     chat.get_by_role("button", name="Dismiss").press("Enter")
     expect(field(chat)).to_be_focused()
@@ -93,18 +93,17 @@ def test_an_example_goes_into_the_field_and_a_draft_comes_back_after_an_edit(pan
 
 
 def test_a_panel_grows_with_its_conversation_and_the_small_print_is_short(panel_page: PanelPage) -> None:
-    panel_page.answer(Reply("Short."), Reply("Paragraph.\n\n" * 60))
+    panel_page.answer(["Short.", "Paragraph.\n\n" * 60])
     chat = panel_page.chat("s1")
-    empty = chat.evaluate("node => node.clientHeight")
     say(chat, "one\n\n```\ncode\n```")
     said = turn(chat, 0)
     assert said.locator(".cnb-prompt pre").inner_text() == "code"
     assert said.locator(".cnb-footer").inner_text() == "scripted"
     assert "tokens in" in str(said.locator(".cnb-footer").get_attribute("title"))
-    assert chat.evaluate("node => node.clientHeight") <= empty
+    assert chat.evaluate("node => node.clientHeight") < 400
     say(chat, "two")
     turn(chat, 1)
-    assert chat.evaluate("node => [node.clientHeight, innerHeight * .64, 672].sort((a, b) => a - b)[2]") >= 640
+    assert chat.evaluate("node => node.clientHeight") > 600
     assert chat.locator(".cnb-scroll").evaluate("node => node.scrollHeight > node.clientHeight")
 
 

@@ -139,6 +139,6 @@ def test_rounds_and_votes_are_there_after_a_restart(lab: Any) -> None:
 
 def test_code_in_a_column_is_not_broken_within_a_word(panel_page: PanelPage) -> None:
     shown, _panel = opened(panel_page, "```\n" + "word " * 99 + "\n```")
-    code = shown.locator(".cnb-column pre").first
+    code = shown.locator(".cnb-column .cnb-answer pre").first
     code.wait_for()
     assert code.evaluate("pre => pre.scrollWidth > pre.clientWidth && pre.clientHeight < 60")

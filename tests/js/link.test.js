@@ -1,8 +1,8 @@
 // The page's side of the protocol of panels (base.py), over a wire that loses, doubles and delays.
 
-import "./page.js";
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
+import { settled } from "./page.js";
 
 const { ANSWER_MS, ASIDE_MS, BEAT_MS, BUSY, Link, OFFLINE, RESTARTED, SILENCE_MS, SILENT } = await import(
   "../../copilot_nb/panels/static/link.js"
@@ -297,6 +297,26 @@ for (const [way, restart] of [
     const { length } = wire.sent;
     pass(60_000);
     assert.equal(wire.sent.length, length);
+  });
+}
+
+for (const [what, comms, isLost] of [
+  ["another", { other: {} }, true],
+  ["the same", { panel: {} }, false],
+]) {
+  test(`a kernel that does not answer is asked for its panel: it has ${what}`, async () => {
+    const kernel = new Kernel();
+    kernel.requestCommInfo = async () => ({ content: { comms } });
+    const wire = new Wire(kernel);
+    mock.timers.tick(1);
+    const asked = wire.link.ask("send");
+    asked.catch(() => {});
+    pass(4 * ANSWER_MS);
+    await settled();
+    mock.timers.tick(1);
+    assert.equal(wire.trouble, isLost ? RESTARTED : SILENT);
+    assert.equal(wire.link.root.classList.contains("cnb-lost"), isLost);
+    if (isLost) await assert.rejects(asked, { message: RESTARTED });
   });
 }
 

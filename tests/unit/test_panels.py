@@ -805,3 +805,7 @@ def test_a_panel_that_another_cell_shows_does_not_rest() -> None:
     assert rested == []
     places.show(second, RunningCell("4", "b"))
     assert rested == [first]
+
+
+def test_the_page_knows_the_panel_by_the_id_of_its_comm(panel: Watched) -> None:
+    assert panel.panel_id == panel.model_id

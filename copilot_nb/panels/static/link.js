@@ -89,7 +89,8 @@ export class Link {
       trouble(text);
     };
     this.seq = 0;
-    this.isInStep = this.isDead = this.isUnsure = this.isSeqAsked = false;
+    this.root = root;
+    this.hasBegun = this.isInStep = this.isDead = this.isUnsure = this.isSeqAsked = false;
     /** @type {Map<string, Asked>} */
     this.waiting = new Map();
     this.helloId = "";
@@ -224,11 +225,22 @@ export class Link {
     const { status, connectionStatus = "connected" } = this.kernel ?? {};
     if (connectionStatus !== "connected") this.trouble(OFFLINE);
     else if (status === "busy") this.trouble(BUSY);
-    else if (tries > 1) this.trouble(this.kernel ? RESTARTED : SILENT);
+    else if (tries > 1) {
+      this.trouble(SILENT);
+      this.findPanel();
+    }
+  }
+
+  /** Ask the kernel itself for the panel: one that was started since knows of none, and answers nothing to it. */
+  async findPanel() {
+    const found = await this.kernel?.requestCommInfo?.({ target_name: "jupyter.widget" }).catch(() => null);
+    const comms = found?.content?.comms;
+    if (comms && !(this.model.get("panel_id") in comms) && !this.isDead) this.died();
   }
 
   died() {
     this.isDead = true;
+    this.root.classList.toggle("cnb-lost", !this.hasBegun); // there is nothing but the notice to be seen
     const asked = [...this.waiting.values()];
     this.waiting.clear();
     for (const each of asked) each.reject(new Error(RESTARTED));
@@ -254,6 +266,7 @@ export class Link {
     this.waiting.delete(this.helloId);
     this.seq = message.seq;
     this.isInStep = true;
+    this.hasBegun = true;
     this.whole(message);
     this.place("living");
   }
