@@ -94,7 +94,7 @@ class Progress:
                 self._say(f"{name}: {outcomes} in {file.took_s:.0f} s")
             self._show_running()
 
-    def pytest_sessionfinish(self) -> None:
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
         """Tell what each folder took, in place of the last line."""
         if self._out.isatty():
             self._out.write("\r\x1b[K")
@@ -102,7 +102,7 @@ class Progress:
         for name, file in self._files.items():
             folder = name.rpartition("/")[0]
             folders[folder] = folders.get(folder, 0) + file.took_s
-        if len(folders) > 1:
+        if len(folders) > 1 and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             took = ", ".join(f"{folder} {took_s / 60:.1f}" for folder, took_s in folders.items())
             say(f"Minutes of one process: {took}", self._out)
 
