@@ -7,6 +7,7 @@ the model that are installed are found.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import uuid
@@ -35,6 +36,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run what fails quickest first, and of the rest the longest files first: two processes end at the same time."""
     items.sort(key=lambda item: FOLDERS.index(item.path.relative_to(HERE).parts[0]))
+
+
+def pytest_keyboard_interrupt() -> None:
+    """Print nothing of what an interrupt leaves half done."""
+    logging.disable()
 
 
 @pytest.hookimpl(trylast=True)
