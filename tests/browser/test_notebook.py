@@ -125,13 +125,13 @@ def test_run_all_twice_ends_with_the_same_turns(lab: Any) -> None:
     for restarts in (False, True, False):
         notebook.run_all()
         rows = [row.split("\t") for row in notebook.output(4).locator("tbody tr").all_inner_texts()]
-        assert sorted((row[0], row[3]) for row in rows) == [("s1", "4"), ("s2", "1")]
+        assert sorted((row[0], row[2]) for row in rows) == [("s1", "4"), ("s2", "1")]
         assert "first / second / third / third" in notebook.output(3).inner_text()
         if restarts:
             notebook.restart()
     notebook.run(3)
     notebook.run(4)
-    assert "s1\ts1\tscripted (scripted)\t4\t" in notebook.output(4).inner_text()
+    assert "s1\tscripted (scripted)\t4\t" in notebook.output(4).inner_text()
 
 
 def test_tab_offers_subcommands_sessions_and_models(lab: Any) -> None:
