@@ -35,4 +35,4 @@ def _remedy(notebook: str, holders: tuple[Holder, ...]) -> str:
     if stale:
         return f"that program is not Copilot: delete the lock that was left behind, {stale[0].lock}"
     there = f"type %copilot restart in {notebook}" if notebook else "close it there"
-    return f"{there}, or go on in a copy: --take-over"
+    return f"{there}, or go on in a copy: --take-over in a cell, /fork in a panel"

@@ -169,7 +169,7 @@ def test_a_session_open_in_another_kernel(nb: Notebook) -> None:
         other.session("a").ask("x")
         assert re.fullmatch(
             r"SessionInUse: session 'a' is open in process \d+ \(copilot-runtime\) → close it there, or go on in a "
-            "copy: --take-over",
+            "copy: --take-over in a cell, /fork in a panel",
             nb.run("%%copilot a\ny").complaint,
         )
         assert [nb.run("%copilot ls").result.table().rows[0][-1]] == ["⇄ in use elsewhere"]
