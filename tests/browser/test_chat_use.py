@@ -105,6 +105,10 @@ def test_a_panel_grows_with_its_conversation_and_the_small_print_is_short(panel_
     turn(chat, 1)
     assert chat.evaluate("node => node.clientHeight") > 600
     assert chat.locator(".cnb-scroll").evaluate("node => node.scrollHeight > node.clientHeight")
+    say(chat, "/no-such-command")
+    told = chat.get_by_role("alert")
+    told.wait_for()
+    assert told.evaluate("node => node.scrollHeight <= node.clientHeight")
 
 
 def test_a_field_that_is_made_narrow_shows_all_that_is_written(panel_page: PanelPage) -> None:
