@@ -41,7 +41,7 @@ ASK_BESIDE = f"%%copilot {NAMES[0]}\nAll of it"
 # what an answer is, without what the page adds: buttons, frames, and what a screen reader wants to know
 ANSWERED = """node => {
     const copy = node.cloneNode(true);
-    copy.querySelectorAll('.cnb-toolbar').forEach(each => each.remove());
+    copy.querySelectorAll('.cnb-code-bar').forEach(each => each.remove());
     copy.querySelectorAll('.cnb-code').forEach(each => each.replaceWith(...each.childNodes));
     for (const each of copy.querySelectorAll('*')) {
         const added = each.getAttributeNames().filter(name => !['class', 'href', 'style'].includes(name));
