@@ -77,7 +77,8 @@ async def fork(session: Session, name: str, at: int | None) -> Session:
         before = turns[kept].event_id if kept < len(turns) else ""
         copy_id = await archive.fork(session.session_id, title_for(name), before)
         copy = manager.register.adopt_copy(session, name, copy_id, turns=kept)
-    await copy.loaded()  # which gives the copy its name in the runtime's metadata
+    await copy.loaded()  # which gives the copy its name in the runtime's metadata: until then it has the original's
+    copy.tell("listed")
     return copy
 
 

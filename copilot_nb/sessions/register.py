@@ -203,7 +203,6 @@ class Register:
         copy.turns_stored, copy.effort, copy.context, copy.user = turns, source.effort, source.context, source.user
         copy.cells = source.cells.copied()
         self._sessions[name] = copy
-        copy.tell("listed")
         return copy
 
     async def check_owner(self, name: str, user: str, session_id: str = "") -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 
 from copilot_nb.sessions.manager import Manager
+from copilot_nb.sessions.stored import StoredSession
 from copilot_nb.sessions.watching import Event
 from copilot_nb.testing import ScriptedModel
 from tests.runtime.conftest import script
@@ -39,3 +41,15 @@ def test_what_a_watcher_is_told(manager: Manager) -> None:
     assert [event.kind for event in told if event.session.name == "watched-too"] == ["listed", "gone"]
     manager.session("unwatched").ask("x")
     assert all(event.session.name != "unwatched" for event in told)
+
+
+def test_a_copy_is_told_of_once_it_is_stored_under_its_own_name(manager: Manager) -> None:
+    script(manager, ScriptedModel("Yes."))
+    session = manager.session("original")
+    session.ask("hi")
+    listings: list[Future[list[StoredSession]]] = []
+    remove = manager.watchers.add(lambda _event: listings.append(manager.loop.submit(manager.store.listing())))
+    session.fork("copied")
+    remove()
+    names = [[each.name for each in listing.result(10)] for listing in listings]
+    assert [(each.count("original"), each.count("copied")) for each in names] == [(1, 1)]
