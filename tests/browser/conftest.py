@@ -269,7 +269,7 @@ def scripted(replies: str, gate: Path | None = None, **options: object) -> str:
     replies : str
         Source of its replies; `Reply` and `ChatError` are there: ``'["Hi.", Reply(error=ChatError(400, "no"))]'``.
     gate : Path, optional
-        A path to make a gate at: a reply that stalls goes on when the test writes to it (`open_gate`).
+        A path to make a gate at: replies that stall go on when the test opens it (`open_gate`).
     options : object
         Further arguments of `ScriptedModel`.
     """
@@ -283,9 +283,9 @@ def scripted(replies: str, gate: Path | None = None, **options: object) -> str:
     return "\n".join(lines) + (GATEKEEPER.format(gate=str(gate)) if gate else "")
 
 
-def open_gate(gate: Path) -> None:
-    """Let the reply that has stalled, or is about to, go on; block until that is heard."""
-    gate.write_text("open")
+def open_gate(gate: Path, replies: int = 1) -> None:
+    """Let so many replies go on, which have stalled or are about to; block until that is heard."""
+    gate.write_text(str(replies))
 
 
 GATEKEEPER = """
@@ -297,8 +297,8 @@ os.mkfifo({gate!r})
 def keep_gate():
     while True:
         with open({gate!r}) as gate:  # waits for the test
-            gate.read()
-        model.wait_for_stalled(1)
+            replies = int(gate.read())
+        model.wait_for_stalled(replies)
         model.release()
 
 threading.Thread(target=keep_gate, daemon=True).start()"""

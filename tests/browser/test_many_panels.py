@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from playwright.sync_api import Locator, expect
 
 from copilot_nb.panels.feed import PAGE_TURNS
 from copilot_nb.render.markdown import markdown_to_html
 
-from .conftest import Lab, Notebook, scripted
+from .conftest import Lab, Notebook, open_gate, scripted
 from .panel_page import PanelPage
 from .traffic import TRACED, Frame, Traffic, longest_task_ms, most_in_a_second
 
@@ -33,7 +35,7 @@ def step_{n}(x):
 """
 ANSWER = "".join(SECTION.format(n=n) for n in range(30))
 TURNS = 3 * PAGE_TURNS
-MODEL = scripted("lambda asked: LONG", chunk_chars=50, chunk_delay_s=0.04)
+HELD_CHARS = len(ANSWER) - 1000
 OPEN = f"import copilot_nb as cp\nfor name in {NAMES}:\n    display(cp.ChatPanel(name))"
 ASK_OTHERS = f"turns = [cp.session(name).send('All of it') for name in {NAMES[1:]}]"
 ASK_BESIDE = f"%%copilot {NAMES[0]}\nAll of it"
@@ -67,9 +69,14 @@ def news_by_panel(frames: list[Frame]) -> dict[str, list[float]]:
     return told
 
 
-def opened(lab: Lab) -> tuple[Notebook, list[Locator]]:
-    """Open a notebook with the panels; return it with them, when each has heard from the kernel."""
-    notebook = lab.open(f"LONG = {ANSWER!r}", MODEL, OPEN, ASK_OTHERS, ASK_BESIDE)
+def opened(lab: Lab, gate: Path) -> tuple[Notebook, list[Locator]]:
+    """Open a notebook with the panels; return it with them, when each has heard from the kernel.
+
+    The end of each answer waits for the gate, however long the test takes before.
+    """
+    replies = f"lambda asked: Reply(LONG, stall_after_chars={HELD_CHARS})"
+    model = scripted(replies, gate, chunk_chars=50, chunk_delay_s=0.04)
+    notebook = lab.open(f"LONG = {ANSWER!r}", model, OPEN, ASK_OTHERS, ASK_BESIDE)
     for cell in range(3):
         notebook.run(cell)
     shown = [notebook.output(2).locator(".cnb-chat").nth(number) for number in range(PANELS)]
@@ -78,9 +85,10 @@ def opened(lab: Lab) -> tuple[Notebook, list[Locator]]:
     return notebook, shown
 
 
-def test_five_panels_and_a_cell_stream_at_once(lab: Lab) -> None:
+def test_five_panels_and_a_cell_stream_at_once(lab: Lab, tmp_path: Path) -> None:
     traffic = Traffic(lab.context)
-    notebook, shown = opened(lab)
+    gate = tmp_path / "gate"
+    notebook, shown = opened(lab, gate)
     page, browser = notebook.page, lab.context.browser
     assert browser
     field = shown[2].get_by_role("textbox", name="Prompt")
@@ -93,6 +101,7 @@ def test_five_panels_and_a_cell_stream_at_once(lab: Lab) -> None:
     field.press_sequentially("a draft")
     page.wait_for_function("() => window.typed.join('') === 'a draft'")
     assert shown[2].locator('.cnb-turn[data-state="working"]').count() == 1, "it was typed while answers came"
+    open_gate(gate, PANELS)
     for panel in shown:
         panel.locator('.cnb-turn[data-state="done"]').wait_for()
     running.wait()

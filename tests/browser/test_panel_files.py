@@ -39,7 +39,7 @@ def chips(shown: Locator) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", ["drop", "paste"])
-def test_files_that_are_dropped_or_pasted_go_with_the_prompt(shown: Locator, kind: str) -> None:
+def test_files_that_are_dropped_or_pasted_go_with_the_prompt(panel_page: PanelPage, shown: Locator, kind: str) -> None:
     give(shown, kind, ("a.txt", 3, 97, *TEXT), ("b.txt", 2, 98, *TEXT))
     shown.get_by_role("button", name="Remove b.txt").wait_for()
     give(shown, kind, ("c.csv", 1, 99, "text/csv"))
@@ -48,7 +48,10 @@ def test_files_that_are_dropped_or_pasted_go_with_the_prompt(shown: Locator, kin
     assert chips(shown) == ["a.txt", "c.csv"]
     say(shown, "What is it?")
     prompt = turn(shown, 0).locator(".cnb-prompt").inner_text()
-    assert prompt == "File `a.txt`:\n\n```\naaa\n```\n\nFile `c.csv`:\n\n```\nc\n```\n\nWhat is it?"
+    assert "aaa" in prompt.splitlines()
+    assert prompt.endswith("What is it?")
+    (asked,) = panel_page.manager.session("s1").history
+    assert asked.prompt == "File `a.txt`:\n\n```\naaa\n```\n\nFile `c.csv`:\n\n```\nc\n```\n\nWhat is it?"
     assert chips(shown) == []
 
 
