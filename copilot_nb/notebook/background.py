@@ -42,14 +42,11 @@ class Background:
                 self._thread.start()
 
     def take_turns(self, names: list[str]) -> list[Turn]:
-        """Return the turns nobody has waited for, of the sessions `names` (none: of all), and forget them.
-
-        Those that were stopped on purpose are left out: that they did not finish is no failure.
-        """
+        """Return the turns nobody has waited for, of the sessions `names` (none: of all), and forget them."""
         with self._lock:
             taken = [turn for turn in self._unwaited if not names or turn.session.name in names]
             self._unwaited = [turn for turn in self._unwaited if turn not in taken]
-        return [turn for turn in taken if not turn.stop_requested]
+        return taken
 
     @property
     def ready(self) -> list[str]:

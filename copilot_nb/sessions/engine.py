@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from copilot_nb.errors import CopilotNBError
+from copilot_nb.errors import CopilotNBError, RuntimeUnavailable
 from copilot_nb.runtime.loop import LoopThread
 from copilot_nb.runtime.providers.registry import Providers
 from copilot_nb.sessions.choice import Choice
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CLOSE_TIMEOUT_S = 8.0
 """For a runtime that has just begun to start; one that runs is stopped within 3 s."""
+CLOSING = "the kernel is shutting down"
 UNLOAD_EVERY_S = 30.0
 """How often idle sessions are looked for, at most (seconds)."""
 
@@ -47,6 +48,7 @@ class Engine:
         self._client: RuntimeClient | None = None
         self._home = ""
         self._unloading: asyncio.Task[None] | None = None
+        self._is_closing = False
         self._tasks: set[asyncio.Task[None]] = set()
         settings.observe(self._reseat, "max_parallel_turns")
         settings.observe(self._start_anew, ["home", "offline"])
@@ -58,8 +60,10 @@ class Engine:
         Raises
         ------
         RuntimeUnavailable
-            If there is no runtime, or it cannot be started.
+            If there is no runtime, it cannot be started, or this is being closed.
         """
+        if self._is_closing:
+            raise RuntimeUnavailable(CLOSING)
         if self._client is None:
             from copilot_nb.runtime.client import RuntimeClient
 
@@ -138,11 +142,15 @@ class Engine:
         """Stop everything this object started, and withdraw the prompts that wait; it can be used again."""
         if not self.loop.is_running:
             return
-        self.register.withdraw_all()  # or each would start the runtime anew
-        with suppress(TimeoutError):  # what still hangs ends with the process
-            self.loop.blocking(self._stop_runtime("the kernel is shutting down"), CLOSE_TIMEOUT_S)
-        self.providers.close()
-        self.loop.stop()
+        self._is_closing = True  # else who still asks for the client would start a runtime that nobody stops
+        try:
+            self.register.withdraw_all()
+            with suppress(TimeoutError):  # what still hangs ends with the process
+                self.loop.blocking(self._stop_runtime(CLOSING), CLOSE_TIMEOUT_S)
+            self.providers.close()
+            self.loop.stop()
+        finally:
+            self._is_closing = False
 
     def hold(self, task: asyncio.Task[None]) -> None:
         """Keep a reference to a running task (the loop itself holds only a weak one)."""

@@ -113,7 +113,7 @@ def test_several_sessions_have_one_output_with_a_column_each(client: BlockingKer
 
 def test_a_console_which_takes_no_updates_is_shown_the_answer_as_text(client: BlockingKernelClient) -> None:
     messages: list[dict[str, Any]] = []
-    client.execute_interactive("%copilot ask a x", allow_stdin=True, timeout=60, output_hook=messages.append)
+    client.execute_interactive("%copilot ask console x", allow_stdin=True, timeout=60, output_hook=messages.append)
     printed = "".join(message["content"]["text"] for message in messages if message["msg_type"] == "stream")
     assert printed.split()[:20] == ["x"] * 20
     assert not displays(messages, "display_data")

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 import copilot_nb as cp
-from copilot_nb.errors import TurnFailed, TurnInterrupted
+from copilot_nb.errors import RuntimeUnavailable, TurnFailed, TurnInterrupted
+from copilot_nb.runtime.client import RuntimeClient
 from copilot_nb.sessions import waiting
 from copilot_nb.sessions.manager import Manager
 from copilot_nb.testing import ChatError, Reply, ScriptedModel
@@ -134,3 +135,21 @@ def test_a_prompt_that_waits_is_withdrawn_where_the_kernel_shuts_down(own_manage
         waits.wait(10)
     assert under_way.done
     assert manager.running_client is None, "the prompt would have started it anew"
+
+
+def test_nobody_starts_a_runtime_while_a_manager_is_closed(
+    own_manager: Callable[..., Manager], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager, stop, refused = own_manager(ScriptedModel("Yes.")), RuntimeClient.stop, []
+
+    async def stopped_while_another_asks(client: RuntimeClient) -> None:
+        with pytest.raises(RuntimeUnavailable, match="the kernel is shutting down"):
+            await manager.client()
+        refused.append(client)
+        await stop(client)
+
+    manager.session("a").ask("hi")
+    monkeypatch.setattr(RuntimeClient, "stop", stopped_while_another_asks)
+    manager.close()
+    assert len(refused) == 1
+    assert manager.session("a").ask("again").text == "Yes.", "it can be used again"

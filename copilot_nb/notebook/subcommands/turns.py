@@ -11,6 +11,7 @@ from copilot_nb.notebook.arguments import ASK_OPTIONS, Option
 from copilot_nb.notebook.progress import wait_for
 from copilot_nb.notebook.subcommands.base import MAYBE_ONE_SESSION, MAYBE_SESSIONS, ONE_SESSION, Subcommand
 from copilot_nb.sessions.names import check_name
+from copilot_nb.sessions.waiting import as_completed
 
 if TYPE_CHECKING:
     from copilot_nb.notebook.commands import Desk
@@ -24,24 +25,27 @@ def ask(desk: Desk, args: argparse.Namespace) -> None:
 def wait(desk: Desk, args: argparse.Namespace) -> None:
     """Wait for the turns that run in the background, and fail if one of them did."""
     turns = desk.background.take_turns([check_name(name) for name in args.names])
-    if not turns:
+    stopped = [turn for turn in turns if turn.stop_requested]
+    going = [turn for turn in turns if turn not in stopped]
+    if not going:
         print("No turn in the background is left to wait for.")
     try:
-        wait_for(desk.shell, turns)
+        for _ in as_completed(stopped):
+            pass  # they were stopped on purpose: that they did not finish is no failure
+        wait_for(desk.shell, going)
     finally:
         desk.background.settle()
 
 
 def stop(desk: Desk, args: argparse.Namespace) -> None:
-    """Stop the turns under way of one session or of all."""
+    """Stop the turns of one session or of all: the one under way, and those that wait."""
     if bool(args.name) == args.all:
         raise InputError("stop what?", "%copilot stop NAME, or %copilot stop --all")
     name = "" if args.all else check_name(args.name)
-    working = [session for session in desk.manager if session.state == "working"]
-    working = [session for session in working if not name or session.name == name]
-    for session in working:
+    busy = [session for session in desk.manager if session.is_busy and name in ("", session.name)]
+    for session in busy:
         session.stop()
-    print(f"Stopped: {', '.join(session.name for session in working)}" if working else "Nothing was under way.")
+    print(f"Stopped: {', '.join(session.name for session in busy)}" if busy else "Nothing was under way.")
 
 
 COMMANDS = (
