@@ -152,4 +152,4 @@ def test_nobody_starts_a_runtime_while_a_manager_is_closed(
     monkeypatch.setattr(RuntimeClient, "stop", stopped_while_another_asks)
     manager.close()
     assert len(refused) == 1
-    assert manager.session("a").ask("again").text == "Yes.", "it can be used again"
+    assert manager.session("b").ask("hi").text == "Yes.", "it can be used again"
