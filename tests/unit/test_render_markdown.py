@@ -203,7 +203,7 @@ def test_long_lines_of_code_are_broken_between_words() -> None:
 
 def test_code_is_coloured_where_the_language_is_known() -> None:
     coloured = html("```python\nx = 1 < 2\n```")
-    assert coloured.startswith('<div class="highlight"><pre style=')
+    assert coloured.startswith('<div class="highlight"><pre data-language="python" style=')
     assert '<span class="o">&lt;</span>' in coloured
     for source in ("```python\nx = 1 < 2\n```", "```nosuch\nx = 1 < 2\n```", "    x = 1 < 2"):
         assert "x = 1 &lt; 2\n</pre>" in html(source, highlight=False)
@@ -284,7 +284,7 @@ def test_an_answer_cut_off_anywhere_renders() -> None:
     )
     for end in range(len(answer) + 1):
         assert "<script" not in html(answer[:end], highlight=False)
-    assert re.fullmatch(r"<p>a</p>\n<pre style=[^>]*>b = 1</pre>", html("a\n\n```python\nb = 1", highlight=False))
+    assert re.fullmatch(r"<p>a</p>\n<pre [^>]*>b = 1</pre>", html("a\n\n```python\nb = 1", highlight=False))
     assert html("a [b](https://c.exam", highlight=False).startswith("<p>a [b](<a href=")
     assert html("| a | b |\n|--", highlight=False) == "<p>| a | b |\n|--</p>"
     assert html("a **b", highlight=False) == "<p>a **b</p>"
