@@ -34,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what fails quickest first, and of the rest the longest files first: two processes end at the same time."""
+    """Run what fails quickest first, and of the rest the longest files first: the processes end at the same time."""
     items.sort(key=lambda item: FOLDERS.index(item.path.relative_to(HERE).parts[0]))
 
 

@@ -140,7 +140,7 @@ def test_a_prompt_that_cannot_be_sent_takes_no_place(manager: Manager, monkeypat
 
 def test_a_prompt_takes_no_place_while_another_is_answered(manager: Manager) -> None:
     model = script(manager, ScriptedModel())
-    session = talked(manager, "answering", "one")
+    session = talked(manager, "place-taken", "one")
     first = session.history[0]
     model.hold()
     turn = session.send("two")
