@@ -76,7 +76,7 @@ def _run(result: Future[Any], job: Callable[[], Any]) -> None:
         return
     try:
         value = job()
-    except BaseException as error:  # noqa: BLE001 - whoever waits for the result gets it
+    except BaseException as error:  # noqa: BLE001 - the error goes to the caller that waits for the result
         result.set_exception(error)
     else:
         result.set_result(value)

@@ -1,4 +1,4 @@
-"""What is told of a session that another process has open: which process, and what to type."""
+"""The error for a session that another process has open: it names the process and what to type."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 async def in_use(session: Session, happened: str = "is open") -> SessionInUse:
     """Return the error of a session that another process has open."""
-    if session.user:  # whoever reads it is a visitor, who knows of pages only
+    if session.user:  # the reader is the visitor of a page, who knows nothing of processes
         return SessionInUse(f"{session.own_name!r} {happened} in another page", "close that page, then send it again")
     client = await session.manager.client()
     stored = await session.manager.store.find(session.name, session.session_id)

@@ -91,7 +91,7 @@ async def _chosen(manager: Manager, facts: Exported) -> tuple[str, str, str]:
     try:
         provider, model = await manager.choice.for_new(Wanted())
     except ProviderError:
-        provider, model = "local", ""  # whoever asks is told how to install it
+        provider, model = "local", ""  # the first prompt says how to install it
     if facts.provider == provider and await _can_use(manager, provider, facts.model):
         model = facts.model or model
     if not facts.provider or (facts.provider, facts.model or model) == (provider, model):

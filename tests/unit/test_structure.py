@@ -77,7 +77,7 @@ BROAD_EXCEPTS = {
     "panels/chat.py",  # an expression of the user's own
     "panels/pump.py",  # a job of a panel's own thread, which must outlive it
     "runtime/connection.py",  # an event of the SDK, which swallows what a handler raises
-    "runtime/threads.py",  # a job of another thread: its error goes to whoever waits for it
+    "runtime/threads.py",  # a job of another thread: its error goes to the caller that waits for it
     "notebook/kernel.py",  # an expression of the user's own
 }
 

@@ -1,4 +1,4 @@
-"""What comes back from a provider of one's own: a stream of events or one body, an answer or an error.
+"""A response of a provider that the user has added: a stream of events or one body, an answer or an error.
 
 Which of them it is, the first bytes say: servers send events under any content type, or one body under that of events.
 """

@@ -1,9 +1,9 @@
-"""Requests to a provider of one's own, on their way from the runtime: addressed, given the key, and watched.
+"""Sends the runtime's requests to a provider that the user has added, with its address and key, and watches them.
 
 The runtime is told of a host that does not exist and of no key. Here a request gets its real address and its key, and
 the answer is put into words that the runtime reads (`mending`); what it is, its first bytes say, not its content type.
 What the runtime would only repeat in vain (a wrong key, a refused connection) it is told in a way that it gives up at
-once; what went wrong is kept for whoever tells the user.
+once; the relay keeps what went wrong for the message that the user reads.
 
 A request that is refused because of an optional parameter that the runtime adds (an effort for a model that does not
 reason, a temperature for one that does) is sent again without it, and so are the later ones to that model.
