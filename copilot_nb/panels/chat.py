@@ -179,19 +179,16 @@ class ChatPanel(Panel):
         if turn is not None:
             turn.stop()
 
-    def do_resend(self, message: Message) -> dict[str, Any]:
-        """Take back a turn and those after it, and send `text`, or what it had asked (``None``), in its place."""
+    def do_resend(self, message: Message) -> None:
+        """Send `text`, or what a turn had asked (``None``), in the place of that turn and those after it."""
         turn = self._feed.turn(message["turn"])
         if turn is not None and turn.done and not turn.record.turn_id:  # it has never been sent
-            prompt, images = self._written_anew(message, turn.record)
-            self._alive().send(prompt, attach=images, cell="")
-            return {}
-        record, before = self._feed.place(message["turn"])
+            record, replaced = turn.record, self._feed.stored_id(turn.replaces)
+        else:
+            record, _ = self._feed.place(message["turn"])
+            replaced = record.turn_id
         prompt, images = self._written_anew(message, record)
-        self._manager.check_prompt(prompt, images)
-        removed = self.session.rewind(before)
-        self.session.send(prompt, attach=images, cell="")
-        return {"said": f"Took back {count(removed - 1, 'later turn')}." if removed > 1 else ""}
+        self._alive().send(prompt, attach=images, cell="", replaces=replaced)
 
     def _written_anew(self, message: Message, record: TurnRecord) -> tuple[str, list[Image]]:
         """Return what takes the place of a turn; its images stay."""

@@ -294,6 +294,10 @@ class Feed:
                 return turn, i
         raise InputError("this turn is not in the session's history")
 
+    def stored_id(self, turn_id: str) -> str:
+        """Return the id of a turn if that is still in the session; else ``""``."""
+        return turn_id if turn_id and any(turn.turn_id == turn_id for turn in self.session.history) else ""
+
     def images(self, key: str) -> tuple[Image, ...]:
         """Return the images of a turn by its key; of one that was told, nothing is read for that.
 

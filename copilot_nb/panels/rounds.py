@@ -24,7 +24,8 @@ from copilot_nb.render.escape import escape, well_formed
 from copilot_nb.render.table import Table
 from copilot_nb.render.turn import Label, outcome_html
 from copilot_nb.render.words import count
-from copilot_nb.sessions.compared import Part, keep, rounds_of, take_back
+from copilot_nb.sessions import compared
+from copilot_nb.sessions.compared import Part, keep, rounds_of
 from copilot_nb.sessions.frames import frame
 from copilot_nb.sessions.turn import Turn
 
@@ -208,10 +209,7 @@ def ask_again(asked: Round, turn: Turn) -> Turn:
         If more has been said in the session since, or the round is hidden and the session cannot be used.
     """
     try:
-        session = turn.session
-        if session.exists and not session.is_gone and turn.record.turn_id:
-            session.manager.loop.blocking(take_back(session, turn.record.turn_id))
-        return session.send(turn.prompt, cell="")
+        return turn.session.manager.loop.blocking(compared.ask_again(turn))
     except CopilotNBError:
         if not asked.is_hidden:
             raise

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from copilot_nb.errors import InputError
-from copilot_nb.sessions.edits import cut
 from copilot_nb.sessions.looking import read_last, refresh
 from copilot_nb.sessions.stored import PREFIX
 
 if TYPE_CHECKING:
     from copilot_nb.conversation.transcript import TurnRecord
     from copilot_nb.sessions.session import Session
+    from copilot_nb.sessions.turn import Turn
 
 ENTRY = f"{PREFIX}rounds"
 MAX_ROUNDS = 100
@@ -108,8 +108,8 @@ async def rounds_of(sessions: Sequence[Session]) -> list[tuple[str, list[tuple[S
     return found
 
 
-async def take_back(session: Session, turn_id: str) -> None:
-    """Remove the turn `turn_id`, the last one of a session, and never another.
+async def ask_again(turn: Turn) -> Turn:
+    """Send the prompt of a turn once more, in place of the answer it has, the last one of its session.
 
     Raises
     ------
@@ -118,16 +118,18 @@ async def take_back(session: Session, turn_id: str) -> None:
     SessionInUse
         If another process has it open.
     """
+    session, replaced = turn.session, turn.record.turn_id or turn.replaces  # the latter where it has not been sent
+    if not replaced or not session.exists or session.is_gone:
+        return session.send(turn.prompt, cell="")
     more_said = InputError(f"more has been said in session {session.name!r} since", "ask all of them again")
     if session.is_busy:
         raise more_said
-    async with session.queue.lock:
+    async with session.queue.lock:  # no other turn runs before this one is in the queue
         await refresh(session)
-        await session.loaded()
-        turns = (await (await session.manager.client()).archive.last_turns(session.session_id, 2)).turns
-        if turns and turns[-1].turn_id != turn_id:
+        last = (await (await session.manager.client()).archive.last_turns(session.session_id, 1)).turns
+        if last and last[0].turn_id != replaced:
             raise more_said
-        await cut(session, turns, max(0, len(turns) - 1))
+        return session.send(turn.prompt, cell="", replaces=replaced if last else "")
 
 
 async def _kept(sessions: Sequence[Session]) -> list[Parts]:

@@ -172,13 +172,13 @@ class Session(Loadable):
         self._check(asked_text, images)
         asked = self.manager.choice.expanded(Wanted(model, provider, system, effort=effort, context=context))
         cell = self.cell_key(prompt) if cell is None else cell
-        turn = self._new_turn(asked_text, images)
-        limit_s, replaced = timeout_s or self.manager.settings.timeout_s, str(_turn_id(replaces))
-        self.queue.add(Errand(turn, self._over_wanted(asked), limit_s, cell, replaced), now=now)
+        turn = self._new_turn(asked_text, images, str(_turn_id(replaces)))
+        limit_s = timeout_s or self.manager.settings.timeout_s
+        self.queue.add(Errand(turn, self._over_wanted(asked), limit_s, cell), now=now)
         return turn
 
-    def _new_turn(self, prompt: str, images: tuple[Image, ...]) -> Turn:
-        turn = Turn(self, sendable(prompt, "the prompt"), images)
+    def _new_turn(self, prompt: str, images: tuple[Image, ...], replaces: str) -> Turn:
+        turn = Turn(self, sendable(prompt, "the prompt"), images, replaces)
         turn.on_change = self._turn_changed
         turn.notes, self.resumed = [self.resumed] if self.resumed else [], ""
         return turn

@@ -49,10 +49,13 @@ class Turn:
         Done when nothing more will come; its result is ``None``, also for a turn that failed.
     on_change : callable
         Called with the turn after each change, on the thread that made it.
+    replaces : str
+        The id of the stored turn whose place it takes, and that of all turns after that; ``""``: it is appended.
     """
 
-    def __init__(self, session: Session, prompt: str, images: tuple[Image, ...] = ()) -> None:
+    def __init__(self, session: Session, prompt: str, images: tuple[Image, ...] = (), replaces: str = "") -> None:
         self.session = session
+        self.replaces = replaces
         self.notes: list[str] = []
         self._record = TurnRecord("", prompt, state=TurnState.QUEUED, images=images)
         self._error: CopilotNBError | None = None

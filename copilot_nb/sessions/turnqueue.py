@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from copilot_nb.conversation.parts import TurnState
 from copilot_nb.errors import CopilotNBError, TurnFailed, TurnInterrupted
+from copilot_nb.render.words import count
 from copilot_nb.sessions.budget import allowance
 from copilot_nb.sessions.edits import answering, bring_back, cut_from
 from copilot_nb.sessions.looking import read_all, refresh
@@ -42,15 +43,12 @@ class Errand:
         Seconds without a sign from the model after which the turn is given up.
     cell : str
         The cell that sent it; ``""``: none.
-    replaces : str
-        The id of the stored turn whose place it takes, and that of all turns after that; ``""``: it is appended.
     """
 
     turn: Turn
     wanted: Wanted
     timeout_s: float
     cell: str
-    replaces: str = ""
 
 
 class TurnQueue:
@@ -88,7 +86,7 @@ class TurnQueue:
         """
         with self._adding:
             first = self.pending[0] if self.pending else None
-            if errand.replaces and first is not None:
+            if errand.turn.replaces and first is not None:
                 raise answering(self._session)
             self.pending.insert(1 if now else len(self.pending), errand.turn)
         if now and first is not None:
@@ -227,7 +225,8 @@ class TurnQueue:
 
     async def _talk(self, errand: Errand) -> None:
         session, turn = self._session, errand.turn
-        taken_back = await self._take_back(errand)
+        taken_back, notes = await self._take_back(errand)
+        turn.notes += notes
 
         def entries(turn_id: str) -> Mapping[str, str]:
             if errand.cell:
@@ -242,20 +241,21 @@ class TurnQueue:
             self._judge(turn)
         except CopilotNBError:
             if taken_back and not turn.record.turn_id:  # the runtime has not taken the prompt
+                turn.notes = [note for note in turn.notes if note not in notes]
                 with suppress(CopilotNBError):
                     await bring_back(session)
             raise
         finally:
             await self._remember(turn)
 
-    async def _take_back(self, errand: Errand) -> int:
-        """Remove the turns whose place this one takes; return how many."""
+    async def _take_back(self, errand: Errand) -> tuple[int, list[str]]:
+        """Remove the turns whose place this one takes; return how many, and what a reader should know of it."""
         session = self._session
-        if errand.replaces:
-            return await cut_from(session, errand.replaces)
+        if errand.turn.replaces:
+            taken_back = await cut_from(session, errand.turn.replaces)
+            return taken_back, [f"took back {count(taken_back - 1, 'later turn')}"] if taken_back > 1 else []
         taken_back, note = await make_way(session, errand.cell, session.manager.settings.rerun)
-        errand.turn.notes += [note] if note else []
-        return taken_back
+        return taken_back, [note] if note else []
 
     def _judge(self, turn: Turn) -> None:
         session = self._session

@@ -129,7 +129,7 @@ def test_edit_takes_the_place_of_the_turn_and_those_after_it(panel_page: PanelPa
     say(shown, "second")
     shown.locator(".cnb-answer").get_by_text("You said second").wait_for()
     assert shown.locator(".cnb-prompt").all_inner_texts() == ["one", "second"]
-    assert "Took back 1 later turn." in notice(shown).inner_text()
+    assert "took back 1 later turn" in shown.locator(".cnb-head").last.inner_text()
 
     second = shown.locator(".cnb-turn").nth(0)
     second.hover()

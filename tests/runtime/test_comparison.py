@@ -11,7 +11,7 @@ import pytest
 from copilot_nb.errors import InputError, SessionNotFound, TurnFailed
 from copilot_nb.panels.compare import ComparePanel
 from copilot_nb.panels.rounds import Round
-from copilot_nb.sessions.compared import ENTRY, Part, keep, take_back
+from copilot_nb.sessions.compared import ENTRY, Part, ask_again, keep
 from copilot_nb.sessions.manager import Manager
 from copilot_nb.testing import ChatError, Reply, ScriptedModel
 
@@ -159,15 +159,14 @@ def test_a_vote_that_not_all_could_keep_is_none(manager: Manager) -> None:
     assert again.vote(1, 2).verdict == "Best: half-b"
 
 
-def test_only_the_turn_that_is_meant_is_taken_back(manager: Manager) -> None:
+def test_only_the_turn_that_is_meant_is_replaced(manager: Manager) -> None:
     session = manager.session("meant")
-    first = session.ask("one").record
-    session.ask("two")
+    first, second = session.ask("one"), session.ask("two")
     with pytest.raises(InputError, match="more has been said in session 'meant' since"):
-        manager.loop.blocking(take_back(session, first.turn_id))
+        manager.loop.blocking(ask_again(first))
     assert [turn.prompt for turn in session.history] == ["one", "two"]
-    manager.loop.blocking(take_back(session, session.history[1].turn_id))
-    assert [turn.prompt for turn in session.history] == ["one"]
+    again = manager.loop.blocking(ask_again(second)).wait()
+    assert [turn.turn_id for turn in session.history] == [first.record.turn_id, again.record.turn_id]
 
 
 def test_providers_are_compared_under_the_names_that_a_cell_gives_them(manager: Manager) -> None:
