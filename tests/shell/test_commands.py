@@ -17,7 +17,7 @@ from copilot_nb.testing import Reply, ScriptedModel
 
 from .conftest import Notebook
 
-README = Path(__file__).parents[2] / "README.md"
+TESTING = Path(__file__).parents[2] / "docs" / "testing.md"
 
 
 @pytest.mark.parametrize("line", ["%copilot", "%copilot status", "card = %copilot"])
@@ -210,8 +210,8 @@ def test_help_of_ipython_itself_is_left_alone(nb: Notebook) -> None:
     assert nb.shell.transform_cell("%who?\n") == "get_ipython().run_line_magic('pinfo', '%who')\n"
 
 
-def test_the_readme_s_scripted_model_answers_once_and_then_fails(nb: Notebook) -> None:
-    _, _, example = README.read_text(encoding="utf-8").partition("```python\nimport copilot_nb.testing")
+def test_the_documented_scripted_model_answers_once_and_then_fails(nb: Notebook) -> None:
+    _, _, example = TESTING.read_text(encoding="utf-8").partition("```python\nimport copilot_nb.testing")
     assert nb.run(f"import copilot_nb.testing{example.partition('```')[0]}").ok
     assert nb.run("%%copilot a\nx").out.startswith("Hello.")
     assert "too long" in nb.run("%%copilot a\nx").complaint
@@ -242,20 +242,6 @@ def test_sessions_of_this_notebook(nb: Notebook) -> None:
     nb.run("%%copilot b\nx")
     assert [stored.name for stored in nb.run("%copilot ls --here").result] == ["b"]
     del nb.shell.user_ns["__vsc_ipynb_file__"]
-
-
-def test_the_readme_explains_every_subcommand() -> None:
-    text = README.read_text(encoding="utf-8")
-    missing = [word for word in SUBCOMMANDS if not re.search(rf"%copilot {word}\b|`{word}[ `]", text)]
-    assert not missing, f"README.md does not mention: {', '.join(missing)}"
-
-
-def test_the_readme_explains_every_option() -> None:
-    text = README.read_text(encoding="utf-8")
-    own = [flag for command in SUBCOMMANDS.values() for flag in command.parser()._option_string_actions]
-    flags = {flag for option in ASK_OPTIONS for flag in option.flags} | set(own)
-    missing = sorted(flag for flag in flags if not re.search(rf"(?<![\w-]){flag}(?![\w-])", text))
-    assert not missing, f"README.md does not mention: {', '.join(missing)}"
 
 
 def test_what_was_asked_elsewhere_counts_and_is_not_pruned(nb: Notebook) -> None:

@@ -1,0 +1,144 @@
+"""What the README and the pages in `docs/` say, compared with the code. Their examples run in `tests/kernel`."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+from traitlets.config import Config
+
+import copilot_nb
+from copilot_nb import cli
+from copilot_nb.notebook.arguments import ASK_OPTIONS, parse_ask, parse_cell
+from copilot_nb.notebook.subcommands import SUBCOMMANDS
+from copilot_nb.settings import CopilotNB
+from tests.documentation import PAGES, ROOT, blocks_of, name_of, text_of_all_pages
+
+DOCUMENTS = [*PAGES, *sorted((ROOT / "docs").glob("*/*.md")), *sorted(ROOT.glob("*.md"))]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+MAX_README_LINES = 150
+each_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
+
+
+def page(name: str) -> str:
+    return (ROOT / "docs" / f"{name}.md").read_text("utf-8")
+
+
+def anchors(document: Path) -> set[str]:
+    """Return the anchors that GitHub gives a document's headings."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def missing(words: list[str], text: str) -> list[str]:
+    return sorted(word for word in words if not re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text))
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= MAX_README_LINES
+
+
+def test_the_index_names_every_page() -> None:
+    assert not missing([f.name for f in (ROOT / "docs").glob("*.md") if f.name != "index.md"], page("index"))
+
+
+@pytest.mark.parametrize("document", dict.fromkeys(DOCUMENTS), ids=name_of)
+def test_every_link_inside_the_repository_leads_somewhere(document: Path) -> None:
+    text = document.read_text("utf-8")
+    links = re.findall(r"\]\(([^)]+)\)|(?:src|srcset)=\"([^\"]+)\"", text)
+    for link in ("".join(each) for each in links):
+        target, _, anchor = link.partition("#")
+        if "://" in link:
+            continue
+        file = (document.parent / target).resolve() if target else document
+        assert file.exists(), link
+        assert not anchor or anchor in anchors(file), link
+
+
+@each_page
+def test_every_block_of_a_page_is_checked(page: Path) -> None:
+    for block in blocks_of(page):
+        assert block.language in ("", "python", "sh"), block.code
+        assert block.language or block.code.startswith("%"), block.code
+
+
+@each_page
+def test_the_settings_of_a_page_can_be_made(page: Path) -> None:
+    for block in blocks_of(page):
+        if block.is_settings:
+            c = Config()
+            exec(block.code, {"c": c})
+            assert set(c.CopilotNB) <= set(CopilotNB.class_trait_names(config=True))
+            CopilotNB(config=c)
+
+
+@each_page
+def test_the_command_lines_of_a_page_can_be_typed(page: Path) -> None:
+    targets = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    for line in (line for block in blocks_of(page) if block.language == "sh" for line in block.code.splitlines()):
+        match shlex.split(line, comments=True):
+            case ["copilot-nb", *words]:
+                cli._parser().parse_args(words)
+            case ["make", target, *_]:
+                assert target in targets
+            case ["pip", "install", ".", *_] | ["pip", "install", "voila"]:
+                pass
+            case ["voila", notebook, *_]:
+                assert (ROOT / notebook).exists()
+            case words:
+                pytest.fail(f"nothing checks the command {words}")
+
+
+@each_page
+def test_the_extras_of_a_page_are_the_package_s(page: Path) -> None:
+    extras = re.findall(r'pip install "?(?:copilot-nb|\.)\[([\w,]+)\]', page.read_text("utf-8"))
+    assert set(",".join(extras).split(",")) - {""} <= set(PROJECT["optional-dependencies"])
+
+
+@each_page
+def test_the_lines_within_the_text_of_a_page_can_be_read(page: Path) -> None:
+    for code in re.findall(r"`(%%?copilot [^`[]+)`", page.read_text("utf-8")):
+        word, _, rest = code.partition(" ")[2].partition(" ")
+        if code.startswith("%%"):
+            parse_cell(f"{word} {rest}")
+        elif not rest:
+            assert word.rstrip("?") in SUBCOMMANDS
+        elif word == "ask":
+            assert parse_ask(rest)[1] == "PROMPT"
+        else:
+            SUBCOMMANDS[word].parse(rest)
+
+
+def test_every_subcommand_is_explained() -> None:
+    listed = [word for word in SUBCOMMANDS if not re.search(rf"%copilot {word}\b|`{word}[ `]", page("magics"))]
+    assert not listed
+
+
+def test_every_option_is_explained() -> None:
+    own = [flag for command in SUBCOMMANDS.values() for flag in command.parser()._option_string_actions]
+    assert not missing([*own, *(flag for option in ASK_OPTIONS for flag in option.flags)], text_of_all_pages())
+
+
+def test_every_public_name_is_explained() -> None:
+    assert not missing(list(copilot_nb.__all__), page("python") + page("voila"))
+
+
+def test_every_setting_is_explained_with_its_default() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| `(.+?)` \|", page("settings"), re.MULTILINE))
+    defaults = {name: trait.default() for name, trait in CopilotNB.class_traits(config=True).items()}
+    assert {name: eval(default) for name, default in rows.items()} == defaults
+
+
+def test_every_variable_of_ours_is_explained() -> None:
+    source = "".join(file.read_text("utf-8") for file in (ROOT / "copilot_nb").rglob("*.py"))
+    assert not missing(list(set(re.findall(r"COPILOT_NB_[A-Z_]+", source))), page("settings"))
+
+
+def test_every_error_in_the_list_of_troubles_is_one_of_ours() -> None:
+    source = "".join(file.read_text("utf-8") for file in (ROOT / "copilot_nb").rglob("*.py"))
+    rows = re.findall(r"^\| `([^`]+)` \|", page("troubleshooting"), re.MULTILINE)
+    assert len(rows) > 5
+    assert not [row for row in rows if row not in source]
