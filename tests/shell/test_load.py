@@ -10,7 +10,19 @@ import json
 import subprocess
 import sys
 
-HEAVY = {"altair", "anywidget", "copilot", "httpx", "ipywidgets", "pandas", "pydantic", "scipy", "xllamacpp"}
+HEAVY = {
+    "anywidget",
+    "copilot",
+    "httpx",
+    "ipywidgets",
+    "jsonschema",
+    "matplotlib",
+    "numpy",
+    "pandas",
+    "pydantic",
+    "scipy",
+    "xllamacpp",
+}
 LOAD = """
 import json
 import sys

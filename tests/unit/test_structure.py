@@ -23,14 +23,15 @@ FLOORS = {
     "errors": 0.5,  # its lines show no control characters
     "frontend": 0,
     "settings": 0,
+    "structured": 1,
     "conversation": 1,
     "render": 1,
     "runtime": 2,
     "sessions": 3,
     "testing": 3.5,  # plugs a model in below the sessions; no room imports it
+    "experiments": 3.5,
     "notebook": 4,
     "panels": 4,
-    "experiments": 4,
     "": 5,  # copilot_nb/__init__.py
     "demo": 4,
     "cli": 5,
@@ -42,22 +43,26 @@ NOBODY_IMPORTS = {"testing", "cli"}
 DOORS = {
     "IPython": {"notebook", "panels"},
     "PIL": {"sessions"},
-    "altair": {"experiments"},
     "anywidget": {"panels"},
     "copilot": {"runtime", "testing"},
     "distributed": {"experiments"},
     "httpx": {"runtime", "testing"},
     "huggingface_hub": {"runtime"},
+    "jsonschema": {"structured"},
     "keyring": {"runtime"},
     "latex2mathml": {"render"},
     "markdown_it": {"render"},
+    "matplotlib": {"experiments"},
     "mdit_py_plugins": {"render"},
     "nbclient": {"demo"},
     "nbformat": {"demo"},
     "nh3": {"render"},
+    "numpy": {"experiments"},
     "pandas": {"experiments", "sessions"},
     "platformdirs": {"runtime"},
+    "pydantic": {"structured"},
     "pygments": {"render"},
+    "rapidfuzz": {"experiments"},
     "scipy": {"experiments"},
     "traitlets": {"errors", "settings", "notebook", "panels"},
     "xllamacpp": {"runtime"},
@@ -67,12 +72,15 @@ NARROW_DOORS = {
     "huggingface_hub": "copilot_nb.runtime.providers.hub",
     "PIL": "copilot_nb.sessions.attach",
     "keyring": "copilot_nb.runtime.providers.keys",
+    "matplotlib": "copilot_nb.experiments.plots",
+    "rapidfuzz": "copilot_nb.experiments.scorers",
     "xllamacpp": "copilot_nb.runtime.providers.llama_process",
 }
 TYPING_ONLY = {("", "IPython"), ("frontend", "IPython"), ("panels", "pandas")}
 
 # The borders where anything may be raised: it is logged and shown there.
 BROAD_EXCEPTS = {
+    "experiments/scorers.py",  # a scorer of the user: its error is the cell's outcome
     "panels/base.py",  # what a page asked for
     "panels/chat.py",  # an expression of the user's own
     "panels/pump.py",  # a job of a panel's own thread, which must outlive it

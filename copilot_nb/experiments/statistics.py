@@ -1,0 +1,213 @@
+"""What a table of scores says: each variant by itself, and the difference of each pair.
+
+The unit is the prompt: repeats are averaged within their prompt and never counted as independent, and two variants are
+compared on the prompts that both have a score for. An effect comes with its interval first and with its p-value last.
+
+Failed answers are left out of `mean` and `effect`, and count as 0 in `mean_with_failures` and `effect_with_failures`:
+a reader sees both.
+
+>>> rows = [ScoreRow(f"p{i}", v, 0, float(v == "b" or i % 2)) for i in range(20) for v in "ab"]
+>>> summarize(rows)[0].mean.estimate
+0.5
+>>> differences(rows)[0].verdict
+'b is better'
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from copilot_nb.experiments import intervals
+from copilot_nb.experiments.intervals import LEVEL, Interval
+from copilot_nb.experiments.power import detectable_effect
+from copilot_nb.experiments.scores import ScoreRow, variants_of
+
+FEW_PROMPTS = 10
+
+Scores = Mapping[str, Sequence[float]]
+"""For each prompt that has any, the scores of its repeats."""
+
+
+@dataclass(frozen=True, slots=True)
+class VariantSummary:
+    """One variant by itself.
+
+    Attributes
+    ----------
+    variant : str
+        Its name.
+    prompts : int
+        How many prompts have a score.
+    answers : int
+        How many answers were asked for, the failed ones included.
+    failed, unscored : int
+        How many have failed; how many came, but have no score.
+    retried_share : float
+        The share of the answers that took more than one attempt, of 0 to 1.
+    mean : Interval
+        The mean score of the prompts, without failed answers.
+    mean_with_failures : Interval
+        The same with each failed answer as 0.
+    """
+
+    variant: str
+    prompts: int
+    answers: int
+    failed: int
+    unscored: int
+    retried_share: float
+    mean: Interval
+    mean_with_failures: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`first` minus `second`, on the prompts that both have a score for.
+
+    Attributes
+    ----------
+    first, second : str
+        The two variants.
+    prompts, missing : int
+        On how many prompts they are compared; how many others have a score for one of them only, or for none.
+    effect, effect_with_failures : Interval
+        The mean difference of the prompts, without failed answers and with each of them as 0.
+    detectable : float or None
+        The smallest true difference that as many prompts and repeats would have shown in 80 % of such comparisons.
+    p, p_adjusted : float or None
+        Of `effect`: by itself, and by Holm for having looked at all pairs.
+    method : str
+        The test that `p` is from: ``"McNemar"``, ``"sign flip"`` or ``"t"``.
+    verdict : str
+        One short sentence.
+    """
+
+    first: str
+    second: str
+    prompts: int
+    missing: int
+    effect: Interval
+    effect_with_failures: Interval
+    detectable: float | None
+    p: float | None
+    p_adjusted: float | None
+    method: str
+    verdict: str
+
+
+def scores_of(rows: Iterable[ScoreRow], variant: str, *, failures_as_zero: bool = False) -> dict[str, list[float]]:
+    """Return the finite scores of `variant` by prompt; a prompt without any is left out."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        score = 0.0 if row.failed and failures_as_zero else None if row.failed else row.score
+        if row.variant == variant and score is not None and math.isfinite(score):
+            found.setdefault(row.prompt, []).append(float(score))
+    return found
+
+
+def summarize(rows: Iterable[ScoreRow], level: float = LEVEL) -> tuple[VariantSummary, ...]:
+    """Return each variant by itself, in the order of the rows.
+
+    Shares of right answers (all scores are 0 or 1) get Wilson's interval, other scores Student's.
+
+    Raises
+    ------
+    InputError
+        If there are no rows.
+    """
+    table = list(rows)
+    return tuple(_summary(table, variant, level) for variant in variants_of(table))
+
+
+def differences(rows: Iterable[ScoreRow], level: float = LEVEL) -> tuple[Difference, ...]:
+    """Return the difference of each pair of variants, in the order of the rows.
+
+    `effect` has Student's interval with P - 1 degrees of freedom (`intervals.mean_interval`), `p` is of
+    `intervals.paired_test`, `p_adjusted` of `intervals.holm` over all pairs.
+
+    Raises
+    ------
+    InputError
+        If there are no rows.
+    """
+    table = list(rows)
+    pairs = [_difference(table, *pair, level) for pair in itertools.combinations(variants_of(table), 2)]
+    adjusted = iter(intervals.holm([pair.p for pair in pairs if pair.p is not None]))
+    corrected = (pair if pair.p is None else replace(pair, p_adjusted=next(adjusted)) for pair in pairs)
+    return tuple(replace(pair, verdict=_verdict(pair, 1 - level)) for pair in corrected)
+
+
+def _summary(table: Sequence[ScoreRow], variant: str, level: float) -> VariantSummary:
+    rows = [row for row in table if row.variant == variant]
+    scores = scores_of(rows, variant)
+    failed = sum(row.failed for row in rows)
+    return VariantSummary(
+        variant=variant,
+        prompts=len(scores),
+        answers=len(rows),
+        failed=failed,
+        unscored=len(rows) - failed - sum(map(len, scores.values())),
+        retried_share=sum(row.retried for row in rows) / len(rows),
+        mean=_mean(scores, level),
+        mean_with_failures=_mean(scores_of(rows, variant, failures_as_zero=True), level),
+    )
+
+
+def _mean(scores: Scores, level: float) -> Interval:
+    means = [_average(repeats) for repeats in scores.values()]
+    if _is_binary(scores):
+        return intervals.proportion_interval(means, sum(map(len, scores.values())), level)
+    return intervals.mean_interval(means, level)
+
+
+def _difference(table: Sequence[ScoreRow], first: str, second: str, level: float) -> Difference:
+    sides = [scores_of(table, variant) for variant in (first, second)]
+    found = _paired(*sides)
+    zeroed = _paired(*(scores_of(table, variant, failures_as_zero=True) for variant in (first, second)))
+    everything = {row.prompt for row in table if row.variant in (first, second)}
+    test = intervals.paired_test(found)
+    return Difference(
+        first=first,
+        second=second,
+        prompts=len(found),
+        missing=len(everything) - len(found),
+        effect=_effect(found, level),
+        effect_with_failures=_effect(zeroed, level),
+        detectable=detectable_effect(found, level),
+        p=test.p if test else None,
+        p_adjusted=None,
+        method=test.method if test else "",
+        verdict="",
+    )
+
+
+def _paired(first: Scores, second: Scores) -> list[float]:
+    """Return the difference on each prompt that both have a score for."""
+    return [_average(repeats) - _average(second[prompt]) for prompt, repeats in first.items() if prompt in second]
+
+
+def _effect(values: Sequence[float], level: float) -> Interval:
+    if not values:
+        return Interval(None, note="no prompt has a score for both")
+    return intervals.mean_interval(values, level)
+
+
+def _verdict(pair: Difference, alpha: float) -> str:
+    if pair.effect.estimate is None or pair.p_adjusted is None:
+        return "nothing to compare"
+    if pair.prompts < FEW_PROMPTS:
+        return "too few prompts to tell"
+    if pair.p_adjusted > alpha:
+        return "no difference shown"
+    return f"{pair.first if pair.effect.estimate > 0 else pair.second} is better"
+
+
+def _is_binary(scores: Scores) -> bool:
+    return all(score in (0.0, 1.0) for repeats in scores.values() for score in repeats)
+
+
+def _average(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
