@@ -29,6 +29,7 @@ from copilot_nb.errors import InputError, ProviderError, RuntimeUnavailable
 from copilot_nb.runtime.cache import incoming, locked, publish, writing
 from copilot_nb.runtime.environment import without_keys
 from copilot_nb.runtime.longrun import folder_size_mb, run_patiently
+from copilot_nb.runtime.older import remove_older
 from copilot_nb.runtime.pin import checksums_url, pinned_version, runtime_platform
 from copilot_nb.runtime.provision import (
     CLI_NAME,
@@ -96,7 +97,10 @@ def install_runtime(*, progress: Progress = print, method: str = "auto") -> Runt
     with locked(
         own_folder(version).parent.parent, lambda: progress("Another installation is running: waiting for it…")
     ):
-        location = _installed(method, version, progress) or _install(method, version, progress)
+        location = _installed(method, version, progress)
+        if location is None:
+            location = _install(method, version, progress)
+            remove_older(version, progress)
     progress(f"The Copilot runtime {location.version} is ready: {location.path}")
     return location
 

@@ -175,6 +175,41 @@ def test_what_is_broken_is_replaced(cache: Path, npm: FakeNpm) -> None:
     assert not left_over(cache)
 
 
+def older_runtime(cache: Path, version: str) -> Path:
+    folder = cache / "runtime" / version / PLATFORM
+    folder.mkdir(parents=True)
+    (folder / "copilot").write_text("#!/bin/sh\nread line\n")
+    (folder / "copilot").chmod(0o755)
+    return folder
+
+
+def test_an_older_runtime_is_removed_and_a_newer_one_stays(cache: Path, npm: FakeNpm) -> None:
+    old, new = older_runtime(cache, "0.9.9"), older_runtime(cache, f"{PIN}0")
+    shared = cache / "runtime" / "0.9.8" / "another-platform"
+    shared.mkdir(parents=True)
+    older_runtime(cache, "0.9.8")
+    said: list[str] = []
+    install_runtime(progress=said.append, method="npm")
+    assert not old.parent.exists()
+    assert new.exists()
+    assert list(shared.parent.iterdir()) == [shared]
+    assert [line for line in said if "older Copilot" in line] == [
+        "Removed the older Copilot runtime 0.9.8 (0 MB)",
+        "Removed the older Copilot runtime 0.9.9 (0 MB)",
+    ]
+    assert not left_over(cache)
+
+
+def test_an_older_runtime_that_is_running_stays(cache: Path, npm: FakeNpm) -> None:
+    old = older_runtime(cache, "0.9.9")
+    with subprocess.Popen([old / "copilot"], stdin=subprocess.PIPE) as process:
+        said: list[str] = []
+        install_runtime(progress=said.append, method="npm")
+        assert f"Keeping the older Copilot runtime 0.9.9: process {process.pid} is using it" in said
+        assert (old / "copilot").exists()
+        process.communicate()
+
+
 def test_auto_takes_npm_where_github_is_out_of_reach(cache: Path, npm: FakeNpm) -> None:
     said: list[str] = []
     assert install_runtime(progress=said.append).source == "copilot-nb install-runtime"

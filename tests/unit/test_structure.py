@@ -61,6 +61,7 @@ DOORS = {
     "pandas": {"experiments", "sessions"},
     "platformdirs": {"runtime"},
     "pydantic": {"structured"},
+    "psutil": {"runtime"},
     "pygments": {"render"},
     "rapidfuzz": {"experiments"},
     "scipy": {"experiments"},
