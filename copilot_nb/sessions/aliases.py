@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Collection, Mapping
 
 from copilot_nb.errors import InputError
-from copilot_nb.sessions.wanted import Wanted
+from copilot_nb.sessions.options import SessionOptions
 
 
 def target(alias: str, aliases: Mapping[str, str], providers: Collection[str]) -> tuple[str, str]:
@@ -23,7 +23,7 @@ def split(text: str, providers: Collection[str]) -> tuple[str, str]:
     return (provider, model) if model and provider in providers else ("", text)
 
 
-def expanded(wanted: Wanted, aliases: Mapping[str, str], providers: Collection[str]) -> Wanted:
+def expanded(wanted: SessionOptions, aliases: Mapping[str, str], providers: Collection[str]) -> SessionOptions:
     """Return `wanted` with the model's own name in place of an alias.
 
     Raises

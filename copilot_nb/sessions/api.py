@@ -9,11 +9,11 @@ from pathlib import Path
 
 from copilot_nb.sessions.listing import SessionList
 from copilot_nb.sessions.manager import Manager
+from copilot_nb.sessions.options import SessionOptions
 from copilot_nb.sessions.search import SearchResults
 from copilot_nb.sessions.session import Session
 from copilot_nb.sessions.usage import UsageReport
 from copilot_nb.sessions.users import check_user
-from copilot_nb.sessions.wanted import Wanted
 from copilot_nb.settings import CopilotNB, process_settings
 
 
@@ -103,7 +103,7 @@ def session(
     ProviderError
         If no model can answer.
     """
-    wanted = Wanted(model, provider, system, session_id, new, take_over, effort, _checked(user), context)
+    wanted = SessionOptions(model, provider, system, session_id, new, take_over, effort, _checked(user), context)
     return shared_manager().open(name, wanted)
 
 

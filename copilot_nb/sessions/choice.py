@@ -14,7 +14,7 @@ from copilot_nb.errors import CopilotNBError, InputError, ProviderError
 from copilot_nb.runtime.providers.registry import WAYS_IN, Providers
 from copilot_nb.runtime.providers.spec import CUSTOM, is_custom_named
 from copilot_nb.sessions.aliases import expanded
-from copilot_nb.sessions.wanted import Wanted
+from copilot_nb.sessions.options import SessionOptions
 from copilot_nb.sessions.wording import label
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Choice:
             self._logged_in = await client.is_logged_in()
         return self._logged_in
 
-    def expanded(self, wanted: Wanted) -> Wanted:
+    def expanded(self, wanted: SessionOptions) -> SessionOptions:
         """Return `wanted` with the model's own name in place of an alias.
 
         Raises
@@ -147,7 +147,7 @@ class Choice:
             return await self._providers[provider].list_models()
         return []
 
-    async def for_new(self, wanted: Wanted) -> tuple[str, str]:
+    async def for_new(self, wanted: SessionOptions) -> tuple[str, str]:
         """Return the provider and the model of a new session.
 
         Raises
@@ -156,7 +156,7 @@ class Choice:
             If none can answer, or what is wanted cannot.
         """
         by_file = "local" if wanted.model.lower().endswith(".gguf") else ""
-        usual = self.expanded(Wanted(self._settings.model, self._settings.provider))
+        usual = self.expanded(SessionOptions(self._settings.model, self._settings.provider))
         named = wanted.provider or by_file or ("" if wanted.model else usual.provider)
         provider = named or await self.default_provider()
         is_settings_choice = wanted.provider in ("", usual.provider)

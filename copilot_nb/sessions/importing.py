@@ -23,9 +23,9 @@ from copilot_nb.render.words import count
 from copilot_nb.runtime.loop import wait_for
 from copilot_nb.runtime.providers.recorded import is_answered, recorded
 from copilot_nb.sessions.names import check_name, typed
+from copilot_nb.sessions.options import SessionOptions
 from copilot_nb.sessions.portable import load
 from copilot_nb.sessions.stored import annotation
-from copilot_nb.sessions.wanted import Wanted
 from copilot_nb.sessions.wording import label
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _check(manager: Manager, name: str, turns: Sequence[TurnRecord]) -> None:
 async def _chosen(manager: Manager, facts: Exported) -> tuple[str, str, str]:
     """Return the provider and the model that answer from now on, and a note if they are not those of the file."""
     try:
-        provider, model = await manager.choice.for_new(Wanted())
+        provider, model = await manager.choice.for_new(SessionOptions())
     except ProviderError:
         provider, model = "local", ""  # the first prompt says how to install it
     if facts.provider == provider and await _can_use(manager, provider, facts.model):
@@ -147,7 +147,7 @@ async def _hand_over(session: Session, provider: str, model: str) -> None:
     """Let another provider answer from the next turn on, also in the next kernel."""
     async with session.queue.lock:
         connection = await session.loaded()
-        session.provider, session.model, session.wanted = provider, model, Wanted()
+        session.provider, session.model, session.wanted = provider, model, SessionOptions()
         await connection.annotate(annotation(session, session.manager.notebook))
         await session.exchange.disconnect()
 

@@ -20,6 +20,7 @@ from copilot_nb.sessions.elsewhere import in_use
 from copilot_nb.sessions.engine import Engine
 from copilot_nb.sessions.listing import SessionList, listed
 from copilot_nb.sessions.names import check_id, check_name, title_for
+from copilot_nb.sessions.options import SessionOptions
 from copilot_nb.sessions.register import Register
 from copilot_nb.sessions.search import SearchResults, search
 from copilot_nb.sessions.session import Session
@@ -27,7 +28,6 @@ from copilot_nb.sessions.store import Store
 from copilot_nb.sessions.stored import StoredSession, annotation
 from copilot_nb.sessions.usage import UsageReport
 from copilot_nb.sessions.users import check_user, name_for
-from copilot_nb.sessions.wanted import Wanted
 
 if TYPE_CHECKING:
     from copilot_nb.conversation.parts import Image
@@ -115,7 +115,7 @@ class Manager(Engine):
         ProviderError
             If there is none.
         """
-        return self.loop.blocking(self.choice.for_new(Wanted()))
+        return self.loop.blocking(self.choice.for_new(SessionOptions()))
 
     def session(
         self,
@@ -135,9 +135,11 @@ class Manager(Engine):
 
         A new session is stored by its first prompt. The parameters are those of `copilot_nb.session`.
         """
-        return self.open(name, Wanted(model, provider, system, session_id, new, take_over, effort, user, context))
+        return self.open(
+            name, SessionOptions(model, provider, system, session_id, new, take_over, effort, user, context)
+        )
 
-    def open(self, name: str, wanted: Wanted) -> Session:
+    def open(self, name: str, wanted: SessionOptions) -> Session:
         """Return the session called `name`, as `session` does."""
         user, name = self.for_user(name, wanted.user)
         if wanted.session_id:

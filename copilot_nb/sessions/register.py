@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from copilot_nb.conversation.prompt import sendable
 from copilot_nb.errors import CopilotNBError, InputError, SessionNotFound
 from copilot_nb.sessions.names import id_for, title_for
+from copilot_nb.sessions.options import SessionOptions
 from copilot_nb.sessions.session import Session
 from copilot_nb.sessions.stored import StoredSession
-from copilot_nb.sessions.wanted import Wanted
 
 if TYPE_CHECKING:
     from copilot_nb.sessions.manager import Manager
@@ -66,7 +66,7 @@ class Register:
         """Return this kernel's session of that name, if it has been used here."""
         return self._sessions.get(name)
 
-    async def open(self, name: str, wanted: Wanted) -> Session:
+    async def open(self, name: str, wanted: SessionOptions) -> Session:
         """Return the session called `name`: this kernel's, else one stored before, else a new one.
 
         Raises
@@ -83,7 +83,7 @@ class Register:
             elif session is None:
                 session = await self._added(name, wanted)
             elif wanted.provider or wanted.model:
-                asked = wanted.over(Wanted(session.model, session.provider))
+                asked = wanted.over(SessionOptions(session.model, session.provider))
                 await self._manager.choice.resolve(asked.provider, asked.model)
         session.wanted = wanted.over(session.wanted)
         if session_id and session.session_id != session_id:
@@ -92,13 +92,13 @@ class Register:
             )
         return session
 
-    async def _found_or_fresh(self, name: str, wanted: Wanted) -> Session:
+    async def _found_or_fresh(self, name: str, wanted: SessionOptions) -> Session:
         store = self._manager.store
         stored = await store.find(name, wanted.session_id)
         if stored is not None and not wanted.new:
             return await self._resumed(name, stored)
         if (before := self._sessions.get(name) or stored) is not None:  # begun anew, as what it was
-            asked = wanted.over(Wanted.of(before))
+            asked = wanted.over(SessionOptions.of(before))
             wanted = dataclasses.replace(asked, session_id=wanted.session_id, user=wanted.user)
         provider, model = await self._manager.choice.for_new(wanted)
         await self._manager.choice.check_effort(provider, model, wanted.effort or "")
@@ -120,14 +120,14 @@ class Register:
 
     async def reopen(self, session: Session) -> Session:
         """Return the session that has the name of `session`, which is gone; a new one has the same options."""
-        wanted = dataclasses.replace(Wanted.of(session), user=session.user)
+        wanted = dataclasses.replace(SessionOptions.of(session), user=session.user)
         async with self.naming:
             await self.check_owner(session.name, session.user)
             if (known := self._sessions.get(session.name)) is not None:
                 return known
             return await self._added(session.name, wanted)
 
-    async def _added(self, name: str, wanted: Wanted) -> Session:
+    async def _added(self, name: str, wanted: SessionOptions) -> Session:
         session = self._sessions[name] = await self._found_or_fresh(name, wanted)
         session.tell("listed")
         return session

@@ -13,13 +13,13 @@ from copilot_nb.sessions import edits
 from copilot_nb.sessions.attach import Attachable, attached
 from copilot_nb.sessions.loading import Loadable
 from copilot_nb.sessions.looking import read_all, read_last
+from copilot_nb.sessions.options import SessionOptions
 from copilot_nb.sessions.portable import Exported, export
 from copilot_nb.sessions.rerun import Cells
 from copilot_nb.sessions.turn import Turn
 from copilot_nb.sessions.turnqueue import Errand, TurnQueue
 from copilot_nb.sessions.usage import SessionUsage
 from copilot_nb.sessions.users import own_name
-from copilot_nb.sessions.wanted import Wanted
 from copilot_nb.sessions.watching import Event, Kind
 from copilot_nb.sessions.wording import label
 
@@ -63,7 +63,7 @@ class Session(Loadable):
         self.turns_stored = 0
         self.last = ""
         self.resumed = ""
-        self.wanted = Wanted()
+        self.wanted = SessionOptions()
         self.is_gone = False
         self.preparing: Callable[[], str] = str
         self.exists = exists
@@ -170,7 +170,7 @@ class Session(Loadable):
         """
         asked_text, images = attached(prompt, attach)
         self._check(asked_text, images)
-        asked = self.manager.choice.expanded(Wanted(model, provider, system, effort=effort, context=context))
+        asked = self.manager.choice.expanded(SessionOptions(model, provider, system, effort=effort, context=context))
         cell = self.cell_key(prompt) if cell is None else cell
         turn = self._new_turn(asked_text, images, str(_turn_id(replaces)))
         limit_s = timeout_s or self.manager.settings.timeout_s
@@ -196,9 +196,9 @@ class Session(Loadable):
         if self.is_gone:
             raise SessionNotFound(f"session {self.name!r} is gone", f'begin it anew: copilot_nb.session("{self.name}")')
 
-    def _over_wanted(self, asked: Wanted) -> Wanted:
+    def _over_wanted(self, asked: SessionOptions) -> SessionOptions:
         """Return what a call wants, and beside it what was wanted before of the next one."""
-        wanted, self.wanted = asked.over(self.wanted), Wanted()
+        wanted, self.wanted = asked.over(self.wanted), SessionOptions()
         return wanted
 
     def _turn_changed(self, turn: Turn) -> None:

@@ -19,9 +19,9 @@ from copilot_nb.render.words import count
 from copilot_nb.sessions.budget import allowance
 from copilot_nb.sessions.edits import answering, bring_back, cut_from
 from copilot_nb.sessions.looking import read_all, refresh
+from copilot_nb.sessions.options import SessionOptions
 from copilot_nb.sessions.rerun import make_way
 from copilot_nb.sessions.stored import PREFIX, cells_entry
-from copilot_nb.sessions.wanted import Wanted
 from copilot_nb.sessions.wording import label
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Errand:
     ----------
     turn : Turn
         The turn.
-    wanted : Wanted
+    wanted : SessionOptions
         What the call wants changed.
     timeout_s : float
         Seconds without a sign from the model after which the turn is given up.
@@ -46,7 +46,7 @@ class Errand:
     """
 
     turn: Turn
-    wanted: Wanted
+    wanted: SessionOptions
     timeout_s: float
     cell: str
 
@@ -190,7 +190,7 @@ class TurnQueue:
         finally:
             seats.leave()
 
-    async def _prepare(self, turn: Turn, wanted: Wanted) -> None:
+    async def _prepare(self, turn: Turn, wanted: SessionOptions) -> None:
         """Bring the session into the runtime's memory, with what this call wants changed."""
         session, exchange = self._session, self._session.exchange
         effort = session.effort
@@ -203,11 +203,11 @@ class TurnQueue:
             await connection.set_effort(session.effort)
             await exchange.annotate({f"{PREFIX}effort": session.effort})
 
-    async def _adopt(self, turn: Turn, wanted: Wanted) -> bool:
+    async def _adopt(self, turn: Turn, wanted: SessionOptions) -> bool:
         """Take over what the call wants changed; whether the runtime has to load the session anew for that."""
         session = self._session
         before = (session.provider, session.model, session.system, session.context)
-        asked = wanted.over(Wanted.of(session))
+        asked = wanted.over(SessionOptions.of(session))
         provider, model = await session.manager.choice.resolve(asked.provider, asked.model)
         await session.manager.choice.check_effort(provider, model, wanted.effort or "")
         if turn.images:

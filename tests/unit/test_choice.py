@@ -13,7 +13,7 @@ from copilot_nb.errors import ProviderError
 from copilot_nb.runtime.loop import LoopThread
 from copilot_nb.runtime.providers.registry import Providers
 from copilot_nb.sessions.choice import Choice
-from copilot_nb.sessions.wanted import Wanted
+from copilot_nb.sessions.options import SessionOptions
 from copilot_nb.settings import CopilotNB
 
 
@@ -71,16 +71,16 @@ def test_copilot_without_a_login_is_refused_until_there_is_one(loop: LoopThread,
     client = FakeClient(logged_in=False)
     chosen = choice(settings, client)
     with pytest.raises(ProviderError, match="nobody is logged in to Copilot → log in with %copilot login"):
-        loop.blocking(chosen.for_new(Wanted(provider="github")))
+        loop.blocking(chosen.for_new(SessionOptions(provider="github")))
     client.logged_in = True
-    assert loop.blocking(chosen.for_new(Wanted(provider="github", model="gpt-5"))) == ("github", "gpt-5")
-    loop.blocking(chosen.for_new(Wanted(provider="github")))
+    assert loop.blocking(chosen.for_new(SessionOptions(provider="github", model="gpt-5"))) == ("github", "gpt-5")
+    loop.blocking(chosen.for_new(SessionOptions(provider="github")))
     assert client.asked == 2, "a login is believed"
 
 
 def test_the_settings_model_is_the_settings_providers(loop: LoopThread, settings: CopilotNB) -> None:
     settings.provider, settings.model = "ollama", "llama3.2"
     chosen = choice(settings, cast("FakeClient", None))
-    assert loop.blocking(chosen.for_new(Wanted())) == ("ollama", "llama3.2")
+    assert loop.blocking(chosen.for_new(SessionOptions())) == ("ollama", "llama3.2")
     settings.providers = {"mine": {"type": "ollama", "model": "its-own"}}
-    assert loop.blocking(chosen.for_new(Wanted(provider="mine"))) == ("mine", "its-own")
+    assert loop.blocking(chosen.for_new(SessionOptions(provider="mine"))) == ("mine", "its-own")

@@ -19,7 +19,7 @@ MAX_SYSTEM_BYTES = 16_000
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SessionOptions:
     """What a call wants; a field left empty is the session's own, else the settings'.
 
     Attributes
@@ -66,19 +66,19 @@ class Wanted:
             raise InputError(f"the system message is longer than {MAX_SYSTEM_BYTES:,} bytes")
 
     @classmethod
-    def of(cls, session: Session | StoredSession) -> Wanted:
+    def of(cls, session: Session | StoredSession) -> SessionOptions:
         """Return what a session has now."""
         return cls(
             session.model, session.provider, session.system or None, effort=session.effort, context=session.context
         )
 
-    def over(self, other: Wanted) -> Wanted:
+    def over(self, other: SessionOptions) -> SessionOptions:
         """Return what `self` wants and, where it says nothing, what `other` wants."""
         if (self.model or other.model, self.provider or other.provider) != (other.model, other.provider):
             other = dataclasses.replace(other, effort=None, context=None)  # another model has others
         if self.provider and not self.model:
-            other = Wanted(system=other.system)  # another provider has other models
-        return Wanted(
+            other = SessionOptions(system=other.system)  # another provider has other models
+        return SessionOptions(
             self.model or other.model,
             self.provider or other.provider,
             other.system if self.system is None else self.system,
