@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError, TurnFailed
 from copilot_nb.frontend import is_headless
-from copilot_nb.notebook.arguments import effort, system_message
+from copilot_nb.notebook.arguments import opening_of, options_of
 from copilot_nb.notebook.code import code_of, insert_code
 from copilot_nb.notebook.display import output_for
 from copilot_nb.notebook.kernel import assign, attachable, check_variable
@@ -104,17 +105,8 @@ def answer(desk: Desk, names: Sequence[str], prompt: str, args: argparse.Namespa
 
 
 def _session(manager: Manager, recipient: Recipient, args: argparse.Namespace) -> Session:
-    return manager.session(
-        recipient.name,
-        model=recipient.model,
-        provider=recipient.provider,
-        system=system_message(args.system),
-        session_id=args.session_id or "",
-        new=args.new,
-        take_over=args.take_over,
-        effort=effort(args.effort),
-        context=args.context,
-    )
+    own = {"model": recipient.model, "provider": recipient.provider}
+    return manager.open(recipient.name, dataclasses.replace(options_of(args), **own), opening_of(args))
 
 
 def _listed(value: str | None) -> list[str]:

@@ -17,10 +17,10 @@ from typing import Any, NoReturn
 
 from copilot_nb.errors import InputError
 from copilot_nb.render.words import did_you_mean
+from copilot_nb.sessions.options import FLAGS, Flag, Opening, SessionOptions
 
 _LONG_WORD = re.compile(r"(?<![\w./-])(?=\S*\d)[\w./+=-]{20,}")
 _KEY_OPTION = re.compile(r"--?(?:api[-_]?key|key|token|secret|password)(?:=.*)?", re.IGNORECASE | re.DOTALL)
-EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 FORMATS = ("markdown", "text", "code", "json")
 
 
@@ -106,22 +106,12 @@ def _seconds(value: str) -> float:
     return seconds
 
 
+def _of_flag(flag: Flag) -> Option:
+    return Option(flag.names, flag.help, flag.value, (("choices", flag.choices),) if flag.choices else ())
+
+
 SESSION_OPTIONS = (
-    Option(("-m", "--model"), "model that answers; on an existing session: switch to it", "MODEL"),
-    Option(("-p", "--provider"), "where the model comes from: github, local or a provider of your own", "PROVIDER"),
-    Option(("-s", "--system"), "system message, or @FILE to read it from", "TEXT|@FILE"),
-    Option(
-        ("--effort",),
-        f"how hard the model reasons: {', '.join(EFFORTS)}; default: as it usually does",
-        "EFFORT",
-        (("choices", ("default", *EFFORTS)),),
-    ),
-    Option(
-        ("--context",),
-        "the model's window, where it has two: default or long",
-        "SIZE",
-        (("choices", ("default", "long")),),
-    ),
+    *map(_of_flag, FLAGS.values()),
     Option(("--id",), "id under which the runtime stores a new session", "SESSION_ID", (("dest", "session_id"),)),
     Option(("--new",), "begin anew, with the session's own model and options; the earlier one is kept as NAME~1"),
     Option(("--take-over",), "where another process has the session open: go on in a copy, NAME~1"),
@@ -235,23 +225,32 @@ def split_head(text: str, options: Sequence[Option]) -> tuple[list[str], str]:
     return head, text.strip()
 
 
-def effort(value: str | None) -> str | None:
-    """Return the reasoning effort that ``--effort`` names: ``""`` for the model's default, ``None`` for none said."""
-    return "" if value == "default" else value
-
-
-def system_message(value: str | None) -> str | None:
-    """Return the system message that ``-s TEXT|@FILE`` names.
+def options_of(args: argparse.Namespace) -> SessionOptions:
+    """Return the options of a session that a line names.
 
     Raises
     ------
     InputError
-        If the file cannot be read.
+        If one cannot be used, or its file cannot be read.
     """
-    if value is None or not value.startswith("@"):
-        return value
+    given = {name: value for name in FLAGS if (value := getattr(args, name)) is not None}
+    return SessionOptions(**{name: _meant(FLAGS[name], value) for name, value in given.items()})
+
+
+def _meant(flag: Flag, value: str) -> str:
+    if flag.may_be_file and value.startswith("@"):
+        return _read(value[1:])
+    return "" if value == flag.default_word else value
+
+
+def opening_of(args: argparse.Namespace) -> Opening:
+    """Return which session a line is for, beyond its name."""
+    return Opening(session_id=args.session_id or "", new=args.new, take_over=args.take_over)
+
+
+def _read(path: str) -> str:
     try:
-        return Path(value[1:]).expanduser().read_text(encoding="utf-8")
+        return Path(path).expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise InputError(f"cannot read the system message from {value[1:]}: {reason}") from error
+        raise InputError(f"cannot read the system message from {path}: {reason}") from error

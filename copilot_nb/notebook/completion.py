@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from IPython.core.completer import SimpleCompletion, SimpleMatcherResult
 from IPython.core.getipython import get_ipython
 
-from copilot_nb.notebook.arguments import ASK_OPTIONS, EFFORTS, FORMATS, Option
+from copilot_nb.notebook.arguments import ASK_OPTIONS, Option
 from copilot_nb.notebook.subcommands import SUBCOMMANDS
 from copilot_nb.sessions.api import shared_manager
 
 _ATTACH = ("-a", "--attach")
+_CHOICES = {flag: dict(option.settings).get("choices", ()) for option in ASK_OPTIONS for flag in option.flags}
 _WORD = re.compile(r"""["'][^"']*["']?|[^\s"']+""")
 
 
@@ -50,12 +51,8 @@ def _candidates(words: list[str]) -> list[str]:
         return _of_kind("model")
     if words and words[-1] in ("-p", "--provider", "--providers"):
         return _of_kind("provider")
-    if words and words[-1] == "--effort":
-        return ["default", *EFFORTS]
-    if words and words[-1] == "--context":
-        return ["default", "long"]
-    if words and words[-1] in ("-f", "--format"):
-        return list(FORMATS)
+    if words and (choices := _CHOICES.get(words[-1])):
+        return list(choices)
     if words[:1] == ["%%copilot"]:
         return [*_names(), *_flags(ASK_OPTIONS)]
     return _line(words[1:])

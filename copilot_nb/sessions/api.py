@@ -6,10 +6,11 @@ import atexit
 import os
 import threading
 from pathlib import Path
+from typing import Unpack
 
 from copilot_nb.sessions.listing import SessionList
 from copilot_nb.sessions.manager import Manager
-from copilot_nb.sessions.options import SessionOptions
+from copilot_nb.sessions.options import Opening, OptionValues, SessionOptions, takes_options
 from copilot_nb.sessions.search import SearchResults
 from copilot_nb.sessions.session import Session
 from copilot_nb.sessions.usage import UsageReport
@@ -56,18 +57,15 @@ def drop_manager() -> None:
         _Shared.manager = None
 
 
+@takes_options
 def session(
     name: str,
     *,
-    model: str = "",
-    provider: str = "",
-    system: str | None = None,
     session_id: str = "",
     new: bool = False,
     take_over: bool = False,
-    effort: str | None = None,
-    context: str | None = None,
     user: str | None = None,
+    **options: Unpack[OptionValues],
 ) -> Session:
     """Return the session called `name`: this kernel's, else one stored earlier, else a new one.
 
@@ -75,24 +73,16 @@ def session(
     ----------
     name : str
         Up to 300 characters; not a word of ``%copilot``.
-    model, provider : str, optional
-        Of a new session: which model answers, and where it comes from. Of an existing one: what it is switched to by
-        its next turn. ``""``: the session's own, else the settings'.
-    system : str, optional
-        System message; ``None``: the session's own, else the settings'.
     session_id : str, optional
         What the runtime stores the session under; by default made from the name.
     new : bool
         Begin anew, with the model and options of an earlier session of that name, which is kept as ``name~1``.
     take_over : bool
         If another process has the session open, go on in a copy of it, called ``name~1``.
-    effort : str, optional
-        How hard the model reasons, such as ``"high"``; ``""``: its default; ``None``: the session's own.
-    context : str, optional
-        The size of the model's window, where it has several: ``"long"`` or ``"default"``.
     user : str, optional
         Whose session it is: of several people for whom this kernel acts, each has their own ``chat``. It is stored as
         ``alice-chat`` (the setting `user_template`).
+    {options}
 
     Raises
     ------
@@ -103,8 +93,8 @@ def session(
     ProviderError
         If no model can answer.
     """
-    wanted = SessionOptions(model, provider, system, session_id, new, take_over, effort, _checked(user), context)
-    return shared_manager().open(name, wanted)
+    opening = Opening(session_id=session_id, new=new, take_over=take_over, user=_checked(user))
+    return shared_manager().open(name, SessionOptions(**options), opening)
 
 
 def _checked(user: str | None) -> str:

@@ -6,10 +6,12 @@ the embedded model. A key that lies in the environment is never a reason to use 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from copilot_nb.conversation.prompt import sendable
 from copilot_nb.errors import CopilotNBError, InputError, ProviderError
 from copilot_nb.runtime.providers.registry import WAYS_IN, Providers
 from copilot_nb.runtime.providers.spec import CUSTOM, is_custom_named
@@ -147,17 +149,23 @@ class Choice:
             return await self._providers[provider].list_models()
         return []
 
-    async def for_new(self, wanted: SessionOptions) -> tuple[str, str]:
-        """Return the provider and the model of a new session.
+    async def for_new(self, options: SessionOptions) -> SessionOptions:
+        """Return the options of a new session, with nothing left open.
 
         Raises
         ------
+        InputError
+            If the model has no such reasoning effort.
         ProviderError
-            If none can answer, or what is wanted cannot.
+            If none can answer, or what is asked for cannot.
         """
-        by_file = "local" if wanted.model.lower().endswith(".gguf") else ""
-        usual = self.expanded(SessionOptions(self._settings.model, self._settings.provider))
-        named = wanted.provider or by_file or ("" if wanted.model else usual.provider)
+        by_file = "local" if options.model.lower().endswith(".gguf") else ""
+        usual = self.expanded(SessionOptions(model=self._settings.model, provider=self._settings.provider))
+        named = options.provider or by_file or ("" if options.model else usual.provider)
         provider = named or await self.default_provider()
-        is_settings_choice = wanted.provider in ("", usual.provider)
-        return await self.resolve(provider, wanted.model or (usual.model if is_settings_choice else ""))
+        is_settings_choice = options.provider in ("", usual.provider)
+        model = options.model or (usual.model if is_settings_choice else "")
+        provider, model = await self.resolve(provider, model)
+        await self.check_effort(provider, model, options.effort or "")
+        system = sendable(self._settings.system, "the system message") if options.system is None else options.system
+        return dataclasses.replace(options, provider=provider, model=model, system=system).settled()

@@ -89,7 +89,8 @@ def _check(manager: Manager, name: str, turns: Sequence[TurnRecord]) -> None:
 async def _chosen(manager: Manager, facts: Exported) -> tuple[str, str, str]:
     """Return the provider and the model that answer from now on, and a note if they are not those of the file."""
     try:
-        provider, model = await manager.choice.for_new(SessionOptions())
+        usual = await manager.choice.for_new(SessionOptions())
+        provider, model = usual.provider, usual.model
     except ProviderError:
         provider, model = "local", ""  # the first prompt says how to install it
     if facts.provider == provider and await _can_use(manager, provider, facts.model):
@@ -147,7 +148,8 @@ async def _hand_over(session: Session, provider: str, model: str) -> None:
     """Let another provider answer from the next turn on, also in the next kernel."""
     async with session.queue.lock:
         connection = await session.loaded()
-        session.provider, session.model, session.wanted = provider, model, SessionOptions()
+        session.options = dataclasses.replace(session.options, provider=provider, model=model)
+        session.wanted = SessionOptions()
         await connection.annotate(annotation(session, session.manager.notebook))
         await session.exchange.disconnect()
 

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from copilot_nb.conversation.prompt import sendable
 from copilot_nb.errors import CopilotNBError, InputError
@@ -20,7 +20,7 @@ from copilot_nb.sessions.elsewhere import in_use
 from copilot_nb.sessions.engine import Engine
 from copilot_nb.sessions.listing import SessionList, listed
 from copilot_nb.sessions.names import check_id, check_name, title_for
-from copilot_nb.sessions.options import SessionOptions
+from copilot_nb.sessions.options import Opening, OptionValues, SessionOptions
 from copilot_nb.sessions.register import Register
 from copilot_nb.sessions.search import SearchResults, search
 from copilot_nb.sessions.session import Session
@@ -115,37 +115,33 @@ class Manager(Engine):
         ProviderError
             If there is none.
         """
-        return self.loop.blocking(self.choice.for_new(SessionOptions()))
+        chosen = self.loop.blocking(self.choice.for_new(SessionOptions()))
+        return chosen.provider, chosen.model
 
     def session(
         self,
         name: str,
         *,
-        model: str = "",
-        provider: str = "",
-        system: str | None = None,
         session_id: str = "",
         new: bool = False,
         take_over: bool = False,
-        effort: str | None = None,
-        context: str | None = None,
         user: str = "",
+        **options: Unpack[OptionValues],
     ) -> Session:
         """Return the session called `name`: this kernel's, else one stored before, else a new one.
 
         A new session is stored by its first prompt. The parameters are those of `copilot_nb.session`.
         """
-        return self.open(
-            name, SessionOptions(model, provider, system, session_id, new, take_over, effort, user, context)
-        )
+        opening = Opening(session_id=session_id, new=new, take_over=take_over, user=user)
+        return self.open(name, SessionOptions(**options), opening)
 
-    def open(self, name: str, wanted: SessionOptions) -> Session:
+    def open(self, name: str, options: SessionOptions, opening: Opening) -> Session:
         """Return the session called `name`, as `session` does."""
-        user, name = self.for_user(name, wanted.user)
-        if wanted.session_id:
-            check_id(wanted.session_id)
-        expanded = self.choice.expanded(dataclasses.replace(wanted, user=user))
-        return self.loop.blocking(self.register.open(name, expanded))
+        user, name = self.for_user(name, opening.user)
+        if opening.session_id:
+            check_id(opening.session_id)
+        expanded = self.choice.expanded(options)
+        return self.loop.blocking(self.register.open(name, expanded, dataclasses.replace(opening, user=user)))
 
     async def attach(self, session: Session, *, exists: bool) -> Connection:
         """Load a session into the runtime.
@@ -155,8 +151,8 @@ class Manager(Engine):
         SessionInUse
             If another process has it open.
         """
-        client = await self.client()
-        endpoint = self.providers[session.provider].endpoint(session.model)
+        client, options = await self.client(), session.options
+        endpoint = self.providers[options.provider].endpoint(options.model)
         session.preparing = endpoint.note
         if exists and await client.archive.is_in_use(session.session_id):
             raise await in_use(session)
@@ -166,8 +162,8 @@ class Manager(Engine):
             session.turns_stored = await client.archive.count_turns(session.session_id) + missing
         connection = await client.open(
             session.session_id,
-            endpoint.with_effort(session.effort).with_context(session.context),
-            session.system,
+            endpoint.with_effort(options.effort or "").with_context(options.context or ""),
+            options.system or "",
             session.exchange.on_change,
             session.exchange.on_fault,
             title=title,

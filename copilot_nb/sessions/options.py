@@ -1,45 +1,81 @@
-"""What one call asks of a session."""
+"""The options of a session: what it is asked with, and what a call may change.
+
+To add one, give `SessionOptions` a field and `OptionValues` the same name, and carry it out where the engine loads a
+session (`Engine.loaded`). The flag of the magics, the signature and documentation of the Python calls, and what is
+stored of it come from its field.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import re
+import textwrap
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, ParamSpec, TypedDict, TypeVar
 
 from copilot_nb.conversation.prompt import sendable
 from copilot_nb.errors import InputError
 from copilot_nb.runtime.providers.base import CONTEXTS
 
-if TYPE_CHECKING:
-    from copilot_nb.sessions.session import Session
-    from copilot_nb.sessions.stored import StoredSession
-
 MAX_SYSTEM_BYTES = 16_000
 """The runtime stores at most 16 KiB in one entry of a session's metadata."""
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
 @dataclass(frozen=True, slots=True)
-class SessionOptions:
-    """What a call wants; a field left empty is the session's own, else the settings'.
+class Flag:
+    """How an option is written in a line of ``%%copilot``, and documented everywhere.
 
     Attributes
     ----------
-    model, provider : str
-        Which model answers, and where it comes from.
-    system : str or None
-        The system message; ``""`` is a system message too, therefore ``None``.
-    session_id : str
-        What the runtime stores a new session under.
-    new : bool
-        Begin anew, whatever there is of that name.
-    take_over : bool
-        Go on in a copy where another process has the session open.
-    effort : str or None
-        The reasoning effort; ``""`` is the model's default.
-    context : str or None
-        The size of the model's window, where it has several.
-    user : str
-        Whose session it must be, or become; ``""``: anybody's.
+    names : tuple of str
+        Its spellings.
+    help : str
+        What it does, in the help of the magics.
+    about : str
+        What it does, in the documentation of Python.
+    value : str
+        What stands for its value in a help text.
+    choices : tuple of str
+        The values it may have; empty: any.
+    default_word : str
+        The word that stands for ``""``.
+    may_be_file : bool
+        Whether ``@FILE`` stands for what a file holds.
+    """
+
+    names: tuple[str, ...]
+    help: str
+    about: str
+    value: str
+    choices: tuple[str, ...] = ()
+    default_word: str = ""
+    may_be_file: bool = False
+
+
+def _option(unset: str | None, flag: Flag, *, is_of_model: bool = False) -> Any:
+    """Declare an option; `is_of_model`: another model has other values, so that a new one begins with its default."""
+    return dataclasses.field(default=unset, metadata={"flag": flag, "is_of_model": is_of_model})
+
+
+class OptionValues(TypedDict, total=False):
+    """The options as keyword arguments: ``def send(prompt, **options: Unpack[OptionValues])``."""
+
+    model: str
+    provider: str
+    system: str | None
+    effort: str | None
+    context: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOptions:
+    """What a session is asked with; a field that is left out is the session's own, else the settings'.
 
     Raises
     ------
@@ -47,41 +83,145 @@ class SessionOptions:
         If a model's window has no such size, or a text is too long or cannot be encoded.
     """
 
-    model: str = ""
-    provider: str = ""
-    system: str | None = None
-    session_id: str = ""
-    new: bool = False
-    take_over: bool = False
-    effort: str | None = None
-    user: str = ""
-    context: str | None = None
+    model: str = _option(
+        "",
+        Flag(
+            ("-m", "--model"),
+            "model that answers; on an existing session: switch to it",
+            'The model that answers; an existing session switches to it with its next turn. ``""``: as before.',
+            "MODEL",
+        ),
+        is_of_model=True,
+    )
+    provider: str = _option(
+        "",
+        Flag(
+            ("-p", "--provider"),
+            "where the model comes from: github, local or a provider of your own",
+            'Where the model comes from: ``"github"``, ``"local"`` or a provider of your own. ``""``: as before.',
+            "PROVIDER",
+        ),
+    )
+    system: str | None = _option(
+        None,
+        Flag(
+            ("-s", "--system"),
+            "system message, or @FILE to read it from",
+            "The system message; ``\"\"``: none. ``None``: the session's own, else the settings'.",
+            "TEXT|@FILE",
+            may_be_file=True,
+        ),
+    )
+    effort: str | None = _option(
+        None,
+        Flag(
+            ("--effort",),
+            f"how hard the model reasons: {', '.join(EFFORTS)}; default: as it usually does",
+            'How hard the model reasons, such as ``"high"``; ``""``: its default. ``None``: as before.',
+            "EFFORT",
+            ("default", *EFFORTS),
+            default_word="default",
+        ),
+        is_of_model=True,
+    )
+    context: str | None = _option(
+        None,
+        Flag(
+            ("--context",),
+            "the model's window, where it has two: default or long",
+            'The size of the model\'s window, where it has two: ``"default"`` or ``"long"``. ``None``: as before.',
+            "SIZE",
+            tuple(CONTEXTS),
+        ),
+        is_of_model=True,
+    )
 
     def __post_init__(self) -> None:
         if self.context and self.context not in CONTEXTS:
             raise InputError(f"a model's window has no size {self.context!r}", f"one of: {', '.join(CONTEXTS)}")
-        for field in ("model", "provider", "effort"):
-            sendable(getattr(self, field) or "", f"the {field}")
-        if len(sendable(self.system or "", "the system message").encode()) > MAX_SYSTEM_BYTES:
+        for name, value in self._items():
+            sendable(value or "", f"the {name}" if name != "system" else "the system message")
+        if len((self.system or "").encode()) > MAX_SYSTEM_BYTES:
             raise InputError(f"the system message is longer than {MAX_SYSTEM_BYTES:,} bytes")
 
     @classmethod
-    def of(cls, session: Session | StoredSession) -> SessionOptions:
-        """Return what a session has now."""
-        return cls(
-            session.model, session.provider, session.system or None, effort=session.effort, context=session.context
-        )
+    def stored(cls, entries: Mapping[str, str], prefix: str) -> SessionOptions:
+        """Return what was stored as `to_store` does; what is missing is empty."""
+        return cls(**{name: entries.get(f"{prefix}{name}", "") for name in FLAGS})
 
-    def over(self, other: SessionOptions) -> SessionOptions:
-        """Return what `self` wants and, where it says nothing, what `other` wants."""
-        if (self.model or other.model, self.provider or other.provider) != (other.model, other.provider):
-            other = dataclasses.replace(other, effort=None, context=None)  # another model has others
-        if self.provider and not self.model:
-            other = SessionOptions(system=other.system)  # another provider has other models
-        return SessionOptions(
-            self.model or other.model,
-            self.provider or other.provider,
-            other.system if self.system is None else self.system,
-            effort=other.effort if self.effort is None else self.effort,
-            context=other.context if self.context is None else self.context,
-        )
+    def to_store(self, prefix: str) -> dict[str, str]:
+        """Return the options as entries of a session's metadata."""
+        return {f"{prefix}{name}": value or "" for name, value in self._items()}
+
+    def merged_with(self, changes: SessionOptions) -> SessionOptions:
+        """Return these options with `changes` laid over them.
+
+        Another provider has other models, and another model has other efforts and windows: those are not kept.
+        """
+        is_other = any(getattr(changes, name) not in ("", getattr(self, name)) for name in ("model", "provider"))
+        has_new_model = is_other or bool(changes.provider and not changes.model)
+        kept = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if not (has_new_model and field.metadata["is_of_model"])
+        }
+        return SessionOptions(**kept | changes.said())
+
+    def said(self) -> dict[str, Any]:
+        """Return the options that are not left open."""
+        unset = SessionOptions()
+        return {name: value for name, value in self._items() if value != getattr(unset, name)}
+
+    def needs_reload(self, loaded: SessionOptions) -> bool:
+        """Whether a session that was loaded with `loaded` is loaded anew for these; an effort it can take as it is."""
+        return dataclasses.replace(self, effort=loaded.effort) != loaded
+
+    def settled(self) -> SessionOptions:
+        """Return the same with nothing left open: what is not said is empty."""
+        return SessionOptions(**{name: value or "" for name, value in self._items()})
+
+    def _items(self) -> list[tuple[str, str | None]]:
+        return [(name, getattr(self, name)) for name in FLAGS]
+
+
+FLAGS: Mapping[str, Flag] = {field.name: field.metadata["flag"] for field in dataclasses.fields(SessionOptions)}
+
+
+def takes_options(call: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Show the ``**options`` of a call as parameters, in its signature and (where it says ``{options}``) its docs."""
+    signature, unset = inspect.signature(call), SessionOptions()
+    named = [each for each in signature.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
+    options = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=getattr(unset, name), annotation=hint)
+        for name, hint in OptionValues.__annotations__.items()
+    ]
+    vars(call)["__signature__"] = signature.replace(parameters=[*named, *options])
+    call.__doc__ = re.sub(r"^( *)\{options\}$", _documented, call.__doc__ or "", flags=re.MULTILINE)
+    return call
+
+
+def _documented(place: re.Match[str]) -> str:
+    lines = "\n".join(f"{name} : str, optional\n    {flag.about}" for name, flag in FLAGS.items())
+    return textwrap.indent(lines, place[1])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """Which session a call is for, beyond its name.
+
+    Attributes
+    ----------
+    session_id : str
+        What the runtime stores a new session under; ``""``: made from the name.
+    new : bool
+        Begin anew, whatever there is of that name.
+    take_over : bool
+        Go on in a copy where another process has the session open.
+    user : str
+        Whose session it must be, or become; ``""``: anybody's.
+    """
+
+    session_id: str = ""
+    new: bool = False
+    take_over: bool = False
+    user: str = ""

@@ -9,10 +9,9 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from copilot_nb.conversation.prompt import sendable
 from copilot_nb.errors import CopilotNBError, InputError, SessionNotFound
 from copilot_nb.sessions.names import id_for, title_for
-from copilot_nb.sessions.options import SessionOptions
+from copilot_nb.sessions.options import Opening, SessionOptions
 from copilot_nb.sessions.session import Session
 from copilot_nb.sessions.stored import StoredSession
 
@@ -66,7 +65,7 @@ class Register:
         """Return this kernel's session of that name, if it has been used here."""
         return self._sessions.get(name)
 
-    async def open(self, name: str, wanted: SessionOptions) -> Session:
+    async def open(self, name: str, options: SessionOptions, opening: Opening) -> Session:
         """Return the session called `name`: this kernel's, else one stored before, else a new one.
 
         Raises
@@ -74,63 +73,48 @@ class Register:
         InputError
             If it has another id than the one that is wanted, or is not that user's.
         """
-        session_id = wanted.session_id
         async with self.naming:
-            await self.check_owner(name, wanted.user, session_id)
-            session = None if wanted.new else self._sessions.get(name)
-            if wanted.take_over and (copy := await self._copied(name)) is not None:
+            await self.check_owner(name, opening.user, opening.session_id)
+            session = None if opening.new else self._sessions.get(name)
+            if opening.take_over and (copy := await self._copied(name)) is not None:
                 session = copy
             elif session is None:
-                session = await self._added(name, wanted)
-            elif wanted.provider or wanted.model:
-                asked = wanted.over(SessionOptions(session.model, session.provider))
+                session = await self._added(name, options, opening)
+            elif options.provider or options.model:
+                asked = session.options.merged_with(options)
                 await self._manager.choice.resolve(asked.provider, asked.model)
-        session.wanted = wanted.over(session.wanted)
-        if session_id and session.session_id != session_id:
+        session.wanted = session.wanted.merged_with(options)
+        if opening.session_id and session.session_id != opening.session_id:
             raise InputError(
                 f"session {session.name!r} already has the id {session.session_id!r}", "use another name for that id"
             )
         return session
 
-    async def _found_or_fresh(self, name: str, wanted: SessionOptions) -> Session:
-        store = self._manager.store
-        stored = await store.find(name, wanted.session_id)
-        if stored is not None and not wanted.new:
-            return await self._resumed(name, stored)
-        if (before := self._sessions.get(name) or stored) is not None:  # begun anew, as what it was
-            asked = wanted.over(SessionOptions.of(before))
-            wanted = dataclasses.replace(asked, session_id=wanted.session_id, user=wanted.user)
-        provider, model = await self._manager.choice.for_new(wanted)
-        await self._manager.choice.check_effort(provider, model, wanted.effort or "")
-        if stored is not None:
-            await self._set_aside(stored)
-        session = Session(
-            self._manager,
-            name,
-            await store.free_id(wanted.session_id or id_for(name)),
-            provider=provider,
-            model=model,
-            system=sendable(
-                self._manager.settings.system if wanted.system is None else wanted.system, "the system message"
-            ),
-            exists=False,
-        )
-        session.effort, session.context, session.user = wanted.effort or "", wanted.context or "", wanted.user
-        return session
-
     async def reopen(self, session: Session) -> Session:
         """Return the session that has the name of `session`, which is gone; a new one has the same options."""
-        wanted = dataclasses.replace(SessionOptions.of(session), user=session.user)
         async with self.naming:
             await self.check_owner(session.name, session.user)
             if (known := self._sessions.get(session.name)) is not None:
                 return known
-            return await self._added(session.name, wanted)
+            return await self._added(session.name, _begun_anew(session.options), Opening(user=session.user))
 
-    async def _added(self, name: str, wanted: SessionOptions) -> Session:
-        session = self._sessions[name] = await self._found_or_fresh(name, wanted)
+    async def _added(self, name: str, options: SessionOptions, opening: Opening) -> Session:
+        session = self._sessions[name] = await self._found_or_fresh(name, options, opening)
         session.tell("listed")
         return session
+
+    async def _found_or_fresh(self, name: str, options: SessionOptions, opening: Opening) -> Session:
+        store = self._manager.store
+        stored = await store.find(name, opening.session_id)
+        if stored is not None and not opening.new:
+            return await self._resumed(name, stored)
+        if (before := self._sessions.get(name) or stored) is not None:
+            options = _begun_anew(before.options).merged_with(options)
+        chosen = await self._manager.choice.for_new(options)
+        if stored is not None:
+            await self._set_aside(stored)
+        free_id = await store.free_id(opening.session_id or id_for(name))
+        return Session(self._manager, name, free_id, chosen, user=opening.user, exists=False)
 
     async def find_stored(self, name: str) -> Session:
         """Return the session called `name`: this kernel's, else one stored before.
@@ -154,16 +138,12 @@ class Register:
             return [name for name in names if name not in self._sessions and not await self._manager.store.find(name)]
 
     async def _resumed(self, name: str, stored: StoredSession) -> Session:
-        session = Session(
-            self._manager,
-            name,
-            stored.session_id,
+        options = dataclasses.replace(
+            stored.options,
             provider=stored.provider or await self._manager.choice.default_provider(),
-            model=stored.model,
             system=stored.system or self._manager.settings.system,
-            exists=True,
         )
-        session.effort, session.context, session.user = stored.effort, stored.context, stored.user
+        session = Session(self._manager, name, stored.session_id, options, user=stored.user, exists=True)
         self._manager.providers.recall(stored.provider, stored.provider_line)
         archive = (await self._manager.client()).archive
         session.turns_stored = await archive.count_turns(stored.session_id)  # a terminal may have added some
@@ -191,16 +171,8 @@ class Register:
 
     def adopt_copy(self, source: Session, name: str, session_id: str, *, turns: int) -> Session:
         """Return the session that a copy of `source` is, under a name that `check_free` has found free."""
-        copy = Session(
-            self._manager,
-            name,
-            session_id,
-            provider=source.provider,
-            model=source.model,
-            system=source.system,
-            exists=True,
-        )
-        copy.turns_stored, copy.effort, copy.context, copy.user = turns, source.effort, source.context, source.user
+        copy = Session(self._manager, name, session_id, source.options, user=source.user, exists=True)
+        copy.turns_stored = turns
         copy.cells = source.cells.copied()
         self._sessions[name] = copy
         return copy
@@ -286,5 +258,9 @@ class Register:
 
     def _unused(self, stored: StoredSession) -> Session:
         """Return a session that this kernel has never used, for who watches to know which one it was."""
-        names = {"provider": stored.provider, "model": stored.model, "system": stored.system}
-        return Session(self._manager, stored.name, stored.session_id, **names, exists=False)
+        return Session(self._manager, stored.name, stored.session_id, stored.options, exists=False)
+
+
+def _begun_anew(options: SessionOptions) -> SessionOptions:
+    """Return the options of a session that is begun anew; where it had no system message, the settings' counts."""
+    return dataclasses.replace(options, system=options.system or None)

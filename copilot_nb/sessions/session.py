@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from copilot_nb.conversation.prompt import sendable
 from copilot_nb.conversation.transcript import TurnRecord
@@ -13,7 +13,7 @@ from copilot_nb.sessions import edits
 from copilot_nb.sessions.attach import Attachable, attached
 from copilot_nb.sessions.loading import Loadable
 from copilot_nb.sessions.looking import read_all, read_last
-from copilot_nb.sessions.options import SessionOptions
+from copilot_nb.sessions.options import OptionValues, SessionOptions, takes_options
 from copilot_nb.sessions.portable import Exported, export
 from copilot_nb.sessions.rerun import Cells
 from copilot_nb.sessions.turn import Turn
@@ -38,10 +38,8 @@ class Session(Loadable):
         What the user calls it.
     session_id : str
         What the runtime stores it under (`copilot --resume` takes it).
-    provider, model, system : str
-        Where answers come from, which model gives them (``""``: the provider's default), and its system message.
-    effort : str
-        How hard the model reasons; ``""``: its default.
+    options : SessionOptions
+        Its model, provider, system message and the other options.
     user : str
         Whose it is; ``""``: nobody's in particular.
     preparing : callable
@@ -49,16 +47,14 @@ class Session(Loadable):
     """
 
     def __init__(
-        self, manager: Manager, name: str, session_id: str, *, provider: str, model: str, system: str, exists: bool
+        self, manager: Manager, name: str, session_id: str, options: SessionOptions, *, user: str = "", exists: bool
     ) -> None:
         super().__init__()
         self.manager = manager
         self.name = name
         self.session_id = session_id
-        self.provider = provider
-        self.model = model
-        self.system = system
-        self.effort = self.context = self.user = ""
+        self.options = options.settled()
+        self.user = user
         self.cells = Cells()
         self.turns_stored = 0
         self.last = ""
@@ -71,6 +67,31 @@ class Session(Loadable):
 
     def __repr__(self) -> str:
         return f"<Session {self.name!r}: {self.model_label}, {self.state}>"
+
+    @property
+    def provider(self) -> str:
+        """Where its answers come from."""
+        return self.options.provider
+
+    @property
+    def model(self) -> str:
+        """The model that answers; ``""``: the provider's default."""
+        return self.options.model
+
+    @property
+    def system(self) -> str:
+        """Its system message."""
+        return self.options.system or ""
+
+    @property
+    def effort(self) -> str:
+        """How hard its model reasons; ``""``: the model's default."""
+        return self.options.effort or ""
+
+    @property
+    def context(self) -> str:
+        """The size of its model's window; ``""``: the model's default."""
+        return self.options.context or ""
 
     @property
     def model_label(self) -> str:
@@ -126,20 +147,17 @@ class Session(Loadable):
         """
         return SessionUsage.of(self.name, self.history)
 
+    @takes_options
     def send(
         self,
         prompt: str,
         *,
-        model: str = "",
-        provider: str = "",
-        system: str | None = None,
-        effort: str | None = None,
-        context: str | None = None,
         timeout_s: float = 0.0,
         cell: str | None = None,
         now: bool = False,
         attach: Attachable = (),
         replaces: Turn | TurnRecord | str = "",
+        **options: Unpack[OptionValues],
     ) -> Turn:
         """Send a prompt and return its turn at once; it runs when the turns before it have ended.
 
@@ -147,8 +165,6 @@ class Session(Loadable):
         ----------
         prompt : str
             Literal text.
-        model, provider, system, effort, context : str, optional
-            What the session has of these from this turn on; `context` is ``"long"`` or ``"default"``.
         timeout_s : float, optional
             Seconds without a sign from the model after which the turn is given up; 0: the setting `timeout_s`.
         cell : str, optional
@@ -160,6 +176,7 @@ class Session(Loadable):
             What goes with the prompt: a path, an image, a figure, a table; a list of such, or names and such.
         replaces : Turn or TurnRecord or str, optional
             The turn (or its id) whose place it takes, with all after it; if the prompt cannot be sent, they stay.
+        {options}
 
         Raises
         ------
@@ -170,7 +187,7 @@ class Session(Loadable):
         """
         asked_text, images = attached(prompt, attach)
         self._check(asked_text, images)
-        asked = self.manager.choice.expanded(SessionOptions(model, provider, system, effort=effort, context=context))
+        asked = self.manager.choice.expanded(SessionOptions(**options))
         cell = self.cell_key(prompt) if cell is None else cell
         turn = self._new_turn(asked_text, images, str(_turn_id(replaces)))
         limit_s = timeout_s or self.manager.settings.timeout_s
@@ -198,7 +215,7 @@ class Session(Loadable):
 
     def _over_wanted(self, asked: SessionOptions) -> SessionOptions:
         """Return what a call wants, and beside it what was wanted before of the next one."""
-        wanted, self.wanted = asked.over(self.wanted), SessionOptions()
+        wanted, self.wanted = self.wanted.merged_with(asked), SessionOptions()
         return wanted
 
     def _turn_changed(self, turn: Turn) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from copilot_nb.render.escape import well_formed
 from copilot_nb.render.words import age, count
+from copilot_nb.sessions.options import SessionOptions
 
 if TYPE_CHECKING:
     from copilot_nb.sessions.session import Session
@@ -27,8 +28,10 @@ class StoredSession:
         What the runtime and what the user calls it.
     user : str
         Whose it is; ``""``: nobody's in particular.
-    provider, model, system, effort, context, notebook : str
-        What it was last used with and where; ``""`` where unknown.
+    options : SessionOptions
+        What it was last used with; empty where unknown.
+    notebook : str
+        Where it was last used; ``""`` where unknown.
     provider_line : str
         The line that adds its provider to a kernel, if it was one that a kernel forgets.
     turns : int
@@ -47,11 +50,7 @@ class StoredSession:
 
     session_id: str
     name: str
-    provider: str = ""
-    model: str = ""
-    system: str = ""
-    effort: str = ""
-    context: str = ""
+    options: SessionOptions = field(default_factory=SessionOptions)
     notebook: str = ""
     user: str = ""
     provider_line: str = ""
@@ -68,11 +67,7 @@ class StoredSession:
         return cls(
             session_id,
             entries.get(f"{PREFIX}name", session_id),
-            provider=entries.get(f"{PREFIX}provider", ""),
-            model=entries.get(f"{PREFIX}model", ""),
-            system=entries.get(f"{PREFIX}system", ""),
-            effort=entries.get(f"{PREFIX}effort", ""),
-            context=entries.get(f"{PREFIX}context", ""),
+            options=SessionOptions.stored(entries, PREFIX),
             notebook=entries.get(f"{PREFIX}notebook", ""),
             user=entries.get(f"{PREFIX}user", ""),
             provider_line=entries.get(f"{PREFIX}provider_line", ""),
@@ -88,12 +83,35 @@ class StoredSession:
         return cls(
             session.session_id,
             session.name,
-            provider=session.provider,
-            model=session.model,
-            system=session.system,
+            options=session.options,
             notebook=session.manager.notebook,
             user=session.user,
         )
+
+    @property
+    def provider(self) -> str:
+        """Where its answers come from."""
+        return self.options.provider
+
+    @property
+    def model(self) -> str:
+        """The model that answers; ``""``: the provider's default."""
+        return self.options.model
+
+    @property
+    def system(self) -> str:
+        """Its system message."""
+        return self.options.system or ""
+
+    @property
+    def effort(self) -> str:
+        """How hard its model reasons; ``""``: the model's default."""
+        return self.options.effort or ""
+
+    @property
+    def context(self) -> str:
+        """The size of its model's window; ``""``: the model's default."""
+        return self.options.context or ""
 
     @property
     def notebook_name(self) -> str:
@@ -116,17 +134,13 @@ def annotation(session: Session, notebook: str) -> dict[str, str]:
     """Return what the runtime is to keep of a session beside its history."""
     values = {
         "name": session.name,
-        "model": session.model,
-        "provider": session.provider,
         "provider_line": session.manager.providers.line_of(session.provider),
-        "system": session.system,
-        "effort": session.effort,
-        "context": session.context,
         "user": session.user,
         "notebook": well_formed(notebook),  # a path need not be UTF-8
         "last": session.last,
     }
-    return {f"{PREFIX}{key}": value for key, value in values.items()} | cells_entry(session)
+    facts = {f"{PREFIX}{key}": value for key, value in values.items()}
+    return facts | session.options.to_store(PREFIX) | cells_entry(session)
 
 
 def cells_entry(session: Session) -> dict[str, str]:

@@ -7,6 +7,7 @@ sent at the same time, and leaves waiters hanging when a turn is aborted.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import threading
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -193,35 +194,31 @@ class TurnQueue:
     async def _prepare(self, turn: Turn, wanted: SessionOptions) -> None:
         """Bring the session into the runtime's memory, with what this call wants changed."""
         session, exchange = self._session, self._session.exchange
-        effort = session.effort
-        changed = await self._adopt(turn, wanted)
+        before = session.options
+        await self._adopt(turn, wanted)
         await refresh(session)
-        if changed:
+        if session.options.needs_reload(before):
             await exchange.disconnect()
         connection = await session.loaded()
-        if session.effort != effort:
+        if session.effort != (before.effort or ""):
             await connection.set_effort(session.effort)
             await exchange.annotate({f"{PREFIX}effort": session.effort})
 
-    async def _adopt(self, turn: Turn, wanted: SessionOptions) -> bool:
-        """Take over what the call wants changed; whether the runtime has to load the session anew for that."""
-        session = self._session
-        before = (session.provider, session.model, session.system, session.context)
-        asked = wanted.over(SessionOptions.of(session))
-        provider, model = await session.manager.choice.resolve(asked.provider, asked.model)
-        await session.manager.choice.check_effort(provider, model, wanted.effort or "")
+    async def _adopt(self, turn: Turn, wanted: SessionOptions) -> None:
+        """Take over what the call wants changed."""
+        session, choice = self._session, self._session.manager.choice
+        before = session.options
+        asked = before.merged_with(wanted)
+        provider, model = await choice.resolve(asked.provider, asked.model)
+        await choice.check_effort(provider, model, wanted.effort or "")
         if turn.images:
-            await session.manager.choice.check_images(provider, model)
+            await choice.check_images(provider, model)
         turn.notes += session.manager.providers.warnings(provider)
-        session.provider, session.model, session.effort = provider, model, asked.effort or ""
-        session.system, session.context = asked.system or "", asked.context or ""
-        if session.exists and before[:2] != (session.provider, session.model):
-            turn.notes.append(f"switched from {label(*before[:2])} to {session.model_label}")
-            if await session.manager.choice.is_blind(provider, model) and any(
-                t.images for t in await read_all(session)
-            ):
+        session.options = dataclasses.replace(asked, provider=provider, model=model).settled()
+        if session.exists and (before.provider, before.model) != (provider, model):
+            turn.notes.append(f"switched from {label(before.provider, before.model)} to {session.model_label}")
+            if await choice.is_blind(provider, model) and any(t.images for t in await read_all(session)):
                 turn.notes.append("it does not see the images of earlier turns")
-        return before != (session.provider, session.model, session.system, session.context)
 
     async def _talk(self, errand: Errand) -> None:
         session, turn = self._session, errand.turn

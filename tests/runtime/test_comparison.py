@@ -131,9 +131,9 @@ def test_a_session_whose_first_prompt_failed_can_be_asked_again(manager: Manager
 def test_answers_that_all_failed_are_asked_for_again_one_by_one(manager: Manager) -> None:
     broken = [True]
     script(manager, ScriptedModel(lambda _: Reply(error=ChatError(401, "no key")) if broken else "Fine."))
-    names = [manager.session(f"both-{letter}", user="ann", system="Be brief.") for letter in "ab"]
-    names[1].context = "long"
-    panel = ComparePanel(names, manager=manager)
+    asked_of = {"both-a": None, "both-b": "long"}
+    sessions = [manager.session(n, user="ann", system="Be brief.", context=c) for n, c in asked_of.items()]
+    panel = ComparePanel(sessions, manager=manager)
     for turn in panel.ask("Why?").turns:
         with pytest.raises(TurnFailed):
             turn.wait()

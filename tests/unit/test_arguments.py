@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from IPython.core.inputtransformer2 import TransformerManager
 
 from copilot_nb.errors import InputError
-from copilot_nb.notebook.arguments import ASK_OPTIONS, parse_ask, parse_cell, split_head, split_words, system_message
+from copilot_nb.notebook.arguments import ASK_OPTIONS, options_of, parse_ask, parse_cell, split_head, split_words
 from copilot_nb.notebook.questions import TOKEN_TRANSFORMERS, Whole
+from copilot_nb.sessions.options import SessionOptions
 
 
 @pytest.mark.parametrize(
@@ -63,13 +64,16 @@ def test_an_open_quotation() -> None:
 def test_the_system_message_may_be_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "s.md").write_text("Be brief.\n", encoding="utf-8")
     (tmp_path / "latin").write_bytes(b"\xe9")
-    assert system_message(None) is None
-    assert system_message("") == ""
-    assert system_message("Be brief.") == "Be brief."
-    assert system_message(f"@{tmp_path}/s.md") == "Be brief.\n"
+    lines = {"a": None, "a -s ''": "", "a -s 'Be brief.'": "Be brief.", f"a -s @{tmp_path}/s.md": "Be brief.\n"}
+    assert [options_of(parse_cell(line)).system for line in lines] == list(lines.values())
     for name, why in (("none", "No such file"), ("latin", "not UTF-8"), ("", "Is a directory")):
         with pytest.raises(InputError, match=why):
-            system_message(f"@{tmp_path}/{name}")
+            options_of(parse_cell(f"a -s @{tmp_path}/{name}"))
+
+
+def test_the_default_effort_is_not_the_one_that_a_session_has() -> None:
+    assert options_of(parse_cell("a --effort default")).effort == ""
+    assert options_of(parse_cell("a")) == SessionOptions()
 
 
 CALL = "get_ipython().run_line_magic('copilot', {!r})"

@@ -48,6 +48,11 @@ def choice(settings: CopilotNB, client: FakeClient) -> Choice:
     return Choice(settings, Providers(settings), ready)
 
 
+def answers(loop: LoopThread, chosen: Choice, options: SessionOptions) -> tuple[str, str]:
+    new = loop.blocking(chosen.for_new(options))
+    return new.provider, new.model
+
+
 def test_a_setting_comes_before_a_login_which_comes_before_the_runtimes_own_variable(
     loop: LoopThread, settings: CopilotNB, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,7 +78,7 @@ def test_copilot_without_a_login_is_refused_until_there_is_one(loop: LoopThread,
     with pytest.raises(ProviderError, match="nobody is logged in to Copilot → log in with %copilot login"):
         loop.blocking(chosen.for_new(SessionOptions(provider="github")))
     client.logged_in = True
-    assert loop.blocking(chosen.for_new(SessionOptions(provider="github", model="gpt-5"))) == ("github", "gpt-5")
+    assert answers(loop, chosen, SessionOptions(provider="github", model="gpt-5")) == ("github", "gpt-5")
     loop.blocking(chosen.for_new(SessionOptions(provider="github")))
     assert client.asked == 2, "a login is believed"
 
@@ -81,6 +86,6 @@ def test_copilot_without_a_login_is_refused_until_there_is_one(loop: LoopThread,
 def test_the_settings_model_is_the_settings_providers(loop: LoopThread, settings: CopilotNB) -> None:
     settings.provider, settings.model = "ollama", "llama3.2"
     chosen = choice(settings, cast("FakeClient", None))
-    assert loop.blocking(chosen.for_new(SessionOptions())) == ("ollama", "llama3.2")
+    assert answers(loop, chosen, SessionOptions()) == ("ollama", "llama3.2")
     settings.providers = {"mine": {"type": "ollama", "model": "its-own"}}
-    assert loop.blocking(chosen.for_new(SessionOptions(provider="mine"))) == ("mine", "its-own")
+    assert answers(loop, chosen, SessionOptions(provider="mine")) == ("mine", "its-own")

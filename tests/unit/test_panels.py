@@ -29,6 +29,7 @@ from copilot_nb.panels.places import Places
 from copilot_nb.panels.pump import BEAT_S, Pump
 from copilot_nb.sessions.history import History
 from copilot_nb.sessions.manager import Manager
+from copilot_nb.sessions.options import SessionOptions
 from copilot_nb.sessions.session import Session
 from copilot_nb.sessions.turn import Turn
 from copilot_nb.settings import CopilotNB
@@ -152,7 +153,7 @@ def manager() -> Iterator[Manager]:
 
 @pytest.fixture
 def session(manager: Manager) -> Stored:
-    return Stored(manager, "s1", "s1", provider="scripted", model="m", system="", exists=False)
+    return Stored(manager, "s1", "s1", SessionOptions(provider="scripted", model="m"), exists=False)
 
 
 @pytest.fixture
@@ -322,7 +323,7 @@ def test_what_was_never_sent_is_shown_as_long_as_it_is_the_last(panel: Watched, 
 
 def test_another_session_is_not_heard(panel: Watched, session: Stored, manager: Manager) -> None:
     panel.ask("hello")
-    other = Stored(manager, "s2", "s2", provider="scripted", model="m", system="", exists=False)
+    other = Stored(manager, "s2", "s2", SessionOptions(provider="scripted", model="m"), exists=False)
     begun(other)
     panel.settled()
     assert Page(panel.sent).turns == {}

@@ -17,6 +17,7 @@ from copilot_nb.errors import CopilotNBError, InputError, SessionInUse, TurnFail
 from copilot_nb.panels import rounds
 from copilot_nb.panels.compare import ComparePanel
 from copilot_nb.sessions.manager import Manager
+from copilot_nb.sessions.options import SessionOptions
 from copilot_nb.sessions.session import Session
 from copilot_nb.sessions.turn import Turn
 from copilot_nb.settings import CopilotNB
@@ -46,7 +47,7 @@ def manager() -> Iterator[Manager]:
 @pytest.fixture
 def pair(manager: Manager) -> tuple[Session, Session]:
     wise, quick = (
-        Quiet(manager, name, f"{name}-id", provider="test-house", model=model, system="", exists=False)
+        Quiet(manager, name, f"{name}-id", SessionOptions(provider="test-house", model=model), exists=False)
         for name, model in zip(NAMES, ("wise-model", "quick-model"), strict=True)
     )
     return wise, quick

@@ -14,6 +14,7 @@ from copilot_nb.errors import RuntimeUnavailable
 from copilot_nb.panels.sessions import SessionsPanel
 from copilot_nb.sessions.listing import SessionList
 from copilot_nb.sessions.manager import Manager
+from copilot_nb.sessions.options import SessionOptions
 from copilot_nb.sessions.session import Session
 from copilot_nb.sessions.stored import StoredSession
 from copilot_nb.settings import CopilotNB
@@ -41,13 +42,14 @@ class OnDisk(Manager):
 
     def here(self, name: str) -> Session:
         """Return a session of this kernel."""
-        session = Session(self, name, f"{name}-id", provider="p", model="m2", system="", exists=True)
+        session = Session(self, name, f"{name}-id", SessionOptions(provider="p", model="m2"), exists=True)
         self.register._sessions[name] = session
         return session
 
 
 def stored(name: str, **facts: Any) -> StoredSession:
-    return StoredSession(f"{name}-id", name, provider="p", model="m", turns=3, used_at=USED, **facts)
+    options = SessionOptions(provider="p", model="m")
+    return StoredSession(f"{name}-id", name, options=options, turns=3, used_at=USED, **facts)
 
 
 class Page:

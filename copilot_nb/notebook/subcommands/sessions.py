@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError, SessionNotFound
 from copilot_nb.frontend import is_headless
-from copilot_nb.notebook.arguments import SESSION_OPTIONS, Option, effort, system_message
+from copilot_nb.notebook.arguments import SESSION_OPTIONS, Option, opening_of, options_of
 from copilot_nb.notebook.subcommands.base import (
     MAYBE_ONE_SESSION,
     ONE_SESSION,
@@ -47,17 +47,7 @@ def _this_notebook(desk: Desk) -> str:
 
 def new(desk: Desk, args: argparse.Namespace) -> None:
     """Create a session without asking it anything."""
-    session = desk.manager.session(
-        args.name,
-        model=args.model or "",
-        provider=args.provider or "",
-        system=system_message(args.system),
-        session_id=args.session_id or "",
-        new=args.new,
-        take_over=args.take_over,
-        effort=effort(args.effort),
-        context=args.context,
-    )
+    session = desk.manager.open(args.name, options_of(args), opening_of(args))
     session.create()
     print(f"Created {session!r}")
 
