@@ -2,38 +2,138 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from copilot_nb.experiments.extras import extra
-from copilot_nb.experiments.intervals import LEVEL
+from copilot_nb.experiments.intervals import LEVEL, POWER, Floats, detectable_effect, prompts_needed
+from copilot_nb.experiments.scores import ScoreRow, Scores, scores_of, variants_of
 
 with extra("experiments"):
     import numpy as np
-    from scipy import optimize, stats
-
-POWER = 0.8
-_TINY = 1e-12
 
 
-def detectable_effect(differences: Sequence[float], level: float = LEVEL, power: float = POWER) -> float | None:
-    r"""Return the smallest true difference that as many prompts show with probability `power`.
+@dataclass(frozen=True, slots=True)
+class Power:
+    """What the comparison of one pair could have seen.
 
-    ``None`` for fewer than two prompts, or where the differences do not vary.
+    Attributes
+    ----------
+    first, second : str
+        The two variants.
+    prompts : int
+        On how many prompts they are compared.
+    between_variance : float or None
+        The variance of the true differences between prompts. With one repeat it holds the noise of repeats, too.
+    repeat_variances : tuple of float, or None
+        The variance of repeats of one prompt, for `first` and `second`; ``None`` with one repeat.
+    detectable : float or None
+        The smallest true difference that this comparison shows with the wanted probability.
+    needed : int or None
+        How many prompts show `effect` with that probability, at the repeats asked about.
+    note : str
+        One sentence.
+    """
+
+    first: str
+    second: str
+    prompts: int
+    between_variance: float | None
+    repeat_variances: tuple[float, float] | None
+    detectable: float | None
+    needed: int | None
+    note: str
+
+
+def power(
+    rows: Iterable[ScoreRow],
+    effect: float | None = None,
+    repeats: int | None = None,
+    *,
+    level: float = LEVEL,
+    probability: float = POWER,
+) -> tuple[Power, ...]:
+    r"""Return for each pair of variants what it could have seen, and what it takes to see `effect`.
+
+    Parameters
+    ----------
+    rows : iterable of ScoreRow
+        A run; one of a few dozen prompts will do.
+    effect : float, optional
+        The difference of the mean scores that matters to you.
+    repeats : int, optional
+        How many repeats the next run would have; by default those of this one.
+    level, probability : float
+        Of the test, and with which it is to show the effect.
 
     Notes
     -----
-    The :math:`\delta` with :math:`P(t'_{P-1}(\delta\sqrt P/s) > t_{1-\alpha/2,\,P-1}) = power`, :math:`t'` the
-    noncentral t distribution (J. Cohen, Statistical Power Analysis (1988), ch. 2). For many prompts this is
-    :math:`(z_{1-\alpha/2} + z_{power})\,s/\sqrt P` of E. Miller (2024), arXiv:2411.00640, section 5.
+    The variance of a prompt's difference is :math:`\omega^2 + \sigma_A^2/K_A + \sigma_B^2/K_B`: :math:`\omega^2`
+    between prompts, :math:`\sigma^2` of repeats within a prompt (pooled), K repeats; :math:`P = (z_{1-\alpha/2} +
+    z_{power})^2 (\omega^2 + \sigma_A^2/K_A + \sigma_B^2/K_B)/\delta^2` (E. Miller (2024), arXiv:2411.00640, section 5),
+    corrected to the t distribution (`intervals.prompts_needed`).
+
+    Raises
+    ------
+    InputError
+        If there are no rows.
     """
-    d = np.asarray(differences, dtype=np.float64)
-    if d.size < 2 or float(d.std(ddof=1)) < _TINY:  # noqa: PLR2004 - a variance takes two
-        return None
-    return noncentrality(d.size, level, power) * float(d.std(ddof=1)) / float(np.sqrt(d.size))
+    table = list(rows)
+    aim = _Aim(effect, repeats, level, probability)
+    scores = {variant: scores_of(table, variant) for variant in variants_of(table)}
+    return tuple(_power(pair, (scores[pair[0]], scores[pair[1]]), aim) for pair in itertools.combinations(scores, 2))
 
 
-def noncentrality(prompts: int, level: float, power: float) -> float:
-    """Return the true difference, in standard errors, that a paired t test of `prompts` shows with `power`."""
-    freedom = prompts - 1
-    limit = float(stats.t.ppf((1 + level) / 2, freedom))
-    return float(optimize.brentq(lambda shift: float(stats.nct.sf(limit, freedom, shift)) - power, 0.0, 20 * limit))
+@dataclass(frozen=True, slots=True)
+class _Aim:
+    """What the next run is to show, and how: the parameters of `power`."""
+
+    effect: float | None
+    repeats: int | None
+    level: float
+    probability: float
+
+
+def _power(pair: tuple[str, str], scores: tuple[Scores, Scores], aim: _Aim) -> Power:
+    one, other = scores
+    common = [prompt for prompt in one if prompt in other]
+    d = np.array([np.mean(one[prompt]) - np.mean(other[prompt]) for prompt in common])
+    detectable = detectable_effect([float(x) for x in d], aim.level, aim.probability)
+    if detectable is None:
+        note = "the differences do not vary between prompts" if len(d) > 1 else "it takes two prompts to tell"
+        return Power(*pair, len(common), None, None, None, None, note)
+    between, noises = _variances(d, scores, common)
+    variance = float(d.var(ddof=1)) if noises is None or aim.repeats is None else between + sum(noises) / aim.repeats
+    needed = None
+    if aim.effect and variance > 0:
+        needed = prompts_needed(aim.effect, math.sqrt(variance), aim.level, aim.probability)
+    note = f"{len(common)} prompts could have shown a difference of {detectable:.2g}"
+    if noises is None and aim.repeats is not None:
+        note += "; with one repeat, what more repeats would change is not known"
+    return Power(*pair, len(common), between, noises, detectable, needed, note)
+
+
+def _variances(
+    d: Floats, scores: tuple[Scores, Scores], prompts: Sequence[str]
+) -> tuple[float, tuple[float, float] | None]:
+    """Return the variance of the differences between prompts, and of repeats where there are any."""
+    one, other = (_repeat_variance(side, prompts) for side in scores)
+    total = float(d.var(ddof=1))
+    if one is None or other is None:
+        return total, None
+    noise = one * _per_repeat(scores[0], prompts) + other * _per_repeat(scores[1], prompts)
+    return max(0.0, total - noise), (one, other)
+
+
+def _repeat_variance(scores: Scores, prompts: Sequence[str]) -> float | None:
+    """Return the variance of repeats around their prompt's mean, pooled; ``None`` where no prompt has two."""
+    freedom = sum(len(scores[prompt]) - 1 for prompt in prompts)
+    squares = sum(float(np.var(scores[prompt])) * len(scores[prompt]) for prompt in prompts)
+    return squares / freedom if freedom else None
+
+
+def _per_repeat(scores: Scores, prompts: Sequence[str]) -> float:
+    """Return the mean of 1/repeats: how much of the variance of repeats is left in a prompt's mean."""
+    return float(np.mean([1 / len(scores[prompt]) for prompt in prompts]))

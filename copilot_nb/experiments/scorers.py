@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import numbers
 import re
 from collections.abc import Callable, Mapping
@@ -21,6 +20,7 @@ from dataclasses import dataclass, field
 
 from copilot_nb.errors import InputError
 from copilot_nb.experiments.fingerprint import fingerprint, parameters_of
+from copilot_nb.experiments.scores import MAX_SCORE
 
 _SHOWN_CHARS = 60
 _NAMED = ("target", "prompt", "variables")
@@ -89,7 +89,7 @@ def _checked(name: str, value: object) -> Outcome:
     """Return `value` as a score: a finite number or a truth value, of numpy too."""
     kind = type(value).__name__
     is_number = isinstance(value, numbers.Real) or kind in ("bool", "bool_")
-    if not is_number or not math.isfinite(number := float(value)):  # type: ignore[arg-type]
+    if not is_number or not abs(number := float(value)) <= MAX_SCORE:  # type: ignore[arg-type]
         shown = repr(value)[:_SHOWN_CHARS]
         article = "an" if kind[0] in "aeiou" else "a"
         return Outcome(None, f"the scorer {name} returned {article} {kind} ({shown}): return a number, True or False")

@@ -5,10 +5,15 @@ Plain data without numpy: the engine and the store make them, `statistics` and `
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from copilot_nb.errors import InputError
+
+MAX_SCORE = 1e100  # the square of a greater number may not be one
+
+Scores = Mapping[str, Sequence[float]]
+"""For each prompt that has any, the scores of its repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,4 +76,14 @@ def variants_of(rows: Iterable[ScoreRow]) -> tuple[str, ...]:
     found = tuple(dict.fromkeys(row.variant for row in rows))
     if not found:
         raise InputError("there are no scores to compare", "run the comparison with `scorers=[…]` or `judge=…`")
+    return found
+
+
+def scores_of(rows: Iterable[ScoreRow], variant: str, *, failures_as_zero: bool = False) -> dict[str, list[float]]:
+    """Return the scores of `variant` by prompt, up to `MAX_SCORE`; a prompt without any is left out."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        score = 0.0 if row.failed and failures_as_zero else None if row.failed else row.score
+        if row.variant == variant and score is not None and abs(score) <= MAX_SCORE:  # not so NaN
+            found.setdefault(row.prompt, []).append(float(score))
     return found

@@ -16,19 +16,14 @@ a reader sees both.
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from copilot_nb.experiments import intervals
 from copilot_nb.experiments.intervals import LEVEL, Interval
-from copilot_nb.experiments.power import detectable_effect
-from copilot_nb.experiments.scores import ScoreRow, variants_of
+from copilot_nb.experiments.scores import ScoreRow, Scores, scores_of, variants_of
 
 FEW_PROMPTS = 10
-
-Scores = Mapping[str, Sequence[float]]
-"""For each prompt that has any, the scores of its repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +93,6 @@ class Difference:
     verdict: str
 
 
-def scores_of(rows: Iterable[ScoreRow], variant: str, *, failures_as_zero: bool = False) -> dict[str, list[float]]:
-    """Return the finite scores of `variant` by prompt; a prompt without any is left out."""
-    found: dict[str, list[float]] = {}
-    for row in rows:
-        score = 0.0 if row.failed and failures_as_zero else None if row.failed else row.score
-        if row.variant == variant and score is not None and math.isfinite(score):
-            found.setdefault(row.prompt, []).append(float(score))
-    return found
-
-
 def summarize(rows: Iterable[ScoreRow], level: float = LEVEL) -> tuple[VariantSummary, ...]:
     """Return each variant by itself, in the order of the rows.
 
@@ -169,14 +154,15 @@ def _difference(table: Sequence[ScoreRow], first: str, second: str, level: float
     zeroed = _paired(*(scores_of(table, variant, failures_as_zero=True) for variant in (first, second)))
     everything = {row.prompt for row in table if row.variant in (first, second)}
     test = intervals.paired_test(found)
+    is_binary = all(map(_is_binary, sides))
     return Difference(
         first=first,
         second=second,
         prompts=len(found),
         missing=len(everything) - len(found),
-        effect=_effect(found, level),
-        effect_with_failures=_effect(zeroed, level),
-        detectable=detectable_effect(found, level),
+        effect=_effect(found, level, is_binary=is_binary),
+        effect_with_failures=_effect(zeroed, level, is_binary=is_binary),
+        detectable=intervals.detectable_effect(found, level),
         p=test.p if test else None,
         p_adjusted=None,
         method=test.method if test else "",
@@ -189,20 +175,28 @@ def _paired(first: Scores, second: Scores) -> list[float]:
     return [_average(repeats) - _average(second[prompt]) for prompt, repeats in first.items() if prompt in second]
 
 
-def _effect(values: Sequence[float], level: float) -> Interval:
+def _effect(values: Sequence[float], level: float, *, is_binary: bool) -> Interval:
     if not values:
         return Interval(None, note="no prompt has a score for both")
+    if is_binary and len(values) > 1 and len(set(values)) == 1 and values[0] in (-1.0, 0.0, 1.0):
+        return intervals.constant_interval(values[0], len(values), level)
     return intervals.mean_interval(values, level)
 
 
 def _verdict(pair: Difference, alpha: float) -> str:
     if pair.effect.estimate is None or pair.p_adjusted is None:
         return "nothing to compare"
-    if pair.prompts < FEW_PROMPTS:
+    better = pair.first if pair.effect.estimate > 0 else pair.second
+    return verdict(better, prompts=pair.prompts, p=pair.p_adjusted, alpha=alpha)
+
+
+def verdict(better: str, *, prompts: int, p: float, alpha: float) -> str:
+    """Return in a short sentence what the p-value of an effect in favour of `better` shows."""
+    if prompts < FEW_PROMPTS:
         return "too few prompts to tell"
-    if pair.p_adjusted > alpha:
+    if p > alpha:
         return "no difference shown"
-    return f"{pair.first if pair.effect.estimate > 0 else pair.second} is better"
+    return f"{better} is better"
 
 
 def _is_binary(scores: Scores) -> bool:
