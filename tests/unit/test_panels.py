@@ -337,7 +337,7 @@ def test_a_session_that_is_gone_gives_way_to_the_next_of_its_name(
     session.tell("gone")
     panel.settled()
     assert Page(panel.sent).session["gone"]
-    other = Stored(manager, "s1", "s1-b", provider="scripted", model="m", system="", exists=False)
+    other = Stored(manager, "s1", "s1-b", SessionOptions(provider="scripted", model="m"), exists=False)
     begun(other, "again")
     whole = panel.wait_for(lambda message: message.get("kind") == "whole" and message["re"] == "")
     assert whole["session"]["id"] == "s1-b"
