@@ -11,7 +11,7 @@ from copilot_nb.testing import ScriptedModel
 if TYPE_CHECKING:
     from copilot import CopilotSession
 
-    from copilot_nb.sessions.manager import Manager
+    from copilot_nb.named_sessions.manager import Manager
 
 
 def session_options() -> dict[str, Any]:

@@ -14,9 +14,9 @@ from collections.abc import Callable
 
 from bench.logs import copies, reply, store
 from bench.report import Result, ratios
+from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.render.markdown import _kept_html
 from copilot_nb.runtime.providers.embedded import InKernel
-from copilot_nb.sessions.manager import Manager
 from copilot_nb.settings import CopilotNB
 from copilot_nb.testing import ScriptedModel
 

@@ -18,10 +18,10 @@ import psutil
 
 from bench.bare import bare_session
 from bench.report import Result
+from copilot_nb.named_sessions.manager import Manager
+from copilot_nb.named_sessions.turn import Turn
+from copilot_nb.named_sessions.waiting import wait
 from copilot_nb.runtime.providers.embedded import InKernel
-from copilot_nb.sessions.manager import Manager
-from copilot_nb.sessions.turn import Turn
-from copilot_nb.sessions.waiting import wait
 from copilot_nb.settings import CopilotNB
 from copilot_nb.testing import ScriptedModel
 

@@ -21,13 +21,13 @@ from traitlets.config import Config
 
 from bench.bare import bare_session
 from bench.report import Result, ratios
-from copilot_nb.sessions.api import drop_manager, shared_manager
+from copilot_nb.named_sessions.api import drop_manager, shared_manager
 from copilot_nb.testing import ScriptedModel, install
 
 if TYPE_CHECKING:
     from copilot import CopilotSession
 
-    from copilot_nb.sessions.manager import Manager
+    from copilot_nb.named_sessions.manager import Manager
 
 REPETITIONS = 7
 TURNS = 40

@@ -35,13 +35,13 @@ if TYPE_CHECKING:
         TurnInterrupted,
         TurnTimeout,
     )
+    from copilot_nb.named_sessions.api import delete, import_conversation, search, session, sessions, usage
+    from copilot_nb.named_sessions.session import Session
+    from copilot_nb.named_sessions.turn import Turn
+    from copilot_nb.named_sessions.waiting import as_completed, wait
     from copilot_nb.panels.chat import ChatPanel
     from copilot_nb.panels.compare import ComparePanel
     from copilot_nb.panels.sessions import SessionsPanel
-    from copilot_nb.sessions.api import delete, import_conversation, search, session, sessions, usage
-    from copilot_nb.sessions.session import Session
-    from copilot_nb.sessions.turn import Turn
-    from copilot_nb.sessions.waiting import as_completed, wait
     from copilot_nb.settings import CopilotNB
 
     __version__: str
@@ -66,10 +66,10 @@ _HOMES = {
     "copilot_nb.panels.compare": ("ComparePanel",),
     "copilot_nb.panels.sessions": ("SessionsPanel",),
     "copilot_nb.panels.visitor": ("Visitor",),
-    "copilot_nb.sessions.api": ("delete", "import_conversation", "search", "session", "sessions", "usage"),
-    "copilot_nb.sessions.session": ("Session",),
-    "copilot_nb.sessions.turn": ("Turn",),
-    "copilot_nb.sessions.waiting": ("as_completed", "wait"),
+    "copilot_nb.named_sessions.api": ("delete", "import_conversation", "search", "session", "sessions", "usage"),
+    "copilot_nb.named_sessions.session": ("Session",),
+    "copilot_nb.named_sessions.turn": ("Turn",),
+    "copilot_nb.named_sessions.waiting": ("as_completed", "wait"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError, TurnFailed
 from copilot_nb.frontend import is_headless
+from copilot_nb.named_sessions.attach import attached
+from copilot_nb.named_sessions.names import typed
+from copilot_nb.named_sessions.recipients import Recipient, one_each
+from copilot_nb.named_sessions.waiting import wait
 from copilot_nb.notebook.arguments import opening_of, options_of
 from copilot_nb.notebook.code import code_of, insert_code
 from copilot_nb.notebook.display import output_for
 from copilot_nb.notebook.kernel import assign, attachable, check_variable
-from copilot_nb.sessions.attach import attached
-from copilot_nb.sessions.names import typed
-from copilot_nb.sessions.recipients import Recipient, one_each
-from copilot_nb.sessions.waiting import wait
 
 if TYPE_CHECKING:
+    from copilot_nb.named_sessions.manager import Manager
+    from copilot_nb.named_sessions.session import Session
+    from copilot_nb.named_sessions.turn import Turn
     from copilot_nb.notebook.commands import Desk
-    from copilot_nb.sessions.manager import Manager
-    from copilot_nb.sessions.session import Session
-    from copilot_nb.sessions.turn import Turn
 
 
 def recipients(args: argparse.Namespace, names: Sequence[str]) -> list[Recipient]:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from copilot_nb.errors import InputError
+from copilot_nb.named_sessions.options import FLAGS, Flag, Opening, SessionOptions
 from copilot_nb.render.words import did_you_mean
-from copilot_nb.sessions.options import FLAGS, Flag, Opening, SessionOptions
 
 _LONG_WORD = re.compile(r"(?<![\w./-])(?=\S*\d)[\w./+=-]{20,}")
 _KEY_OPTION = re.compile(r"--?(?:api[-_]?key|key|token|secret|password)(?:=.*)?", re.IGNORECASE | re.DOTALL)

@@ -14,8 +14,8 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from copilot_nb.named_sessions.turn import Turn
     from copilot_nb.notebook.display import Output
-    from copilot_nb.sessions.turn import Turn
 
 PUMP_EVERY_S = 0.1
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from copilot_nb.errors import TurnFailed
 from copilot_nb.frontend import has_rich_output
+from copilot_nb.named_sessions.names import typed
 from copilot_nb.render.markdown import code_blocks
-from copilot_nb.sessions.names import typed
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from copilot_nb.conversation.prompt import interpolate
 from copilot_nb.errors import InputError
+from copilot_nb.named_sessions.api import shared_manager
+from copilot_nb.named_sessions.names import check_name
 from copilot_nb.notebook import arguments
 from copilot_nb.notebook.answer import answer
 from copilot_nb.notebook.background import Background
@@ -15,13 +17,11 @@ from copilot_nb.notebook.code import HELD
 from copilot_nb.notebook.kernel import evaluate
 from copilot_nb.notebook.subcommands import SUBCOMMANDS
 from copilot_nb.render.words import did_you_mean
-from copilot_nb.sessions.api import shared_manager
-from copilot_nb.sessions.names import check_name
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from copilot_nb.sessions.manager import Manager
+    from copilot_nb.named_sessions.manager import Manager
     from copilot_nb.settings import CopilotNB
 
 OpenPanel = Callable[[Sequence[str], Callable[[str], object]], object]

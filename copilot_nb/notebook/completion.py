@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from IPython.core.completer import SimpleCompletion, SimpleMatcherResult
 from IPython.core.getipython import get_ipython
 
+from copilot_nb.named_sessions.api import shared_manager
 from copilot_nb.notebook.arguments import ASK_OPTIONS, Option
 from copilot_nb.notebook.subcommands import SUBCOMMANDS
-from copilot_nb.sessions.api import shared_manager
 
 _ATTACH = ("-a", "--attach")
 _CHOICES = {flag: dict(option.settings).get("choices", ()) for option in ASK_OPTIONS for flag in option.flags}

@@ -21,14 +21,14 @@ from IPython.display import DisplayHandle
 from copilot_nb.characters import visible
 from copilot_nb.conversation.parts import TurnState
 from copilot_nb.frontend import has_rich_output
+from copilot_nb.named_sessions.names import typed
 from copilot_nb.render.columns import columns_html, columns_text
 from copilot_nb.render.turn import footer_text, quiet, turn_html, turn_metadata, turn_text
-from copilot_nb.sessions.names import typed
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from copilot_nb.sessions.turn import Turn
+    from copilot_nb.named_sessions.turn import Turn
 
 UPDATE_EVERY_S = 0.1
 """Ten updates a second look continuous; each costs a page some 10 ms (a browser on two cores)."""

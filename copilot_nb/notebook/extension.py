@@ -48,7 +48,7 @@ def load(shell: InteractiveShell, open_panel: OpenPanel) -> None:
 
 def unload(shell: InteractiveShell) -> None:
     """Undo `load`: the magics go, and the runtime is stopped."""
-    from copilot_nb.sessions.api import rest
+    from copilot_nb.named_sessions.api import rest
 
     rest()
     adopt(None)
@@ -112,6 +112,6 @@ class _WarmStart:
         threading.Thread(target=self._begin, name="copilot-nb-warm-start", daemon=True).start()
 
     def _begin(self) -> None:
-        from copilot_nb.sessions.api import shared_manager
+        from copilot_nb.named_sessions.api import shared_manager
 
         shared_manager(self._settings).warm_up()

@@ -15,7 +15,7 @@ NEXT_LINE = "%%copilot session1   ·   %copilot ls   ·   %copilot help"
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from copilot_nb.sessions.manager import Manager
+    from copilot_nb.named_sessions.manager import Manager
     from copilot_nb.settings import CopilotNB
 
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from IPython.display import DisplayHandle
 
 from copilot_nb.frontend import has_rich_output
+from copilot_nb.named_sessions.waiting import wait
 from copilot_nb.render.turn import figures_text
 from copilot_nb.render.words import count
-from copilot_nb.sessions.waiting import wait
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from copilot_nb.sessions.turn import Turn
+    from copilot_nb.named_sessions.turn import Turn
 
 UPDATE_EVERY_S = 0.5
 

@@ -49,8 +49,8 @@ from copilot_nb.panels.places import shown
 from copilot_nb.panels.pump import Pump
 
 if TYPE_CHECKING:
-    from copilot_nb.sessions.manager import Manager
-    from copilot_nb.sessions.watching import Event
+    from copilot_nb.named_sessions.events import Event
+    from copilot_nb.named_sessions.manager import Manager
 
 log = logging.getLogger("copilot_nb")
 
@@ -100,7 +100,7 @@ class Panel(anywidget.AnyWidget):
         _serve_at_once(self.comm)
         listen(self.comm, self.panel_id, self)
         self.on_msg(self._received)
-        self._unwatch = manager.watchers.add(self._watch)
+        self._unwatch = manager.events.add(self._watch)
 
     def whole(self) -> dict[str, Any]:
         """Return all there is to show; what is told from here on is news to it (on the panel's thread)."""
@@ -152,7 +152,7 @@ class Panel(anywidget.AnyWidget):
 
     def _resume(self) -> None:
         self._is_resting = False
-        self._unwatch = self._manager.watchers.add(self._watch)
+        self._unwatch = self._manager.events.add(self._watch)
 
     def _watch(self, event: Event) -> None:
         if self.wants(event):

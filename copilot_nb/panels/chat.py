@@ -16,24 +16,24 @@ from typing import TYPE_CHECKING, Any
 
 from copilot_nb.conversation.prompt import interpolate
 from copilot_nb.errors import CopilotNBError, InputError
+from copilot_nb.named_sessions import models
+from copilot_nb.named_sessions.aliases import split
+from copilot_nb.named_sessions.api import shared_manager
+from copilot_nb.named_sessions.attach import attached, image, thumbnail, with_text
+from copilot_nb.named_sessions.history import PAGE_TURNS
+from copilot_nb.named_sessions.names import typed
+from copilot_nb.named_sessions.session import Session
 from copilot_nb.panels.assets import script
 from copilot_nb.panels.base import Message, Panel
 from copilot_nb.panels.feed import Feed
 from copilot_nb.render.escape import well_formed
 from copilot_nb.render.words import count
-from copilot_nb.sessions import models
-from copilot_nb.sessions.aliases import split
-from copilot_nb.sessions.api import shared_manager
-from copilot_nb.sessions.attach import attached, image, thumbnail, with_text
-from copilot_nb.sessions.history import PAGE_TURNS
-from copilot_nb.sessions.names import typed
-from copilot_nb.sessions.session import Session
 
 if TYPE_CHECKING:
     from copilot_nb.conversation.parts import Image
     from copilot_nb.conversation.transcript import TurnRecord
+    from copilot_nb.named_sessions.events import Event
     from copilot_nb.panels.frozen import Transcript
-    from copilot_nb.sessions.watching import Event
 
 Evaluate = Callable[[str], object]
 
@@ -216,7 +216,7 @@ class ChatPanel(Panel):
     def do_fork(self, message: Message) -> dict[str, Any]:
         """Make a session of this one's history, up to a turn if one is named."""
         at = self._feed.place(message["turn"])[1] + 1 if message.get("turn") else None
-        store = self._manager.store
+        store = self._manager.repository
         name = message.get("name") or self._manager.loop.blocking(store.free_name(self.session.name))
         copy = self.session.fork(name, at)
         said = f"{copy.own_name} begins with {count(copy.turns_stored, 'turn')} of {self.session.own_name}"
@@ -226,7 +226,7 @@ class ChatPanel(Panel):
     def do_show(self, message: Message) -> None:
         """Show another session in this panel."""
         user, name = self._manager.for_user(message["name"], self.session.user)
-        self._manager.loop.blocking(self._manager.register.check_owner(name, user))
+        self._manager.loop.blocking(self._manager.registry.check_owner(name, user))
         self._pump.put(partial(self._show, self._manager.existing(name)))
 
     def do_rename(self, message: Message) -> None:
@@ -239,7 +239,7 @@ class ChatPanel(Panel):
         model, provider = self._permitted(str(message.get("model", "")), str(message.get("provider", "")))
         self._manager.session(session.name, model=model, provider=provider)
         self.mark()
-        wanted = session.wanted
+        wanted = session.requested
         return {"said": f"The next prompt goes to {wanted.model or model} ({wanted.provider or session.provider})."}
 
     def do_models(self, _message: Message) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from copilot_nb.panels.rounds import Round
 from copilot_nb.render.escape import well_formed
 
 if TYPE_CHECKING:
-    from copilot_nb.sessions.turn import Turn
+    from copilot_nb.named_sessions.turn import Turn
 
 
 class Column:

@@ -12,6 +12,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from copilot_nb.errors import InputError
+from copilot_nb.named_sessions.api import shared_manager
+from copilot_nb.named_sessions.recipients import Recipient, one_each
+from copilot_nb.named_sessions.session import Session
 from copilot_nb.panels import column, rounds
 from copilot_nb.panels.assets import script
 from copilot_nb.panels.base import Message, Panel
@@ -22,16 +25,13 @@ from copilot_nb.panels.frozen import Static
 from copilot_nb.panels.rounds import Round
 from copilot_nb.render.escape import well_formed
 from copilot_nb.render.words import count
-from copilot_nb.sessions.api import shared_manager
-from copilot_nb.sessions.recipients import Recipient, one_each
-from copilot_nb.sessions.session import Session
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from copilot_nb.named_sessions.events import Event
+    from copilot_nb.named_sessions.manager import Manager
     from copilot_nb.render.table import Table
-    from copilot_nb.sessions.manager import Manager
-    from copilot_nb.sessions.watching import Event
 
 PAGE_ROUNDS = 5
 """Rounds that the page is given at once, the last ones (count)."""

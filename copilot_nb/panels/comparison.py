@@ -12,9 +12,9 @@ from copilot_nb.panels import rounds
 from copilot_nb.panels.rounds import Round
 
 if TYPE_CHECKING:
-    from copilot_nb.sessions.manager import Manager
-    from copilot_nb.sessions.session import Session
-    from copilot_nb.sessions.turn import Turn
+    from copilot_nb.named_sessions.manager import Manager
+    from copilot_nb.named_sessions.session import Session
+    from copilot_nb.named_sessions.turn import Turn
 
 
 class Comparison:

@@ -23,16 +23,16 @@ from typing import TYPE_CHECKING, Any
 from copilot_nb.conversation.parts import Image, Part, Text, ToolCall, TurnState, Usage
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import CopilotNBError, InputError
+from copilot_nb.named_sessions.events import Event
 from copilot_nb.render.blocks import BlockStream
 from copilot_nb.render.escape import well_formed
 from copilot_nb.render.turn import Label, answer_html, figures_text, head_html, outcome_html
 from copilot_nb.render.unfinished import Unfinished, UnfinishedEnd
-from copilot_nb.sessions.watching import Event
 
 if TYPE_CHECKING:
-    from copilot_nb.sessions.history import History
-    from copilot_nb.sessions.session import Session
-    from copilot_nb.sessions.turn import Turn
+    from copilot_nb.named_sessions.history import History
+    from copilot_nb.named_sessions.session import Session
+    from copilot_nb.named_sessions.turn import Turn
 
 PAGE_TURNS = 20
 """Turns that are shown at first, and that "earlier turns" adds (count)."""
@@ -335,7 +335,7 @@ class Feed:
         self._usage = usages[-1] if usages else None
 
     def _current_facts(self) -> Fields:
-        session, wanted = self.session, self.session.wanted
+        session, wanted = self.session, self.session.requested
         usage = next((live.turn.usage for live in reversed(self._live) if live.turn.usage), self._usage)
         return {
             "name": well_formed(session.own_name),

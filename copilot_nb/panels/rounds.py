@@ -17,6 +17,10 @@ from typing import TYPE_CHECKING
 from copilot_nb.conversation.parts import Reasoning
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import CopilotNBError, InputError
+from copilot_nb.named_sessions import compared
+from copilot_nb.named_sessions.compared import Part, keep, rounds_of
+from copilot_nb.named_sessions.dataframes import frame
+from copilot_nb.named_sessions.turn import Turn
 from copilot_nb.panels.feed import Fields
 from copilot_nb.panels.frozen import Static
 from copilot_nb.render.columns import columns_html, columns_text
@@ -24,16 +28,12 @@ from copilot_nb.render.escape import escape, well_formed
 from copilot_nb.render.table import Table
 from copilot_nb.render.turn import Label, outcome_html
 from copilot_nb.render.words import count
-from copilot_nb.sessions import compared
-from copilot_nb.sessions.compared import Part, keep, rounds_of
-from copilot_nb.sessions.frames import frame
-from copilot_nb.sessions.turn import Turn
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from copilot_nb.sessions.manager import Manager
-    from copilot_nb.sessions.session import Session
+    from copilot_nb.named_sessions.manager import Manager
+    from copilot_nb.named_sessions.session import Session
 
 BEST, TIE, NONE_GOOD = "best", "tie", "none good"
 _SHUFFLE = random.SystemRandom().shuffle

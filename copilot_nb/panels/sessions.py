@@ -15,21 +15,21 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from copilot_nb.errors import CopilotNBError
+from copilot_nb.named_sessions.api import shared_manager
+from copilot_nb.named_sessions.listing import SHOWN_ROWS, STATE_LABELS, SessionList
+from copilot_nb.named_sessions.names import check_name
+from copilot_nb.named_sessions.wording import label
 from copilot_nb.panels.assets import script
 from copilot_nb.panels.base import Message, Panel
 from copilot_nb.panels.chat import ChatPanel
 from copilot_nb.render.escape import well_formed
-from copilot_nb.sessions.api import shared_manager
-from copilot_nb.sessions.listing import SHOWN_ROWS, STATE_LABELS, SessionList
-from copilot_nb.sessions.names import check_name
-from copilot_nb.sessions.wording import label
 
 if TYPE_CHECKING:
+    from copilot_nb.named_sessions.events import Event
+    from copilot_nb.named_sessions.manager import Manager
+    from copilot_nb.named_sessions.metadata import StoredSession
+    from copilot_nb.named_sessions.session import Session
     from copilot_nb.panels.frozen import Transcript
-    from copilot_nb.sessions.manager import Manager
-    from copilot_nb.sessions.session import Session
-    from copilot_nb.sessions.stored import StoredSession
-    from copilot_nb.sessions.watching import Event
 
 MAX_ROWS = 2000
 """Sessions that the page is given, the last used (count)."""
@@ -218,7 +218,7 @@ class SessionsPanel(Panel):
     def do_create(self, message: Message) -> None:
         """Create a session of a name, a model and a provider (``""``: the default)."""
         name, manager = check_name(message["name"]), self._manager
-        manager.loop.blocking(manager.register.check_free(name))
+        manager.loop.blocking(manager.registry.check_free(name))
         manager.session(name, model=message.get("model", ""), provider=message.get("provider", "")).create()
         self._look_again()
 

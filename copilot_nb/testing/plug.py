@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from copilot_nb.named_sessions.api import shared_manager
 from copilot_nb.runtime.providers.embedded import InKernel
-from copilot_nb.sessions.api import shared_manager
 
 if TYPE_CHECKING:
     from copilot_nb.runtime.providers.chat import ChatModel

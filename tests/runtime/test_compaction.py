@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
+from copilot_nb.named_sessions.manager import Manager
+from copilot_nb.named_sessions.session import Session
 from copilot_nb.runtime.providers.base import Endpoint
 from copilot_nb.runtime.providers.chat import ChatRequest
 from copilot_nb.runtime.providers.embedded import InKernel
-from copilot_nb.sessions.manager import Manager
-from copilot_nb.sessions.session import Session
 from copilot_nb.testing import ScriptedModel
 
 WINDOW_TOKENS = 4000

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from copilot_nb.errors import InputError, SessionNotFound, TurnFailed
+from copilot_nb.named_sessions.compared import ENTRY, Part, ask_again, keep
+from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.panels.compare import ComparePanel
 from copilot_nb.panels.rounds import Round
-from copilot_nb.sessions.compared import ENTRY, Part, ask_again, keep
-from copilot_nb.sessions.manager import Manager
 from copilot_nb.testing import ChatError, Reply, ScriptedModel
 
 from .conftest import script

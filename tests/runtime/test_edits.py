@@ -11,9 +11,9 @@ import pytest
 
 from copilot_nb.conversation.parts import TurnState
 from copilot_nb.errors import BudgetReached, InputError, SessionInUse, SessionNotFound, TurnInterrupted
-from copilot_nb.sessions.manager import Manager
-from copilot_nb.sessions.rerun import cell_key
-from copilot_nb.sessions.session import Session
+from copilot_nb.named_sessions.manager import Manager
+from copilot_nb.named_sessions.rerun import cell_key
+from copilot_nb.named_sessions.session import Session
 from copilot_nb.testing import FunctionCall, Reply, ScriptedModel
 from tests.runtime.conftest import script
 

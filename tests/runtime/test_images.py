@@ -12,8 +12,8 @@ import pytest
 
 from copilot_nb.conversation.parts import TurnState
 from copilot_nb.errors import InputError
-from copilot_nb.sessions.importing import import_session
-from copilot_nb.sessions.manager import Manager
+from copilot_nb.named_sessions.formats.import_replay import import_session
+from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.testing import ScriptedModel
 
 from .conftest import script
@@ -130,5 +130,5 @@ def test_an_export_names_the_images_and_an_import_says_they_are_missing(manager:
         {"name": "red.png", "mime_type": "image/png", "size_bytes": session.history[0].images[0].size_bytes}
     ]
     again = import_session(manager, file, "images-imported")
-    assert again.resumed == "imported 1 turn from it.json, without the original times, 1 image"
+    assert again.resume_note == "imported 1 turn from it.json, without the original times, 1 image"
     assert [turn.prompt for turn in again.history] == ["with red.png"]

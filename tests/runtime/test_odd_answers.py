@@ -12,9 +12,9 @@ import pytest
 
 from copilot_nb.conversation.parts import TurnState
 from copilot_nb.errors import CopilotNBError, TurnFailed
+from copilot_nb.named_sessions.manager import Manager
+from copilot_nb.named_sessions.session import Session
 from copilot_nb.runtime.providers.spec import spec_of
-from copilot_nb.sessions.manager import Manager
-from copilot_nb.sessions.session import Session
 from copilot_nb.settings import CopilotNB
 from tests.loopback import (
     Asked,
@@ -218,9 +218,9 @@ def test_a_comment_that_keeps_the_connection_open_is_a_sign_of_life(session: Ses
     turn = session.send("hi")
     until(session, lambda: bool(server.asked))
     for number in range(3):
-        before_s = session.exchange.last_sign_s
+        before_s = session.runner.last_sign_s
         wanted.put(f"still reading, {number}")
-        until(session, lambda before_s=before_s: session.exchange.last_sign_s > before_s)  # type: ignore[misc]
+        until(session, lambda before_s=before_s: session.runner.last_sign_s > before_s)  # type: ignore[misc]
     wanted.put("end")
     assert turn.wait().text == "At last."
 

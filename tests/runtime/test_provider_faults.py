@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import pytest
 
 from copilot_nb.errors import CopilotNBError, ProviderError, TurnFailed, TurnInterrupted, TurnTimeout
+from copilot_nb.named_sessions.manager import Manager
+from copilot_nb.named_sessions.session import Session
+from copilot_nb.named_sessions.turn import Turn
 from copilot_nb.runtime.providers.spec import spec_of
-from copilot_nb.sessions.manager import Manager
-from copilot_nb.sessions.session import Session
-from copilot_nb.sessions.turn import Turn
 from copilot_nb.settings import CopilotNB
 from tests.loopback import (
     Fault,

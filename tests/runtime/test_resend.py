@@ -8,12 +8,12 @@ from contextlib import contextmanager
 import pytest
 
 from copilot_nb.errors import RuntimeUnavailable, SessionInUse
+from copilot_nb.named_sessions.events import Event
+from copilot_nb.named_sessions.manager import Manager
+from copilot_nb.named_sessions.session import Session
+from copilot_nb.named_sessions.turn import Turn
 from copilot_nb.panels.chat import ChatPanel
 from copilot_nb.panels.compare import ComparePanel
-from copilot_nb.sessions.manager import Manager
-from copilot_nb.sessions.session import Session
-from copilot_nb.sessions.turn import Turn
-from copilot_nb.sessions.watching import Event
 from copilot_nb.testing import ScriptedModel
 
 from .conftest import script
@@ -54,7 +54,7 @@ def sending_when_taken_back(manager: Manager, session: Session, text: str) -> It
         if event.kind == "history" and event.session is session and not others:
             others.append(session.send(text))
 
-    stop = manager.watchers.add(watch)
+    stop = manager.events.add(watch)
     yield others
     stop()
 
@@ -67,7 +67,7 @@ def refusing(session: Session) -> Iterator[None]:
         raise RuntimeUnavailable("not today")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session.exchange, "run", refuse)
+        patch.setattr(session.runner, "run", refuse)
         yield
 
 

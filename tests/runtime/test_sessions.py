@@ -24,9 +24,9 @@ from copilot_nb.errors import (
     TurnInterrupted,
     TurnTimeout,
 )
+from copilot_nb.named_sessions.manager import Manager
+from copilot_nb.named_sessions.turn import Turn
 from copilot_nb.runtime.faults import translated
-from copilot_nb.sessions.manager import Manager
-from copilot_nb.sessions.turn import Turn
 from copilot_nb.testing import ChatError, Reply, ScriptedModel
 
 from .conftest import script
@@ -306,7 +306,7 @@ def test_sessions_stay_loaded_until_they_have_been_idle_for_long(own_manager: Ma
     def loaded_after_s(idle_s: float) -> list[str]:
         manager.settings.unload_after_s = idle_s
         manager.loop.blocking(manager.unload_idle())
-        return [session.name for session in manager if session.exchange.is_loaded]
+        return [session.name for session in manager if session.runner.is_loaded]
 
     assert loaded_after_s(600.0) == ["s0", "s1", "s2"]
     model.hold()

@@ -11,8 +11,8 @@ import psutil
 import copilot_nb as cp
 from copilot_nb.conversation.parts import TurnState
 from copilot_nb.errors import CopilotNBError, TurnInterrupted
-from copilot_nb.sessions.manager import Manager
-from copilot_nb.sessions.turn import Turn
+from copilot_nb.named_sessions.manager import Manager
+from copilot_nb.named_sessions.turn import Turn
 from copilot_nb.testing import ScriptedModel
 
 SESSIONS = 30

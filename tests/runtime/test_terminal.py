@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from copilot_nb.errors import RuntimeUnavailable, SessionInUse
+from copilot_nb.named_sessions import reading
+from copilot_nb.named_sessions.listing import ELSEWHERE, OTHER
+from copilot_nb.named_sessions.manager import Manager
+from copilot_nb.named_sessions.session import Session
 from copilot_nb.runtime.provision import find_runtime
-from copilot_nb.sessions import looking
-from copilot_nb.sessions.listing import ELSEWHERE, OTHER
-from copilot_nb.sessions.manager import Manager
-from copilot_nb.sessions.session import Session
 from copilot_nb.settings import CopilotNB
 from copilot_nb.testing import ScriptedModel
 from tests.loopback import Loopback, Reply, plain
@@ -77,7 +77,7 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 @pytest.fixture(autouse=True)
 def looks_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a session look before each prompt who else was there, and not after a second of silence only."""
-    monkeypatch.setattr(looking, "LOOK_AGAIN_S", 0.0)
+    monkeypatch.setattr(reading, "LOOK_AGAIN_S", 0.0)
 
 
 def said(session: Session) -> list[tuple[str, str]]:
@@ -115,7 +115,7 @@ def test_a_session_goes_from_here_to_the_terminal_and_back(own_manager: MakeMana
     terminal.run("--resume=both", "-p", "fourth")
     assert terminal.model.asked[-1].user_texts == ["first", "second", "third", "fourth"]
     again = own_manager().session("both")
-    assert again.resumed.startswith("resumed both: 4 turns, ")
+    assert again.resume_note.startswith("resumed both: 4 turns, ")
     assert [prompt for prompt, _ in said(again)] == ["first", "second", "third", "fourth"]
 
 
@@ -144,7 +144,7 @@ def test_a_session_begun_in_the_terminal_is_listed_and_goes_on_here(
     (theirs,) = [stored for stored in listed if stored.name != "ours"]
     assert (theirs.name, listed.state(theirs)) == ("begun there", OTHER)
     session = manager.session("mine now", session_id=theirs.session_id)
-    assert session.resumed.startswith("resumed mine now: 1 turn, ")
+    assert session.resume_note.startswith("resumed mine now: 1 turn, ")
     assert said(session) == [("begun there", "Said in the terminal.")]
     session.ask("on here")
     assert model.requests[-1].user_texts == ("begun there", "on here")

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from copilot_nb.errors import InputError, ProviderError, RuntimeUnavailable, SessionInUse, TurnFailed, TurnInterrupted
-from copilot_nb.sessions.manager import Manager
-from copilot_nb.sessions.session import Session
+from copilot_nb.named_sessions.manager import Manager
+from copilot_nb.named_sessions.session import Session
 from copilot_nb.testing import ChatError, Reply, ScriptedModel
 
 from .conftest import script
@@ -31,14 +31,14 @@ def one_seat(manager: Manager) -> Iterator[None]:
 def hold_preparation(manager: Manager, patch: pytest.MonkeyPatch) -> tuple[threading.Event, Callable[[], None]]:
     """Let each turn be prepared until the returned function is called; the event tells when the first one is."""
     is_preparing, may_go_on = threading.Event(), asyncio.Event()
-    resolve = manager.choice.resolve
+    resolve = manager.selector.resolve
 
     async def resolve_later(provider: str, model: str) -> tuple[str, str]:
         is_preparing.set()
         await may_go_on.wait()
         return await resolve(provider, model)
 
-    patch.setattr(manager.choice, "resolve", resolve_later)
+    patch.setattr(manager.selector, "resolve", resolve_later)
     return is_preparing, lambda: manager.loop.call_soon(may_go_on.set)
 
 
@@ -130,7 +130,7 @@ def test_a_prompt_that_cannot_be_sent_takes_no_place(manager: Manager, monkeypat
         raise RuntimeUnavailable("not today")
 
     with monkeypatch.context() as patch:
-        patch.setattr(session.exchange, "run", refuse)
+        patch.setattr(session.runner, "run", refuse)
         with pytest.raises(RuntimeUnavailable, match="not today"):
             session.ask("x", replaces=second)
     assert prompts(session) == ["one", "two"]

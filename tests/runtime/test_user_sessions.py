@@ -8,11 +8,11 @@ import pytest
 
 import copilot_nb as cp
 from copilot_nb.errors import InputError, SessionNotFound
+from copilot_nb.named_sessions import api
+from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.panels.chat import ChatPanel
 from copilot_nb.panels.feed import Feed
 from copilot_nb.runtime.providers.embedded import InKernel
-from copilot_nb.sessions import api
-from copilot_nb.sessions.manager import Manager
 from copilot_nb.testing import ScriptedModel
 
 Makes = Callable[..., Manager]
@@ -126,7 +126,7 @@ def test_a_program_says_what_its_page_may_choose(manager: Manager) -> None:
         == [["scripted", "scripted"], ["other", "scripted-b"]]
     )
     panel.do_model({"model": "scripted-b", "provider": ""})
-    assert panel.session.wanted.provider == "other"
+    assert panel.session.requested.provider == "other"
     with pytest.raises(InputError, match="cannot be chosen here"):
         panel.do_model({"model": "scripted", "provider": "other"})
     panel.close()
@@ -137,7 +137,7 @@ def test_a_users_page_shows_the_users_own_names(manager: Manager, own_manager: M
     manager.close()
     session = own_manager().session("chat", user="alice")
     assert (session.name, Feed(session).whole()["session"]["name"]) == ("alice-chat", "chat")
-    assert session.resumed.startswith("resumed chat: 1 turn")
+    assert session.resume_note.startswith("resumed chat: 1 turn")
     assert session.fork("copy").own_name == "copy"
     session.rename("diary")
     assert (session.name, session.own_name) == ("alice-diary", "diary")

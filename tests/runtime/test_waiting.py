@@ -7,9 +7,9 @@ import pytest
 
 import copilot_nb as cp
 from copilot_nb.errors import RuntimeUnavailable, TurnFailed, TurnInterrupted
+from copilot_nb.named_sessions import waiting
+from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.runtime.client import RuntimeClient
-from copilot_nb.sessions import waiting
-from copilot_nb.sessions.manager import Manager
 from copilot_nb.testing import ChatError, Reply, ScriptedModel
 
 from .conftest import script

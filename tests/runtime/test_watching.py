@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future
 
-from copilot_nb.sessions.manager import Manager
-from copilot_nb.sessions.stored import StoredSession
-from copilot_nb.sessions.watching import Event
+from copilot_nb.named_sessions.events import Event
+from copilot_nb.named_sessions.manager import Manager
+from copilot_nb.named_sessions.metadata import StoredSession
 from copilot_nb.testing import ScriptedModel
 from tests.runtime.conftest import script
 
@@ -22,7 +22,7 @@ def test_what_a_watcher_is_told(manager: Manager) -> None:
         if event.kind == "gone":
             is_gone.set()
 
-    remove = manager.watchers.add(watch)
+    remove = manager.events.add(watch)
     session = manager.session("watched")
     turn = session.ask("one")
     session.ask("two")
@@ -48,7 +48,7 @@ def test_a_copy_is_told_of_once_it_is_stored_under_its_own_name(manager: Manager
     session = manager.session("original")
     session.ask("hi")
     listings: list[Future[list[StoredSession]]] = []
-    remove = manager.watchers.add(lambda _event: listings.append(manager.loop.submit(manager.store.listing())))
+    remove = manager.events.add(lambda _event: listings.append(manager.loop.submit(manager.repository.listing())))
     session.fork("copied")
     remove()
     names = [[each.name for each in listing.result(10)] for listing in listings]

@@ -11,7 +11,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 import copilot_nb
-from copilot_nb.sessions.api import drop_manager, shared_manager
+from copilot_nb.named_sessions.api import drop_manager, shared_manager
 from copilot_nb.settings import CopilotNB
 from copilot_nb.testing import ScriptedModel, install
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from IPython.utils.capture import capture_output
 
-from copilot_nb.sessions.api import shared_manager
+from copilot_nb.named_sessions.api import shared_manager
 from tests.github import CODE, TOKEN, USER, GitHubStandIn, github_here
 from tests.shell.conftest import Notebook
 

@@ -9,7 +9,7 @@ import pytest
 
 import copilot_nb
 from copilot_nb.conversation.parts import TurnState
-from copilot_nb.sessions.api import drop_manager
+from copilot_nb.named_sessions.api import drop_manager
 from copilot_nb.testing import ChatError, Reply, ScriptedModel
 
 from .conftest import Notebook

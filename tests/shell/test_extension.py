@@ -13,7 +13,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 import copilot_nb
-from copilot_nb.sessions.api import shared_manager
+from copilot_nb.named_sessions.api import shared_manager
 from copilot_nb.settings import CopilotNB, process_settings
 from copilot_nb.testing import ScriptedModel
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from copilot_nb.sessions.api import shared_manager
+from copilot_nb.named_sessions.api import shared_manager
 from copilot_nb.testing import ScriptedModel
 from tests.shell.conftest import Notebook
 

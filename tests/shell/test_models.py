@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from copilot_nb.named_sessions.api import shared_manager
 from copilot_nb.runtime.providers.base import ModelInfo
-from copilot_nb.sessions.api import shared_manager
 from tests.github import TOKEN, USER, GitHubStandIn, github_here, model
 from tests.loopback import Loopback
 from tests.shell.conftest import Notebook

@@ -10,7 +10,7 @@ import pytest
 import copilot_nb
 from copilot_nb.conversation.parts import Text, TurnState
 from copilot_nb.conversation.transcript import TurnRecord
-from copilot_nb.sessions.portable import Exported, export
+from copilot_nb.named_sessions.formats.export import Exported, export
 from copilot_nb.testing import ScriptedModel
 
 from .conftest import Notebook

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from copilot_nb.sessions.api import drop_manager, shared_manager
+from copilot_nb.named_sessions.api import drop_manager, shared_manager
 from tests.loopback import Loopback, cut, status
 from tests.shell.conftest import Notebook
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from copilot_nb.conversation.parts import Image
 from copilot_nb.errors import InputError
-from copilot_nb.sessions import attach
-from copilot_nb.sessions.attach import attached, thumbnail, with_text
+from copilot_nb.named_sessions import attach
+from copilot_nb.named_sessions.attach import attached, thumbnail, with_text
 
 
 def picture(form: str = "PNG", size: tuple[int, int] = (40, 30), mode: str = "RGB", **options: object) -> bytes:

@@ -10,10 +10,10 @@ from typing import Any, cast
 import pytest
 
 from copilot_nb.errors import ProviderError
+from copilot_nb.named_sessions.options import SessionOptions
+from copilot_nb.named_sessions.selector import ModelSelector
 from copilot_nb.runtime.loop import LoopThread
 from copilot_nb.runtime.providers.registry import Providers
-from copilot_nb.sessions.choice import Choice
-from copilot_nb.sessions.options import SessionOptions
 from copilot_nb.settings import CopilotNB
 
 
@@ -41,14 +41,14 @@ def settings(tmp_path: Path) -> CopilotNB:
     return CopilotNB(offline=False, local_model_path=str(tmp_path / "none.gguf"))
 
 
-def choice(settings: CopilotNB, client: FakeClient) -> Choice:
+def choice(settings: CopilotNB, client: FakeClient) -> ModelSelector:
     async def ready() -> Any:
         return client
 
-    return Choice(settings, Providers(settings), ready)
+    return ModelSelector(settings, Providers(settings), ready)
 
 
-def answers(loop: LoopThread, chosen: Choice, options: SessionOptions) -> tuple[str, str]:
+def answers(loop: LoopThread, chosen: ModelSelector, options: SessionOptions) -> tuple[str, str]:
     new = loop.blocking(chosen.for_new(options))
     return new.provider, new.model
 

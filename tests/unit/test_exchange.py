@@ -12,9 +12,9 @@ import pytest
 from copilot_nb.conversation.changes import Change, Ended, Prompted, RoundStarted, TextDone, UsageReported
 from copilot_nb.conversation.parts import TurnState, Usage
 from copilot_nb.errors import BudgetReached, TurnTimeout
-from copilot_nb.sessions.budget import Allowance
-from copilot_nb.sessions.exchange import Exchange
-from copilot_nb.sessions.turn import Turn
+from copilot_nb.named_sessions.limits import Allowance
+from copilot_nb.named_sessions.turn import Turn
+from copilot_nb.named_sessions.turn_runner import TurnRunner
 
 LONG_S = 60.0
 AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -36,11 +36,11 @@ class Deaf:
 
 
 def a_turn() -> Turn:
-    return Turn(cast(Any, SimpleNamespace(model_label="a (b)", preparing=str)), "Hello")
+    return Turn(cast(Any, SimpleNamespace(model_label="a (b)", loading_note=str)), "Hello")
 
 
 def test_a_prompt_that_the_runtime_does_not_take_is_given_up() -> None:
-    exchange, turn = Exchange(), a_turn()
+    exchange, turn = TurnRunner(), a_turn()
 
     async def send() -> None:
         await exchange.connect(cast(Any, Deaf()))
@@ -52,7 +52,7 @@ def test_a_prompt_that_the_runtime_does_not_take_is_given_up() -> None:
 
 
 def test_a_prompt_that_the_runtime_does_not_take_can_be_stopped() -> None:
-    exchange, turn = Exchange(), a_turn()
+    exchange, turn = TurnRunner(), a_turn()
 
     async def send() -> None:
         deaf = Deaf()
@@ -93,7 +93,7 @@ class Ready:
         pass
 
 
-async def started(exchange: Exchange, turn: Turn, *, allowance: Allowance | None = None) -> asyncio.Task[None]:
+async def started(exchange: TurnRunner, turn: Turn, *, allowance: Allowance | None = None) -> asyncio.Task[None]:
     """Send a turn's prompt, and return when the runtime has it."""
     ready = cast(Any, exchange.connection)
     ready.has_sent.clear()
@@ -107,7 +107,7 @@ def test_a_stop_that_crosses_the_end_of_its_turn_does_not_end_the_next() -> None
     first, second = a_turn(), a_turn()
 
     async def cross() -> None:
-        exchange, ready = Exchange(), Ready()
+        exchange, ready = TurnRunner(), Ready()
         await exchange.connect(cast(Any, ready))
         running = await started(exchange, first)
         exchange.on_change(Prompted("u1", "Hello"))
@@ -134,7 +134,7 @@ def test_a_turn_that_has_ended_is_not_stopped() -> None:
     turn = a_turn()
 
     async def late() -> int:
-        exchange, ready = Exchange(), Ready()
+        exchange, ready = TurnRunner(), Ready()
         await exchange.connect(cast(Any, ready))
         running = await started(exchange, turn)
         exchange.on_change(Prompted("u1", "Hello"))
@@ -164,7 +164,7 @@ def test_a_turn_that_took_what_it_may_is_stopped() -> None:
     turn = a_turn()
 
     async def breach() -> None:
-        exchange, ready = Exchange(), Ready()
+        exchange, ready = TurnRunner(), Ready()
         ready.answers_aborts.set()
         await exchange.connect(cast(Any, ready))
         running = await started(exchange, turn, allowance=Allowance("a", rounds=1))

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from copilot_nb.conversation.parts import Reasoning, Text, ToolCall, TurnState, Usage
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import InputError
+from copilot_nb.named_sessions.history import PAGE_TURNS, History
 from copilot_nb.render.escape import escape
 from copilot_nb.render.plot import MAX_BARS, MAX_TEXT_BARS, tokens_svg, tokens_text
 from copilot_nb.render.search import Needle
-from copilot_nb.sessions.history import PAGE_TURNS, History
 
 BEGAN = datetime(2026, 11, 23, 14, 5, tzinfo=UTC)
 

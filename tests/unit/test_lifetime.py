@@ -13,9 +13,9 @@ from typing import Any, cast
 
 import pytest
 
+from copilot_nb.named_sessions.turn import Turn
 from copilot_nb.runtime.loop import LoopThread
 from copilot_nb.runtime.threads import DaemonPool
-from copilot_nb.sessions.turn import Turn
 
 LIMIT_S = 30.0
 
@@ -34,7 +34,7 @@ needs_fork = pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot 
 def test_a_forked_child_ends_after_the_sessions_were_used() -> None:
     said = printed("""
 import asyncio, multiprocessing
-from copilot_nb.sessions.api import shared_manager
+from copilot_nb.named_sessions.api import shared_manager
 shared_manager().loop.blocking(asyncio.sleep(0))
 child = multiprocessing.get_context("fork").Process(target=int)
 child.start()

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copilot_nb.errors import InputError
+from copilot_nb.named_sessions.names import COMMANDS, MAX_NAME_CHARS, check_id, check_name, id_for, title_for
 from copilot_nb.notebook.subcommands import SUBCOMMANDS
-from copilot_nb.sessions.names import COMMANDS, MAX_NAME_CHARS, check_id, check_name, id_for, title_for
 
 LEGAL = re.compile(r"[A-Za-z0-9_-]{1,250}")
 NAMES = st.text(min_size=1, max_size=40)

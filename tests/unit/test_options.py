@@ -9,8 +9,8 @@ import pytest
 
 import copilot_nb as cp
 from copilot_nb.errors import InputError
+from copilot_nb.named_sessions.options import FLAGS, OptionValues, SessionOptions
 from copilot_nb.notebook.arguments import SESSION_OPTIONS
-from copilot_nb.sessions.options import FLAGS, OptionValues, SessionOptions
 
 HAS = SessionOptions(model="gpt-5", provider="mine", system="Be brief.", effort="high", context="long")
 

@@ -20,6 +20,11 @@ from copilot_nb.conversation.parts import Image, Text, TurnState
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import InputError, SessionError
 from copilot_nb.frontend import RunningCell
+from copilot_nb.named_sessions.history import History
+from copilot_nb.named_sessions.manager import Manager
+from copilot_nb.named_sessions.options import SessionOptions
+from copilot_nb.named_sessions.session import Session
+from copilot_nb.named_sessions.turn import Turn
 from copilot_nb.panels.assets import script
 from copilot_nb.panels.base import AT_ONCE
 from copilot_nb.panels.chat import ChatPanel, in_main, with_files
@@ -27,11 +32,6 @@ from copilot_nb.panels.feed import PAGE_TURNS, LiveTurn
 from copilot_nb.panels.frozen import Frozen, Static
 from copilot_nb.panels.places import Places
 from copilot_nb.panels.pump import BEAT_S, Pump
-from copilot_nb.sessions.history import History
-from copilot_nb.sessions.manager import Manager
-from copilot_nb.sessions.options import SessionOptions
-from copilot_nb.sessions.session import Session
-from copilot_nb.sessions.turn import Turn
 from copilot_nb.settings import CopilotNB
 
 PARAGRAPHS = "\n\n".join(

@@ -14,12 +14,12 @@ from copilot_nb.conversation.changes import Ended, Noted, TextDelta, TextDone, U
 from copilot_nb.conversation.parts import TurnState, Usage
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import CopilotNBError, InputError, SessionInUse, TurnFailed
+from copilot_nb.named_sessions.manager import Manager
+from copilot_nb.named_sessions.options import SessionOptions
+from copilot_nb.named_sessions.session import Session
+from copilot_nb.named_sessions.turn import Turn
 from copilot_nb.panels import rounds
 from copilot_nb.panels.compare import ComparePanel
-from copilot_nb.sessions.manager import Manager
-from copilot_nb.sessions.options import SessionOptions
-from copilot_nb.sessions.session import Session
-from copilot_nb.sessions.turn import Turn
 from copilot_nb.settings import CopilotNB
 
 BEGAN = datetime(2026, 11, 23, 14, 5, tzinfo=UTC)

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from copilot_nb.errors import RuntimeUnavailable
+from copilot_nb.named_sessions.listing import SessionList
+from copilot_nb.named_sessions.manager import Manager
+from copilot_nb.named_sessions.metadata import StoredSession
+from copilot_nb.named_sessions.options import SessionOptions
+from copilot_nb.named_sessions.session import Session
 from copilot_nb.panels.sessions import SessionsPanel
-from copilot_nb.sessions.listing import SessionList
-from copilot_nb.sessions.manager import Manager
-from copilot_nb.sessions.options import SessionOptions
-from copilot_nb.sessions.session import Session
-from copilot_nb.sessions.stored import StoredSession
 from copilot_nb.settings import CopilotNB
 
 USED = datetime(2026, 11, 23, 14, 5, tzinfo=UTC)
@@ -43,7 +43,7 @@ class OnDisk(Manager):
     def here(self, name: str) -> Session:
         """Return a session of this kernel."""
         session = Session(self, name, f"{name}-id", SessionOptions(provider="p", model="m2"), exists=True)
-        self.register._sessions[name] = session
+        self.registry._sessions[name] = session
         return session
 
 
@@ -129,7 +129,7 @@ def test_the_pieces_of_an_answer_change_no_row(page: Page, manager: OnDisk) -> N
 def test_a_deleted_session_goes_at_once_though_it_is_still_stored(page: Page, manager: OnDisk) -> None:
     session = manager.here("beta")
     page.ask("hello")
-    manager.register._sessions.pop("beta")
+    manager.registry._sessions.pop("beta")
     session.tell("gone")
     assert page.items() == [{"kind": "gone", "id": "beta-id"}]
     session.tell("listed")  # begun anew under the same id
@@ -174,7 +174,7 @@ def test_a_thousand_sessions_are_told_in_less_than_a_megabyte(page: Page, manage
 
 def test_a_closed_panel_hears_nothing_more(page: Page, manager: OnDisk) -> None:
     page.ask("hello")
-    watched = len(manager.watchers._watchers)
+    watched = len(manager.events._watchers)
     page.panel.close()
-    assert len(manager.watchers._watchers) == watched - 1
+    assert len(manager.events._watchers) == watched - 1
     assert page.panel._is_closed

@@ -23,10 +23,10 @@ from copilot_nb.conversation.parts import Part, Reasoning, Text, ToolCall, TurnS
 from copilot_nb.conversation.prompt import as_body, interpolate
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import InputError
+from copilot_nb.named_sessions.formats import json_format
+from copilot_nb.named_sessions.formats.export import Exported, export, load
 from copilot_nb.render.inert import inert
 from copilot_nb.render.turn import Label, turn_html, turn_metadata, turn_text
-from copilot_nb.sessions import schema
-from copilot_nb.sessions.portable import Exported, export, load
 from copilot_nb.settings import DEFAULT_SYSTEM_MESSAGE
 
 AT = datetime(2026, 1, 2, 10, 11, 12, 345678, tzinfo=UTC)
@@ -233,7 +233,7 @@ def test_every_key_is_documented(tmp_path: Path) -> None:
     parts = [part for t in data["turns"] for part in t["parts"]]
     usage = data["turns"][0]["usage"]
     for key in {*data, *usage, *(key for item in (*data["turns"], *parts) for key in item)}:
-        assert key in (schema.__doc__ or ""), key
+        assert key in (json_format.__doc__ or ""), key
     fields = {field.name for field in dataclasses.fields(TurnRecord)}
     assert set(data["turns"][0]) == fields
     assert set(usage) == {field.name for field in dataclasses.fields(Usage)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from copilot_nb.sessions.seats import Seats
+from copilot_nb.named_sessions.seats import Seats
 
 
 async def waiting(seats: Seats, number: int) -> list[asyncio.Task[None]]:

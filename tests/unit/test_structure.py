@@ -27,7 +27,7 @@ FLOORS = {
     "conversation": 1,
     "render": 1,
     "runtime": 2,
-    "sessions": 3,
+    "named_sessions": 3,
     "testing": 3.5,  # plugs a model in below the sessions; no room imports it
     "experiments": 3.5,
     "notebook": 4,
@@ -42,7 +42,7 @@ NOBODY_IMPORTS = {"testing", "cli"}
 
 DOORS = {
     "IPython": {"notebook", "panels"},
-    "PIL": {"sessions"},
+    "PIL": {"named_sessions"},
     "anywidget": {"panels"},
     "copilot": {"runtime", "testing"},
     "distributed": {"experiments"},
@@ -58,7 +58,7 @@ DOORS = {
     "nbformat": {"demo"},
     "nh3": {"render"},
     "numpy": {"experiments"},
-    "pandas": {"experiments", "sessions"},
+    "pandas": {"experiments", "named_sessions"},
     "platformdirs": {"runtime"},
     "pydantic": {"structured"},
     "psutil": {"runtime"},
@@ -71,7 +71,7 @@ DOORS = {
 }
 NARROW_DOORS = {
     "huggingface_hub": "copilot_nb.runtime.providers.hub",
-    "PIL": "copilot_nb.sessions.attach",
+    "PIL": "copilot_nb.named_sessions.attach",
     "keyring": "copilot_nb.runtime.providers.keys",
     "matplotlib": "copilot_nb.experiments.plots",
     "rapidfuzz": "copilot_nb.experiments.scorers",
@@ -332,11 +332,11 @@ def test_all_kinds_of_import_are_found(source: str, expected: list[str]) -> None
         ("render", "copilot_nb.conversation.prompt", False),
         ("conversation", "copilot_nb.render.html", False),
         ("notebook", "copilot_nb.panels.chat", False),
-        ("notebook", "copilot_nb.sessions.manager", True),
+        ("notebook", "copilot_nb.named_sessions.manager", True),
         ("notebook", "copilot_nb", False),
         ("testing", "copilot_nb.runtime.client", True),
-        ("testing", "copilot_nb.sessions.session", True),
-        ("sessions", "copilot_nb.testing", False),
+        ("testing", "copilot_nb.named_sessions.session", True),
+        ("named_sessions", "copilot_nb.testing", False),
         ("cli", "copilot_nb", False),
     ],
 )
@@ -349,7 +349,7 @@ def test_the_floors_allow_and_forbid(room: str, target: str, allowed: bool) -> N
     [
         ("copilot_nb.runtime.providers.llama_process", "xllamacpp", False, True),
         ("copilot_nb.runtime.client", "xllamacpp", False, False),
-        ("copilot_nb.sessions.session", "copilot", False, False),
+        ("copilot_nb.named_sessions.session", "copilot", False, False),
         ("copilot_nb", "IPython", True, True),
         ("copilot_nb", "IPython", False, False),
         ("copilot_nb.notebook.magics", "requests", False, False),

@@ -6,7 +6,7 @@ import pytest
 from traitlets import TraitError
 
 from copilot_nb.errors import InputError
-from copilot_nb.sessions.users import check_user, name_for
+from copilot_nb.named_sessions.users import check_user, name_for
 from copilot_nb.settings import CopilotNB
 
 TEMPLATE = "{user}-{name}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from copilot_nb.errors import CopilotNBError, InputError, ProviderError
 from copilot_nb.frontend import is_headless
+from copilot_nb.named_sessions.models import listed
 from copilot_nb.notebook.arguments import Option
 from copilot_nb.notebook.signin import SignInOutput
 from copilot_nb.notebook.subcommands.base import Subcommand
@@ -16,7 +17,6 @@ from copilot_nb.render.table import Card, Table
 from copilot_nb.runtime.home import require_home
 from copilot_nb.runtime.login import GITHUB, log_in, login_program, token_variable
 from copilot_nb.runtime.providers.github import OFFLINE, ONLINE_HINT
-from copilot_nb.sessions.models import listed
 
 if TYPE_CHECKING:
     from copilot_nb.notebook.commands import Desk

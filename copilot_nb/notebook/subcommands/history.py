@@ -11,11 +11,11 @@ from copilot_nb.notebook.code import insert_code
 from copilot_nb.notebook.subcommands.base import MAYBE_SESSIONS, ONE_SESSION, Argument, Subcommand
 
 if TYPE_CHECKING:
+    from copilot_nb.named_sessions.history import History
+    from copilot_nb.named_sessions.search import SearchResults
+    from copilot_nb.named_sessions.session import Session
+    from copilot_nb.named_sessions.usage import UsageReport
     from copilot_nb.notebook.commands import Desk
-    from copilot_nb.sessions.history import History
-    from copilot_nb.sessions.search import SearchResults
-    from copilot_nb.sessions.session import Session
-    from copilot_nb.sessions.usage import UsageReport
 
 SHOWN_TURNS = 10
 
@@ -64,7 +64,7 @@ def export(desk: Desk, args: argparse.Namespace) -> None:
 def import_(desk: Desk, args: argparse.Namespace) -> None:
     """Make a session of an exported conversation."""
     session = desk.manager.import_conversation(args.file, args.as_name)
-    print(f"{session.name}: {session.resumed}")
+    print(f"{session.name}: {session.resume_note}")
 
 
 COMMANDS = (

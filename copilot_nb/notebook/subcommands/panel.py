@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError
 from copilot_nb.frontend import has_kernel
+from copilot_nb.named_sessions.names import check_name
 from copilot_nb.notebook.kernel import evaluate
 from copilot_nb.notebook.subcommands.base import Argument, Subcommand
-from copilot_nb.sessions.names import check_name
 
 if TYPE_CHECKING:
     from copilot_nb.notebook.commands import Desk

@@ -65,7 +65,7 @@ def listing(desk: Desk) -> Table:
 def _readiness(desk: Desk, name: str) -> str:
     """Say whether a provider that is always there can answer."""
     try:
-        desk.manager.loop.blocking(desk.manager.choice.resolve(name, ""))
+        desk.manager.loop.blocking(desk.manager.selector.resolve(name, ""))
     except CopilotNBError as error:
         return error.message
     return "ready"

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError, SessionNotFound
 from copilot_nb.frontend import is_headless
+from copilot_nb.named_sessions.listing import SORTS, SessionList
+from copilot_nb.named_sessions.metadata import StoredSession
+from copilot_nb.named_sessions.names import check_name, typed
 from copilot_nb.notebook.arguments import SESSION_OPTIONS, Option, opening_of, options_of
 from copilot_nb.notebook.subcommands.base import (
     MAYBE_ONE_SESSION,
@@ -16,9 +19,6 @@ from copilot_nb.notebook.subcommands.base import (
     Subcommand,
 )
 from copilot_nb.render.words import count
-from copilot_nb.sessions.listing import SORTS, SessionList
-from copilot_nb.sessions.names import check_name, typed
-from copilot_nb.sessions.stored import StoredSession
 
 if TYPE_CHECKING:
     from copilot_nb.notebook.commands import Desk

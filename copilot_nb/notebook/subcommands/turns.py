@@ -6,12 +6,12 @@ import argparse
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError
+from copilot_nb.named_sessions.names import check_name
+from copilot_nb.named_sessions.waiting import as_completed
 from copilot_nb.notebook.answer import answer
 from copilot_nb.notebook.arguments import ASK_OPTIONS, Option
 from copilot_nb.notebook.progress import wait_for
 from copilot_nb.notebook.subcommands.base import MAYBE_ONE_SESSION, MAYBE_SESSIONS, ONE_SESSION, Subcommand
-from copilot_nb.sessions.names import check_name
-from copilot_nb.sessions.waiting import as_completed
 
 if TYPE_CHECKING:
     from copilot_nb.notebook.commands import Desk

@@ -1,0 +1,146 @@
+"""The rounds of a comparison, kept so that a restart forgets neither them nor what was voted.
+
+A round is one turn in each of several sessions. Each session keeps its own part of it in its metadata: which turn it
+was, which column, and what was voted. So a round is there as long as all its turns are; one that was taken back, or
+whose session was deleted, takes it along.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from copilot_nb.errors import InputError
+from copilot_nb.named_sessions.metadata import PREFIX
+from copilot_nb.named_sessions.reading import read_last, refresh
+
+if TYPE_CHECKING:
+    from copilot_nb.conversation.transcript import TurnRecord
+    from copilot_nb.named_sessions.session import Session
+    from copilot_nb.named_sessions.turn import Turn
+
+ENTRY = f"{PREFIX}rounds"
+MAX_ROUNDS = 100
+"""Rounds that a session keeps, the last ones (count): the runtime stores 16 KiB at most."""
+MAX_TURNS = 200
+"""How far back their turns are looked for (count)."""
+TURN_DIGITS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One session's part of a round.
+
+    Attributes
+    ----------
+    turn : str
+        The first digits of its turn's id.
+    column : int
+        Where it stood, counted from 0.
+    of : int
+        How many answers there were.
+    is_blind : bool
+        Whether names were hidden until the vote.
+    vote : str
+        What was voted: ``"best"`` (this one), ``"other"`` (another), another word for all alike; ``""``: nothing.
+    """
+
+    turn: str
+    column: int
+    of: int
+    is_blind: bool
+    vote: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "turn", self.turn[:TURN_DIGITS])
+
+
+Parts = dict[str, Part]
+_writing: WeakKeyDictionary[Session, asyncio.Lock] = WeakKeyDictionary()
+
+
+async def keep(key: str, parts: Mapping[Session, Part]) -> None:
+    """Have each session keep its part of the round `key`.
+
+    Raises
+    ------
+    SessionInUse
+        If another process has one of them open.
+    """
+    await asyncio.gather(*(_keep(session, key, part) for session, part in parts.items()))
+
+
+async def _keep(session: Session, key: str, part: Part) -> None:
+    async with _writing.setdefault(session, asyncio.Lock()):
+        (kept,) = await _kept([session])
+        last = list((kept | {key: part}).items())[-MAX_ROUNDS:]
+        text = json.dumps({each: dataclasses.astuple(part) for each, part in last}, separators=(",", ":"))
+        await (await session.loaded()).annotate({ENTRY: text})
+
+
+async def rounds_of(sessions: Sequence[Session]) -> list[tuple[str, list[tuple[Session, Part, TurnRecord]]]]:
+    """Return the rounds of exactly these sessions, oldest first: a key, and their parts in the order of the columns.
+
+    Raises
+    ------
+    SessionError
+        If a session's log cannot be read.
+    """
+    if not all(session.exists for session in sessions):
+        return []
+    kept = await _kept(sessions)
+    keys = [key for key in kept[0] if all(key in parts and parts[key].of == len(sessions) for parts in kept)]
+    if not keys:
+        return []
+    histories = await asyncio.gather(*(read_last(session, MAX_TURNS) for session in sessions))
+    turns = [{turn.turn_id[:TURN_DIGITS]: turn for turn in history} for history in histories]
+    found = []
+    for key in keys:
+        parts = [each[key] for each in kept]
+        if all(part.turn in known for part, known in zip(parts, turns, strict=True)):
+            columns = [(s, part, known[part.turn]) for s, part, known in zip(sessions, parts, turns, strict=True)]
+            found.append((key, sorted(columns, key=lambda column: column[1].column)))
+    return found
+
+
+async def ask_again(turn: Turn) -> Turn:
+    """Send the prompt of a turn once more, in place of the answer it has, the last one of its session.
+
+    Raises
+    ------
+    InputError
+        If more has been said in the session since.
+    SessionInUse
+        If another process has it open.
+    """
+    session, replaced = turn.session, turn.record.turn_id or turn.replaces  # the latter where it has not been sent
+    if not replaced or not session.exists or session.is_gone:
+        return session.send(turn.prompt, cell="")
+    more_said = InputError(f"more has been said in session {session.name!r} since", "ask all of them again")
+    if session.is_busy:
+        raise more_said
+    async with session.queue.lock:  # no other turn runs before this one is in the queue
+        await refresh(session)
+        last = (await (await session.manager.client()).archive.last_turns(session.session_id, 1)).turns
+        if last and last[0].turn_id != replaced:
+            raise more_said
+        return session.send(turn.prompt, cell="", replaces=replaced if last else "")
+
+
+async def _kept(sessions: Sequence[Session]) -> list[Parts]:
+    """Return what each session keeps; what is not as `_keep` writes it is left out."""
+    archive = (await sessions[0].manager.client()).archive
+    entries = await archive.annotations([session.session_id for session in sessions])
+    return [_read(entries.get(session.session_id, {}).get(ENTRY, "")) for session in sessions]
+
+
+def _read(text: str) -> Parts:
+    try:
+        return {key: Part(*fields) for key, fields in json.loads(text or "{}").items()}
+    except (ValueError, TypeError, AttributeError):
+        return {}

@@ -1,0 +1,1 @@
+"""What conversations are written to and read from: Markdown, HTML, JSON, notebooks."""

@@ -1,0 +1,181 @@
+"""An exported conversation as a session again.
+
+The runtime's files are not written: the recorded prompts are sent to a new session, in which a model in the kernel
+repeats the recorded answers (`runtime.providers.recorded`). After that the session is handed to the default provider:
+a file chooses nobody who is paid and no model to download. What it had in place of that, its system message, and what
+the runtime cannot take back this way are said in one line, which is the note of the session's next turn.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from copilot_nb.conversation.parts import ToolCall, TurnState
+from copilot_nb.errors import CopilotNBError, InputError, ProviderError, SessionError, TurnFailed
+from copilot_nb.named_sessions.formats.export import load
+from copilot_nb.named_sessions.metadata import annotation
+from copilot_nb.named_sessions.names import check_name, typed
+from copilot_nb.named_sessions.options import SessionOptions
+from copilot_nb.named_sessions.wording import label
+from copilot_nb.render.escape import well_formed
+from copilot_nb.render.turn import images_text
+from copilot_nb.render.words import count
+from copilot_nb.runtime.loop import wait_for
+from copilot_nb.runtime.providers.recorded import is_answered, recorded
+
+if TYPE_CHECKING:
+    from copilot_nb.conversation.transcript import TurnRecord
+    from copilot_nb.named_sessions.formats.json_format import Exported
+    from copilot_nb.named_sessions.manager import Manager
+    from copilot_nb.named_sessions.session import Session
+
+MAX_SHOWN_CHARS = 100
+"""How much of a system message that comes with a file is shown."""
+
+
+def import_session(manager: Manager, path: str | Path, name: str = "") -> Session:
+    """Make a new session of a conversation that was exported as `.json`.
+
+    Parameters
+    ----------
+    manager : Manager
+        Where the session is to be.
+    path : str or Path
+        The file.
+    name : str, optional
+        The session's name; by default the one in the file.
+
+    Returns
+    -------
+    Session
+        Its `resumed` says in one line what was imported and what could not be.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be used, or there is a session of that name.
+    SessionError
+        If the runtime does not take the conversation, or the import is interrupted; nothing is left of it then.
+    """
+    imported = load(path)
+    name = check_name(name or imported.facts.name)
+    turns = [dataclasses.replace(turn, prompt=well_formed(turn.prompt)) for turn in imported.turns]
+    _check(manager, name, turns)
+    provider, model, note = manager.loop.blocking(_chosen(manager, imported.facts))
+    try:
+        session = _played(manager, name, turns, imported.facts.system, (provider, model))
+    except KeyboardInterrupt:
+        raise SessionError("the import was interrupted, nothing is left of it") from None
+    session.resume_note = "; ".join(
+        filter(None, (_note(Path(path).name, turns), _system_note(manager, imported.facts), note))
+    )
+    return session
+
+
+def _check(manager: Manager, name: str, turns: Sequence[TurnRecord]) -> None:
+    manager.loop.blocking(manager.registry.check_free(name))
+    for number, turn in enumerate(turns, 1):
+        try:
+            manager.check_prompt(_said(turn))
+        except InputError as error:
+            raise InputError(f"turn {number} cannot be imported: {error.message}", error.hint) from error
+
+
+async def _chosen(manager: Manager, facts: Exported) -> tuple[str, str, str]:
+    """Return the provider and the model that answer from now on, and a note if they are not those of the file."""
+    try:
+        usual = await manager.selector.for_new(SessionOptions())
+        provider, model = usual.provider, usual.model
+    except ProviderError:
+        provider, model = "local", ""  # the first prompt says how to install it
+    if facts.provider == provider and await _can_use(manager, provider, facts.model):
+        model = facts.model or model
+    if not facts.provider or (facts.provider, facts.model or model) == (provider, model):
+        return provider, model, ""
+    before = f"{label(facts.provider, facts.model)} answered before, {label(provider, model)} answers now"
+    flags = f"-p {typed(facts.provider)}{f' -m {typed(facts.model)}' if facts.model else ''}"
+    return provider, model, f"{before} (to go on with the former: {flags})"
+
+
+async def _can_use(manager: Manager, provider: str, model: str) -> bool:
+    """Whether the default provider has the model of a file, without downloading it."""
+    if provider == "local":
+        return model in manager.providers["local"].models
+    try:
+        return (await manager.selector.resolve(provider, model))[1] == model
+    except ProviderError:
+        return False
+
+
+def _played(manager: Manager, name: str, turns: Sequence[TurnRecord], system: str, heir: tuple[str, str]) -> Session:
+    """Return a new session in which `turns` were asked and answered, and which then goes to `heir`."""
+    player = recorded(turns)
+    manager.providers.add(player)
+    try:
+        session = manager.session(name, provider=player.name, system=system or None)
+        try:
+            session.create()
+            for number, turn in enumerate(turns, 1):
+                _play(session, turn, number)
+            manager.loop.blocking(_hand_over(session, *heir))
+        except BaseException:
+            with suppress(CopilotNBError):
+                session.delete()
+            raise
+        return session
+    finally:
+        manager.providers.remove(player)
+
+
+def _play(session: Session, turn: TurnRecord, number: int) -> None:
+    asked = session.send(_said(turn), model=turn.model, cell="")
+    wait_for(asked.ended)  # not `Turn.wait`: an interrupt ends the import, not the one turn
+    is_expected = isinstance(asked.error, TurnFailed) and not is_answered(turn)
+    if asked.error is not None and not is_expected:
+        raise SessionError(f"turn {number} could not be imported: {asked.error.message}") from asked.error
+
+
+def _said(turn: TurnRecord) -> str:
+    return turn.prompt if turn.prompt.strip() else images_text(turn)
+
+
+async def _hand_over(session: Session, provider: str, model: str) -> None:
+    """Let another provider answer from the next turn on, also in the next kernel."""
+    async with session.queue.lock:
+        connection = await session.loaded()
+        session.options = dataclasses.replace(session.options, provider=provider, model=model)
+        session.requested = SessionOptions()
+        await connection.annotate(annotation(session, session.manager.notebook))
+        await session.runner.disconnect()
+
+
+def _note(file: str, turns: Sequence[TurnRecord]) -> str:
+    said = f"imported {count(len(turns), 'turn')} from {file}"
+    return f"{said}, without {', '.join(_lost(turns))}" if turns else said
+
+
+def _system_note(manager: Manager, facts: Exported) -> str:
+    """Return the system message that comes with the file, which says what the model is to do from now on."""
+    if not facts.system.strip() or facts.system == manager.settings.system:
+        return ""
+    return f"its system message: {textwrap.shorten(facts.system, MAX_SHOWN_CHARS, placeholder='…')}"
+
+
+def _lost(turns: Sequence[TurnRecord]) -> Iterator[str]:
+    """Yield what the runtime could not take back."""
+    yield "the original times"
+    if any(turn.usage and turn.usage.cost for turn in turns):
+        yield "costs"
+    if calls := sum(isinstance(part, ToolCall) for turn in turns for part in turn.parts):
+        yield count(calls, "tool call")
+    if thoughtful := sum(bool(turn.reasoning) for turn in turns):
+        yield f"the reasoning of {count(thoughtful, 'turn')}"
+    if images := sum(len(turn.images) for turn in turns):
+        yield count(images, "image")
+    if partial := sum(turn.state is not TurnState.DONE for turn in turns):
+        yield f"the early end of {count(partial, 'turn')}"

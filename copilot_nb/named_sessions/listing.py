@@ -1,0 +1,182 @@
+"""The stored sessions as a list that filters, sorts and renders as a table."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from copilot_nb.errors import InputError
+from copilot_nb.named_sessions.ages import parse_age
+from copilot_nb.named_sessions.dataframes import frame
+from copilot_nb.named_sessions.metadata import StoredSession
+from copilot_nb.render.table import Table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from copilot_nb.named_sessions.manager import Manager
+
+SHOWN_ROWS = 100
+ELSEWHERE, OTHER = "in use elsewhere", "not of copilot_nb"
+
+STATE_LABELS = {
+    "working": "● working",
+    "queued": "◌ queued",
+    "waiting": "? waiting for permission",
+    "ready": "✓ answer ready",
+    "idle": "○ idle",
+    "failed": "✗ failed",
+    "interrupted": "■ interrupted",
+    ELSEWHERE: f"⇄ {ELSEWHERE}",
+    OTHER: f"– {OTHER}",
+}
+"""What a session does, as a shape and in words."""
+_KEYS: Mapping[str, Callable[[StoredSession], Any]] = {
+    "name": lambda stored: stored.name.casefold(),
+    "used": lambda stored: -(stored.used_at.timestamp() if stored.used_at else 0.0),
+    "turns": lambda stored: -stored.turns,
+    "model": lambda stored: (stored.provider, stored.model),
+}
+SORTS = tuple(_KEYS)
+
+
+class SessionList(list[StoredSession]):
+    """Stored sessions, the one last used first; renders as a table.
+
+    Parameters
+    ----------
+    sessions : iterable of StoredSession
+        The sessions.
+    states : mapping of str to str
+        What those of this kernel do, by session id.
+    hidden : str
+        What is said of those that are not in the list.
+    """
+
+    def __init__(
+        self, sessions: Iterable[StoredSession] = (), states: Mapping[str, str] | None = None, hidden: str = ""
+    ) -> None:
+        super().__init__(sessions)
+        self._states = dict(states or {})
+        self._hidden = hidden
+
+    def filter(
+        self, pattern: str = "", *, model: str = "", notebook: str = "", older_than: str | timedelta = ""
+    ) -> SessionList:
+        """Return those that fit everything that is given.
+
+        Parameters
+        ----------
+        pattern : str, optional
+            Of the name, with ``*`` and ``?``.
+        model, notebook : str, optional
+            A part of the model's or the provider's name; of the notebook's path.
+        older_than : str or timedelta, optional
+            Not used for so long: ``"30d"``, ``"12h"``, ``"45m"``, ``"2w"``.
+
+        Raises
+        ------
+        InputError
+            If `older_than` is no span of time.
+        """
+        age = parse_age(older_than) if isinstance(older_than, str) and older_than else older_than
+        before = datetime.now().astimezone() - age if isinstance(age, timedelta) else None
+        return self._like(
+            stored
+            for stored in self
+            if (not pattern or fnmatch.fnmatch(stored.name.casefold(), pattern.casefold()))
+            and model.casefold() in f"{stored.model} {stored.provider}".casefold()
+            and notebook.casefold() in stored.notebook.casefold()
+            and (before is None or (stored.used_at is not None and stored.used_at < before))
+        )
+
+    def of_user(self, user: str, limit: int | None = None) -> SessionList:
+        """Return the sessions of one user, or the first `limit` of them."""
+        return self._like([stored for stored in self if stored.user == user][:limit])
+
+    def sorted_by(self, key: str) -> SessionList:
+        """Return the same sessions in another order: by ``name``, ``used``, ``turns`` or ``model``.
+
+        Raises
+        ------
+        InputError
+            If there is no such order.
+        """
+        if key not in _KEYS:
+            raise InputError(f"sessions cannot be sorted by {key!r}", f"by one of: {', '.join(SORTS)}")
+        return self._like(sorted(self, key=_KEYS[key]))
+
+    def marked_ready(self, session_ids: Iterable[str]) -> SessionList:
+        """Return the same sessions; of idle ones among `session_ids` the table says that an answer is ready."""
+        ready = {each: "ready" for each in session_ids if self._states.get(each) == "idle"}
+        return SessionList(self, self._states | ready, self._hidden)
+
+    def _like(self, sessions: Iterable[StoredSession]) -> SessionList:
+        return SessionList(sessions, self._states, self._hidden)
+
+    def state(self, stored: StoredSession) -> str:
+        """Return what a session does, or how its last turn ended."""
+        if not stored.is_own:
+            return OTHER
+        here = self._states.get(stored.session_id, "")
+        if stored.is_elsewhere and here not in ("working", "queued"):
+            return ELSEWHERE
+        return here or stored.last or "idle"
+
+    def to_frame(self) -> DataFrame:
+        """Return the sessions as a pandas table, one row each.
+
+        Raises
+        ------
+        InputError
+            If pandas is not installed.
+        """
+        names = ("name", "session_id", "provider", "model", "turns", "used_at", "notebook")
+        rows = [{**{name: getattr(each, name) for name in names}, "state": self.state(each)} for each in self]
+        return frame(rows, (*names, "state"))
+
+    def table(self) -> Table:
+        """Return the listing."""
+        now = datetime.now().astimezone()
+        has_ids = any(stored.session_id != stored.name for stored in self[:SHOWN_ROWS])
+        rows = tuple(
+            (
+                stored.name,
+                *([stored.session_id] if has_ids else []),
+                f"{stored.model or 'default'} ({stored.provider})" if stored.is_own else "",
+                str(stored.turns) if stored.is_own else "",
+                stored.used(now),
+                stored.notebook_name,
+                STATE_LABELS.get(self.state(stored), self.state(stored)),
+            )
+            for stored in self[:SHOWN_ROWS]
+        )
+        columns = ("name", *(["session id"] if has_ids else []), "model", "turns", "last used", "notebook", "state")
+        empty = "No sessions. Begin one with: %%copilot session1"
+        return Table(columns, rows, caption=self._caption(), empty=empty, is_dense=True)
+
+    def _caption(self) -> str:
+        beyond = f"{SHOWN_ROWS} of {len(self):,} sessions" if len(self) > SHOWN_ROWS else ""
+        return "; ".join(said for said in (beyond, self._hidden) if said)
+
+    def __repr__(self) -> str:
+        return str(self.table())
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+
+async def listed(manager: Manager, limit: int | None, *, everything: bool) -> SessionList:
+    """Return the stored sessions, `limit` of them at most, and before them those that a user has begun.
+
+    Those are stored by their first prompt, and their program may list them before that.
+    """
+    store = manager.repository
+    found = await (store.everything(limit or SHOWN_ROWS) if everything else store.listing(limit))
+    states = {session.session_id: session.state for session in manager}
+    seen = {each.session_id: each for each in await store.seen_elsewhere(found[:SHOWN_ROWS])}
+    hidden = f"the {limit:,} last used; more: %copilot ls -n {limit * 10}" if limit and len(found) >= limit else ""
+    begun = [StoredSession.of(session) for session in manager if session.user and not session.exists]
+    return SessionList([*begun, *(seen.get(each.session_id, each) for each in found)], states, hidden)

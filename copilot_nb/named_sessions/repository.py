@@ -1,0 +1,128 @@
+"""The stored sessions: found by name or id, listed, and given ids that are free."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from copilot_nb.errors import InputError
+from copilot_nb.named_sessions.metadata import PREFIX, StoredSession
+from copilot_nb.named_sessions.names import id_for, typed
+
+if TYPE_CHECKING:
+    from copilot_nb.runtime.client import RuntimeClient
+
+MAX_NAMESAKES = 100
+STEADY_NS = 100_000_000
+"""What was changed so shortly ago may change again within one tick of the file system's clock (nanoseconds)."""
+MIN_BATCH = 100
+"""Sessions whose metadata is read at once, at least (count)."""
+
+
+class SessionRepository:
+    """What is on disk, as the runtime tells it.
+
+    Parameters
+    ----------
+    client : callable
+        Returns the runtime's client, connected.
+    """
+
+    def __init__(self, client: Callable[[], Awaitable[RuntimeClient]]) -> None:
+        self._client = client
+        self._names: dict[str, tuple[int, str]] = {}
+
+    async def listing(self, limit: int | None = None) -> list[StoredSession]:
+        """Return the sessions that copilot_nb made, or `limit` of them, the one last changed first."""
+        return await self._counted(await self._found(limit))
+
+    async def _found(self, limit: int | None = None) -> list[StoredSession]:
+        """Return the sessions that copilot_nb made, without the number of their turns."""
+        archive = (await self._client()).archive
+        changed = await archive.ids()
+        return [stored async for stored in self._own(changed, len(changed) if limit is None else limit)]
+
+    async def _counted(self, sessions: Sequence[StoredSession]) -> list[StoredSession]:
+        """Return `sessions` with the number of their turns, which anybody may have added to: it is in the logs only."""
+        turns = await (await self._client()).archive.turns_of([each.session_id for each in sessions])
+        return [dataclasses.replace(each, turns=turns[each.session_id]) for each in sessions]
+
+    async def _own(self, changed: Mapping[str, str], limit: int) -> AsyncIterator[StoredSession]:
+        """Yield our sessions among those of `changed`; the metadata of no more is read than `limit` needs."""
+        archive = (await self._client()).archive
+        ids, found, batch = list(changed), 0, max(limit, MIN_BATCH)
+        for start in range(0, len(ids), batch):
+            entries = await archive.annotations(ids[start : start + batch])
+            for session_id in ids[start : start + batch]:
+                if f"{PREFIX}name" in (entry := entries.get(session_id, {})):
+                    yield StoredSession.from_metadata(session_id, entry, changed[session_id])
+                    found += 1
+                if found == limit:
+                    return
+
+    async def everything(self, limit: int) -> list[StoredSession]:
+        """Return the `limit` sessions last changed, whoever made them; those of others go by the runtime's title."""
+        archive = (await self._client()).archive
+        changed, titles = await archive.ids(), await archive.titles(limit)
+        entries = await archive.annotations(list(titles))
+        listed = [StoredSession.from_metadata(each, entries.get(each, {}), changed.get(each, "")) for each in titles]
+        named = [each if each.is_own else dataclasses.replace(each, name=titles[each.session_id]) for each in listed]
+        return await self._counted(named)
+
+    async def seen_elsewhere(self, sessions: Sequence[StoredSession]) -> list[StoredSession]:
+        """Return `sessions`, each with whether another process has it open."""
+        in_use = await (await self._client()).archive.in_use([each.session_id for each in sessions])
+        return [dataclasses.replace(each, is_elsewhere=each.session_id in in_use) for each in sessions]
+
+    async def find(self, name: str, session_id: str = "") -> StoredSession | None:
+        """Return the session of that name, or of that id.
+
+        Raises
+        ------
+        InputError
+            If the session of that id has another name.
+        """
+        archive = (await self._client()).archive
+        direct = session_id or id_for(name)
+        entries = await archive.annotations([direct])
+        stored_name = entries.get(direct, {}).get(f"{PREFIX}name", name)
+        if direct in entries and stored_name == name:
+            return StoredSession.from_metadata(direct, entries[direct], await archive.changed_at(direct))
+        if direct in entries and session_id:
+            raise InputError(
+                f"the id {session_id!r} belongs to session {stored_name!r}", f"%%copilot {typed(stored_name)}"
+            )
+        if session_id:
+            return None
+        return await self._called(name)
+
+    async def _called(self, name: str) -> StoredSession | None:
+        """Return the session of that name, the one last changed; only the names that may have changed are read anew."""
+        archive = (await self._client()).archive
+        steady_ns = time.time_ns() - STEADY_NS
+        stamps = await archive.stamps()
+        changed = [each for each, stamp in stamps.items() if self._names.get(each, (0, ""))[0] != stamp]
+        entries = await archive.annotations(changed) if changed else {}
+        for each in changed:
+            stamp = stamps[each] if stamps[each] < steady_ns else 0
+            self._names[each] = stamp, entries.get(each, {}).get(f"{PREFIX}name", "")
+        called = [each for each in stamps if self._names[each][1] == name]
+        if not called:
+            return None
+        session_id = max(called, key=lambda each: stamps[each])
+        entry = (await archive.annotations([session_id])).get(session_id, {})
+        return StoredSession.from_metadata(session_id, entry, await archive.changed_at(session_id))
+
+    async def free_id(self, wanted: str) -> str:
+        """Return `wanted`, with a number behind it if it is taken."""
+        archive = (await self._client()).archive
+        candidates = [wanted, *(f"{wanted[:240]}-{number}" for number in range(2, MAX_NAMESAKES))]
+        taken = await archive.annotations(candidates)
+        return next(candidate for candidate in candidates if candidate not in taken)
+
+    async def free_name(self, name: str) -> str:
+        """Return ``name~1``, or the next such name that is free."""
+        taken = {stored.name for stored in await self._found()}
+        return next(other for number in range(1, len(taken) + 2) if (other := f"{name}~{number}") not in taken)

@@ -1,0 +1,92 @@
+"""Looking for a text in all sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from copilot_nb.errors import InputError
+from copilot_nb.named_sessions.dataframes import frame
+from copilot_nb.named_sessions.metadata import PREFIX
+from copilot_nb.render.table import Table
+from copilot_nb.render.words import count
+from copilot_nb.runtime.threads import in_thread
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from copilot_nb.named_sessions.manager import Manager
+
+SHOWN_MATCHES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Where a text was found: the session, the number of the turn, who said it, and the words around it."""
+
+    session: str
+    turn: int
+    role: str
+    snippet: str
+
+
+class SearchResults(list[Match]):
+    """Matches, those of the session last used first; renders as a table."""
+
+    def __init__(self, text: str, matches: Sequence[Match]) -> None:
+        super().__init__(matches)
+        self._text = text
+
+    def to_frame(self) -> DataFrame:
+        """Return the matches as a pandas table, one row each.
+
+        Raises
+        ------
+        InputError
+            If pandas is not installed.
+        """
+        names = ("session", "turn", "role", "snippet")
+        return frame([{name: getattr(match, name) for name in names} for match in self], names)
+
+    def table(self) -> Table:
+        """Return the matches as a table; the next thing to type is in its caption."""
+        rows = tuple((m.session, str(m.turn), m.role, m.snippet) for m in self[:SHOWN_MATCHES])
+        sessions = count(len({match.session for match in self}), "session")
+        shown = f", the first {SHOWN_MATCHES} shown" if len(self) > SHOWN_MATCHES else ""
+        matches = "1 match" if len(self) == 1 else f"{len(self):,} matches"
+        caption = f"{matches} in {sessions}{shown} · %copilot show NAME --turn N"
+        return Table(("session", "turn", "who", "words"), rows, caption, empty=f"No session holds {self._text!r}.")
+
+    def __repr__(self) -> str:
+        return str(self.table())
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+
+async def search(manager: Manager, text: str) -> SearchResults:
+    """Return where `text` occurs in the prompts and answers of the sessions that copilot_nb made.
+
+    Raises
+    ------
+    InputError
+        If it is blank.
+    """
+    if not text.strip():
+        raise InputError("search for what?", "%copilot search TEXT")
+    from copilot_nb.runtime.grep import Grep
+
+    archive = (await manager.client()).archive
+    grep = Grep(text.strip())
+    ids = list(await archive.ids())
+    found = await in_thread(lambda: {each: hits for each in ids if (hits := grep.hits(archive.log_of(each)))})
+    entries = await archive.annotations(list(found))
+    names = {each: entry[f"{PREFIX}name"] for each, entry in entries.items() if f"{PREFIX}name" in entry}
+    matches = [
+        Match(names[session_id], hit.turn, hit.role, hit.snippet)
+        for session_id, hits in found.items()
+        if session_id in names
+        for hit in hits
+    ]
+    return SearchResults(text.strip(), matches)

@@ -1,0 +1,132 @@
+"""What sessions have taken: tokens, times, cost, and how full the model's window is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from copilot_nb.conversation.transcript import TurnRecord
+from copilot_nb.named_sessions.dataframes import frame
+from copilot_nb.render.plot import tokens_svg, tokens_text
+from copilot_nb.render.table import Table
+from copilot_nb.render.words import duration
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class SessionUsage:
+    """What the turns of one session took.
+
+    Attributes
+    ----------
+    name : str
+        The session.
+    turns : int
+        Turns (count).
+    input_tokens, output_tokens : int
+        Summed over all turns.
+    duration_s : float
+        Seconds that the turns took, summed.
+    cost : float or None
+        The runtime's own figure; ``None`` where no turn has one.
+    context_tokens : int
+        What the last turn's prompt and answer hold of the model's window.
+    window_tokens : int or None
+        The size of the window; ``None`` where unknown.
+    per_turn : tuple of (int, int)
+        Input and output tokens of each turn.
+    """
+
+    name: str
+    turns: int
+    input_tokens: int
+    output_tokens: int
+    duration_s: float
+    cost: float | None
+    context_tokens: int
+    window_tokens: int | None
+    per_turn: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, name: str, turns: Sequence[TurnRecord]) -> SessionUsage:
+        """Add up what `turns` took."""
+        usages = [turn.usage for turn in turns if turn.usage is not None]
+        costs = [usage.cost for usage in usages if usage.cost is not None]
+        return cls(
+            name,
+            len(turns),
+            sum(usage.input_tokens for usage in usages),
+            sum(usage.output_tokens for usage in usages),
+            sum(turn.duration_s or 0.0 for turn in turns),
+            sum(costs) if any(costs) else None,
+            usages[-1].context_tokens if usages else 0,
+            usages[-1].window_tokens if usages else None,
+            tuple((turn.usage.input_tokens, turn.usage.output_tokens) if turn.usage else (0, 0) for turn in turns),
+        )
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the row of a table: what is unknown is left blank."""
+        return (
+            self.name,
+            f"{self.turns:,}",
+            f"{self.input_tokens:,}",
+            f"{self.output_tokens:,}",
+            duration(self.duration_s),
+            "" if self.cost is None else f"{self.cost:.3g}",
+            self._window(),
+        )
+
+    def _window(self) -> str:
+        if not self.window_tokens:
+            return f"{self.context_tokens:,} tokens" if self.context_tokens else ""
+        return f"{self.context_tokens:,} of {self.window_tokens:,} ({self.context_tokens / self.window_tokens:.0%})"
+
+
+class UsageReport(list[SessionUsage]):
+    """What several sessions took, and what they took together; renders as a table over the tokens of each turn."""
+
+    @property
+    def total(self) -> SessionUsage:
+        """The sum over all of them."""
+        costs = [usage.cost for usage in self if usage.cost is not None]
+        return SessionUsage(
+            "all",
+            sum(usage.turns for usage in self),
+            sum(usage.input_tokens for usage in self),
+            sum(usage.output_tokens for usage in self),
+            sum(usage.duration_s for usage in self),
+            sum(costs) if costs else None,
+            0,
+            None,
+            (),
+        )
+
+    def to_frame(self) -> DataFrame:
+        """Return one row for each session as a pandas table.
+
+        Raises
+        ------
+        InputError
+            If pandas is not installed.
+        """
+        names = ("name", "turns", "input_tokens", "output_tokens", "duration_s", "cost", "context_tokens")
+        columns = (*names, "window_tokens")
+        return frame([{column: getattr(usage, column) for column in columns} for usage in self], columns)
+
+    def table(self) -> Table:
+        """Return the numbers."""
+        columns = ("session", "turns", "tokens in", "tokens out", "time", "cost", "model's window")
+        rows = [usage.cells() for usage in self] + ([self.total.cells()] if len(self) > 1 else [])
+        return Table(columns, tuple(rows), empty="No sessions in this kernel yet; name some: %copilot usage NAME")
+
+    def __repr__(self) -> str:
+        return f"{self.table()}\n\n{tokens_text(self._series())}" if self else str(self.table())
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_() + (tokens_svg(self._series()) if self else "")
+
+    def _series(self) -> list[tuple[str, Sequence[tuple[int, int]]]]:
+        return [(usage.name, usage.per_turn) for usage in self]

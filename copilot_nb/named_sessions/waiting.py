@@ -1,0 +1,122 @@
+"""Waiting for turns: one, several, or each as it ends."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from copilot_nb.errors import CopilotNBError, TurnError, TurnInterrupted
+from copilot_nb.runtime.loop import POLL_S, LoopThread
+
+if TYPE_CHECKING:
+    from copilot_nb.named_sessions.turn import Turn
+
+STOP_GRACE_S = 3.0
+"""How long an interrupted wait waits for the runtime to confirm, in seconds (it takes 0.03 s as a rule)."""
+
+
+def wait(
+    turns: Iterable[Turn], timeout_s: float | None = None, on_update: Callable[[Turn], object] | None = None
+) -> list[Turn]:
+    """Wait until all `turns` have ended and return them, in the order given.
+
+    Parameters
+    ----------
+    turns : iterable of Turn
+        Of one session or of several.
+    timeout_s : float, optional
+        Seconds to wait at most, for all together; the turns go on after that. ``None``: until they have ended.
+    on_update : callable, optional
+        Called in the waiting thread, about ten times a second, with a turn that has not ended.
+
+    Raises
+    ------
+    CopilotNBError
+        If a turn failed or was interrupted, once all have ended: its error, or one that counts several. What had come
+        stays in `Turn.text`. An interrupt of the kernel stops all of `turns`.
+    TimeoutError
+        After `timeout_s` seconds.
+    RuntimeError
+        If called from the thread that receives the answers, which would wait for itself.
+    """
+    turns = list(turns)
+    if (loop := _loop_of(turns)) is not None and loop.is_current():
+        raise RuntimeError("await the turns instead: this thread receives the answers")
+    try:
+        _follow(turns, timeout_s, on_update)
+    except KeyboardInterrupt as interrupt:
+        _interrupt(turns, on_update)
+        if all(turn.error is None for turn in turns):  # whoever asks in a loop must not go on
+            raise TurnInterrupted("interrupted just as the answer had come", "it is in the history") from interrupt
+    if errors := [turn.error for turn in turns if turn.error is not None]:
+        raise errors[0] if len(turns) == 1 else _summary(turns, errors) from errors[0]
+    return turns
+
+
+def as_completed(turns: Iterable[Turn], timeout_s: float | None = None) -> Iterator[Turn]:
+    """Yield `turns` as they end, failed ones too (see `Turn.error`).
+
+    Raises
+    ------
+    TimeoutError
+        If not all have ended after `timeout_s` seconds.
+    """
+    pending = list(turns)
+    _loop_of(pending)
+    deadline = _deadline(timeout_s)
+    while pending:
+        ended = [turn for turn in pending if turn.done]
+        yield from ended
+        pending = [turn for turn in pending if turn not in ended]
+        if pending and time.monotonic() > deadline:
+            raise TimeoutError(f"{len(pending)} turns have not ended within {timeout_s} s")
+        concurrent.futures.wait([turn.ended for turn in pending], POLL_S, concurrent.futures.FIRST_COMPLETED)
+
+
+def _loop_of(turns: Sequence[Turn]) -> LoopThread | None:
+    """Return where the answers to `turns` come in; ``None`` where all have ended.
+
+    Raises
+    ------
+    InputError
+        In a forked child, where nothing comes in.
+    """
+    loop = next((turn.session.manager.loop for turn in turns if not turn.done), None)
+    if loop is not None:
+        loop.check_own()
+    return loop
+
+
+def _follow(turns: Sequence[Turn], timeout_s: float | None, on_update: Callable[[Turn], object] | None) -> None:
+    deadline = _deadline(timeout_s)
+    for turn in turns:
+        while not turn.done:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{turn.session.name} has not ended within {timeout_s} s")
+            if on_update is None:  # to be woken by each change would slow the thread that receives them
+                concurrent.futures.wait([turn.ended], POLL_S)
+            else:
+                turn.wait_for_change(POLL_S)
+                on_update(turn)
+
+
+def _interrupt(turns: Sequence[Turn], on_update: Callable[[Turn], object] | None) -> None:
+    for turn in turns:
+        turn.stop()
+    with suppress(KeyboardInterrupt, TimeoutError):
+        _follow(turns, STOP_GRACE_S, on_update)
+    if not all(turn.done for turn in turns):
+        raise TurnInterrupted(f"stopped waiting for {', '.join(t.session.name for t in turns if not t.done)}") from None
+
+
+def _deadline(timeout_s: float | None) -> float:
+    return float("inf") if timeout_s is None else time.monotonic() + timeout_s
+
+
+def _summary(turns: Sequence[Turn], errors: Sequence[CopilotNBError]) -> CopilotNBError:
+    said = "; ".join(f"{turn.session.name}: {turn.error.message}" for turn in turns if turn.error is not None)
+    kind = type(errors[0]) if isinstance(errors[0], TurnError) else TurnError
+    return kind(f"{len(errors)} of {len(turns)} turns did not finish: {said}", errors[0].hint)
