@@ -23,9 +23,9 @@ FLOORS = {
     "errors": 0.5,  # its lines show no control characters
     "frontend": 0,
     "settings": 0,
-    "structured": 1,
     "conversation": 1,
     "render": 1,
+    "structured": 1.5,  # reads code blocks by `render`
     "runtime": 2,
     "named_sessions": 3,
     "testing": 3.5,  # plugs a model in below the sessions; no room imports it
@@ -64,8 +64,10 @@ DOORS = {
     "psutil": {"runtime"},
     "pygments": {"render"},
     "rapidfuzz": {"experiments"},
+    "referencing": {"structured"},
     "scipy": {"experiments"},
     "traitlets": {"errors", "settings", "notebook", "panels"},
+    "typing_extensions": {"structured"},
     "xllamacpp": {"runtime"},
     "zmq": {"demo"},
 }
