@@ -44,7 +44,7 @@ def _page(manager: Manager) -> list[Result]:
     page = session.last_turns(PAGE_TURNS)
     assert [len(page), len(session.history)] == [PAGE_TURNS, LONG_TURNS]
 
-    from copilot_nb.runtime.archive import _count_in
+    from copilot_nb.runtime.logfile import _count_in
 
     def show() -> str:
         return session.last_turns(PAGE_TURNS)[:]._repr_html_()

@@ -105,7 +105,7 @@ class CopilotNB(Configurable):
         "MB; loading one again at its next use takes 40 ms.",
     ).tag(config=True)
     max_parallel_turns = Int(
-        64,
+        256,
         help="Turns under way at the same time, over all sessions (count); more wait their turn.",
     ).tag(config=True)
     rerun = Enum(

@@ -13,10 +13,6 @@ if TYPE_CHECKING:
     from copilot_nb.named_sessions.session import Session
     from copilot_nb.runtime.archive import Reading
 
-LOOK_AGAIN_S = 1.0
-"""After so many seconds of silence another process may have opened the session (asking costs a tenth of a turn), or
-gone on with it and closed it again."""
-
 
 async def read_all(session: Session) -> History:
     """Return the whole history of `session`."""
@@ -58,7 +54,9 @@ async def refresh(session: Session) -> None:
     """
     client = await session.manager.client()  # a dead runtime is noticed here, and takes its connections with it
     exchange = session.runner
-    if not exchange.is_loaded or exchange.silence_s <= LOOK_AGAIN_S:
+    if not exchange.is_loaded:
+        return
+    if await client.archive.is_as_left(session.session_id, exchange.last_turn_id, client.process_id):
         return
     if await client.archive.is_in_use(session.session_id):
         raise await in_use(session, "has been opened")

@@ -18,7 +18,7 @@ from copilot_nb.named_sessions.metadata import PREFIX, cells_entry
 from copilot_nb.named_sessions.names import title_for, typed
 from copilot_nb.named_sessions.reading import refresh
 from copilot_nb.render.words import count
-from copilot_nb.runtime.archive import prompt_ids
+from copilot_nb.runtime.logfile import prompt_ids
 from copilot_nb.runtime.threads import in_thread
 
 if TYPE_CHECKING:

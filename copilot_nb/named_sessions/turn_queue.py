@@ -226,8 +226,9 @@ class TurnQueue:
         turn.notes += notes
 
         def entries(turn_id: str) -> Mapping[str, str]:
-            if errand.cell:
-                session.cells.mark(errand.cell, turn_id)
+            if not errand.cell:
+                return {}
+            session.cells.mark(errand.cell, turn_id)
             return cells_entry(session)
 
         try:

@@ -94,8 +94,8 @@ class TurnRunner:
         return self._connection
 
     async def annotate(self, entries: Mapping[str, str]) -> None:
-        """Have `entries` written to the session's own metadata."""
-        if self._connection is None:
+        """Have `entries` written to the session's own metadata: a call of the runtime, unless there are none."""
+        if self._connection is None or not entries:
             return
         with suppress(RuntimeUnavailable):  # `lost` follows, and what is missing is kept for the next connection
             await self._connection.annotate(entries)

@@ -7,10 +7,9 @@ damaged log, its lines are read one by one and those that cannot be read are cou
 from __future__ import annotations
 
 import asyncio
-import functools
 import json
 import os
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +18,9 @@ from copilot.generated import rpc
 from copilot.session_events import SessionEvent
 
 from copilot_nb.errors import SessionError
-from copilot_nb.runtime.events import KEPT_MARK, PROMPT_MARK, history
+from copilot_nb.runtime.events import history
 from copilot_nb.runtime.faults import CALL_TIMEOUT_S, DAMAGED_HINT, SDK_ERRORS, translated
+from copilot_nb.runtime.logfile import count_prompts, last_turn_id
 from copilot_nb.runtime.threads import in_thread
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ LOGS, LOG_NAME = "session-state", "events.jsonl"
 """Where the runtime keeps a session's log in its home (its call that tells the path is not for SDK users)."""
 LOCKS = "inuse.*.lock"
 """What it puts beside the log while a process has the session open; the process's number is in the name."""
-KEPT_COUNTS = 20_000
-"""Logs whose number of turns is remembered as long as they do not change (counting takes 1 ms per megabyte)."""
 METADATA_BATCH = 1000
 """The most that the runtime answers at once."""
 
@@ -155,6 +153,18 @@ class Archive:
             Holder(int(lock.name.split(".")[1]), lock) for lock in locks if lock.name.split(".")[1].isdecimal()
         )
 
+    async def is_as_left(self, session_id: str, turn_id: str, process_id: int) -> bool:
+        """Whether `turn_id` is a session's last turn and only the process `process_id` has the session open.
+
+        It looks at the session's folder only (0.1 ms; asking the runtime takes a tenth of a turn), so ``False`` may
+        also mean that the folder does not tell: a lock that was left behind, a log that is not written yet.
+        """
+        return await in_thread(self._is_as_left, session_id, turn_id, process_id)
+
+    def _is_as_left(self, session_id: str, turn_id: str, process_id: int) -> bool:
+        holders = [holder.process_id for holder in self.holders(session_id)]
+        return holders == [process_id] and last_turn_id(self.log_of(session_id)) == turn_id
+
     async def changed_at(self, session_id: str) -> str:
         """Return when the session was last changed (ISO 8601); ``""`` where there is none of that id."""
         client = await self._ready()
@@ -174,12 +184,12 @@ class Archive:
 
     async def count_turns(self, session_id: str) -> int:
         """Return how many prompts a session's log holds, without reading what they say; 0 where it has none."""
-        return await in_thread(_count_prompts, self.log_of(session_id))
+        return await in_thread(count_prompts, self.log_of(session_id))
 
     async def turns_of(self, session_ids: Sequence[str]) -> dict[str, int]:
         """Return how many prompts the log of each session holds (30 µs a log of 10 kB)."""
         logs = {each: self.log_of(each) for each in session_ids}
-        return await in_thread(lambda: {each: _count_prompts(log) for each, log in logs.items()})
+        return await in_thread(lambda: {each: count_prompts(log) for each, log in logs.items()})
 
     async def _read(
         self,
@@ -264,55 +274,3 @@ def _events_of(path: Path) -> tuple[list[SessionEvent], int]:
         except (ValueError, AssertionError, KeyError, TypeError):  # what the SDK raises on a malformed event
             damaged += bool(line.strip(b"\0 \t\r"))
     return events, damaged
-
-
-def prompt_ids(log: Path) -> set[str]:
-    """Return the ids of the prompts that a log holds."""
-    with log.open("rb") as lines:
-        return {_id(line) for line in lines if is_prompt(line)}
-
-
-def _id(line: bytes) -> str:
-    try:
-        return str(json.loads(line)["id"])
-    except (ValueError, KeyError):
-        return ""
-
-
-def _count_prompts(log: Path) -> int:
-    try:
-        found = log.stat()
-    except OSError:
-        return 0
-    return _count_in(log, found.st_size, found.st_mtime_ns)
-
-
-@functools.lru_cache(KEPT_COUNTS)
-def _count_in(log: Path, _size_bytes: int, _changed_ns: int) -> int:
-    """Count the turns of a log by the looks of its lines: a prompt, or what was kept of one that was lost."""
-    content = log.read_bytes()
-    if KEPT_MARK not in content:
-        return sum(map(is_prompt, _lines_beginning(b"{" + PROMPT_MARK, content)))
-    count, last = 0, b""
-    for line in content.splitlines():
-        if is_prompt(line) or (KEPT_MARK in line and _kept_turn(line) not in last):
-            count, last = count + 1, line
-    return count
-
-
-def _lines_beginning(mark: bytes, content: bytes) -> Iterator[bytes]:
-    """Yield the lines that begin with `mark`, but for the first of all; the others are passed over by a search."""
-    start = content.find(b"\n" + mark)
-    while start >= 0:
-        end = content.find(b"\n", start + 1)
-        yield content[start + 1 : end if end >= 0 else None]
-        start = content.find(b"\n" + mark, start + 1)
-
-
-def is_prompt(line: bytes) -> bool:
-    """Whether a line of a log is a prompt of the user's."""
-    return PROMPT_MARK in line[:40] and b'"source":"' not in line.replace(b'"source":"user"', b"")
-
-
-def _kept_turn(line: bytes) -> bytes:
-    return line.partition(b'turn_id\\": \\"')[2].partition(b"\\")[0]

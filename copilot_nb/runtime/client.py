@@ -31,7 +31,7 @@ from copilot_nb.runtime.connection import Connection
 from copilot_nb.runtime.environment import LOGIN_TOKENS, without_keys
 from copilot_nb.runtime.faults import SDK_ERRORS, translated
 from copilot_nb.runtime.home import require_home
-from copilot_nb.runtime.process import end, has_ended, hold_pipes, own_session
+from copilot_nb.runtime.process import end, has_ended, hold_pipes, own_session, process_id
 from copilot_nb.runtime.provision import find_runtime
 from copilot_nb.runtime.router import Router
 
@@ -129,6 +129,11 @@ class RuntimeClient:
     def is_running(self) -> bool:
         """Whether a runtime has been started and not been lost since."""
         return self._client is not None
+
+    @property
+    def process_id(self) -> int:
+        """The number of the runtime's process; 0 where there is none."""
+        return process_id(self._client) if self._client is not None else 0
 
     async def ready(self) -> CopilotClient:
         """Return the SDK's client, connected: started if need be, replaced if it no longer answers.

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from copilot_nb.runtime.archive import is_prompt
+from copilot_nb.runtime.logfile import is_prompt
 
 ANSWER_MARK = b'"type":"assistant.message"'
 SNIPPET_CHARS = 120

@@ -30,6 +30,12 @@ def _process(client: CopilotClient) -> subprocess.Popen[bytes] | None:
     return getattr(client, "_cli_process", None)
 
 
+def process_id(client: CopilotClient) -> int:
+    """Return the process's number; 0 where the SDK has started none."""
+    process = _process(client)
+    return process.pid if process is not None else 0
+
+
 def hold_pipes(client: CopilotClient) -> None:
     """Keep the pipes to the runtime out of forked children, which would keep it alive after the kernel."""
     if (process := _process(client)) is not None:

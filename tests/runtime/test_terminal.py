@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from copilot_nb.errors import RuntimeUnavailable, SessionInUse
-from copilot_nb.named_sessions import reading
 from copilot_nb.named_sessions.listing import ELSEWHERE, OTHER
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.named_sessions.session import Session
@@ -72,12 +71,6 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     (tmp_path / "folder").mkdir()
     with Loopback("Said in the terminal.") as model:
         yield Terminal(tmp_path / "home", model, tmp_path / "folder")
-
-
-@pytest.fixture(autouse=True)
-def looks_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a session look before each prompt who else was there, and not after a second of silence only."""
-    monkeypatch.setattr(reading, "LOOK_AGAIN_S", 0.0)
 
 
 def said(session: Session) -> list[tuple[str, str]]:

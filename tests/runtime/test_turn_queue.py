@@ -16,6 +16,7 @@ from copilot_nb.testing import ChatError, Reply, ScriptedModel
 from .conftest import script
 
 WAIT_S = 20.0
+LONG_AGO_S = 60.0
 WITHDRAWN = "was withdrawn before it was sent"
 
 
@@ -180,3 +181,17 @@ def test_a_deleted_session_is_reopened_with_its_options(manager: Manager) -> Non
     assert (reopened.name, reopened.user, prompts(reopened)) == (session.name, "ann", ["two"])
     assert (model.requests[-1].model, model.requests[-1].system_text) == ("scripted-b", "Be brief.")
     assert manager.reopen(session) is reopened
+
+
+def test_a_later_turn_asks_the_runtime_for_nothing_but_the_answer(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = talked(manager, "quick", "first")
+    archive = manager.loop.blocking(manager.client()).archive
+    asked: list[str] = []
+    monkeypatch.setattr(archive, "in_use", lambda _ids: asked.append("whether others have it open"))
+    monkeypatch.setattr(archive, "last_turns", lambda _id, _count: asked.append("what others have said"))
+    monkeypatch.setattr(session.runner.connection, "annotate", lambda _entries: asked.append("to keep the same"))
+    session.runner.last_sign_s -= LONG_AGO_S
+    session.ask("second")
+    assert asked == []

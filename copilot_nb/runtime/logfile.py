@@ -1,0 +1,105 @@
+"""A session's log read without the runtime, by the looks of its lines: how many prompts it holds, which is the last.
+
+Through the runtime each session would cost a call of milliseconds.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from copilot_nb.runtime.events import KEPT_MARK, PROMPT_MARK
+
+KEPT_COUNTS = 20_000
+"""Logs whose number of turns is remembered as long as they do not change (counting takes 1 ms per megabyte)."""
+FIRST_BLOCK_BYTES = 64 * 1024
+"""How much of a log's end is read first."""
+
+
+def prompt_ids(log: Path) -> set[str]:
+    """Return the ids of the prompts that a log holds."""
+    with log.open("rb") as lines:
+        return {_id(line) for line in lines if is_prompt(line)}
+
+
+def _id(line: bytes) -> str:
+    try:
+        return str(json.loads(line)["id"])
+    except (ValueError, KeyError):
+        return ""
+
+
+def count_prompts(log: Path) -> int:
+    """Return how many prompts a log holds; 0 where there is none."""
+    try:
+        found = log.stat()
+    except OSError:
+        return 0
+    return _count_in(log, found.st_size, found.st_mtime_ns)
+
+
+@functools.lru_cache(KEPT_COUNTS)
+def _count_in(log: Path, _size_bytes: int, _changed_ns: int) -> int:
+    """Count the turns of a log by the looks of its lines: a prompt, or what was kept of one that was lost."""
+    content = log.read_bytes()
+    if KEPT_MARK not in content:
+        return sum(map(is_prompt, _lines_beginning(b"{" + PROMPT_MARK, content)))
+    count, last = 0, b""
+    for line in content.splitlines():
+        if is_prompt(line) or (KEPT_MARK in line and _kept_turn(line) not in last):
+            count, last = count + 1, line
+    return count
+
+
+def _lines_beginning(mark: bytes, content: bytes) -> Iterator[bytes]:
+    """Yield the lines that begin with `mark`, but for the first of all; the others are passed over by a search."""
+    start = content.find(b"\n" + mark)
+    while start >= 0:
+        end = content.find(b"\n", start + 1)
+        yield content[start + 1 : end if end >= 0 else None]
+        start = content.find(b"\n" + mark, start + 1)
+
+
+def last_turn_id(log: Path) -> str:
+    """Return the id of the last turn of a log, which is read from its end; ``""`` where there is none."""
+    with suppress(OSError):
+        for line in _lines_from_the_end(log):
+            if is_prompt(line):
+                return _turn_id(line)
+            if KEPT_MARK in line:
+                return _kept_turn(line).decode("utf-8", "replace")
+    return ""
+
+
+def _turn_id(line: bytes) -> str:
+    try:
+        event = json.loads(line)
+        return str(event["data"].get("messageId") or event["id"])
+    except (ValueError, KeyError, TypeError, AttributeError):  # a damaged line
+        return ""
+
+
+def _lines_from_the_end(log: Path) -> Iterator[bytes]:
+    rest, block_bytes = b"", FIRST_BLOCK_BYTES
+    with log.open("rb") as file:
+        start = file.seek(0, os.SEEK_END)
+        while start > 0:
+            end, start = start, max(0, start - block_bytes)
+            block_bytes *= 4  # a line may be an image of megabytes
+            file.seek(start)
+            rest, *lines = (file.read(end - start) + rest).split(b"\n")
+            yield from reversed(lines)
+    yield rest
+
+
+def is_prompt(line: bytes) -> bool:
+    """Whether a line of a log is a prompt of the user's."""
+    return PROMPT_MARK in line[:40] and b'"source":"' not in line.replace(b'"source":"user"', b"")
+
+
+def _kept_turn(line: bytes) -> bytes:
+    return line.partition(b'turn_id\\": \\"')[2].partition(b"\\")[0]

@@ -1,0 +1,85 @@
+"""A session's log, read from its end and without the runtime."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from copilot_nb.conversation.parts import TurnState
+from copilot_nb.conversation.transcript import TurnRecord
+from copilot_nb.runtime.archive import Archive
+from copilot_nb.runtime.events import keep_line
+from copilot_nb.runtime.logfile import FIRST_BLOCK_BYTES, last_turn_id
+
+OURS, ANOTHER = 11, 22
+
+
+def line(kind: str, number: int, **data: Any) -> str:
+    return json.dumps({"type": kind, "data": data, "id": f"event {number}"}, separators=(",", ":"))
+
+
+def prompt(number: int, content: str = "hello", **more: Any) -> str:
+    return line("user.message", number, content=content, messageId=f"turn {number}", **more)
+
+
+def answer(number: int, content: str = "ok") -> str:
+    return line("assistant.message", number, content=content)
+
+
+KEPT = line("session.info", 9, message=keep_line(TurnRecord("turn 9", "lost", state=TurnState.INTERRUPTED)))
+
+
+def write(log: Path, lines: Iterable[str]) -> Path:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("".join(f"{each}\n" for each in [line("session.start", 0), *lines]), "utf-8")
+    return log
+
+
+@pytest.mark.parametrize(
+    ("lines", "last"),
+    [
+        ([], ""),
+        ([prompt(1), answer(1), prompt(2)], "turn 2"),
+        ([prompt(1), answer(1, "x" * 9 * FIRST_BLOCK_BYTES)], "turn 1"),
+        ([prompt(1, "x" * 9 * FIRST_BLOCK_BYTES), answer(1)], "turn 1"),
+        ([prompt(1), answer(1, 'it says "type":"user.message"')], "turn 1"),
+        ([prompt(1), prompt(2, source="skill")], "turn 1"),
+        ([prompt(1), KEPT], "turn 9"),
+        ([line("user.message", 1, content="of an old runtime")], "event 1"),
+        ([prompt(1), '{"type":"user.message","data":'], ""),
+    ],
+)
+def test_the_last_turn_of_a_log(tmp_path: Path, lines: list[str], last: str) -> None:
+    assert last_turn_id(write(tmp_path / "events.jsonl", lines)) == last
+
+
+def test_a_log_that_is_not_there_has_no_last_turn(tmp_path: Path) -> None:
+    assert last_turn_id(tmp_path / "events.jsonl") == ""
+
+
+async def _no_client() -> Any:
+    raise AssertionError("the runtime was asked")
+
+
+def test_a_session_is_as_left_while_nobody_else_opens_it_or_goes_on_with_it(tmp_path: Path) -> None:
+    archive = Archive(_no_client, lambda: tmp_path)
+    log = write(archive.log_of("s1"), [prompt(1), answer(1)])
+
+    def is_as_left() -> bool:
+        return asyncio.run(archive.is_as_left("s1", "turn 1", OURS))
+
+    assert not is_as_left()  # without our own lock the folder does not tell
+    log.with_name(f"inuse.{OURS}.lock").touch()
+    assert is_as_left()
+    log.with_name(f"inuse.{ANOTHER}.lock").touch()
+    assert not is_as_left()
+    log.with_name(f"inuse.{ANOTHER}.lock").unlink()
+    write(log, [prompt(1), answer(1), prompt(2), answer(2)])
+    assert not is_as_left()
+    log.unlink()
+    assert not is_as_left()
