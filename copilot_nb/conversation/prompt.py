@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from copilot_nb.errors import InputError
 
@@ -19,7 +19,7 @@ _LOST = r"(?:\A\n+|\n+\Z|[\x00-\x08\x0b-\x1f\x7f]+)"
 _UNLIKE_IN_CELL = re.compile(rf"(?<![\\{{])[\\{{]*{_LOST}|\{{\{{")
 
 
-def interpolate(body: str, evaluate: Callable[[str], object]) -> str:
+def interpolate(body: str, evaluate: Callable[[str], object], names: Collection[str] = ()) -> str:
     r"""Return `body` with each ``{{ expression }}`` replaced by `str` of its value.
 
     Parameters
@@ -28,6 +28,8 @@ def interpolate(body: str, evaluate: Callable[[str], object]) -> str:
         What the user typed.
     evaluate : callable
         Evaluates one Python expression; its errors are passed on.
+    names : collection of str, optional
+        What counts as an expression although it is no Python: a table may have a column ``unit price``.
 
     Raises
     ------
@@ -47,7 +49,7 @@ def interpolate(body: str, evaluate: Callable[[str], object]) -> str:
         if match[0].startswith("\\") or "}}" not in body[position:]:
             pieces.append("{{")
             continue
-        expression, position = _expression(body, position)
+        expression, position = _expression(body, position, names)
         pieces.append(str(evaluate(expression)))
     return "".join([*pieces, body[position:]])
 
@@ -94,14 +96,14 @@ def as_body(prompt: str) -> str:
     return _UNLIKE_IN_CELL.sub(lambda found: r"\{{" if found[0] == "{{" else f"{{{{ {found[0]!r} }}}}", prompt)
 
 
-def _expression(body: str, start: int) -> tuple[str, int]:
+def _expression(body: str, start: int, names: Collection[str]) -> tuple[str, int]:
     """Return the expression that begins at `start`, and where the text after its ``}}`` begins."""
     line_end = body.find("\n\n", start)
     limit = len(body) if line_end < 0 else line_end
     end = body.find("}}", start, limit)
     while end >= 0:
         expression = body[start:end].strip()
-        if _is_expression(expression):
+        if expression in names or _is_expression(expression):
             return expression, end + 2
         end = body.find("}}", end + 1, limit)
     shown = " ".join(body[start:limit].split("}}", maxsplit=1)[0].split())

@@ -1,0 +1,252 @@
+"""The grid of a comparison: which prompt is asked of which variant, how often, and in which order.
+
+Each cell is one isolated session. Its key is a hash of all that its answer depends on (what is sent, the system
+message, the model and where it is reached, the effort, the repeat) and of nothing else: not of its place in the grid,
+not of scorers. So a kept answer is found again when prompts, models or repeats are added, and the same prompt in two
+rows is asked once.
+
+The order interleaves the variants prompt by prompt and repeat by repeat, so that a drift of the provider, or a stop
+halfway, touches all variants alike; prompts, and variants within a prompt, are shuffled by a seed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from copilot_nb.errors import InputError
+from copilot_nb.experiments.prompts import Prompt
+from copilot_nb.named_sessions.aliases import split
+from copilot_nb.named_sessions.options import SessionOptions
+from copilot_nb.named_sessions.wording import label
+from copilot_nb.runtime.providers.byok import Byok
+
+if TYPE_CHECKING:
+    from copilot_nb.named_sessions.manager import Manager
+
+KEY_VERSION = 1
+"""Part of each key; it changes when the same cell would get another answer."""
+
+Names = str | Sequence[str]
+Systems = str | Sequence[str] | Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One of what is compared.
+
+    Attributes
+    ----------
+    name : str
+        What tells it from the others, such as its model.
+    options : SessionOptions
+        What its sessions are opened with, with nothing left open.
+    address : str
+        Where a provider of the user's own is reached; ``""`` for others.
+    """
+
+    name: str
+    options: SessionOptions
+    address: str = ""
+
+    @property
+    def asked(self) -> dict[str, object]:
+        """What an answer depends on; options that are empty are left out, so that a new one changes no key."""
+        return {**{name: value for name, value in self.options.said().items() if value}, "address": self.address}
+
+    @property
+    def label(self) -> str:
+        """The model and where it comes from, in words."""
+        return label(self.options.provider, self.options.model)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One prompt, asked of one variant once.
+
+    Attributes
+    ----------
+    key : str
+        A hash of all that the answer depends on.
+    prompt_key : str
+        A hash of what is sent.
+    prompt, variant : Prompt, Variant
+        What is asked of whom.
+    repeat : int
+        Counted from 1.
+    """
+
+    key: str
+    prompt_key: str
+    prompt: Prompt
+    variant: Variant
+    repeat: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """All cells of a comparison.
+
+    Attributes
+    ----------
+    prompts : tuple of Prompt
+        In the order of the input.
+    variants : tuple of Variant
+        In the order in which they were named.
+    cells : tuple of Cell
+        In the order in which they are asked; two of the same key share one answer.
+    """
+
+    prompts: tuple[Prompt, ...]
+    variants: tuple[Variant, ...]
+    cells: tuple[Cell, ...]
+
+    @property
+    def repeats(self) -> int:
+        """How often each prompt is asked of each variant (count)."""
+        return len(self.cells) // (len(self.prompts) * len(self.variants))
+
+    @property
+    def unique(self) -> dict[str, Cell]:
+        """The cells to ask by their keys, in order."""
+        found: dict[str, Cell] = {}
+        for cell in self.cells:
+            found.setdefault(cell.key, cell)
+        return found
+
+
+def make_grid(prompts: Sequence[Prompt], variants: Sequence[Variant], repeats: int, seed: int) -> Grid:
+    """Return the cells of a comparison in the order in which they are asked.
+
+    Raises
+    ------
+    InputError
+        If `repeats` is less than 1.
+    """
+    if repeats < 1:
+        raise InputError(f"a comparison asks each prompt at least once, not {repeats} times", "repeats=1")
+    keys = [prompt_key(prompt) for prompt in prompts]
+    cells = []
+    for repeat in range(1, repeats + 1):
+        shuffled = random.Random(f"{seed} {repeat}")  # noqa: S311 - an order, not a secret
+        for prompt in shuffled.sample(prompts, len(prompts)):
+            for variant in shuffled.sample(variants, len(variants)):
+                key = _cell_key(keys[prompt.row], variant, repeat)
+                cells.append(Cell(key, keys[prompt.row], prompt, variant, repeat))
+    return Grid(tuple(prompts), tuple(variants), tuple(cells))
+
+
+def prompt_key(prompt: Prompt) -> str:
+    """Return what tells a prompt from others, whatever its row: 64 hexadecimal digits."""
+    images = [hashlib.sha256(image.data).hexdigest() for image in prompt.images]
+    return _digest({"turns": prompt.turns, "images": images})
+
+
+def _cell_key(prompt: str, variant: Variant, repeat: int) -> str:
+    return _digest({"prompt": prompt, **variant.asked, "repeat": repeat, "version": KEY_VERSION})
+
+
+def _digest(content: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """The variants as a user names them: one for each combination.
+
+    Attributes
+    ----------
+    models : sequence of str
+        Names of models, aliases, or ``PROVIDER/MODEL``; ``""``: the default one.
+    providers : sequence of str
+        ``""``: the one that answers by default.
+    systems : mapping of str to str or None
+        System messages by what each is called; ``None``: the settings'.
+    efforts : sequence of str
+        ``""``: the model's default one.
+    """
+
+    models: Sequence[str]
+    providers: Sequence[str]
+    systems: Mapping[str, str | None]
+    efforts: Sequence[str]
+
+    @classmethod
+    def of(cls, models: Names, providers: Names, systems: Systems | None, efforts: Names) -> Choices:
+        """Return the choices that the arguments of `compare` stand for."""
+        return cls(_listed(models), _listed(providers), _by_name(systems), _listed(efforts))
+
+    async def variants(self, manager: Manager) -> tuple[Variant, ...]:
+        """Return the variants, after a look at what each provider has.
+
+        Raises
+        ------
+        InputError, ProviderError
+            If there is no such model, provider or effort, it cannot answer, or two of them are the same.
+        """
+        combined = itertools.product(self.models, self.providers, self.systems.items(), self.efforts)
+        found = [await self._variant(manager, *each) for each in combined]
+        named = self._named(found)
+        _check_different(named)
+        return tuple(named)
+
+    async def _variant(
+        self, manager: Manager, model: str, provider: str, system: tuple[str, str | None], effort: str
+    ) -> Variant:
+        if not provider:
+            provider, model = split(model, manager.providers.names)
+        name, text = system
+        asked = SessionOptions(model=model, provider=provider, system=text, effort=effort)
+        options = await manager.selector.for_new(manager.selector.expanded(asked))
+        source = manager.providers[options.provider]
+        return Variant(name, options, source.spec.base_url if isinstance(source, Byok) else "")
+
+    def _named(self, variants: Sequence[Variant]) -> list[Variant]:
+        """Return `variants`, each by what tells it from the others; one alone goes by its model."""
+        has_models, has_providers = (
+            len({getattr(each.options, name) for each in variants}) > 1 for name in ("model", "provider")
+        )
+        named = []
+        for variant in variants:
+            options = variant.options
+            said = (
+                (options.model or options.provider, has_models or len(variants) == 1),
+                (options.provider, has_providers),
+                (variant.name, len(self.systems) > 1),
+                (f"{options.effort or 'default'} effort", len(self.efforts) > 1),
+            )
+            name = " · ".join(part for part, is_told in said if is_told)
+            named.append(dataclasses.replace(variant, name=name))
+        return named
+
+
+def _listed(names: Names) -> Sequence[str]:
+    return [names] if isinstance(names, str) else list(names) or [""]
+
+
+def _by_name(systems: Systems | None) -> Mapping[str, str | None]:
+    if systems is None:
+        return {"": None}
+    if isinstance(systems, Mapping):
+        return dict(systems) or {"": None}
+    if isinstance(systems, str):
+        return {"": systems}
+    return {f"system {number}": text for number, text in enumerate(systems, 1)} or {"": None}
+
+
+def _check_different(variants: Iterable[Variant]) -> None:
+    seen: dict[str, str] = {}
+    for variant in variants:
+        key = _digest(variant.asked)
+        if key in seen:
+            raise InputError(
+                f"two variants are the same: {variant.label}",
+                "name each model, provider, system message and effort once",
+            )
+        seen[key] = variant.name

@@ -1,0 +1,199 @@
+"""The prompts of a comparison, read from a list, a table or a file.
+
+Each row of a table is one prompt. Its text is made by a template, whose ``{{ column }}`` is the value in that column,
+or stands in the column ``prompt``. Two more columns have a meaning: ``target`` is the expected answer, which scorers
+look at, and ``attach`` is what goes with the prompt.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from copilot_nb.conversation.parts import Image
+from copilot_nb.conversation.prompt import interpolate, sendable
+from copilot_nb.errors import InputError
+from copilot_nb.named_sessions.attach import attached
+from copilot_nb.named_sessions.dataframes import pandas
+from copilot_nb.render.words import did_you_mean
+
+PROMPT, TARGET, ATTACH = "prompt", "target", "attach"
+SUFFIXES = (".csv", ".jsonl", ".ndjson")
+_SHOWN_COLUMNS = 12
+
+Template = str | Sequence[str]
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One row of what is to be asked.
+
+    Attributes
+    ----------
+    row : int
+        Its place in the input, counted from 0.
+    turns : tuple of str
+        What is sent, one after the other in one session; the text of what is attached is part of the first.
+    images : tuple of Image
+        What goes with the first turn.
+    target : str
+        The expected answer; ``""`` where there is none.
+    variables : mapping of str to object
+        The row of the table.
+    """
+
+    row: int
+    turns: tuple[str, ...]
+    images: tuple[Image, ...] = ()
+    target: str = ""
+    variables: Mapping[str, object] = field(default_factory=dict)
+
+
+def read_prompts(prompts: object, template: Template = "") -> tuple[Prompt, ...]:
+    """Return the prompts of a comparison.
+
+    Parameters
+    ----------
+    prompts : object
+        A text, or texts; a prompt of several turns is a list of texts, one with a target or an attachment a mapping
+        (``{"prompt": …, "target": …, "attach": …}``). Or a table (pandas, polars, Arrow), or the path of a ``.csv`` or
+        ``.jsonl`` file.
+    template : str or sequence of str, optional
+        The text of each row's prompt, or of its turns.
+
+    Raises
+    ------
+    InputError
+        If there are none, the file cannot be read, the template names a column that is not there, a value is
+        missing, or something cannot be attached.
+    """
+    rows = [_row(each, number) for number, each in enumerate(_items(prompts), 1)]
+    if not rows:
+        raise InputError("there are no prompts", 'for example: cp.compare(["Why is the sky blue?"], models=[…])')
+    return tuple(_prompt(number, row, template) for number, row in enumerate(rows))
+
+
+def _items(prompts: object) -> Iterable[object]:
+    match prompts:
+        case Path():
+            return _file(prompts)
+        case str() if prompts.endswith(SUFFIXES):
+            return _file(Path(prompts))
+        case str() | Mapping():
+            return [prompts]
+    if (rows := _table(prompts)) is not None:
+        return rows
+    if not isinstance(prompts, Iterable):
+        raise InputError(f"a {type(prompts).__name__} holds no prompts", "give a list of texts, a table or a file")
+    return prompts
+
+
+def _table(thing: Any) -> Iterable[object] | None:
+    """Return the rows of a table, by the first way that its library offers; ``None`` where it is none."""
+    ways: Mapping[str, Callable[[Any], Iterable[object]]] = {
+        "to_dicts": lambda table: table.to_dicts(),  # polars
+        "to_pylist": lambda table: table.to_pylist(),  # Arrow
+        "to_dict": lambda table: table.to_dict("records"),  # pandas
+        "__dataframe__": _exchanged,
+    }
+    is_column = not any(hasattr(thing, name) for name in ("columns", "column_names", "__dataframe__"))
+    return None if is_column else next((rows(thing) for way, rows in ways.items() if hasattr(thing, way)), None)
+
+
+def _exchanged(table: Any) -> Iterable[object]:
+    pandas()  # says that it is missing
+    from pandas.api.interchange import from_dataframe
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pandas 4 will have other ways
+        rows: list[object] = list(from_dataframe(table).to_dict("records"))
+    return rows
+
+
+def _file(path: Path) -> list[object]:
+    if path.suffix not in SUFFIXES:
+        raise InputError(f"{path} is not a table of prompts", f"the file's name ends with {', '.join(SUFFIXES)}")
+    try:
+        text = path.expanduser().read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"cannot read the prompts in {path}: {reason}") from error
+    return _csv(path, text) if path.suffix == ".csv" else _json_lines(path, text)
+
+
+def _csv(path: Path, text: str) -> list[object]:
+    reader = csv.DictReader(text.splitlines(keepends=True))
+    rows: list[object] = list(reader)
+    if any(isinstance(row, dict) and None in row for row in rows):
+        raise InputError(f"a row of {path} has more cells than the line of column names", "quote cells with commas")
+    return rows
+
+
+def _json_lines(path: Path, text: str) -> list[object]:
+    try:
+        return [json.loads(line) for line in text.splitlines() if line.strip()]
+    except ValueError as error:
+        raise InputError(f"{path} has a line that is not JSON: {error}") from error
+
+
+def _row(item: object, number: int) -> Row:
+    if isinstance(item, Mapping):
+        return {str(name): value for name, value in item.items()}
+    if isinstance(item, str) or (isinstance(item, Sequence) and all(isinstance(turn, str) for turn in item)):
+        return {PROMPT: item}
+    raise InputError(
+        f"prompt {number} is of type {type(item).__name__}", "a prompt is a text, a list of texts, or a mapping"
+    )
+
+
+def _prompt(number: int, row: Row, template: Template) -> Prompt:
+    where = f"prompt {number + 1}"
+    turns = _turns(row, template, where)
+    target = "" if _is_missing(row.get(TARGET)) else str(row[TARGET])
+    things = () if _is_missing(row.get(ATTACH)) else row[ATTACH]
+    try:
+        first, images = attached(turns[0], things)
+        texts = tuple(sendable(turn, "the prompt") for turn in (first, *turns[1:]))
+    except InputError as error:
+        raise InputError(f"{where}: {error.message}", error.hint) from error
+    return Prompt(number, texts, images, target, row)
+
+
+def _turns(row: Row, template: Template, where: str) -> list[str]:
+    if template:
+        texts = [template] if isinstance(template, str) else template
+        return [interpolate(text, lambda name: _value(row, name, where), row) for text in texts]
+    said = row.get(PROMPT)
+    if _is_missing(said):
+        hint = f'give a template: cp.compare(table, "Classify: {{{{ text }}}}", …); {_columns(row)}'
+        raise InputError(f"{where} has no text in a column 'prompt'", hint)
+    turns = [str(turn) for turn in said] if isinstance(said, list | tuple) else [str(said)]
+    if not turns:
+        raise InputError(f"{where} is an empty list of turns")
+    return turns
+
+
+def _value(row: Row, name: str, where: str) -> object:
+    if name not in row:
+        raise InputError(f"the template names a column {name!r} that is not there", _columns(row, name))
+    if _is_missing(row[name]):
+        raise InputError(f"{where} has no value in the column {name!r}", "leave such rows out, or fill them in")
+    return row[name]
+
+
+def _columns(row: Row, name: str = "") -> str:
+    shown = [*list(row)[:_SHOWN_COLUMNS], *(["…"] if len(row) > _SHOWN_COLUMNS else [])]
+    return f"{did_you_mean(name, row) if name else ''}the columns: {', '.join(shown)}"
+
+
+def _is_missing(value: object) -> bool:
+    """Whether a cell of a table is empty: nothing, not a number, or the like of it in pandas."""
+    is_nan = isinstance(value, float) and math.isnan(value)
+    return value is None or is_nan or type(value).__name__ in ("NAType", "NaTType")

@@ -1,0 +1,111 @@
+"""Prompts of a comparison: from texts, tables and files; what is wrong with them is one line, before any is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from copilot_nb.errors import InputError
+from copilot_nb.experiments.prompts import read_prompts
+
+TABLE = pd.DataFrame({"text": ["good", "bad"], "unit price": [1, 2], "target": ["+", None]})
+
+
+class Polars:
+    columns = ("text",)
+
+    def to_dicts(self) -> list[dict[str, object]]:
+        return [{"text": "good"}, {"text": "bad"}]
+
+
+class Arrow:
+    column_names = ("text",)
+
+    def to_pylist(self) -> list[dict[str, object]]:
+        return [{"text": "good"}, {"text": "bad"}]
+
+
+class Exchanged:
+    def __dataframe__(self, **options: bool) -> object:
+        return TABLE.__dataframe__(**options)
+
+
+def test_texts_conversations_and_mappings_are_prompts() -> None:
+    prompts = read_prompts(["one", ["first", "second"], {"prompt": "q", "target": 4, "attach": {"a": TABLE}}])
+    assert [prompt.turns for prompt in prompts[:2]] == [("one",), ("first", "second")]
+    assert "good" in prompts[2].turns[0]
+    assert prompts[2].turns[0].endswith("\nq")
+    assert [prompt.target for prompt in prompts] == ["", "", "4"]
+    assert read_prompts("one?")[0].turns == ("one?",)
+
+
+@pytest.mark.parametrize("table", [TABLE, Polars(), Arrow(), Exchanged(), TABLE["text"], ["good", "bad"]], ids=repr)
+def test_tables_of_any_library_and_columns_are_rows(table: object) -> None:
+    template = "" if isinstance(table, list | pd.Series) else "Say {{ text }}"
+    texts = [prompt.turns[0].removeprefix("Say ") for prompt in read_prompts(table, template)]
+    assert texts == ["good", "bad"]
+
+
+def test_a_template_takes_a_column_of_any_name_and_makes_several_turns() -> None:
+    (first, second) = read_prompts(TABLE, ["{{ text }} {x}", "costs {{ unit price }}"])
+    assert first.turns == ("good {x}", "costs 1")
+    assert (first.target, second.target) == ("+", "")
+    assert second.variables["unit price"] == 2
+
+
+def test_what_a_row_holds_is_never_a_template() -> None:
+    (prompt,) = read_prompts([{"a": "{{ b }}", "b": "secret"}], "{{ a }}")
+    assert prompt.turns == ("{{ b }}",)
+
+
+def test_files_are_read_as_csv_or_json_lines(tmp_path: Path) -> None:
+    table, lines = tmp_path / "q.csv", tmp_path / "q.jsonl"
+    table.write_text('\ufeffprompt,target\n"a, b",1\n"two\nlines",\n', "utf-8")
+    lines.write_text('{"prompt": "a"}\n\n"b"\n["c", "d"]\n', "utf-8")
+    assert [(p.turns, p.target) for p in read_prompts(table)] == [(("a, b",), "1"), (("two\nlines",), "")]
+    assert [p.turns for p in read_prompts(str(lines))] == [("a",), ("b",), ("c", "d")]
+
+
+@pytest.mark.parametrize(
+    ("prompts", "template", "said"),
+    [
+        ([], "", "there are no prompts"),
+        (TABLE.head(0), "{{ text }}", "there are no prompts"),
+        (7, "", "a int holds no prompts"),
+        (["a", 7], "", "prompt 2 is of type int"),
+        ([[]], "", "prompt 1 is an empty list of turns"),
+        (TABLE, "", "prompt 1 has no text in a column 'prompt'"),
+        (TABLE, "{{ txt }}", "'txt' that is not there → did you mean text?"),
+        (TABLE, "{{ text[0] }}", "'text[0]' that is not there"),
+        (TABLE, "{{ target }}", "prompt 2 has no value in the column 'target'"),
+        ([{"prompt": "a", "attach": "nowhere.png"}], "", "prompt 1: cannot attach nowhere.png"),
+        ("nowhere.csv", "", "cannot read the prompts in nowhere.csv: No such file"),
+        (Path("a.xlsx"), "", "a.xlsx is not a table of prompts"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line(prompts: object, template: str, said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_prompts(prompts, template)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("q.jsonl", "{", "has a line that is not JSON"),
+        ("q.csv", "prompt\na,b\n", "has more cells than the line of column names"),
+    ],
+)
+def test_a_damaged_file_is_one_line(tmp_path: Path, name: str, text: str, said: str) -> None:
+    (tmp_path / name).write_text(text, "utf-8")
+    with pytest.raises(InputError, match=said):
+        read_prompts(tmp_path / name)
+
+
+@pytest.mark.parametrize("empty", [None, float("nan"), pd.NA, pd.NaT], ids=repr)
+def test_no_prompt_is_made_of_a_missing_value(empty: object) -> None:
+    with pytest.raises(InputError, match="has no value in the column 'x'"):
+        read_prompts([{"x": empty}], "{{ x }}")
+    assert read_prompts([{"prompt": "a", "target": empty, "attach": empty}])[0].target == ""
