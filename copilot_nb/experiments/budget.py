@@ -1,0 +1,74 @@
+"""What a run of a comparison may cost, and what it has cost so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from copilot_nb.conversation.parts import Usage
+from copilot_nb.errors import InputError
+
+
+@dataclass
+class Budget:
+    """The limits of one run. Answers kept from before count for nothing.
+
+    A cell is asked only while what is spent, and the mean of a cell so far for each one under way, leave room for
+    it; until the first answer has come, one cell at a time is asked. So a limit is passed by little.
+
+    Attributes
+    ----------
+    max_cost : float or None
+        In the runtime's own figure, as `Usage.cost`; ``None``: no limit.
+    max_tokens : int or None
+        Tokens, in and out; ``None``: no limit.
+    cost, tokens : float, int
+        What is spent.
+    unknown : int
+        Answers whose cost is unknown (count).
+    """
+
+    max_cost: float | None = None
+    max_tokens: int | None = None
+    cost: float = 0.0
+    tokens: int = 0
+    unknown: int = 0
+    _asked: int = 0
+
+    def __post_init__(self) -> None:
+        for name, limit in (("max_cost", self.max_cost), ("max_tokens", self.max_tokens)):
+            if limit is not None and limit <= 0:
+                raise InputError(f"{name} must be greater than 0, not {limit}", "leave it out for no limit")
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is any limit."""
+        return self.max_cost is not None or self.max_tokens is not None
+
+    def add(self, usages: list[Usage]) -> None:
+        """Count what the turns of a cell have cost."""
+        self._asked += bool(usages)
+        self.tokens += sum(usage.input_tokens + usage.output_tokens for usage in usages)
+        costs = [usage.cost for usage in usages]
+        self.cost += sum(cost for cost in costs if cost is not None)
+        self.unknown += None in costs
+
+    def has_room(self, under_way: int) -> bool:
+        """Whether one more cell may be asked while so many are under way."""
+        if not self.is_limited:
+            return True
+        if not self._asked:
+            return under_way == 0
+        return not self.reason(under_way)
+
+    def reason(self, under_way: int = 0) -> str:
+        """Return why no more is asked; ``""``: there is room."""
+        share = (under_way + 1 + self._asked) / self._asked if self._asked else 1.0
+        if self.max_tokens is not None and self.tokens * share > self.max_tokens:
+            return f"stopped at {self.tokens:,} tokens: one more answer would pass max_tokens={self.max_tokens:,}"
+        if self.max_cost is None:
+            return ""
+        if self.unknown:
+            return "stopped: max_cost cannot be kept, because an answer's cost is unknown; max_tokens can"
+        if self.cost * share > self.max_cost:
+            return f"stopped at a cost of {self.cost:.3g}: one more answer would pass max_cost={self.max_cost:g}"
+        return ""

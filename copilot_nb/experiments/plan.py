@@ -1,0 +1,116 @@
+"""What a comparison asks, what is there already, and what the rest would take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from copilot_nb.experiments.grid import Grid
+from copilot_nb.experiments.store import Answer
+from copilot_nb.render.table import Card
+from copilot_nb.render.words import count
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a comparison asks, before or after it has; renders as a card.
+
+    Attributes
+    ----------
+    prompts, variants, repeats : int
+        The sides of the grid (count).
+    cells : int
+        Answers that are wanted (count); the same prompt in two rows is asked once.
+    kept : int
+        Answers that are there already (count).
+    tokens : int
+        What the kept answers took, in and out.
+    cost : float or None
+        What they cost, in the runtime's own figure; ``None``: no answer's cost is known.
+    unknown : int
+        Kept answers of unknown cost (count).
+    path : Path
+        The file that holds the answers.
+    """
+
+    prompts: int
+    variants: int
+    repeats: int
+    cells: int
+    kept: int
+    tokens: int
+    cost: float | None
+    unknown: int
+    path: Path
+
+    @classmethod
+    def of(cls, grid: Grid, answers: Mapping[str, Answer], path: Path) -> Plan:
+        """Return the plan of a grid of which the file holds `answers`."""
+        done = [answer.turns for answer in answers.values() if answer.state == "done"]
+        costs = [_total([turn.cost for turn in turns]) for turns in done]
+        known = [cost for cost in costs if cost is not None]
+        return cls(
+            prompts=len(grid.prompts),
+            variants=len(grid.variants),
+            repeats=grid.repeats,
+            cells=len(grid.unique),
+            kept=len(done),
+            tokens=sum((turn.input_tokens or 0) + (turn.output_tokens or 0) for turns in done for turn in turns),
+            cost=sum(known) if known else None,
+            unknown=len(costs) - len(known),
+            path=path,
+        )
+
+    @property
+    def left(self) -> int:
+        """Answers that are still to be asked for (count)."""
+        return self.cells - self.kept
+
+    @property
+    def expected_tokens(self) -> int | None:
+        """About how many tokens the rest will take, by the mean of the kept answers; ``None``: unknown."""
+        return round(self.tokens / self.kept * self.left) if self.kept else None
+
+    @property
+    def expected_cost(self) -> float | None:
+        """About what the rest will cost, by the mean of the kept answers of known cost; ``None``: unknown."""
+        known = self.kept - self.unknown
+        return None if self.cost is None or not known else self.cost / known * self.left
+
+    @property
+    def grid(self) -> str:
+        """The sides of the grid, in words."""
+        sides = (count(self.prompts, "prompt"), count(self.variants, "variant"), count(self.repeats, "repeat"))
+        return " × ".join(sides)
+
+    @property
+    def outlook(self) -> str:
+        """What the rest will take, in words."""
+        tokens = "unknown" if self.expected_tokens is None else f"about {self.expected_tokens:,}"
+        cost = "unknown" if self.expected_cost is None else f"about {self.expected_cost:.3g}"
+        return f"tokens {tokens}, cost {cost}"
+
+    def card(self) -> Card:
+        """Return it in words."""
+        rows = (
+            ("grid", self.grid),
+            ("answers", f"{self.cells:,}, of which {self.kept:,} are kept"),
+            ("to ask", f"{self.left:,}: {self.outlook}" if self.left else "nothing"),
+            ("file", str(self.path)),
+        )
+        return Card("Plan of a comparison", rows)
+
+    def __str__(self) -> str:
+        return str(self.card())
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return self.card()._repr_html_()
+
+
+def _total(costs: Sequence[float | None]) -> float | None:
+    """Return the sum; ``None`` where one of them is unknown."""
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if len(known) == len(costs) else None

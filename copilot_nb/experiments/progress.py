@@ -1,0 +1,63 @@
+"""How far a comparison has come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from copilot_nb.render.words import count, duration
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A comparison's state, as `on_progress` is called with it; its text is one line.
+
+    Attributes
+    ----------
+    total : int
+        Cells of the comparison (count).
+    done : int
+        Cells that have an answer, those from before among them.
+    kept : int
+        Cells that had an answer before.
+    failed : int
+        Cells that ended without one.
+    tokens : int
+        Tokens of this run, in and out.
+    cost : float
+        Cost of this run, as far as it is known.
+    unknown : int
+        Answers of this run whose cost is unknown (count).
+    elapsed_s : float
+        Seconds since the run began.
+    note : str
+        What is done now, if it is not asking.
+    """
+
+    total: int
+    done: int = 0
+    kept: int = 0
+    failed: int = 0
+    tokens: int = 0
+    cost: float = 0.0
+    unknown: int = 0
+    elapsed_s: float = 0.0
+    note: str = ""
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds until the end at the rate so far; ``None`` where nothing has been asked yet."""
+        ended = self.done - self.kept + self.failed
+        return None if not ended else self.elapsed_s / ended * (self.total - self.done - self.failed)
+
+    def __str__(self) -> str:
+        said = [f"{self.done:,} of {count(self.total, 'answer')}"]
+        said += [f"{self.kept:,} kept from before"] if self.kept else []
+        said += [f"{self.failed:,} failed"] if self.failed else []
+        said += [f"{self.tokens:,} tokens"] if self.tokens else []
+        said += [self._costs()] if self.cost else []
+        said += [f"{duration(self.left_s)} left"] if self.left_s and not self.note else []
+        return " · ".join([*said, self.note] if self.note else said)
+
+    def _costs(self) -> str:
+        known = f"cost {self.cost:.3g}"
+        return f"{known} ({count(self.unknown, 'answer')} of unknown cost)" if self.unknown else known

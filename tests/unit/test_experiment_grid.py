@@ -1,0 +1,125 @@
+"""The grid of a comparison: keys, order, budget, progress, plan."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from copilot_nb.conversation.parts import Image, Usage
+from copilot_nb.errors import InputError
+from copilot_nb.experiments.budget import Budget
+from copilot_nb.experiments.grid import Grid, Variant, make_grid
+from copilot_nb.experiments.plan import Plan
+from copilot_nb.experiments.progress import Progress
+from copilot_nb.experiments.prompts import Prompt, read_prompts
+from copilot_nb.experiments.store import Answer, AnsweredTurn
+from copilot_nb.named_sessions.options import SessionOptions
+
+A = Variant("a", SessionOptions(model="a", provider="p", system="s", effort="", context=""))
+B = Variant("b", dataclasses.replace(A.options, model="b"))
+
+
+def grid(texts: list[str], variants: tuple[Variant, ...] = (A, B), repeats: int = 1, seed: int = 0) -> Grid:
+    return make_grid(read_prompts(texts), variants, repeats, seed)
+
+
+def keys(made: Grid) -> set[str]:
+    return set(made.unique)
+
+
+def test_a_grid_that_grows_keeps_its_keys() -> None:
+    small = keys(grid(["x", "y"]))
+    assert len(small) == 4
+    assert small < keys(grid(["x", "y"], repeats=2, seed=1))
+    assert small < keys(grid(["new", "x", "y"]))
+    assert small < keys(
+        grid(["x", "y"], (A, B, dataclasses.replace(A, options=dataclasses.replace(A.options, model="c"))))
+    )
+    assert small == keys(grid(["y", "x"], (dataclasses.replace(B, name="another name"), A)))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"model": "c"}, {"provider": "q"}, {"system": ""}, {"effort": "high"}, {"context": "long"}],
+    ids=str,
+)
+def test_a_key_follows_all_that_an_answer_depends_on(changes: dict[str, str]) -> None:
+    other = Variant("a", dataclasses.replace(A.options, **changes))
+    assert not keys(grid(["x"], (A,))) & keys(grid(["x"], (other,)))
+
+
+def test_a_key_follows_the_address_the_images_and_the_turns() -> None:
+    images = [(), (Image("i", "image/png", 1, b"1"),), (Image("i", "image/png", 1, b"2"),)]
+    prompts = [Prompt(row, ("x",), each) for row, each in enumerate(images)] + [Prompt(3, ("x", "x"))]
+    assert len(keys(make_grid(prompts, [A, dataclasses.replace(A, address="https://elsewhere")], 1, 0))) == 8
+
+
+def test_a_prompt_that_stands_twice_is_asked_once() -> None:
+    made = grid(["x", "x", "y"])
+    assert (len(made.cells), len(made.unique), made.repeats) == (6, 4, 1)
+
+
+def test_variants_alternate_prompt_by_prompt_in_a_seeded_order() -> None:
+    made = grid([str(number) for number in range(20)], repeats=2)
+    pairs = [made.cells[place : place + 2] for place in range(0, 80, 2)]
+    assert all(one.prompt == other.prompt and {one.variant, other.variant} == {A, B} for one, other in pairs)
+    assert [cell.repeat for cell in made.cells] == [1] * 40 + [2] * 40
+    assert len({tuple(cell.variant.name for cell in pair) for pair in pairs}) == 2
+    assert made == grid([str(number) for number in range(20)], repeats=2)
+    assert made.cells != grid([str(number) for number in range(20)], repeats=2, seed=1).cells
+
+
+def test_no_repeats_are_refused() -> None:
+    with pytest.raises(InputError, match="at least once, not 0 times"):
+        grid(["x"], repeats=0)
+
+
+def test_a_budget_asks_one_cell_first_and_stops_before_it_is_passed() -> None:
+    budget = Budget(max_tokens=100)
+    assert (budget.has_room(0), budget.has_room(1)) == (True, False)
+    budget.add([Usage(10, 10)])
+    assert (budget.has_room(3), budget.has_room(4)) == (True, False)
+    for _ in range(3):
+        budget.add([Usage(10, 10)])
+    assert budget.reason() == ""
+    budget.add([Usage(10, 10)])
+    assert budget.reason() == "stopped at 100 tokens: one more answer would pass max_tokens=100"
+
+
+def test_a_limit_of_cost_does_not_hold_where_the_cost_is_unknown() -> None:
+    budget = Budget(max_cost=1.0)
+    budget.add([Usage(1, 1, cost=0.25)])
+    assert (budget.has_room(2), budget.has_room(3)) == (True, False)
+    budget.add([Usage(1, 1, cost=None)])
+    assert not budget.has_room(0)
+    assert budget.reason() == "stopped: max_cost cannot be kept, because an answer's cost is unknown; max_tokens can"
+    assert Budget().has_room(1000)
+    with pytest.raises(InputError, match="max_tokens must be greater than 0, not 0"):
+        Budget(max_tokens=0)
+
+
+def test_progress_is_one_line() -> None:
+    said = Progress(400, 312, 250, 3, 1000, 1.2, 38, 60.0)
+    assert str(said) == (
+        "312 of 400 answers · 250 kept from before · 3 failed · 1,000 tokens · cost 1.2 (38 answers of unknown cost) · "
+        "1 min 18 s left"
+    )
+    assert str(Progress(1)) == "0 of 1 answer"
+    assert Progress(10, 4, 4, elapsed_s=9.0).left_s is None
+
+
+def test_a_plan_tells_what_the_rest_would_take() -> None:
+    made = grid(["x", "y", "z"])
+    costs = [0.5, None]
+    answers = {
+        key: Answer("done", (AnsweredTurn("q", "a", "m", 60, 40, cost, None, None, None),))
+        for key, cost in zip(made.unique, costs, strict=False)
+    }
+    plan = Plan.of(made, answers, Path("f.sqlite"))
+    assert (plan.cells, plan.kept, plan.left, plan.cost, plan.unknown) == (6, 2, 4, 0.5, 1)
+    assert (plan.expected_tokens, plan.expected_cost) == (400, 2.0)
+    assert "to ask   4: tokens about 400, cost about 2" in str(plan)
+    nothing = Plan.of(made, {}, Path("f.sqlite"))
+    assert (nothing.cost, nothing.expected_tokens, nothing.outlook) == (None, None, "tokens unknown, cost unknown")
