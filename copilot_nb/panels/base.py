@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("copilot_nb")
 
-REPEATABLE = frozenset({"earlier", "keep", "models", "text", "thumbnail", "usage"})
+REPEATABLE = frozenset({"csv", "earlier", "keep", "models", "text", "thumbnail", "usage"})
 """What may be done twice; a page asks for these often, and their answers are large."""
 AT_ONCE = REPEATABLE | {"stop"}
 """What is done without waiting for what was asked for before."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from copilot_nb.panels.feed import Fields, LiveTurn
+from copilot_nb.panels.beforehand import APART, Apart
+from copilot_nb.panels.feed import Fields, LiveTurn, told_whole
 from copilot_nb.panels.rounds import Round
 from copilot_nb.render.escape import well_formed
 
 if TYPE_CHECKING:
+    from copilot_nb.named_sessions.session import Session
     from copilot_nb.named_sessions.turn import Turn
 
 
@@ -60,3 +62,12 @@ def facts(asked: Round, columns: Sequence[Fields]) -> dict[str, Any]:
 def whole(asked: Round, columns: Sequence[Column]) -> dict[str, Any]:
     """Return a round with its answers as far as they have come."""
     return facts(asked, [column.whole(asked) for column in columns])
+
+
+def apart(turns: Apart, sessions: Sequence[Session]) -> dict[str, Any]:
+    """Return turns that the sessions have not in common, a column for each session."""
+    columns = [
+        {"name": well_formed(session.name), "turns": [told_whole(turn.record, turn.label) for turn in own]}
+        for session, own in zip(sessions, turns.turns, strict=True)
+    ]
+    return {"title": APART, "before": turns.before, "columns": columns}

@@ -84,7 +84,7 @@ class ComparePanel(Panel):
     ) -> None:
         manager = manager or shared_manager()
         listed = one_each(name, models=models, providers=providers, model=model, provider=provider)
-        self._comparison = Comparison(manager, _opened(manager, sessions, listed, provider))
+        self._comparison = Comparison(manager, _opened(manager, sessions, listed, provider), blind=blind)
         self._columns: dict[int, list[Column]] = {}
         self._told: dict[int, Round] = {}
         self._told_frame: Fields = {}
@@ -197,7 +197,19 @@ class ComparePanel(Panel):
         self._columns = {each.number: [Column(turn) for turn in each.turns] for each in shown[first:]}
         self._told_frame = self._frame(shown)
         told = [column.whole(each, self._columns[each.number]) for each in shown[first:]]
-        return {"rounds": told, "earlier": first, "frame": self._told_frame}
+        note = self._comparison.beforehand.note
+        return {
+            "rounds": told,
+            "earlier": first,
+            "frame": self._told_frame,
+            "note": note,
+            **self._apart(first + 1, len(shown) + 1),
+        }
+
+    def _apart(self, first: int, last: int) -> dict[str, Any]:
+        """Return what was not asked of all sessions, before the rounds of these numbers."""
+        found = [each for each in self._comparison.beforehand.apart if first <= each.before <= last]
+        return {"apart": [column.apart(each, self.sessions) for each in found]}
 
     def news(self) -> list[dict[str, Any]]:
         """Return new rounds and votes, and what has come of the answers."""
@@ -235,7 +247,9 @@ class ComparePanel(Panel):
     def transcript(self) -> Static:
         """Return the last rounds as a saved notebook shows them; a blind one as little as the page."""
         shown = self._comparison.rounds
-        return rounds.transcript(shown[-PAGE_ROUNDS:], None if self._hides_names(shown) else self.summary)
+        wins = None if self._hides_names(shown) else self.summary
+        between = {each.before: each.static(self.sessions) for each in self._comparison.beforehand.apart}
+        return rounds.transcript(shown[-PAGE_ROUNDS:], wins, between)
 
     def _hides_names(self, shown: Sequence[Round]) -> bool:
         return self._is_blind and not any(each.vote is not None for each in shown)
@@ -285,6 +299,10 @@ class ComparePanel(Panel):
         """Hide names until the vote, or do not, from the next round on."""
         self.blind = message["on"]
 
+    def do_csv(self, _message: Message) -> dict[str, Any]:
+        """Return the rounds as a file for a spreadsheet."""
+        return {"name": "comparison.csv", "text": rounds.to_csv(self._comparison.rounds)}
+
     def do_earlier(self, message: Message) -> dict[str, Any]:
         """Return the rounds before one."""
         end = max(0, message["before"] - 1)
@@ -293,6 +311,7 @@ class ComparePanel(Panel):
         return {
             "rounds": [column.whole(each, [Column(turn) for turn in each.turns]) for each in shown],
             "earlier": first,
+            **self._apart(first + 1, end),
         }
 
 

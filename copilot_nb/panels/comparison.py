@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from copilot_nb.errors import CopilotNBError, InputError
 from copilot_nb.panels import rounds
+from copilot_nb.panels.beforehand import Beforehand, beforehand
 from copilot_nb.panels.rounds import Round
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ class Comparison:
     manager : Manager
         Whose sessions they are.
     sessions : sequence of Session
-        Two or more; the rounds that they have kept are there at once.
+        Two or more; what they have said before is there at once.
+    blind : bool, default False
+        Whether answers to the same prompt that are found in their histories are hidden until they are voted on.
 
     Attributes
     ----------
@@ -33,16 +36,20 @@ class Comparison:
         Those to ask.
     rounds : tuple of Round
         What was asked, oldest first.
+    beforehand : Beforehand
+        What they had said when the comparison was made.
     """
 
-    def __init__(self, manager: Manager, sessions: Sequence[Session]) -> None:
+    def __init__(self, manager: Manager, sessions: Sequence[Session], *, blind: bool = False) -> None:
         self._manager = manager
         self._lock = threading.Lock()  # held while a round is added or replaced
         self._keeping = threading.Lock()
         self.sessions = tuple(sessions)
-        self.rounds: tuple[Round, ...] = ()
+        self.beforehand = Beforehand()
         with suppress(CopilotNBError):  # a log that cannot be read: what it held is not shown
-            self.rounds = rounds.kept_rounds(manager, self.sessions)
+            kept = rounds.kept_rounds(manager, self.sessions)
+            self.beforehand = beforehand(manager, self.sessions, kept, blind=blind)
+        self.rounds = self.beforehand.rounds
         self._kept = {each.key: each for each in self.rounds}  # as they were when they were kept
 
     @property

@@ -7,12 +7,14 @@ to reveal is never sent to the page, so there is nothing to find in it.
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import random
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from copilot_nb.conversation.parts import Reasoning
 from copilot_nb.conversation.transcript import TurnRecord
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
     from copilot_nb.named_sessions.manager import Manager
     from copilot_nb.named_sessions.session import Session
+
+T = TypeVar("T")
 
 BEST, TIE, NONE_GOOD = "best", "tie", "none good"
 _SHUFFLE = random.SystemRandom().shuffle
@@ -165,20 +169,39 @@ def _anonymous(record: TurnRecord) -> TurnRecord:
     )
 
 
-def transcript(rounds: Sequence[Round], wins: Table | None) -> Static:
-    """Return what a saved notebook shows of a comparison; `wins` come last, where they may be told."""
-    html, text = [], []
-    for each in rounds:
-        html.append(
-            f"<h3>Round {each.number}</h3><blockquote>{escape(each.prompt)}</blockquote>"
-            f"{columns_html(each.shown())}<p><strong>{escape(each.verdict)}</strong></p>"
-        )
-        asked = well_formed(each.prompt)
-        text.append(f"# Round {each.number}\n\n{asked}\n\n{columns_text(each.shown())}\n\n{well_formed(each.verdict)}")
-    if wins is not None:
-        html.append(wins._repr_html_())
-        text.append(str(wins))
-    return Static("".join(html), "\n\n".join(text))
+def transcript(rounds: Sequence[Round], wins: Table | None, between: Mapping[int, Static]) -> Static:
+    """Return what a saved notebook shows of a comparison.
+
+    Parameters
+    ----------
+    rounds : sequence of Round
+        Consecutive ones, up to the last.
+    wins : Table or None
+        What comes last, where it may be told.
+    between : mapping of int to Static
+        What stands before a round, by its number, or after the last one.
+    """
+    parts = [part for each in rounds for part in (between.get(each.number), _static(each)) if part is not None]
+    parts += [part for number, part in between.items() if number > (rounds[-1].number if rounds else 0)]
+    parts += [Static(wins._repr_html_(), str(wins))] if wins is not None else []
+    return Static("".join(part.html for part in parts), "\n\n".join(part.text for part in parts))
+
+
+def _static(asked: Round) -> Static:
+    title, shown, verdict = f"Round {asked.number}", asked.shown(), asked.verdict
+    return Static(
+        f"<h3>{title}</h3><blockquote>{escape(asked.prompt)}</blockquote>"
+        f"{columns_html(shown)}<p><strong>{escape(verdict)}</strong></p>",
+        f"# {title}\n\n{well_formed(asked.prompt)}\n\n{columns_text(shown)}\n\n{well_formed(verdict)}",
+    )
+
+
+def in_columns(each: Iterable[T], *, blind: bool) -> list[T]:
+    """Return what has a column each, in the order of the columns: in a blind round a random one."""
+    columns = list(each)
+    if blind:
+        _SHUFFLE(columns)
+    return columns
 
 
 def begin(number: int, prompt: str, sessions: Sequence[Session], *, blind: bool) -> Round:
@@ -193,10 +216,7 @@ def begin(number: int, prompt: str, sessions: Sequence[Session], *, blind: bool)
     for session in sessions:
         if session.is_gone:
             raise InputError(f"session {session.name!r} has been deleted", "begin a new comparison")
-    columns = list(sessions)
-    if blind:
-        _SHUFFLE(columns)
-    turns = tuple(session.send(prompt, cell="") for session in columns)
+    turns = tuple(session.send(prompt, cell="") for session in in_columns(sessions, blind=blind))
     return Round(number, prompt, turns, blind, key=secrets.token_hex(4))
 
 
@@ -238,7 +258,7 @@ def kept_rounds(manager: Manager, sessions: Sequence[Session]) -> tuple[Round, .
     """
     found = []
     for number, (key, columns) in enumerate(manager.loop.blocking(rounds_of(sessions)), 1):
-        turns = tuple(_past(session, record) for session, _part, record in columns)
+        turns = tuple(past_turn(session, record) for session, _part, record in columns)
         votes = [part.vote for _session, part, _record in columns]
         winner = next((turn for turn, vote in zip(turns, votes, strict=True) if vote == BEST), None)
         alike = votes[0] if {*votes} in ({TIE}, {NONE_GOOD}) else None  # else not all sessions could keep the vote
@@ -247,7 +267,7 @@ def kept_rounds(manager: Manager, sessions: Sequence[Session]) -> tuple[Round, .
     return tuple(found)
 
 
-def _past(session: Session, record: TurnRecord) -> Turn:
+def past_turn(session: Session, record: TurnRecord) -> Turn:
     """Return a turn that has ended."""
     turn = Turn(session, record.prompt)
     turn.begin(record)
@@ -272,6 +292,7 @@ _COLUMNS = (
     *("round", "prompt", "blind", "column", "session", "model", "provider", "state", "vote", "won", "text"),
     *("started_at", "ttft_s", "duration_s", "input_tokens", "output_tokens", "cost", "error"),
 )
+_OF_A_HIDDEN_ROUND = ("round", "prompt", "blind", "column", "state", "text")
 
 
 def to_frame(rounds: Sequence[Round]) -> DataFrame:
@@ -283,6 +304,18 @@ def to_frame(rounds: Sequence[Round]) -> DataFrame:
         If pandas is not installed.
     """
     return frame([_row(each, at) for each in rounds for at in range(len(each.turns))], _COLUMNS)
+
+
+def to_csv(rounds: Sequence[Round]) -> str:
+    """Return the rounds as CSV with the columns of `to_frame`; a hidden one tells no more than its page shows."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _COLUMNS)
+    writer.writeheader()
+    for each in rounds:
+        told = _OF_A_HIDDEN_ROUND if each.is_hidden else _COLUMNS
+        rows = (_row(each, at) for at in range(len(each.turns)))
+        writer.writerows({name: row[name] for name in told} for row in rows)
+    return well_formed(text.getvalue())
 
 
 def _row(asked: Round, at: int) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 from playwright.sync_api import Locator
 
 from copilot_nb.panels.compare import ComparePanel
@@ -73,7 +74,7 @@ def test_a_blind_round_names_nobody_before_the_vote(panel_page: PanelPage) -> No
 
 def test_an_open_vote_can_change_and_is_counted(panel_page: PanelPage) -> None:
     shown, panel = opened(panel_page)
-    shown.get_by_role("button", name="test@scripted", exact=True).click()
+    shown.get_by_role("button", name="test@scripted is best").click()
     shown.get_by_text("★ Best: test@scripted").wait_for()
     shown.get_by_role("button", name="None good").click()
     shown.get_by_text("Voted: none is good").wait_for()
@@ -142,3 +143,71 @@ def test_code_in_a_column_is_not_broken_within_a_word(panel_page: PanelPage) -> 
     code = shown.locator(".cnb-column .cnb-answer pre").first
     code.wait_for()
     assert code.evaluate("pre => pre.scrollWidth > pre.clientWidth && pre.clientHeight < 60")
+
+
+def test_keys_vote_beside_the_field_one_writes_in(panel_page: PanelPage) -> None:
+    shown, panel = opened(panel_page)
+    shown.get_by_text("Which one is best?").wait_for()
+    box = shown.get_by_role("textbox", name="Prompt to all")
+    box.press_sequentially("12tn")
+    assert box.input_value() == "12tn"
+    assert panel.results[0].vote is None
+    box.press("Escape")
+    second = shown.get_by_role("button", name="test@scripted-b is best")
+    assert second.locator("kbd").inner_text() == "2"
+    panel_page.page.keyboard.press("2")
+    shown.get_by_text("★ Best: test@scripted-b").wait_for()
+    panel_page.page.keyboard.press("Shift+T")
+    shown.get_by_text("Voted: a tie").wait_for()
+    shown.locator(".cnb-column-box").first.focus()
+    panel_page.page.keyboard.press("n")  # beside its buttons a vote that was given stays
+    ask(shown, "And?")
+    shown.get_by_text("Which one is best?").wait_for()
+    shown.locator(".cnb-column-box").last.focus()
+    panel_page.page.keyboard.press("n")
+    shown.get_by_text("Voted: none is good").wait_for()
+    assert [each.vote for each in panel.results] == ["tie", "none good"]
+
+
+def test_each_vote_stands_under_its_column_and_columns_end_together(panel_page: PanelPage) -> None:
+    shown, _panel = opened(panel_page)
+    shown.get_by_text("Which one is best?").wait_for()
+    columns = [each.bounding_box() for each in shown.locator(".cnb-column").all()]
+    votes = [each.bounding_box() for each in shown.get_by_role("button", name=" is best").all()]
+    ends = [each.bounding_box() for each in shown.locator(".cnb-column-box").all()]
+    assert [(box["x"], box["width"]) for box in votes if box] == [(box["x"], box["width"]) for box in columns if box]
+    assert len({box["y"] + box["height"] for box in ends if box}) == 1
+
+
+def test_rounds_are_saved_as_a_file_for_spreadsheets(panel_page: PanelPage) -> None:
+    shown, panel = opened(panel_page, 'Größe, "wie"?\n\n大', blind=True)
+    shown.get_by_text("Which one is best?").wait_for()
+    button = shown.get_by_role("button", name="Download CSV")
+    with panel_page.page.expect_download() as hidden:
+        button.click()
+    assert "scripted" not in hidden.value.path().read_text("utf-8")
+    panel.vote(1, 2)
+    shown.get_by_text("★ Best: B: test@").wait_for()
+    with panel_page.page.expect_download() as saved:
+        button.click()
+    assert saved.value.suggested_filename == "comparison.csv"
+    table = pd.read_csv(saved.value.path())
+    kept = ["round", "prompt", "column", "session", "model", "state", "vote", "won", "text", "input_tokens"]
+    assert table[kept].to_numpy().tolist() == panel.to_frame()[kept].to_numpy().tolist()
+
+
+def test_what_sessions_have_said_before_is_there(panel_page: PanelPage) -> None:
+    panel_page.answer(lambda asked: f"To {asked.prompt}.")
+    py, web = panel_page.manager.session("py"), panel_page.manager.session("web")
+    for session, prompt in ((py, "Why py?"), (web, "Both?"), (py, "Both?"), (web, "Why web?")):
+        session.ask(prompt)
+    panel = ComparePanel([py, web], manager=panel_page.manager)
+    shown = panel_page.show(panel)
+    shown.get_by_text("Which one is best?").wait_for()
+    assert shown.locator(".cnb-prompt:not(:empty)").all_inner_texts() == ["Why py?", "Both?", "Why web?"]
+    answers = shown.locator(".cnb-answer:not(:empty)")
+    assert answers.all_inner_texts() == ["To Why py?.", "To Both?.", "To Both?.", "To Why web?."]
+    ask(shown, "Now?")
+    shown.get_by_role("heading", name="Round 2").wait_for()
+    titles = shown.locator(".cnb-round-title").all_inner_texts()
+    assert titles == ["Asked separately", "Round 1", "Asked separately", "Round 2"]

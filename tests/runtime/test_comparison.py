@@ -11,6 +11,7 @@ import pytest
 from copilot_nb.errors import InputError, SessionNotFound, TurnFailed
 from copilot_nb.named_sessions.compared import ENTRY, Part, ask_again, keep
 from copilot_nb.named_sessions.manager import Manager
+from copilot_nb.named_sessions.session import Session
 from copilot_nb.panels.compare import ComparePanel
 from copilot_nb.panels.rounds import Round
 from copilot_nb.testing import ChatError, Reply, ScriptedModel
@@ -69,20 +70,91 @@ def test_rounds_and_votes_outlive_the_kernel(own_manager: Make) -> None:
 
 def test_a_round_is_there_as_long_as_all_of_it_is(manager: Manager) -> None:
     a, b, c = (manager.session(f"whole-{letter}") for letter in "abc")
+
+    def votes(*sessions: Session) -> list[tuple[str, str | None]]:
+        return [(each.prompt, each.vote) for each in ComparePanel(sessions, manager=manager).results]
+
     for prompt in ("one", "two"):
-        asked(ComparePanel([a, b], manager=manager), prompt)
-    asked(ComparePanel([a, b, c], manager=manager), "three")
-    assert [each.prompt for each in ComparePanel([b, a], manager=manager).results] == ["one", "two"]
-    assert [each.prompt for each in ComparePanel([a, b, c], manager=manager).results] == ["three"]
-    assert ComparePanel([a, c], manager=manager).results == []
+        panel = ComparePanel([a, b], manager=manager)
+        panel.vote(asked(panel, prompt).number, "tie")
+    panel = ComparePanel([a, b, c], manager=manager)
+    panel.vote(asked(panel, "three").number, "tie")
+    assert votes(b, a) == [("one", "tie"), ("two", "tie"), ("three", None)]
+    assert votes(a, b, c) == [("three", "tie")]
     b.rewind(1)
-    assert [each.prompt for each in ComparePanel([a, b], manager=manager).results] == ["one"]
+    assert votes(a, b) == [("one", "tie")]
     manager.loop.blocking(_spoil(a))
-    assert ComparePanel([a, b], manager=manager).results == []
+    assert votes(a, b) == [("one", None)]
 
 
 async def _spoil(session: Any) -> None:
     await (await session.loaded()).annotate({ENTRY: '{"x": [1]}'})
+
+
+def said(panel: ComparePanel) -> list[object]:
+    """Return the prompts that a comparison shows: those of rounds, and, each session's own, of what is between them."""
+    whole = panel.whole()
+    rows: list[tuple[int, object]] = [(each["round"], each["prompt"]) for each in whole["rounds"]]
+    rows += [
+        (each["before"] - 0.5, [[turn["prompt"] for turn in column["turns"]] for column in each["columns"]])
+        for each in whole["apart"]
+    ]
+    return [row for _, row in sorted(rows)]
+
+
+def test_what_sessions_have_said_before_is_shown_side_by_side(manager: Manager) -> None:
+    py, web = manager.session("said-py"), manager.session("said-web")
+    py.ask("only py")
+    for session in (web, py):
+        session.ask("both")
+    web.ask("web one")
+    web.ask("web two")
+    panel = ComparePanel([py, web], manager=manager)
+    assert said(panel) == [[["only py"], []], "both", [[], ["web one", "web two"]]]
+    assert [turn.session for turn in panel.results[0].turns] == [py, web]
+    static = str(panel.transcript())
+    places = [static.index(prompt) for prompt in ("only py", "both", "web one", "web two")]
+    assert places == sorted(places)
+    panel.vote(1, 2)
+    asked(panel, "now")
+    again = ComparePanel([py, web], manager=manager)
+    assert said(again) == [[["only py"], []], "both", [[], ["web one", "web two"]], "now"]
+    assert [each.vote for each in again.results] == ["best", None]
+
+
+def test_what_was_said_before_a_blind_comparison_is_blind(manager: Manager) -> None:
+    a, b = manager.session("blind-a"), manager.session("blind-b")
+    for session in (a, b):
+        session.ask("both")
+        session.ask(f"only {session.name}")
+    panel = ComparePanel([a, b], blind=True, manager=manager)
+    assert said(panel) == ["both"]
+    assert panel.results[0].is_hidden
+
+
+def test_of_copies_of_a_session_only_what_differs_is_compared(manager: Manager) -> None:
+    one = manager.session("copied")
+    for prompt in ("shared", "shared too"):
+        one.ask(prompt)
+    other = one.fork("copied-2")
+    for session in (one, other):
+        session.ask("differs")
+    panel = ComparePanel([one, other], manager=manager)
+    assert said(panel) == ["differs"]
+    assert panel.whole()["note"] == "2 turns that all have in common left out"
+
+
+def test_an_answer_that_is_coming_is_compared_too(manager: Manager) -> None:
+    model = script(manager, ScriptedModel())
+    sessions = [manager.session(f"coming-{letter}") for letter in "ab"]
+    model.hold()
+    turns = [session.send("both") for session in sessions]
+    panel = ComparePanel(sessions, manager=manager)
+    assert panel.results[0].turns == tuple(turns)
+    model.release()
+    for turn in turns:
+        turn.wait()
+    assert panel.vote(1, 1).winner is turns[0]
 
 
 def test_an_answer_is_asked_for_again_in_its_place(manager: Manager) -> None:

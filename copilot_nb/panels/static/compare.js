@@ -1,7 +1,8 @@
 // The comparison: rounds of one prompt and its answers side by side, a vote under each (compare.py has the fields).
 
-import { announcer, button, el, hide, Notice, newId, panelRoot, saveFocus } from "./dom.js";
-import { onEnter, replaceText } from "./keys.js";
+import { apartView } from "./apart.js";
+import { announcer, button, el, hide, Notice, newId, panelRoot, saveFile, saveFocus } from "./dom.js";
+import { characterOf, onEnter, replaceText } from "./keys.js";
 import { Link } from "./link.js";
 import { RoundView, Together } from "./round.js";
 
@@ -11,6 +12,7 @@ import { RoundView, Together } from "./round.js";
 class ComparePage {
   names = el("span", { class: "cnb-title" });
   earlier = button("Earlier rounds", () => this.before(), { class: "cnb-button cnb-earlier", hidden: true });
+  note = el("div", { class: "cnb-note" });
   list = el("div", { class: "cnb-rounds" });
   empty = el("div", { class: "cnb-empty" });
   wins = el("div", { class: "cnb-wins" });
@@ -19,10 +21,11 @@ class ComparePage {
     class: "cnb-input",
     rows: 2,
     "data-home": true,
-    placeholder: "One prompt to all (Enter sends, Shift+Enter: a new line)",
+    placeholder: "One prompt to all (Enter sends, Shift+Enter: a new line, Esc: to the vote)",
   });
   sendButton = button("Send to all", () => this.send(), { class: "cnb-button cnb-primary" });
   stopButton = button("Stop all", () => this.ask("stop"), { class: "cnb-button cnb-stop", hidden: true });
+  csv = button("Download CSV", () => this.download(), { title: "All rounds, one line for each answer" });
   blind = checkbox("Blind", (isOn) => this.ask("blind", { on: isOn }));
   together = new Together();
   announce = announcer();
@@ -37,6 +40,7 @@ class ComparePage {
     this.root = this.build();
     place.append(this.root);
     onEnter(this.input, () => this.send());
+    this.root.addEventListener("keydown", (event) => this.key(event), { signal });
     this.link = new Link(model, signal, {
       root: this.root,
       whole: (message) => this.whole(message),
@@ -52,10 +56,10 @@ class ComparePage {
       this.together.isOn = isOn;
     });
     together.box.checked = true;
-    const bar = el("div", { class: "cnb-compare-bar" }, this.names, this.blind.label, together.label);
+    const bar = el("div", { class: "cnb-compare-bar" }, this.names, this.blind.label, together.label, this.csv);
     const label = el("label", { for: this.input.id, class: "cnb-sr" }, "Prompt to all");
     const write = [label, this.input, this.sendButton, this.stopButton];
-    const middle = [this.trouble.node, this.notice.node, this.earlier, this.empty, this.list];
+    const middle = [this.trouble.node, this.notice.node, this.note, this.earlier, this.empty, this.list];
     const below = [el("div", { class: "cnb-compare-send" }, ...write), this.wins, this.announce.node];
     return panelRoot("cnb-compare", "Comparison", bar, ...middle, ...below);
   }
@@ -66,6 +70,8 @@ class ComparePage {
     saveFocus(this.list);
     this.list.replaceChildren();
     for (const fields of message.rounds) this.round(fields.round).apply(fields);
+    this.showApart(message.apart);
+    this.note.textContent = message.note;
     this.showEarlier(message.earlier);
     this.frame(message.frame);
     this.settle();
@@ -113,6 +119,7 @@ class ComparePage {
     this.blind.box.checked = frame.blind;
     const hidden = `${frame.number} sessions, names hidden until the first vote`;
     this.names.textContent = frame.names.length ? frame.names.join(" · ") : hidden;
+    this.root.setAttribute("aria-label", ["Comparison", ...frame.names].join(" · "));
     this.empty.textContent = frame.blind
       ? "Ask something: all answer, in random order; vote for the best, and you are told whose it is."
       : "Ask something: all answer, side by side; vote for the best.";
@@ -128,7 +135,16 @@ class ComparePage {
       round.apply(fields);
       this.list.insertBefore(round.node, first);
     }
+    this.showApart(more.apart);
     this.showEarlier(more.earlier);
+  }
+
+  /** @param {import("./apart.js").ApartFields[]} apart */
+  showApart(apart) {
+    for (const fields of apart) {
+      const next = this.rounds.get(fields.before)?.node ?? null;
+      this.list.insertBefore(apartView(fields, this.signal), next);
+    }
   }
 
   /** @param {number} number */
@@ -141,6 +157,27 @@ class ComparePage {
     const prompt = this.input.value;
     const wasSent = await this.ask("send", { prompt });
     if (wasSent && this.input.value === prompt) replaceText(this.input, "");
+  }
+
+  async download() {
+    const file = await this.notice.attempt(() => this.link.ask("csv"));
+    // Excel takes a file for UTF-8 by the mark at its beginning
+    if (file) saveFile(file.name, `\ufeff${file.text}`, "text/csv;charset=utf-8");
+  }
+
+  /**
+   * A key votes on the round that has the focus, else on the last one. What has been voted changes only by the keys
+   * of its buttons.
+   * @param {KeyboardEvent} event
+   */
+  key(event) {
+    if (event.key === "Escape" && event.target === this.input) this.last?.toVote();
+    const node = /** @type {Element} */ (event.target);
+    const round = [...this.rounds.values()].find((each) => each.node.contains(node)) ?? this.last;
+    const choice = round?.choices.get(characterOf(event));
+    if (!round || choice === undefined || (round.voted && !round.vote.contains(node))) return;
+    event.preventDefault();
+    this.cast(round.number, choice);
   }
 
   /**
@@ -176,7 +213,8 @@ class ComparePage {
   }
 
   settle() {
-    this.empty.hidden = this.rounds.size > 0;
+    this.empty.hidden = this.list.childElementCount > 0;
+    hide(this.csv, !this.rounds.size);
     hide(this.stopButton, !this.isUnderWay);
     if (this.isUnderWay) saveFocus(this.sendButton);
     this.sendButton.disabled = this.isUnderWay;

@@ -41,6 +41,16 @@ function isOfApplication(event) {
 }
 
 /**
+ * The character of a key that is pressed alone and beside all fields, in lower case; else "".
+ * @param {KeyboardEvent} event
+ */
+export function characterOf(event) {
+  const isAlone = !event.ctrlKey && !event.altKey && !event.metaKey && !event.defaultPrevented && !isComposing(event);
+  const isInField = /** @type {Element} */ (event.target).closest("input:not([type=checkbox]), select, textarea");
+  return isAlone && !isInField && event.key.length === 1 ? event.key.toLowerCase() : "";
+}
+
+/**
  * Let Enter in a field act (JupyterLab keeps it from submitting a form in a cell), but not the Enter of an input
  * method. Shift+Enter begins a new line in a text area, which JupyterLab keeps out of a cell, too.
  * @param {HTMLInputElement | HTMLTextAreaElement} field

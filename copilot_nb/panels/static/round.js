@@ -3,11 +3,14 @@
 import { button, el, keepPlace, newId, toolbar } from "./dom.js";
 import { TurnView } from "./turn.js";
 
-/** @type {[choice: string, label: string][]} */
+/** @typedef {[choice: string | number, label: string, key: string]} Choice what can be voted, and the key for it */
+
+/** @type {Choice[]} */
 const CHOICES = [
-  ["tie", "Tie"],
-  ["none good", "None good"],
+  ["tie", "Tie", "t"],
+  ["none good", "None good", "n"],
 ];
+const MOST_KEYS = 9; // columns that have a key: their numbers
 
 /** @typedef {import("./turn.js").TurnFields & {column: number, over?: boolean, best?: boolean, letter?: string,
  *   name?: string, shuffled?: boolean}} ColumnFields */
@@ -76,6 +79,8 @@ export class RoundView {
     this.voted = null;
     /** @type {ColumnView[]} */
     this.columns = [];
+    /** @type {Map<string, string | number>} what each key votes for at this moment */
+    this.choices = new Map();
     const id = newId("round");
     this.title = el("div", { class: "cnb-round-title", role: "heading", "aria-level": 3, id });
     this.prompt = el("div", { class: "cnb-prompt" });
@@ -129,20 +134,40 @@ export class RoundView {
     const words = { best: `★ Best: ${best?.title ?? ""}`, tie: "Voted: a tie", "none good": "Voted: none is good" };
     const said = this.voted ? words[this.voted] : this.isOver ? "Which one is best?" : "";
     const held = this.vote.contains(document.activeElement);
-    this.vote.replaceChildren(el("span", { class: "cnb-vote-said" }, said));
+    const line = el("div", { class: "cnb-vote-line" }, el("span", { class: "cnb-vote-said" }, said));
+    this.vote.replaceChildren(line);
+    this.choices.clear();
     if (!this.isOver || (this.blind && this.voted)) {
       if (held) this.panel.input.focus();
       return;
     }
     const pressed = this.voted === "best" ? this.columns.findIndex((each) => each === best) + 1 : this.voted;
-    /** @type {[choice: string | number, label: string][]} */
-    const columns = this.columns.map((column, i) => [i + 1, column.title]);
-    const buttons = [...columns, ...CHOICES].map(([choice, label]) => {
-      const props = { "aria-pressed": this.voted ? String(choice === pressed) : null };
-      return button(label, () => this.panel.cast(this.number, choice), props);
+    /** @type {Choice[]} */
+    const columns = this.columns.map((column, i) => [
+      i + 1,
+      `${column.title} is best`,
+      i < MOST_KEYS ? String(i + 1) : "",
+    ]);
+    const buttons = [...columns, ...CHOICES].map(([choice, label, key]) => {
+      if (key) this.choices.set(key, choice);
+      const props = {
+        "aria-pressed": this.voted ? String(choice === pressed) : null,
+        "aria-keyshortcuts": key || null,
+      };
+      const made = button(label, () => this.panel.cast(this.number, choice), props);
+      if (key) made.append(el("kbd", { "aria-hidden": "true" }, key.toUpperCase()));
+      return made;
     });
-    this.vote.append(toolbar(`Vote on round ${this.number}`, buttons));
+    const bar = toolbar(`Vote on round ${this.number}`, buttons);
+    line.append(...buttons.slice(columns.length));
+    bar.append(el("div", { class: "cnb-columns" }, ...buttons.slice(0, columns.length)), line);
+    this.vote.append(bar);
     if (held) buttons[0].focus();
+  }
+
+  /** Bring the focus to the vote, if there is one to give. */
+  toVote() {
+    this.vote.querySelector("button")?.focus();
   }
 }
 
@@ -162,7 +187,7 @@ class ColumnView {
     const { asked, said } = this.turn;
     const id = newId("title");
     this.heading = el("div", { role: "heading", "aria-level": 4, id });
-    this.box = el("div", { class: "cnb-column-box", tabindex: 0, role: "region", "aria-labelledby": id });
+    this.box = el("div", { class: "cnb-column-box", tabindex: 0, role: "group", "aria-labelledby": id });
     asked.remove();
     said.replaceWith(this.box);
     this.box.append(said);

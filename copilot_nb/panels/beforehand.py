@@ -1,0 +1,167 @@
+"""What sessions had said before they are compared: their histories side by side.
+
+Where all of them were asked the same, that is a round, as if the comparison had asked it. What is between two rounds
+was asked of some of them only: it is shown in a column for each session, its turns one under the other, without a vote.
+Turns that all of them have, because they are copies of one session, show no difference and are left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING
+
+from copilot_nb.named_sessions.history import History
+from copilot_nb.named_sessions.reading import read_last
+from copilot_nb.panels.frozen import Static
+from copilot_nb.panels.rounds import Round, in_columns, past_turn
+from copilot_nb.render.words import count
+
+if TYPE_CHECKING:
+    from copilot_nb.named_sessions.manager import Manager
+    from copilot_nb.named_sessions.session import Session
+    from copilot_nb.named_sessions.turn import Turn
+
+LAST_TURNS = 20
+"""How far back histories are compared (count of each session's turns)."""
+APART = "Asked separately"
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+Row = tuple["Turn", ...]
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Turns that the sessions have not in common.
+
+    Attributes
+    ----------
+    before : int
+        The number of the round that they stand before; one more than there are: they stand after the last one.
+    turns : tuple of tuple of Turn
+        Those of each session, oldest first; one of them may have none.
+    """
+
+    before: int
+    turns: tuple[Row, ...]
+
+    def static(self, sessions: Sequence[Session]) -> Static:
+        """Return what a saved notebook shows of them."""
+        histories = [
+            History(session.name, session.provider, [turn.record for turn in turns])
+            for session, turns in zip(sessions, self.turns, strict=True)
+            if turns
+        ]
+        html = "".join(history._repr_html_() for history in histories)
+        return Static(f"<h3>{APART}</h3>{html}", "\n\n".join([f"# {APART}", *map(repr, histories)]))
+
+
+@dataclass(frozen=True)
+class Beforehand:
+    """What there is to show of sessions before anything is asked of them.
+
+    Attributes
+    ----------
+    rounds : tuple of Round
+        Those that were kept, and those found in the histories, oldest first.
+    apart : tuple of Apart
+        What is between them.
+    note : str
+        What a reader should know of what is left out.
+    """
+
+    rounds: tuple[Round, ...] = ()
+    apart: tuple[Apart, ...] = ()
+    note: str = ""
+
+
+def beforehand(manager: Manager, sessions: Sequence[Session], kept: Sequence[Round], *, blind: bool) -> Beforehand:
+    """Return what `sessions` have said, `kept` being the rounds that they have kept.
+
+    Parameters
+    ----------
+    manager : Manager
+        Whose sessions they are.
+    sessions : sequence of Session
+        Those to compare.
+    kept : sequence of Round
+        Their rounds.
+    blind : bool
+        Whether the rounds that are found are blind ones; then nothing else is shown, as it would tell whose they are.
+
+    Raises
+    ------
+    SessionError
+        If a session's log cannot be read.
+    """
+    histories, is_cut = manager.loop.blocking(_histories(sessions))
+    in_all = set.intersection(*({turn.record.turn_id for turn in history} for history in histories)) - {""}
+    known = {turn.record.turn_id: turn for each in kept for turn in each.turns}
+    own = [
+        [known.get(turn.record.turn_id, turn) for turn in history if turn.record.turn_id not in in_all]
+        for history in histories
+    ]
+    rest = [[turn for turn in history if turn not in known.values()] for history in own]
+    found = [
+        Round(0, row[0].prompt, tuple(in_columns(row, blind=blind)), blind, key=secrets.token_hex(4))
+        for row in common(rest)
+    ]
+    in_order = sorted([*kept, *found], key=_began)
+    rounds = tuple(dataclasses.replace(each, number=number) for number, each in enumerate(in_order, 1))
+    if blind:
+        return Beforehand(rounds)
+    notes = [f"{count(len(in_all), 'turn')} that all have in common left out"] if in_all else []
+    notes += [f"only the last {LAST_TURNS} turns of each are shown"] if is_cut else []
+    return Beforehand(rounds, tuple(apart(rounds, own)), "; ".join(notes))
+
+
+async def _histories(sessions: Sequence[Session]) -> tuple[list[list[Turn]], bool]:
+    """Return the last turns of each session, with those under way, and whether there are more before them."""
+    pending = [list(session.queue.pending) for session in sessions]
+    stored = await asyncio.gather(*(read_last(session, LAST_TURNS) for session in sessions))
+    under_way = {turn.record.turn_id for turns in pending for turn in turns}
+    histories = [
+        [*(past_turn(session, record) for record in history if record.turn_id not in under_way), *turns]
+        for session, history, turns in zip(sessions, stored, pending, strict=True)
+    ]
+    return histories, any(history.numbers[:1] > (1,) for history in stored)
+
+
+def common(histories: Sequence[Sequence[Turn]]) -> list[Row]:
+    """Return the turns in which all were asked the same, in the order that all have."""
+    prompts = [[turn.prompt.strip() for turn in history] for history in histories]
+    shared = prompts[0]
+    for other in prompts[1:]:
+        blocks = SequenceMatcher(None, shared, other, autojunk=False).get_matching_blocks()
+        shared = [each for start, _, size in blocks for each in shared[start : start + size]]
+    return list(zip(*(_of_prompts(history, shared) for history in histories), strict=True))
+
+
+def _of_prompts(history: Sequence[Turn], prompts: Sequence[str]) -> Iterator[Turn]:
+    left = iter(history)
+    return (next(turn for turn in left if turn.prompt.strip() == prompt) for prompt in prompts)
+
+
+def apart(rounds: Sequence[Round], histories: Sequence[Sequence[Turn]]) -> Iterator[Apart]:
+    """Yield the turns that are in none of the rounds, by the round they stand before."""
+    number_of = {turn: each.number for each in rounds for turn in each.turns}
+    places: dict[int, list[list[Turn]]] = {}
+    for column, history in enumerate(histories):
+        before = len(rounds) + 1
+        for turn in reversed(history):
+            if turn in number_of:
+                before = number_of[turn]
+            elif turn.done:
+                places.setdefault(before, [[] for _ in histories])[column].insert(0, turn)
+    for before in sorted(places):
+        yield Apart(before, tuple(map(tuple, places[before])))
+
+
+def _began(asked: Round) -> tuple[bool, datetime]:
+    """Return what orders rounds by time; one that is being answered is the last."""
+    return not asked.is_over, min(turn.record.started_at or _LONG_AGO for turn in asked.turns)

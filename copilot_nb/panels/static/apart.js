@@ -1,0 +1,41 @@
+// What sessions had said before they were compared and had not in common: a column for each, its turns one under the
+// other (beforehand.py).
+
+import { el, keepPlace, newId } from "./dom.js";
+import { TurnView } from "./turn.js";
+
+/**
+ * @typedef {object} ApartFields
+ * @property {string} title
+ * @property {number} before the number of the round that it stands before
+ * @property {{name: string, turns: import("./turn.js").TurnFields[]}[]} columns
+ */
+
+/**
+ * @param {ApartFields} fields
+ * @param {AbortSignal} signal
+ */
+export function apartView({ title, columns }, signal) {
+  const id = newId("apart");
+  const heading = el("div", { class: "cnb-round-title", role: "heading", "aria-level": 3, id }, title);
+  const grid = el("div", { class: "cnb-columns" }, ...columns.map((each) => columnOf(each, signal)));
+  return el("section", { class: "cnb-round cnb-apart", "aria-labelledby": id }, heading, grid);
+}
+
+/**
+ * @param {ApartFields["columns"][number]} fields
+ * @param {AbortSignal} signal
+ */
+function columnOf({ name, turns }, signal) {
+  const id = newId("title");
+  const heading = el("div", { role: "heading", "aria-level": 4, id }, name);
+  const views = turns.map((fields) => {
+    const view = new TurnView(newId("turn"), { actions: () => [], codeActions: [], level: 5 });
+    view.apply(fields);
+    return view.node;
+  });
+  const said = views.length ? views : [el("div", { class: "cnb-empty" }, "No other turns")];
+  const box = el("div", { class: "cnb-column-box", tabindex: 0, role: "group", "aria-labelledby": id }, ...said);
+  keepPlace(box, signal);
+  return el("div", { class: "cnb-column" }, el("div", { class: "cnb-column-title" }, heading), box);
+}
