@@ -19,11 +19,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from copilot_nb.errors import InputError
+from copilot_nb.experiments.extras import extra
 from copilot_nb.experiments.fingerprint import fingerprint, parameters_of
+from copilot_nb.experiments.program import run_python
 from copilot_nb.experiments.scores import MAX_SCORE
+from copilot_nb.render.markdown import code_blocks
+from copilot_nb.structured import schema_of
 
 _SHOWN_CHARS = 60
 _NAMED = ("target", "prompt", "variables")
+_PYTHON = ("", "python", "python3", "py")
+_NUMBER = re.compile(r"(?:(?<![\w.])[-+−])?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +187,97 @@ def regex(pattern: str, flags: int = 0) -> Scorer:
     return _built_in(
         "regex", lambda sample: compiled.search(sample.answer) is not None, pattern=pattern, flags=int(flags)
     )
+
+
+def numeric(target: float | None = None, *, tolerance: float = 1e-9, relative: float = 0.0) -> Scorer:
+    """Score 1 where the last number in the answer is the target.
+
+    Parameters
+    ----------
+    target : float, optional
+        By default the number in the target of the prompt.
+    tolerance : float
+        How far off it may be.
+    relative : float
+        How far off it may be as a share of the target; the wider of the two counts.
+    """
+
+    def measure(sample: Sample) -> bool:
+        wanted = target if target is not None else _last_number(_target(None, sample))
+        if wanted is None:
+            raise InputError(f"the target {sample.target!r} holds no number", "give a number, or use contains()")
+        found = _last_number(sample.answer)
+        return found is not None and abs(found - wanted) <= max(tolerance, relative * abs(wanted))
+
+    return _built_in("numeric", measure, target=target, tolerance=tolerance, relative=relative)
+
+
+def json_schema(schema: object) -> Scorer:
+    """Score 1 where the answer holds JSON that conforms to `schema` (see `copilot_nb.structured`).
+
+    Raises
+    ------
+    InputError
+        If it is not a schema.
+    """
+    known = schema_of(schema)
+    return _built_in("json_schema", lambda sample: not known.read(sample.answer).error, schema=known.identity)
+
+
+def similarity(target: str | None = None, *, ignore_case: bool = True, ignore_order: bool = False) -> Scorer:
+    """Score how alike the answer and the target are, of 0 to 1, by rapidfuzz.
+
+    The normalized similarity by insertions and deletions of characters (``rapidfuzz.fuzz.ratio``); with `ignore_order`
+    of the sorted words (``token_sort_ratio``).
+
+    Raises
+    ------
+    InputError
+        If rapidfuzz is not installed.
+    """
+    with extra("experiments"):
+        from rapidfuzz import fuzz
+    alike = fuzz.token_sort_ratio if ignore_order else fuzz.ratio
+
+    def measure(sample: Sample) -> float:
+        return alike(_plain(sample.answer, ignore_case), _plain(_target(target, sample), ignore_case)) / 100
+
+    return _built_in("similarity", measure, target=target, ignore_case=ignore_case, ignore_order=ignore_order)
+
+
+def python_passes(tests: str | None = None, *, timeout_s: float = 10.0, memory_mb: int = 512) -> Scorer:
+    """Score 1 where the answer's Python code and the tests after it run to their end.
+
+    `copilot_nb.experiments.program` says what is isolated: enough against accidents, not against attacks.
+
+    Parameters
+    ----------
+    tests : str, optional
+        Python code, such as ``"assert add(1, 2) == 3"``. By default the target of the prompt; if that is empty, too,
+        the code need only run.
+    timeout_s : float
+        After how many seconds it is ended and scores 0.
+    memory_mb : int
+        How much memory each of its processes may take, in MB.
+    """
+
+    def measure(sample: Sample) -> bool:
+        checks = sample.target if tests is None else tests
+        return run_python(_python_in(sample.answer), checks, timeout_s=timeout_s, memory_mb=memory_mb).passed
+
+    return _built_in("python_passes", measure, tests=tests, timeout_s=timeout_s, memory_mb=memory_mb)
+
+
+def _python_in(answer: str) -> str:
+    """Return the Python code blocks of an answer as one program; an answer without code blocks is code itself."""
+    blocks = code_blocks(answer)
+    python = [block.code for block in blocks if block.language.lower() in _PYTHON]
+    return "\n\n".join(python) if blocks else answer
+
+
+def _last_number(text: str) -> float | None:
+    found = _NUMBER.findall(text)
+    return float(found[-1].replace(",", "").replace("−", "-")) if found else None
 
 
 def _target(given: str | None, sample: Sample) -> str:

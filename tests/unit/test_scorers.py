@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import re
+import select
 import textwrap
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from copilot_nb.errors import InputError
-from copilot_nb.experiments.scorers import Sample, Scorer, as_scorer, contains, exact, of_callable, regex, score
+from copilot_nb.experiments.program import run_python
+from copilot_nb.experiments.scorers import (
+    Sample,
+    Scorer,
+    as_scorer,
+    contains,
+    exact,
+    json_schema,
+    numeric,
+    of_callable,
+    python_passes,
+    regex,
+    score,
+    similarity,
+)
 
 
 def value(scorer: Scorer, answer: str, target: str = "") -> float | None:
@@ -28,6 +45,19 @@ def value(scorer: Scorer, answer: str, target: str = "") -> float | None:
         (regex(r"\b42\b"), "It is 42.", 1.0),
         (regex(r"\b42\b"), "It is 420.", 0.0),
         (regex("paris", re.IGNORECASE), "PARIS", 1.0),
+        (numeric(1234.5), "First 7, then $1,234.50.", 1.0),
+        (numeric(-3), "It is −3", 1.0),
+        (numeric(5), "10-5", 1.0),
+        (numeric(2e-3), "about 2.0E-3 m", 1.0),
+        (numeric(3.14, tolerance=0.01), "3.1459", 1.0),
+        (numeric(100, relative=0.1), "109", 1.0),
+        (numeric(100, relative=0.1), "111", 0.0),
+        (numeric(100), "I cannot tell.", 0.0),
+        (similarity("kitten"), "Kitten", 1.0),
+        (similarity("to be or not"), "or not to be", 0.5),
+        (similarity("to be or not", ignore_order=True), "or not to be", 1.0),
+        (json_schema({"type": "object", "required": ["a"]}), '```json\n{"a": 1}\n```', 1.0),
+        (json_schema(int), '"a"', 0.0),
     ],
 )
 def test_what_a_built_in_scorer_scores(scorer: Scorer, answer: str, expected: float) -> None:
@@ -36,7 +66,9 @@ def test_what_a_built_in_scorer_scores(scorer: Scorer, answer: str, expected: fl
 
 def test_the_target_of_the_prompt_is_used_and_a_missing_one_is_said() -> None:
     assert value(exact(), "Paris", target="Paris") == 1.0
+    assert value(numeric(), "It is 4", target="4.0") == 1.0
     assert "no target" in score(contains(), Sample("Paris")).error
+    assert "holds no number" in score(numeric(), Sample("4", target="four")).error
 
 
 def test_a_pattern_that_is_none_is_refused_at_once() -> None:
@@ -121,10 +153,91 @@ def test_the_identity_survives_recursion_and_a_set_of_words() -> None:
 
 
 def test_the_identity_of_built_in_scorers_follows_their_options() -> None:
-    scorers = [exact(), exact("a"), exact(ignore_case=False), contains("a"), regex("a"), regex("a", re.IGNORECASE)]
+    scorers = [
+        *(exact(), exact("a"), exact(ignore_case=False), contains("a"), regex("a"), regex("a", re.IGNORECASE)),
+        *(numeric(), numeric(1), numeric(tolerance=1), similarity(), similarity(ignore_order=True)),
+        *(json_schema(int), json_schema(str), python_passes(), python_passes("f()"), python_passes(timeout_s=1)),
+    ]
     assert len({scorer.identity for scorer in scorers}) == len(scorers)
     assert exact("a").identity == exact("a").identity
 
 
 def test_a_version_of_the_user_replaces_the_fingerprint() -> None:
     assert of_callable(lambda _: 1.0, id="mine", version="2").identity == "mine@2"
+
+
+# --- programs ---------------------------------------------------------------------------------------------------------
+
+ADD = "Here it is:\n\n```python\ndef add(a, b):\n    return a + b\n```\n\nRun it:\n\n```bash\npython add.py\n```\n"
+
+
+def test_the_code_of_an_answer_is_tested() -> None:
+    assert value(python_passes("assert add(1, 2) == 3"), ADD) == 1.0
+    assert value(python_passes(), ADD, target="assert add(1, 2) == 4") == 0.0
+    assert value(python_passes(), "print(1 / 1)") == 1.0
+
+
+@pytest.mark.parametrize(
+    ("code", "tests", "passed"),
+    [
+        ("x = 1", "assert x == 1", True),
+        ("import sys\nsys.exit(0)", "assert False", False),
+        ("import os\nos._exit(0)", "assert False", False),
+        ("import sys\nsys.exit(0)", "", True),
+        ("import sys\nsys.exit(3)", "", False),
+        (
+            "x = 1",
+            "import sys\nassert x\nsys.exit(0)",
+            True,
+        ),
+        ("open('passed', 'w').write('yes')\n1 / 0", "", False),
+        ("if __name__ == '__main__':\n  input()", "pass", True),
+        (
+            "from __future__ import annotations\nfrom dataclasses import dataclass\n@dataclass\nclass P:\n  x: int",
+            "assert P(1).x == 1",
+            True,
+        ),
+        ("def f(:", "", False),
+        ("print('\\ud800')", "", False),
+    ],
+)
+def test_a_program_passes_only_if_it_reaches_its_end(code: str, tests: str, passed: bool) -> None:
+    ran = run_python(code, tests)
+    assert ran.passed is passed, ran.output
+    assert not ran.timed_out
+
+
+def test_a_program_sees_no_secret_and_not_our_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    ran = run_python("import os\nprint(dict(os.environ), os.getcwd(), os.listdir())")
+    assert "secret" not in ran.output
+    assert str(Path.cwd()) not in ran.output
+    assert "['answer.py']" in ran.output
+
+
+def test_memory_and_files_are_limited() -> None:
+    ran = run_python("x = bytearray(10**9)", memory_mb=200)
+    assert not ran.passed
+    assert "MemoryError" in ran.output
+    assert "File too large" in run_python("open('x', 'wb').write(bytes(32 << 20))").output
+
+
+LEAVE_A_CHILD = """
+import subprocess, sys
+wire = open({wire!r}, "w")
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], stdout=wire)
+"""
+
+
+@pytest.mark.parametrize(("end", "timeout_s"), [("", 30), ("import time; time.sleep(600)", 2)])
+def test_what_a_program_started_ends_with_it(tmp_path: Path, end: str, timeout_s: float) -> None:
+    wire = tmp_path / "wire"
+    os.mkfifo(wire)
+    reader = os.open(wire, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        ran = run_python(LEAVE_A_CHILD.format(wire=str(wire)) + end, timeout_s=timeout_s)
+        assert (ran.passed, ran.timed_out) == (not end, bool(end)), ran.output
+        assert select.select([reader], [], [], 10)[0], "the child still holds the pipe"
+        assert os.read(reader, 1) == b""
+    finally:
+        os.close(reader)

@@ -1,0 +1,138 @@
+"""Run Python code that a model wrote, in a process of its own.
+
+What is isolated: the program gets a fresh interpreter, an empty folder that is removed afterwards, and none of the
+kernel's environment variables, so no keys. It is ended after `timeout_s` seconds, and with it everything in its process
+group. Each of its processes may take `memory_mb` MB of memory and write files of 16 MB (not on Windows; on macOS the
+limit of memory has no effect).
+
+What is not: it runs as the same user. It can read and change this user's files, use the network, and read the
+environment of the user's other processes, the kernel among them; a process that starts a session of its own
+(``setsid``) may outlive it. The limits stop accidents, not attacks: for code that you would not run yourself, use a
+container.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+MAX_OUTPUT_CHARS = 2000
+_PASSED = "passed"
+
+# The last line is reached only by a program that ran to its end: `sys.exit(0)` before the tests is no pass.
+_BOOTSTRAP = """
+import os, sys, types
+token, seconds, megabytes, *sources = sys.argv[1:]
+del sys.argv[1:]
+try:
+    import resource
+except ImportError:
+    resource = None
+limits = {"RLIMIT_AS": int(megabytes) << 20, "RLIMIT_CPU": int(seconds), "RLIMIT_FSIZE": 16 << 20, "RLIMIT_CORE": 0}
+for name, limit in limits.items():
+    try:
+        resource and resource.setrlimit(getattr(resource, name), (limit, limit))
+    except (AttributeError, OSError, ValueError):
+        pass
+module = types.ModuleType("__main__" if len(sources) == 1 else "answer")
+sys.modules[module.__name__] = module
+for place in sources:
+    with open(place, encoding="utf-8") as file:
+        source = file.read()
+    try:
+        exec(compile(source, place, "exec"), module.__dict__)
+    except SystemExit as ending:
+        if ending.code or place != sources[-1]:
+            raise
+sys.stdout.flush()
+with open("passed", "w") as file:
+    file.write(token)
+os._exit(0)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a program ended.
+
+    Attributes
+    ----------
+    passed : bool
+        Whether it and its tests ran to their end.
+    timed_out : bool
+        Whether it was ended because it took too long.
+    output : str
+        The last `MAX_OUTPUT_CHARS` characters that it printed; an error is at the end.
+    """
+
+    passed: bool
+    timed_out: bool
+    output: str
+
+
+def run_python(code: str, tests: str = "", *, timeout_s: float = 10.0, memory_mb: int = 512) -> Ran:
+    """Run `code`, then `tests` among its names; blocks. The module's docstring says what is isolated.
+
+    Without tests the code is ``__main__``; with tests it is a module, so that what is below
+    ``if __name__ == "__main__":`` does not run.
+    """
+    with tempfile.TemporaryDirectory(prefix="copilot-nb-", ignore_cleanup_errors=True) as name:
+        folder, token = Path(name), secrets.token_hex()
+        sources = {"answer.py": code} | ({"tests.py": tests} if tests.strip() else {})
+        for place, source in sources.items():
+            (folder / place).write_text(source, encoding="utf-8", errors="replace")
+        options = [token, str(int(timeout_s) + 1), str(memory_mb), *sources]
+        with tempfile.TemporaryFile() as output:
+            timed_out = _run(
+                [sys.executable, "-I", "-B", "-c", _BOOTSTRAP, *options], folder, output.fileno(), timeout_s
+            )
+            output.seek(0)
+            text = output.read().decode("utf-8", "replace")
+        passed = folder / _PASSED
+        is_passed = not timed_out and passed.is_file() and passed.read_text("utf-8", "replace") == token
+    return Ran(is_passed, timed_out, text[-MAX_OUTPUT_CHARS:])
+
+
+def _run(argv: list[str], folder: Path, output: int, timeout_s: float) -> bool:
+    """Run a program to its end and kill what is left of its process group; return whether it took too long."""
+    process = subprocess.Popen(  # noqa: S603 - Python itself; what it runs is what the user asked to be run
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        cwd=folder,
+        env=_environment(folder),
+        start_new_session=True,
+    )
+    try:
+        process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        return True
+    finally:
+        _kill(process)
+        process.wait()
+    return False
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Return what a Python needs to start, and a home that is empty."""
+    places = dict.fromkeys(("HOME", "USERPROFILE", "TMPDIR", "TEMP", "TMP"), str(folder))
+    # A thread for each core would take the memory allowed before any work is done.
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    system = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
+    return {"PATH": os.defpath, "LANG": "C.UTF-8", **places, **threads, **system}
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    if sys.platform == "win32":
+        process.kill()
+        return
+    with suppress(ProcessLookupError, PermissionError):  # all have ended; macOS says so of a zombie
+        os.killpg(process.pid, signal.SIGKILL)
