@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from playwright.sync_api import Locator, expect
 
 from .conftest import Notebook, scripted
@@ -59,15 +58,17 @@ def test_no_key_with_the_focus_in_a_panel_changes_the_notebook(lab: Any) -> None
         assert panel.is_visible()
 
 
-@pytest.mark.parametrize("place", [".cnb-hint", ".cnb-composer", ".cnb-bar"])
-def test_what_is_typed_after_a_click_beside_the_field_stays_in_the_panel(lab: Any, place: str) -> None:
+def test_what_is_typed_after_a_click_beside_the_field_stays_in_the_panel(lab: Any) -> None:
     notebook, chat = opened(lab, PANELS[0])
-    sources = notebook.sources()
-    chat.locator(place).click(position={"x": 3, "y": 3})
-    notebook.page.keyboard.type("ddxb")
-    assert notebook.sources() == sources
-    if place != ".cnb-bar":
-        expect(chat.get_by_role("textbox", name="Prompt")).to_have_value("ddxb")
+    sources, field = notebook.sources(), chat.get_by_role("textbox", name="Prompt")
+    for place in (".cnb-hint", ".cnb-composer", ".cnb-bar"):
+        field.fill("")
+        notebook.cell(2).locator(".cm-content").click()  # the focus is elsewhere
+        chat.locator(place).click(position={"x": 3, "y": 3})
+        notebook.page.keyboard.type("ddxb")
+        assert notebook.sources() == sources
+        if place != ".cnb-bar":
+            expect(field).to_have_value("ddxb")
 
 
 def test_shortcuts_of_the_application_work_in_the_field_and_undo_is_the_fields_own(lab: Any) -> None:
@@ -89,21 +90,32 @@ def test_shortcuts_of_the_application_work_in_the_field_and_undo_is_the_fields_o
     assert field.input_value() != "one\ntwo"
 
 
-@pytest.mark.parametrize("way", ["another tab", "output hidden"])
-def test_the_place_one_reads_at_outlives(lab: Any, way: str) -> None:
+def test_the_place_one_reads_at_outlives_another_tab_and_a_hidden_output(lab: Any) -> None:
     notebook, chat = opened(lab, PANELS[0])
     say(chat, "a long one")
     page, scroll = notebook.page, chat.locator(".cnb-scroll")
-    scroll.evaluate("node => { node.scrollTop = 200; }")
-    chat.get_by_role("button", name="Latest").wait_for()
-    if way == "another tab":
-        page.evaluate("() => { window.ours = window.jupyterapp.shell.currentWidget; }")
-        page.evaluate("() => { window.jupyterapp.commands.execute('launcher:create'); }")
+    for leave, come_back in ((another_tab, first_tab), (hide_output, show_output)):
+        scroll.evaluate("node => { node.scrollTop = 200; }")
+        chat.get_by_role("button", name="Latest").wait_for()
+        leave(notebook)
         chat.wait_for(state="hidden")
-        page.evaluate("() => window.jupyterapp.shell.activateById(window.ours.id)")
-    else:
-        notebook.command("notebook:hide-cell-outputs", 1).wait()
-        chat.wait_for(state="hidden")
-        notebook.command("notebook:show-cell-outputs", 1).wait()
-    chat.wait_for()
-    page.wait_for_function("node => Math.abs(node.scrollTop - 200) < 5", arg=scroll.element_handle())
+        come_back(notebook)
+        chat.wait_for()
+        page.wait_for_function("node => Math.abs(node.scrollTop - 200) < 5", arg=scroll.element_handle())
+
+
+def another_tab(notebook: Notebook) -> None:
+    notebook.page.evaluate("() => { window.ours = window.jupyterapp.shell.currentWidget; }")
+    notebook.page.evaluate("() => { window.jupyterapp.commands.execute('launcher:create'); }")
+
+
+def first_tab(notebook: Notebook) -> None:
+    notebook.page.evaluate("() => window.jupyterapp.shell.activateById(window.ours.id)")
+
+
+def hide_output(notebook: Notebook) -> None:
+    notebook.command("notebook:hide-cell-outputs", 1).wait()
+
+
+def show_output(notebook: Notebook) -> None:
+    notebook.command("notebook:show-cell-outputs", 1).wait()
