@@ -37,7 +37,7 @@ browser: | $(BIN)/pip
 	@$(BIN)/python tests/browser/ensure_browser.py >/dev/null
 
 check: $(VENV)/.dev lint lint-js  ## the quick part of `make test`: format, lint, types and the quick unit tests
-	@$(BIN)/python -m pytest -q -m 'not slow' tests/unit
+	@$(BIN)/python -m pytest -q -m 'not slow' -n 2 tests/unit
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff format --check

@@ -357,14 +357,16 @@ def test_the_markdown_of_a_history_runs_nothing_where_raw_html_is_on() -> None:
     plain, with_tables = (MarkdownIt("commonmark", {"html": True}) for _ in range(2))
     with_tables.enable("table")
     sources = itertools.chain(SCRIPTS, MATHS_PAYLOADS, HOSTILE[::17], HOSTILE[-400:])
-    for source, parser in itertools.product(sources, (plain, with_tables)):
-        tokens = parser.parse(history_markdown(extract_of(source)))
-        every = [*tokens, *(child for token in tokens for child in token.children or ())]
-        html = [token.content.strip() for token in every if token.type in ("html_block", "html_inline")]
-        assert set(html) <= {"<br>", "<br/>"}, source
-        assert "image" not in {token.type for token in every}, source
-        links = [str(token.attrs["href"]) for token in every if token.type == "link_open"]
-        assert {urlsplit(link).scheme for link in links} <= {"", *SCHEMES}
+    for source in sources:
+        markdown = history_markdown(extract_of(source))
+        for parser in (plain, with_tables):
+            tokens = parser.parse(markdown)
+            every = [*tokens, *(child for token in tokens for child in token.children or ())]
+            html = [token.content.strip() for token in every if token.type in ("html_block", "html_inline")]
+            assert set(html) <= {"<br>", "<br/>"}, source
+            assert "image" not in {token.type for token in every}, source
+            links = [str(token.attrs["href"]) for token in every if token.type == "link_open"]
+            assert {urlsplit(link).scheme for link in links} <= {"", *SCHEMES}
 
 
 def test_marks_only_add_marks() -> None:
