@@ -20,7 +20,8 @@ from playwright.sync_api import CDPSession
 from bench.answers import PIECES_PER_S, answer
 from bench.report import Result, ratios
 from bench.stream import LONG, setup
-from tests.browser.conftest import Lab, Notebook, browsing, serving
+from tests.browser.chromium import browsing, new_context
+from tests.browser.conftest import Lab, Notebook, serving
 
 REPETITIONS = 3
 SIZE_BYTES, DURATION_S = LONG
@@ -41,12 +42,10 @@ def opened_lab() -> Iterator[Lab]:
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home,
         serving(Path(home)) as server,
-        browsing() as browser,
-        browser.new_context(viewport={"width": 1200, "height": 1000}) as context,
+        browsing(Path(home) / "chromium") as browser,
+        new_context(browser, []) as context,
     ):
-        lab = Lab(server, context, "bench")
-        context.route("**/*", lab.guard)
-        yield lab
+        yield Lab(server, context, "bench")
 
 
 def run() -> list[Result]:

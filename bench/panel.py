@@ -122,7 +122,8 @@ class _Shown:
 def run() -> list[Result]:
     """Measure."""
     with opened_lab() as lab:
-        traffic = Traffic(lab.context)
+        traffic = Traffic()
+        lab.on_page.append(traffic.listen)
         return [
             *_compared(lab, traffic, *SLOW),
             *_compared(lab, traffic, *FAST),

@@ -2,14 +2,14 @@
 
 The fixture for JupyterLab is `lab`: ``nb = lab.open("1 + 1", "2 + 2")`` writes a notebook, opens it in a page of its
 own and returns a `Notebook` once its kernel is idle. ``lab.open(..., app="notebook")`` does the same in Notebook 7, and
-`lab.visit` opens any other page (Voilà, a file of nbconvert) in the same guarded browser. What a `Notebook` can do is
+`lab.visit` opens any other page (Voilà, a file of nbconvert) in the same browser. What a `Notebook` can do is
 written on its methods.
 
-One server serves all tests, with its home, settings and kernels in a temporary directory; each test has a browser
-context of its own, and its kernels are shut down and its Copilot sessions deleted after it. No page gets out of the
-loopback interface: whatever else it asks for is refused and listed in `Lab.refused`. Waits are for states (a kernel
-that is idle, a command that has resolved), never for times. A failed test leaves a screenshot of each page, whose path
-is in the report.
+One server serves all tests, with its home, settings and kernels in a temporary directory; each test finds a browser
+that remembers nothing but compiled scripts (`chromium.py`), and its kernels are shut down and its Copilot sessions
+deleted after it. No page gets out of the loopback interface: whatever else it asks for is refused and listed in
+`Lab.refused`. Waits are for states (a kernel that is idle, a command that has resolved), never for times. A failed
+test leaves a screenshot of each page, whose path is in the report.
 
 Playwright's synchronous API keeps an event loop running in this thread, so the browser lives for a module, not for
 the whole session: tests that run a loop of their own would not start beside it.
@@ -28,27 +28,23 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import nbformat
 import psutil
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
 from copilot_nb.runtime.provision import find_runtime
 
+from .chromium import browsing, first_context, new_context
 from .panel_page import PanelPage, managing, serving_panels
 from .wire import Wire
 
-CHROMIUM_FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
-)
 # logins, keys and settings of whoever runs the tests must not reach the kernels
 PRIVATE_VARIABLES = re.compile(
     r"(COPILOT_(?!NB_|CLI_PATH$)|GH_|GITHUB_|OPENAI_|ANTHROPIC_|AZURE_|JUPYTER|IPYTHON|XDG_)"
@@ -209,12 +205,27 @@ class Notebook:
 
 @dataclass
 class Lab:
-    """A browser of its own on the common server."""
+    """A browser on the common server, in which nothing has been visited.
+
+    Attributes
+    ----------
+    server : Server
+        The server.
+    context : BrowserContext
+        The browser.
+    name : str
+        How the names of its notebooks begin.
+    refused : list of str
+        The addresses beyond this machine that its pages have asked for.
+    on_page : list of callable
+        What is done with each page that is opened from now on, before it goes anywhere.
+    """
 
     server: Server
     context: BrowserContext
     name: str
     refused: list[str] = field(default_factory=list)
+    on_page: list[Callable[[Page], None]] = field(default_factory=list)
 
     def open(self, *cells: str, app: str = "lab", metadata: dict[str, Any] | None = None) -> Notebook:
         """Open a new notebook of code cells in JupyterLab, or in Notebook 7 with ``app="notebook"``."""
@@ -222,7 +233,7 @@ class Lab:
 
     def open_file(self, path: Path, app: str = "lab") -> Notebook:
         """Open a notebook that is in the server's directory."""
-        page = self.context.new_page()
+        page = self._new_page()
         notebook = Notebook(page, path, self.server)
         page.on("pageerror", lambda error: notebook.js_errors.append(str(error)))
         url = f"lab/tree/{path.name}?reset" if app == "lab" else f"notebooks/{path.name}"
@@ -241,24 +252,15 @@ class Lab:
 
     def visit(self, url: str) -> Page:
         """Open any page: an address, or the path of a page of the server (``"voila/render/x.ipynb"``)."""
-        page = self.context.new_page()
+        page = self._new_page()
         page.goto(url if "://" in url else self.server.page_url(url))
         return page
 
-
-def new_context(browser: Browser, refused: list[str]) -> BrowserContext:
-    """Return a browser context out of which no request leaves this machine: it is refused, and listed."""
-
-    def guard(route: Route) -> None:
-        if urlsplit(route.request.url).hostname in ("127.0.0.1", "localhost", None):
-            route.continue_()
-        else:
-            refused.append(route.request.url)
-            route.abort()
-
-    context = browser.new_context(viewport={"width": 1200, "height": 1000}, reduced_motion="reduce")
-    context.route("**/*", guard)
-    return context
+    def _new_page(self) -> Page:
+        page = self.context.new_page()
+        for prepare in self.on_page:
+            prepare(page)
+        return page
 
 
 def scripted(replies: str, gate: Path | None = None, **options: object) -> str:
@@ -331,32 +333,26 @@ def serving(home: Path) -> Iterator[Server]:
         _stop(process)
 
 
+@pytest.fixture(scope="session")
+def browser_profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where Chromium keeps what it has compiled, from one module to the next."""
+    return tmp_path_factory.mktemp("chromium")
+
+
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(browser_profile: Path) -> Iterator[Browser]:
     """Run Chromium for the tests of a module."""
-    with browsing() as browser:
+    with browsing(browser_profile) as browser:
         yield browser
-
-
-@contextmanager
-def browsing() -> Iterator[Browser]:
-    """Run Chromium: the one that `CHROMIUM` names, or the system's."""
-    with sync_playwright() as playwright:
-        path = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
 def lab(server: Server, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """Give a test a browser context, and shut its kernels down after it."""
+    """Give a test JupyterLab in a browser, and shut its kernels down after it."""
     refused: list[str] = []
-    context = new_context(browser, refused)
-    lab = Lab(server, context, slug(request.node), refused)
-    request.node.stash[OPEN_PAGES] = context, server.home / "failures"
-    yield lab
-    context.close()
+    with first_context(browser, server.url, refused) as context:
+        request.node.stash[OPEN_PAGES] = context, server.home / "failures"
+        yield Lab(server, context, slug(request.node), refused)
     for kind in ("sessions", "kernels"):  # Voilà's kernels belong to no session
         while running := server.api(kind):  # with one of them others may go
             server.api(f"{kind}/{running[0]['id']}", "DELETE")
@@ -369,16 +365,15 @@ def panel_page(browser: Browser, request: pytest.FixtureRequest, tmp_path: Path)
     refused: list[str] = []
     shown: list[str] = []
     wire = Wire()
-    context = new_context(browser, refused)
-    request.node.stash[OPEN_PAGES] = context, tmp_path
     with managing(tmp_path / "copilot") as manager, serving_panels(wire, shown) as url:
-        page = context.new_page()
-        here = PanelPage(page, manager, wire, shown, refused)
-        page.on("pageerror", lambda error: here.js_errors.append(str(error)))
-        page.goto(url)
-        page.evaluate("() => window.again")
-        yield here
-        context.close()
+        with new_context(browser, refused) as context:
+            request.node.stash[OPEN_PAGES] = context, tmp_path
+            page = context.new_page()
+            here = PanelPage(page, manager, wire, shown, refused)
+            page.on("pageerror", lambda error: here.js_errors.append(str(error)))
+            page.goto(url)
+            page.evaluate("() => window.again")
+            yield here
         here.close()
     assert here.js_errors == []
     assert refused == []
@@ -399,7 +394,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report: Any = yield
     if report.when == "call" and report.failed and OPEN_PAGES in item.stash:
         context, directory = item.stash[OPEN_PAGES]
-        for i, page in enumerate(context.pages):
+        for i, page in enumerate(page for page in context.pages if page.url != "about:blank"):
             picture = directory / f"{slug(item)}-{i}.png"
             page.screenshot(path=picture)
             report.sections.append((f"page {page.url}", f"screenshot: {picture}"))

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 
+from .chromium import first_context, new_context
+from .conftest import Server
+
+KEEP = "() => { localStorage.setItem('mine', '1'); document.cookie = 'mine=1; max-age=1000'; }"
+KEPT = "() => localStorage.getItem('mine') ?? document.cookie"
 SLOW = "import time\nprint('begun', flush=True)\ntime.sleep(60)"
 
 
@@ -38,3 +44,25 @@ def test_a_notebook_can_be_driven(lab: Any, app: str) -> None:
 def test_voila_serves_a_notebook(lab: Any) -> None:
     page = lab.visit(f"voila/render/{lab.write('print(6 * 7)').name}")
     page.get_by_text("42").wait_for()
+
+
+@pytest.mark.parametrize("url", ["http://payload.test/", "http://192.0.2.1/", "http://[2001:db8::1]/"])
+def test_no_page_reaches_another_machine(browser: Browser, url: str) -> None:
+    refused: list[str] = []
+    with new_context(browser, refused) as context:
+        page = context.new_page()
+        with page.expect_event("requestfailed") as failed:
+            page.evaluate("url => { fetch(url).catch(() => {}); }", url)
+        assert failed.value.failure == "net::ERR_NAME_NOT_RESOLVED"
+    assert refused == [url]
+
+
+def test_a_test_finds_nothing_that_another_has_left_in_the_browser(browser: Browser, server: Server) -> None:
+    for _ in range(2):
+        with first_context(browser, server.url, []) as context:
+            assert len(context.pages) == 1
+            page = context.new_page()
+            page.goto(server.page_url("api/status"))
+            assert page.evaluate(KEPT) == ""
+            page.evaluate(KEEP)
+            assert page.evaluate(KEPT) == "1"

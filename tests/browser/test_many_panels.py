@@ -86,7 +86,8 @@ def opened(lab: Lab, gate: Path) -> tuple[Notebook, list[Locator]]:
 
 
 def test_five_panels_and_a_cell_stream_at_once(lab: Lab, tmp_path: Path) -> None:
-    traffic = Traffic(lab.context)
+    traffic = Traffic()
+    lab.on_page.append(traffic.listen)
     gate = tmp_path / "gate"
     notebook, shown = opened(lab, gate)
     page, browser = notebook.page, lab.context.browser

@@ -75,7 +75,7 @@ class KernelWire(Wire):
 @pytest.fixture
 def wire(lab: Any) -> KernelWire:
     wire = KernelWire()
-    lab.context.route_web_socket(re.compile(r"/api/kernels/.*/channels"), wire.route)
+    lab.on_page.append(lambda page: page.route_web_socket(re.compile(r"/api/kernels/.*/channels"), wire.route))
     return wire
 
 

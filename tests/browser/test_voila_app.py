@@ -10,6 +10,7 @@ import nbformat
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.chromium import new_context
 from tests.browser.conftest import Lab, scripted
 
 APP = Path(__file__).parents[2] / "notebooks" / "02_voila_app.ipynb"
@@ -30,9 +31,8 @@ def app(lab: Lab) -> str:
 def elsewhere(lab: Lab) -> Iterator[Lab]:
     """Another visitor's browser."""
     assert lab.context.browser is not None
-    context = lab.context.browser.new_context()
-    yield Lab(lab.server, context, lab.name)
-    context.close()
+    with new_context(lab.context.browser, lab.refused) as context:
+        yield Lab(lab.server, context, lab.name)
 
 
 def kernels(lab: Lab) -> set[str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from playwright.sync_api import BrowserContext, WebSocket
+from playwright.sync_api import Page, WebSocket
 
 TRACED = ("devtools.timeline", "disabled-by-default-devtools.timeline")
 """What is to be traced, for `longest_task_ms`."""
@@ -59,7 +59,7 @@ class Frame:
 
 
 class Traffic:
-    """What comes to the pages of a browser from their kernels, from now on.
+    """What comes to pages from their kernels; `listen` is for `Lab.on_page`.
 
     Attributes
     ----------
@@ -67,11 +67,14 @@ class Traffic:
         All that came, in order.
     """
 
-    def __init__(self, context: BrowserContext) -> None:
+    def __init__(self) -> None:
         self.frames: list[Frame] = []
-        context.on("page", lambda page: page.on("websocket", self._listen))
 
-    def _listen(self, socket: WebSocket) -> None:
+    def listen(self, page: Page) -> None:
+        """Listen to the websockets that a page opens from now on."""
+        page.on("websocket", self._hear)
+
+    def _hear(self, socket: WebSocket) -> None:
         if "/channels" in socket.url:
             socket.on("framereceived", lambda data: self.frames.append(Frame(bytes(data))))
 
