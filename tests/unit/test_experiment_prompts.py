@@ -41,7 +41,11 @@ def test_texts_conversations_and_mappings_are_prompts() -> None:
     assert read_prompts("one?")[0].turns == ("one?",)
 
 
-@pytest.mark.parametrize("table", [TABLE, Polars(), Arrow(), Exchanged(), TABLE["text"], ["good", "bad"]], ids=repr)
+@pytest.mark.parametrize(
+    "table",
+    [TABLE, Polars(), Arrow(), Exchanged(), TABLE["text"], ["good", "bad"]],
+    ids=["pandas", "polars", "arrow", "exchanged", "series", "list"],
+)
 def test_tables_of_any_library_and_columns_are_rows(table: object) -> None:
     template = "" if isinstance(table, list | pd.Series) else "Say {{ text }}"
     texts = [prompt.turns[0].removeprefix("Say ") for prompt in read_prompts(table, template)]
