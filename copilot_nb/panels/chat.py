@@ -41,6 +41,10 @@ _SHRINKING = threading.Lock()
 """Held for each thumbnail: a page asks for many at once, and cells need the processor too."""
 
 
+class _ExpressionError(InputError):
+    """A ``{{ expression }}`` has no value; the text may have been meant to the letter."""
+
+
 def in_main(expression: str) -> object:
     """Return the value of an expression where the notebook's variables are."""
     return eval(expression, vars(sys.modules["__main__"]))  # noqa: S307 - the user's own code, in the user's own kernel
@@ -168,10 +172,17 @@ class ChatPanel(Panel):
         """Return the session to ask; of one that is gone, the next of its name."""
         return self._manager.reopen(self.session)
 
-    def do_send(self, message: Message) -> None:
-        """Send a prompt: its ``{{ expressions }}`` are evaluated, its files put before it."""
-        prompt, images = self._written(message)
+    def do_send(self, message: Message) -> dict[str, Any]:
+        """Send a prompt: its ``{{ expressions }}`` are evaluated, its files put before it.
+
+        Where an expression has no value, the answer says so as ``refused``, and the page may send the text as it is.
+        """
+        try:
+            prompt, images = self._written(message)
+        except _ExpressionError as error:
+            return {"refused": str(error)}
         self._alive().send(prompt, attach=images, cell="")
+        return {}
 
     def do_stop(self, message: Message) -> None:
         """Stop a turn, by default the one under way; one that waits is withdrawn, others that wait go on."""
@@ -179,7 +190,7 @@ class ChatPanel(Panel):
         if turn is not None:
             turn.stop()
 
-    def do_resend(self, message: Message) -> None:
+    def do_resend(self, message: Message) -> dict[str, Any]:
         """Send `text`, or what a turn had asked (``None``), in the place of that turn and those after it."""
         turn = self._feed.turn(message["turn"])
         if turn is not None and turn.done and not turn.record.turn_id:  # it has never been sent
@@ -187,8 +198,12 @@ class ChatPanel(Panel):
         else:
             record, _ = self._feed.place(message["turn"])
             replaced = record.turn_id
-        prompt, images = self._written_anew(message, record)
+        try:
+            prompt, images = self._written_anew(message, record)
+        except _ExpressionError as error:
+            return {"refused": str(error)}
         self._alive().send(prompt, attach=images, cell="", replaces=replaced)
+        return {}
 
     def _written_anew(self, message: Message, record: TurnRecord) -> tuple[str, list[Image]]:
         """Return what takes the place of a turn; its images stay."""
@@ -198,7 +213,11 @@ class ChatPanel(Panel):
 
     def _written(self, message: Message) -> tuple[str, list[Image]]:
         """Return what was written: its expressions evaluated, its files put before it, and the images among them."""
-        prompt = interpolate(str(message["text"]).strip("\n"), self._evaluate)
+        text = str(message["text"]).strip("\n")
+        try:
+            prompt = text if message.get("literal") else interpolate(text, self._evaluate)
+        except InputError as error:
+            raise _ExpressionError(error.message, error.hint) from error
         return with_files(prompt, message.get("files", ()))
 
     def do_rewind(self, message: Message) -> dict[str, Any]:

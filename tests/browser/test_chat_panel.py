@@ -156,6 +156,26 @@ def test_a_file_goes_into_the_prompt(panel_page: PanelPage) -> None:
     assert r"print(\{{ 1 }})" in shown.get_by_role("textbox", name="Prompt").input_value()
 
 
+def test_what_was_refused_for_its_braces_or_its_slash_can_be_sent_as_it_is(panel_page: PanelPage) -> None:
+    panel_page.answer(lambda asked: asked.prompt)
+    shown = panel_page.chat("s1")
+    texts = ["Mend {{ user.name }} and {{ 1 }}", "/deploy is what?"]
+    for number, text in enumerate(texts):
+        say(shown, text)
+        notice(shown).get_by_role("button", name="Send as it is").click()
+        turn(shown, number)
+        assert shown.get_by_role("textbox", name="Prompt").input_value() == ""
+    assert shown.locator(".cnb-prompt").all_inner_texts() == texts
+    first = shown.locator(".cnb-turn").first
+    first.hover()
+    first.get_by_role("button", name="Edit").click()
+    say(shown, r"\frac{{a}}{{b}} and {{ a b }}")
+    notice(shown).get_by_role("button", name="Send as it is").click()
+    shown.locator(".cnb-prompt").get_by_text(r"\frac").wait_for()
+    turn(shown, 0)
+    assert shown.locator(".cnb-prompt").all_inner_texts() == [r"\frac{{a}}{{b}} and {{ a b }}"]
+
+
 def test_nothing_that_is_hostile_runs_in_a_panel(panel_page: PanelPage) -> None:
     panel_page.answer(HOSTILE, chunk_chars=7)
     shown = panel_page.chat(NAME)

@@ -44,7 +44,7 @@ test("Enter sends what was written and empties the field", async () => {
   type("hello");
   assert.equal(press(composer.text, "Enter"), true);
   await settled();
-  assert.deepEqual(sent, [{ text: "hello", files: [], editing: null, isCommand: false }]);
+  assert.deepEqual(sent, [{ text: "hello", files: [], editing: null, isCommand: false, literal: false }]);
   assert.equal(composer.text.value, "");
 });
 
@@ -110,7 +110,7 @@ test("a chosen command that takes nothing is done, one that takes something is w
   type("/und");
   press(composer.text, "Enter");
   await settled();
-  assert.deepEqual(sent, [{ text: "/undo", files: [], editing: null, isCommand: true }]);
+  assert.deepEqual(sent, [{ text: "/undo", files: [], editing: null, isCommand: true, literal: false }]);
   type("/mod");
   press(composer.text, "Tab");
   assert.equal(composer.text.value, "/model ");
@@ -198,7 +198,7 @@ test("an edited prompt is sent in place of its turn, with its braces as they wer
   assert.match(composer.edited.textContent, /this turn and the 2 turns after it/);
   press(composer.text, "Enter");
   await settled();
-  assert.deepEqual(sent, [{ text: "a \\{{ b }}", files: [], editing: edited, isCommand: false }]);
+  assert.deepEqual(sent, [{ text: "a \\{{ b }}", files: [], editing: edited, isCommand: false, literal: false }]);
   assert.equal(composer.edited.hidden, true);
 });
 
@@ -207,6 +207,13 @@ test("an edited prompt that begins with a slash is a prompt", async () => {
   press(composer.text, "Enter");
   await settled();
   assert.equal(sent[0].isCommand, false);
+});
+
+test("what begins with a slash can be sent as it is", async () => {
+  type("/etc");
+  composer.submit(true);
+  await settled();
+  assert.deepEqual(sent, [{ text: "/etc", files: [], editing: null, isCommand: false, literal: true }]);
 });
 
 test("what could not be sent comes back, after what was written since", async () => {

@@ -488,7 +488,7 @@ def test_an_expression_that_raises_is_one_line_and_nothing_is_sent(
     panel: Watched, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, expression: str, said: str
 ) -> None:
     monkeypatch.setattr("__main__.unspeakable", Unspeakable(), raising=False)
-    error = panel.ask("send", text=f"What is {{{{ {expression} }}}}?")["error"]
+    error = panel.ask("send", text=f"What is {{{{ {expression} }}}}?")["refused"]
     assert error.startswith(said)
     assert "\n" not in error
     assert not panel.session.queue.pending

@@ -211,12 +211,25 @@ class Chat {
   /** @param {import("./composer.js").Draft} draft */
   async send(draft) {
     this.transcript.toEnd();
-    const { text, files, editing } = draft;
+    const { text, files, editing, literal } = draft;
     let done;
     if (draft.isCommand) done = await this.command(text);
-    else if (editing) done = await this.do("resend", { turn: editing.key, text, files });
-    else done = await this.do("send", { text, files });
-    if (done === null) this.composer.restore(draft);
+    else if (editing) done = await this.do("resend", { turn: editing.key, text, files, literal });
+    else done = await this.do("send", { text, files, literal });
+    if (done?.refused) this.refuse(done.refused);
+    if (done === null || done?.refused) this.composer.restore(draft);
+  }
+
+  /**
+   * Say why a text was not sent, which may have been meant to the letter.
+   * @param {string} why
+   */
+  refuse(why) {
+    this.notice.show(why);
+    this.notice.text.append(
+      " ",
+      button("Send as it is", () => this.composer.submit(true)),
+    );
   }
 
   /**
@@ -274,9 +287,7 @@ class Chat {
       case "/help":
         return this.help();
       default:
-        this.notice.show(
-          `There is no command ${word}; /help lists them. To send this as a prompt, put a blank before it.`,
-        );
+        this.refuse(`There is no command ${word}; /help lists them.`);
         return null;
     }
   }

@@ -10,7 +10,9 @@ const MANY_CHARS = 10_000; // with so many the field is as high as it can be
 
 /** @typedef {import("./turn.js").TurnView} TurnView */
 /** @typedef {import("./files.js").Content} Content */
-/** @typedef {{text: string, files: Content[], editing: TurnView | null, isCommand: boolean}} Draft */
+/**
+ * @typedef {{text: string, files: Content[], editing: TurnView | null, isCommand: boolean, literal: boolean}} Draft
+ */
 
 /**
  * @typedef {object} ComposerOptions
@@ -239,19 +241,20 @@ export class Composer {
     this.set(draft);
   }
 
-  async submit() {
+  /** @param {boolean} [literal] it is sent as it is: no command, no `{{ expression }}` */
+  async submit(literal = false) {
     const { attachments, editing } = this;
     const text = this.text.value;
     const isEmpty = !text.trim() && !attachments.files.length && !attachments.reading;
     if (isEmpty && !editing?.images.childElementCount) return;
     this.stopEditing();
-    if (!editing && isCommand(text)) {
-      this.onSend({ text, files: [], editing: null, isCommand: true });
+    if (!editing && !literal && isCommand(text)) {
+      this.onSend({ text, files: [], editing: null, isCommand: true, literal });
       return;
     }
     if (attachments.reading) await attachments.read; // a large file takes a moment
     const files = attachments.taken();
-    if (text.trim() || files.length || editing) this.onSend({ text, files, editing, isCommand: false });
+    if (text.trim() || files.length || editing) this.onSend({ text, files, editing, isCommand: false, literal });
   }
 
   /**
