@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from copilot_nb.named_sessions.session import Session
     from copilot_nb.named_sessions.turn import Turn
     from copilot_nb.named_sessions.waiting import as_completed, wait
+    from copilot_nb.notebook.comparing import compare
     from copilot_nb.panels.chat import ChatPanel
     from copilot_nb.panels.compare import ComparePanel
     from copilot_nb.panels.sessions import SessionsPanel
@@ -62,6 +63,7 @@ _HOMES = {
         "TurnTimeout",
     ),
     "copilot_nb.settings": ("CopilotNB",),
+    "copilot_nb.notebook.comparing": ("compare",),
     "copilot_nb.panels.chat": ("ChatPanel",),
     "copilot_nb.panels.compare": ("ComparePanel",),
     "copilot_nb.panels.sessions": ("SessionsPanel",),
@@ -95,6 +97,7 @@ __all__ = [
     "Visitor",
     "__version__",
     "as_completed",
+    "compare",
     "delete",
     "import_conversation",
     "load_ipython_extension",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from copilot_nb.conversation.parts import Usage
-from copilot_nb.errors import InputError
 
 
 @dataclass
@@ -33,11 +32,6 @@ class Budget:
     tokens: int = 0
     unknown: int = 0
     _asked: int = 0
-
-    def __post_init__(self) -> None:
-        for name, limit in (("max_cost", self.max_cost), ("max_tokens", self.max_tokens)):
-            if limit is not None and limit <= 0:
-                raise InputError(f"{name} must be greater than 0, not {limit}", "leave it out for no limit")
 
     @property
     def is_limited(self) -> bool:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError
+from copilot_nb.experiments.options import CompareOptions, Names, Systems
 from copilot_nb.experiments.prompts import Prompt
 from copilot_nb.named_sessions.aliases import split
 from copilot_nb.named_sessions.options import SessionOptions
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 
 KEY_VERSION = 1
 """Part of each key; it changes when the same cell would get another answer."""
-
-Names = str | Sequence[str]
-Systems = str | Sequence[str] | Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +120,7 @@ class Grid:
 
 
 def make_grid(prompts: Sequence[Prompt], variants: Sequence[Variant], repeats: int, seed: int) -> Grid:
-    """Return the cells of a comparison in the order in which they are asked.
-
-    Raises
-    ------
-    InputError
-        If `repeats` is less than 1.
-    """
-    if repeats < 1:
-        raise InputError(f"a comparison asks each prompt at least once, not {repeats} times", "repeats=1")
+    """Return the cells of a comparison in the order in which they are asked."""
     keys = [prompt_key(prompt) for prompt in prompts]
     cells = []
     for repeat in range(1, repeats + 1):
@@ -156,74 +146,47 @@ def _digest(content: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """The variants as a user names them: one for each combination.
+async def variants_of(manager: Manager, options: CompareOptions) -> tuple[Variant, ...]:
+    """Return the variants that the options name, all combinations, after a look at what each provider has.
 
-    Attributes
-    ----------
-    models : sequence of str
-        Names of models, aliases, or ``PROVIDER/MODEL``; ``""``: the default one.
-    providers : sequence of str
-        ``""``: the one that answers by default.
-    systems : mapping of str to str or None
-        System messages by what each is called; ``None``: the settings'.
-    efforts : sequence of str
-        ``""``: the model's default one.
+    Raises
+    ------
+    InputError, ProviderError
+        If there is no such model, provider or effort, it cannot answer, or two variants are the same.
     """
+    systems = _by_name(options.systems)
+    named = (_listed(options.models), _listed(options.providers), systems.items(), _listed(options.efforts))
+    found = [await _variant(manager, *each) for each in itertools.product(*named)]
+    _check_different(found)
+    return _renamed(found)
 
-    models: Sequence[str]
-    providers: Sequence[str]
-    systems: Mapping[str, str | None]
-    efforts: Sequence[str]
 
-    @classmethod
-    def of(cls, models: Names, providers: Names, systems: Systems | None, efforts: Names) -> Choices:
-        """Return the choices that the arguments of `compare` stand for."""
-        return cls(_listed(models), _listed(providers), _by_name(systems), _listed(efforts))
+async def _variant(manager: Manager, model: str, provider: str, system: tuple[str, str | None], effort: str) -> Variant:
+    if not provider:
+        provider, model = split(model, manager.providers.names)
+    name, text = system
+    asked = SessionOptions(model=model, provider=provider, system=text, effort=effort)
+    options = await manager.selector.for_new(manager.selector.expanded(asked))
+    source = manager.providers[options.provider]
+    return Variant(name, options, source.spec.base_url if isinstance(source, Byok) else "")
 
-    async def variants(self, manager: Manager) -> tuple[Variant, ...]:
-        """Return the variants, after a look at what each provider has.
 
-        Raises
-        ------
-        InputError, ProviderError
-            If there is no such model, provider or effort, it cannot answer, or two of them are the same.
-        """
-        combined = itertools.product(self.models, self.providers, self.systems.items(), self.efforts)
-        found = [await self._variant(manager, *each) for each in combined]
-        named = self._named(found)
-        _check_different(named)
-        return tuple(named)
+def _renamed(variants: Sequence[Variant]) -> tuple[Variant, ...]:
+    """Return `variants`, each by what tells it from the others; one alone goes by its model."""
+    names = ("model", "provider", "system", "effort")
+    differs = {name: len({getattr(each.options, name) for each in variants}) > 1 for name in names}
+    return tuple(dataclasses.replace(each, name=_name_of(each, differs, len(variants) == 1)) for each in variants)
 
-    async def _variant(
-        self, manager: Manager, model: str, provider: str, system: tuple[str, str | None], effort: str
-    ) -> Variant:
-        if not provider:
-            provider, model = split(model, manager.providers.names)
-        name, text = system
-        asked = SessionOptions(model=model, provider=provider, system=text, effort=effort)
-        options = await manager.selector.for_new(manager.selector.expanded(asked))
-        source = manager.providers[options.provider]
-        return Variant(name, options, source.spec.base_url if isinstance(source, Byok) else "")
 
-    def _named(self, variants: Sequence[Variant]) -> list[Variant]:
-        """Return `variants`, each by what tells it from the others; one alone goes by its model."""
-        has_models, has_providers = (
-            len({getattr(each.options, name) for each in variants}) > 1 for name in ("model", "provider")
-        )
-        named = []
-        for variant in variants:
-            options = variant.options
-            said = (
-                (options.model or options.provider, has_models or len(variants) == 1),
-                (options.provider, has_providers),
-                (variant.name, len(self.systems) > 1),
-                (f"{options.effort or 'default'} effort", len(self.efforts) > 1),
-            )
-            name = " · ".join(part for part, is_told in said if is_told)
-            named.append(dataclasses.replace(variant, name=name))
-        return named
+def _name_of(variant: Variant, differs: Mapping[str, bool], is_alone: bool) -> str:
+    options = variant.options
+    parts = (
+        (options.model or options.provider, differs["model"] or is_alone),
+        (options.provider, differs["provider"]),
+        (variant.name, differs["system"]),
+        (f"{options.effort or 'default'} effort", differs["effort"]),
+    )
+    return " · ".join(part for part, is_told in parts if is_told)
 
 
 def _listed(names: Names) -> Sequence[str]:

@@ -1,9 +1,9 @@
-"""Waiting for background turns, with a line that says how they stand."""
+"""A line that says how far something has come; and waiting for background turns with it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from IPython.display import DisplayHandle
@@ -22,26 +22,30 @@ UPDATE_EVERY_S = 0.5
 
 
 class ProgressLine:
-    """One line that is replaced while turns run; nothing in a terminal, where lines only add up."""
+    """One line that is replaced while something runs; nothing in a terminal, where lines only add up.
 
-    def __init__(self, shell: InteractiveShell, turns: Sequence[Turn]) -> None:
-        self._turns = turns
+    Parameters
+    ----------
+    shell : InteractiveShell
+        Whose front end shows it.
+    """
+
+    def __init__(self, shell: InteractiveShell) -> None:
         self._handle = DisplayHandle() if has_rich_output(shell) else None
         self._is_shown = False
         self._shown_at_s = -UPDATE_EVERY_S
 
-    def show(self, _turn: Turn | None = None) -> None:
-        """Show how the turns stand, twice a second."""
+    def show(self, text: Callable[[], str]) -> None:
+        """Show how it stands, twice a second; `text` is asked for only then."""
         if time.monotonic() - self._shown_at_s >= UPDATE_EVERY_S:
             self._shown_at_s = time.monotonic()
-            self._publish(progress(self._turns))
+            self._publish(text())
 
-    def finish(self) -> None:
-        """Show how each of the turns ended."""
-        summary = "\n".join([progress(self._turns), *(_outcome(turn) for turn in self._turns)])
+    def finish(self, text: str) -> None:
+        """Show how it ended; in a terminal too."""
         if self._handle is None:
-            print(summary)
-        self._publish(summary)
+            print(text)
+        self._publish(text)
 
     def _publish(self, line: str) -> None:
         if self._handle is None:
@@ -79,9 +83,9 @@ def wait_for(shell: InteractiveShell, turns: Sequence[Turn]) -> None:
     CopilotNBError
         If one failed or was interrupted, once all have ended.
     """
-    line = ProgressLine(shell, turns)
-    line.show()
+    line = ProgressLine(shell)
+    line.show(lambda: progress(turns))
     try:
-        wait(turns, on_update=line.show)
+        wait(turns, on_update=lambda _turn: line.show(lambda: progress(turns)))
     finally:
-        line.finish()
+        line.finish("\n".join([progress(turns), *(_outcome(turn) for turn in turns)]))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import re
 from pathlib import Path
 
 import pytest
 
 from copilot_nb.conversation.parts import Image, Usage
-from copilot_nb.errors import InputError
+from copilot_nb.experiments.api import compare
 from copilot_nb.experiments.budget import Budget
 from copilot_nb.experiments.grid import Grid, Variant, make_grid
+from copilot_nb.experiments.options import CompareOptions, OptionValues
 from copilot_nb.experiments.plan import Plan
 from copilot_nb.experiments.progress import Progress
 from copilot_nb.experiments.prompts import Prompt, read_prompts
@@ -71,11 +74,6 @@ def test_variants_alternate_prompt_by_prompt_in_a_seeded_order() -> None:
     assert made.cells != grid([str(number) for number in range(20)], repeats=2, seed=1).cells
 
 
-def test_no_repeats_are_refused() -> None:
-    with pytest.raises(InputError, match="at least once, not 0 times"):
-        grid(["x"], repeats=0)
-
-
 def test_a_budget_asks_one_cell_first_and_stops_before_it_is_passed() -> None:
     budget = Budget(max_tokens=100)
     assert (budget.has_room(0), budget.has_room(1)) == (True, False)
@@ -96,8 +94,14 @@ def test_a_limit_of_cost_does_not_hold_where_the_cost_is_unknown() -> None:
     assert not budget.has_room(0)
     assert budget.reason() == "stopped: max_cost cannot be kept, because an answer's cost is unknown; max_tokens can"
     assert Budget().has_room(1000)
-    with pytest.raises(InputError, match="max_tokens must be greater than 0, not 0"):
-        Budget(max_tokens=0)
+
+
+def test_the_options_are_those_of_the_signature_and_documented() -> None:
+    fields = [field.name for field in dataclasses.fields(CompareOptions)]
+    assert fields == list(OptionValues.__annotations__)
+    assert [*inspect.signature(compare).parameters] == ["prompts", "template", *fields]
+    documented = re.findall(r"^(\w[\w, ]*) : ", inspect.getdoc(compare) or "", re.MULTILINE)
+    assert sorted(", ".join(documented).split(", ")) == sorted(["prompts", "template", *fields])
 
 
 def test_progress_is_one_line() -> None:

@@ -1,0 +1,166 @@
+"""`copilot_nb.compare`: prompts × variants × repeats in one call."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+from copilot_nb.errors import InputError, TurnInterrupted
+from copilot_nb.experiments.comparison import Comparison
+from copilot_nb.experiments.grid import Cell, Grid, make_grid, variants_of
+from copilot_nb.experiments.options import (
+    CompareOptions,
+    OnProgress,
+    OptionValues,
+    takes_compare_options,
+)
+from copilot_nb.experiments.plan import Plan
+from copilot_nb.experiments.progress import Progress
+from copilot_nb.experiments.prompts import Prompt, Template, read_prompts
+from copilot_nb.experiments.runner import Runner
+from copilot_nb.experiments.scoring import checked
+from copilot_nb.experiments.store import Store
+from copilot_nb.named_sessions.api import shared_manager
+from copilot_nb.render.words import count
+from copilot_nb.runtime.loop import POLL_S, wait_for
+
+if TYPE_CHECKING:
+    from copilot_nb.named_sessions.manager import Manager
+
+MAX_UNCONFIRMED = 10_000
+"""Answers that are asked for without ``confirm=True``, at most (count)."""
+STOP_GRACE_S = 5.0
+"""How long an interrupt waits for the answers under way to stop, in seconds."""
+SUFFIX = ".comparison.sqlite"
+
+
+@takes_compare_options
+def compare(prompts: object, template: Template = "", **options: Unpack[OptionValues]) -> Comparison:
+    """Ask each prompt of each variant, in isolated sessions, and return the answers.
+
+    The variants are all combinations of `models`, `providers`, `systems` and `efforts`. Answers are kept in a file as
+    they come: run the same line again, after an interrupt, a crash, or with more prompts, models or repeats, and only
+    what has no answer yet is asked for.
+
+    Parameters
+    ----------
+    prompts : object
+        A text, or texts; a prompt of several turns is a list of texts, one with a target or an attachment a mapping
+        (``{"prompt": …, "target": …, "attach": …}``). Or a table (pandas, polars, Arrow), or the path of a ``.csv`` or
+        ``.jsonl`` file.
+    template : str or sequence of str, optional
+        The text of each row's prompt, or of its turns: ``{{ column }}`` is the row's value.
+    {options}
+
+    Raises
+    ------
+    InputError
+        If there are no prompts, the template names a column that is not there, the file cannot be used, …; nothing has
+        been asked then.
+    ProviderError
+        If there is no such model or provider, or it cannot answer.
+    TurnInterrupted
+        If the kernel is interrupted; the answers that have come are kept.
+    """
+    return _compared(shared_manager(), read_prompts(prompts, template), CompareOptions(**options))
+
+
+def _compared(manager: Manager, prompts: tuple[Prompt, ...], options: CompareOptions) -> Comparison:
+    scorers = checked(options.scorers)
+    _check_prompts(manager, prompts, options.cluster)
+    variants = manager.loop.blocking(variants_of(manager, options))
+    grid = make_grid(prompts, variants, options.repeats, options.seed)
+    on_progress = options.on_progress or _silent
+    with Store(_path(manager, options.store)) as store:
+        if not options.confirm:
+            _check_size(grid, store, is_named=options.store is not None)
+        store.want({key: _as_json(cell) for key, cell in grid.unique.items()})
+        runner = Runner(manager, grid, store, options)
+        if options.ask:
+            _drive(manager, runner, on_progress)
+            if runner.error is not None and not runner.progress.done:
+                raise runner.error
+    result = Comparison(manager, grid, store.path, runner.notes, options.cluster)
+    said = runner.progress
+    return result.score(
+        scorers, lambda done, total: on_progress(replace(said, note=f"{done:,} of {count(total, 'score')}"))
+    )
+
+
+def _silent(_progress: Progress) -> None:
+    """Tell nobody."""
+
+
+def _check_prompts(manager: Manager, prompts: Iterable[Prompt], cluster: str) -> None:
+    """Check all prompts before one is sent."""
+    for prompt in prompts:
+        try:
+            for number, turn in enumerate(prompt.turns):
+                manager.check_prompt(turn, prompt.images if number == 0 else ())
+        except InputError as error:
+            raise InputError(f"prompt {prompt.row + 1}: {error.message}", error.hint) from error
+        if cluster and cluster not in prompt.variables:
+            known = f"columns: {', '.join(prompt.variables)}"
+            raise InputError(f"prompt {prompt.row + 1} has no column {cluster!r}, which cluster= names", known)
+
+
+def _path(manager: Manager, store: str | Path | None) -> Path:
+    if store is not None:
+        return Path(store).expanduser()
+    notebook = manager.notebook.replace("\\", "/").rpartition("/")[2]
+    return Path(f"{Path(notebook).stem or 'copilot_nb'}{SUFFIX}")
+
+
+def _check_size(grid: Grid, store: Store, *, is_named: bool) -> None:
+    """Check that no more is asked for than the user can mean."""
+    answers = store.answers(grid.unique)
+    plan = Plan.of(grid, answers, store.path)
+    if is_named and not answers and (others := store.count()):
+        raise InputError(
+            f"{store.path} holds {count(others, 'answer')}, and none of them belongs to this comparison",
+            "name another file: store=…; or add to it: confirm=True",
+        )
+    if plan.left > MAX_UNCONFIRMED:
+        raise InputError(
+            f"this asks for {plan.left:,} answers ({plan.grid}; {plan.outlook})", "if you mean it: confirm=True"
+        )
+
+
+def _as_json(cell: Cell) -> str:
+    """Return what is asked in a cell, for a reader of the file."""
+    told = {"turns": cell.prompt.turns, **cell.variant.asked, "repeat": cell.repeat}
+    return json.dumps(told, ensure_ascii=False)
+
+
+def _drive(manager: Manager, runner: Runner, on_progress: OnProgress) -> None:
+    """Run, and tell in this thread how far it has come; an interrupt stops the answers under way and keeps the rest."""
+    running = manager.loop.submit(runner.run())
+    try:
+        told: Progress | None = None
+        while not (is_over := running.done()) or runner.progress is not told:
+            if told is not runner.progress:
+                told = runner.progress
+                on_progress(told)
+            if not is_over:
+                concurrent.futures.wait([running], POLL_S)
+        running.result()
+    except KeyboardInterrupt as error:
+        _stop(manager, runner, running)
+        progress = runner.progress
+        raise TurnInterrupted(
+            f"stopped: {progress.done:,} of {count(progress.total, 'answer')} are kept", "run it again to go on"
+        ) from error
+    except BaseException:  # of `on_progress`, or of the run itself
+        _stop(manager, runner, running)
+        raise
+
+
+def _stop(manager: Manager, runner: Runner, running: concurrent.futures.Future[None]) -> None:
+    manager.loop.call_soon(runner.stop)
+    with suppress(KeyboardInterrupt, TimeoutError, InputError):
+        wait_for(running, STOP_GRACE_S)

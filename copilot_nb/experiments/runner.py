@@ -1,0 +1,289 @@
+"""Asks the cells of a comparison that have no answer yet, in this process: one isolated session for each.
+
+`Runner.run` is a coroutine on the loop of the sessions. It claims as many cells as there are seats, asks them at the
+same time, and commits each answer as it comes. What another process on the same file has claimed is waited for, and
+asked here if that process dies.
+
+A session's id is made of the cell's key, the run and the attempt: it names no model, and no two attempts meet in one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections import Counter, deque
+from contextlib import suppress
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from copilot_nb.conversation.parts import TurnState, Usage
+from copilot_nb.errors import CopilotNBError, InputError, ProviderError, RuntimeUnavailable
+from copilot_nb.experiments.budget import Budget
+from copilot_nb.experiments.grid import Cell, Grid, Variant
+from copilot_nb.experiments.options import CompareOptions
+from copilot_nb.experiments.progress import Progress
+from copilot_nb.experiments.store import BEAT_S, AnsweredTurn, Store, new_owner
+from copilot_nb.named_sessions.options import Opening
+from copilot_nb.runtime.providers.byok import Byok
+from copilot_nb.runtime.providers.embedded import InKernel
+from copilot_nb.runtime.threads import in_thread
+
+if TYPE_CHECKING:
+    from copilot_nb.named_sessions.manager import Manager
+    from copilot_nb.named_sessions.session import Session
+    from copilot_nb.named_sessions.turn import Turn
+
+LOOK_AGAIN_S = 0.5
+"""How often a cell that another process has claimed is looked at."""
+KEY_DIGITS, RUN_DIGITS = 16, 8
+
+
+class Runner:
+    """One run of a comparison.
+
+    Parameters
+    ----------
+    manager : Manager
+        Opens the sessions.
+    grid : Grid
+        What is asked.
+    store : Store
+        Where answers are kept; it holds the cells already.
+    options : CompareOptions
+        How it is run, and what it may cost.
+
+    Attributes
+    ----------
+    progress : Progress
+        How far it has come; may be read from any thread.
+    notes : list of str
+        What a reader should know of the run, one line each.
+    error : CopilotNBError or None
+        Why a cell was not answered, the first time that happened.
+    """
+
+    def __init__(self, manager: Manager, grid: Grid, store: Store, options: CompareOptions) -> None:
+        self._manager = manager
+        self._store = store
+        self._budget = Budget(options.max_cost, options.max_tokens)
+        self._retries = options.retries
+        self._keeps_sessions = options.keep == "sessions"
+        self._before_s = 0.0 if options.max_age is None else time.time() - options.max_age.total_seconds()
+        self._owner = new_owner()
+        self._versions = f"copilot-nb {version('copilot-nb')}, github-copilot-sdk {version('github-copilot-sdk')}"
+        self._cells = grid.unique
+        self._queue: deque[Cell] = deque()
+        self._elsewhere: dict[str, Cell] = {}
+        self._failures: Counter[str] = Counter()
+        self._dropped: dict[Variant, CopilotNBError] = {}
+        self._going: dict[asyncio.Task[None], Cell] = {}
+        self._is_stopping = False
+        self._began_s = time.monotonic()
+        self._kept = self._done = self._failed = 0
+        self.notes: list[str] = []
+        self.error: CopilotNBError | None = None
+        self.progress = Progress(len(self._cells))
+
+    async def run(self) -> None:
+        """Ask until each cell has an answer or has failed for good, the budget is spent, or `stop` is called.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be written. What was kept stays.
+        """
+        await in_thread(self._store.beat, self._owner)
+        beating = asyncio.create_task(self._beat())
+        try:
+            await self._begin()
+            while not self._is_stopping and await self._fill():
+                ended, _ = await asyncio.wait(self._going, timeout=LOOK_AGAIN_S, return_when=asyncio.FIRST_COMPLETED)
+                await self._collect(ended)
+        finally:
+            beating.cancel()
+            await self._stop_all()
+        self._conclude()
+
+    def stop(self) -> None:
+        """Ask no more and stop what is under way (on the loop's thread); `run` returns when that has ended."""
+        self._is_stopping = True
+        for task in self._going:
+            task.cancel()
+
+    async def _begin(self) -> None:
+        """Find out what is to be asked."""
+        left = await in_thread(self._store.free_the_dead)
+        await self._delete(left)
+        answers = await in_thread(self._store.answers, self._cells)
+        for key, cell in self._cells.items():
+            answer = answers[key]
+            if answer.state != "done" or (answer.answered_s or 0.0) < self._before_s:
+                self._queue.append(cell)
+        self._kept = self._done = len(self._cells) - len(self._queue)
+        self._report()
+
+    async def _fill(self) -> bool:
+        """Claim and begin to ask as many cells as may be asked now; whether there is anything left to wait for."""
+        while True:
+            wanted = self._next()
+            await self._claim(wanted)
+            if self._going:
+                return True
+            if not wanted and not self._elsewhere:
+                return False
+            if not wanted:
+                await self._look_elsewhere()
+
+    def _next(self) -> list[Cell]:
+        """Return the next cells to ask, as many as there are seats and money for."""
+        free = self._manager.settings.max_parallel_turns - len(self._going)
+        wanted: list[Cell] = []
+        while self._queue and len(wanted) < free and self._budget.has_room(len(self._going) + len(wanted)):
+            cell = self._queue.popleft()
+            if cell.variant not in self._dropped:
+                wanted.append(cell)
+        return wanted
+
+    async def _claim(self, cells: list[Cell]) -> None:
+        if not cells:
+            return
+        ids = {cell.key: self._session_id(cell) for cell in cells}
+        claimed = await in_thread(self._store.claim, ids, self._owner, self._before_s)
+        for cell in cells:
+            if cell.key in claimed:
+                self._going[asyncio.create_task(self._ask(cell, ids[cell.key]))] = cell
+            else:
+                self._elsewhere[cell.key] = cell
+
+    def _session_id(self, cell: Cell) -> str:
+        run = self._owner.rpartition("/")[2][:RUN_DIGITS]
+        return f"ab-{cell.key[:KEY_DIGITS]}-{run}-{self._failures[cell.key] + 1}"
+
+    async def _look_elsewhere(self) -> None:
+        """Look, after a while, at what other processes had claimed."""
+        await asyncio.sleep(LOOK_AGAIN_S)
+        await self._delete(await in_thread(self._store.free_the_dead))
+        for key, state in (await in_thread(self._store.states, list(self._elsewhere))).items():
+            if state == "asking":
+                continue
+            cell = self._elsewhere.pop(key)
+            if state == "done":
+                self._done += 1
+            else:
+                self._queue.append(cell)
+        self._report()
+
+    async def _collect(self, ended: set[asyncio.Task[None]]) -> None:
+        for task in ended:
+            del self._going[task]
+            if not task.cancelled():
+                task.result()  # what the store raises ends the run
+        self._report()
+
+    async def _ask(self, cell: Cell, session_id: str) -> None:
+        """Ask one cell and keep what came of it."""
+        turns: list[Turn] = []
+        stays = False
+        try:
+            session = await self._open(cell.variant, session_id)
+            await self._talk(session, cell, turns)
+        except CopilotNBError as error:
+            await self._note_failure(cell, error)
+        else:
+            stays = self._keeps_sessions
+            answered = [_answered(turn, self._usage(cell.variant, turn)) for turn in turns]
+            kept_id = session_id if stays else ""
+            keeping = in_thread(self._store.keep, cell.key, self._owner, answered, self._versions, kept_id)
+            await asyncio.shield(keeping)  # an interrupt does not lose what has come
+            self._done += 1
+        finally:
+            had = [turn for turn in turns if turn.usage or turn.state is TurnState.DONE]
+            self._budget.add([self._usage(cell.variant, turn) for turn in had])
+            if not stays:
+                await asyncio.shield(self._delete([session_id]))
+
+    def _usage(self, variant: Variant, turn: Turn) -> Usage:
+        """Return what a turn took. A cost of 0 is one only of models in this kernel and of a Copilot account.
+
+        For a provider of the user's own the runtime knows no prices, and says 0.
+        """
+        usage, provider = turn.usage or Usage(), self._manager.providers[variant.options.provider]
+        unpriced = 0.0 if isinstance(provider, InKernel) else None if isinstance(provider, Byok) else usage.cost
+        return dataclasses.replace(usage, cost=usage.cost or unpriced)
+
+    async def _open(self, variant: Variant, session_id: str) -> Session:
+        return await self._manager.registry.open(session_id, variant.options, Opening(session_id=session_id))
+
+    async def _talk(self, session: Session, cell: Cell, turns: list[Turn]) -> None:
+        for number, text in enumerate(cell.prompt.turns):
+            turns.append(session.send(text, cell="", attach=cell.prompt.images if number == 0 else ()))
+            await turns[-1]
+
+    async def _note_failure(self, cell: Cell, error: CopilotNBError) -> None:
+        """Keep why a cell was not answered, and decide whether it, and its variant, are asked again."""
+        self.error = self.error or error
+        self._failures[cell.key] += 1
+        is_refused = isinstance(error, InputError)
+        await in_thread(self._store.fail, cell.key, self._owner, str(error), refused=is_refused)
+        is_last = is_refused or self._failures[cell.key] > self._retries
+        if isinstance(error, ProviderError) or (is_last and isinstance(error, RuntimeUnavailable)):
+            self._dropped.setdefault(cell.variant, error)
+        elif not is_last:
+            self._queue.append(cell)
+            return
+        self._failed += 1
+
+    async def _delete(self, session_ids: list[str]) -> None:
+        """Delete sessions, stopping what they do; one that is not there, or cannot be deleted, is passed over."""
+        for session_id in session_ids:
+            with suppress(CopilotNBError):
+                await self._manager.registry.delete(session_id)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_S)
+            await in_thread(self._store.beat, self._owner)
+
+    async def _stop_all(self) -> None:
+        """Stop what is under way and give its cells back."""
+        for task in self._going:
+            task.cancel()
+        await asyncio.gather(*self._going, return_exceptions=True)
+        await in_thread(self._store.release, self._owner)
+
+    def _conclude(self) -> None:
+        for variant, error in self._dropped.items():
+            self.notes.append(f"{variant.name}: asked no more, because {error}")
+        unasked = len(self._cells) - self._done - self._failed
+        if unasked and (reason := self._budget.reason()):
+            self.notes.append(reason)
+        self._report()
+
+    def _report(self) -> None:
+        budget = self._budget
+        self.progress = Progress(
+            len(self._cells),
+            self._done,
+            self._kept,
+            self._failed,
+            budget.tokens,
+            budget.cost,
+            budget.unknown,
+            time.monotonic() - self._began_s,
+        )
+
+
+def _answered(turn: Turn, usage: Usage) -> AnsweredTurn:
+    record = turn.record
+    return AnsweredTurn(
+        prompt=record.prompt,
+        text=record.text,
+        model=record.model,
+        input_tokens=usage.input_tokens if turn.usage else None,
+        output_tokens=usage.output_tokens if turn.usage else None,
+        cost=usage.cost,
+        duration_s=record.duration_s,
+        first_token_s=record.time_to_first_token_s,
+        started_s=record.started_at.timestamp() if record.started_at else None,
+    )

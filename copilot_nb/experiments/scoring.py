@@ -1,0 +1,98 @@
+"""Scores of kept answers: what is missing is computed in threads and kept; an error is told and computed again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+from copilot_nb.errors import InputError
+from copilot_nb.experiments.grid import Cell
+from copilot_nb.experiments.prompts import Prompt
+from copilot_nb.experiments.scorers import Outcome, Sample, Scorer, as_scorer, score
+from copilot_nb.experiments.store import Answer, Store
+
+BATCH = 50
+"""Scores that are committed together (count)."""
+
+Place = tuple[str, str]
+"""What a score belongs to: the key of a cell, and a hash of what the scorer sees beside the answer."""
+
+
+def checked(scorers: Scorer | Callable[..., object] | Iterable[Scorer | Callable[..., object]]) -> tuple[Scorer, ...]:
+    """Return scorers as they were given: one, or several.
+
+    Raises
+    ------
+    InputError
+        If one of them is none, or two have the same name.
+    """
+    listed = [scorers] if isinstance(scorers, Scorer) or callable(scorers) else list(scorers)
+    found = tuple(as_scorer(each) for each in listed)
+    names = [each.name for each in found]
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise InputError(f"two scorers are called {twice!r}", "give one another name: of_callable(function, id=NAME)")
+    return found
+
+
+def place_of(cell: Cell) -> Place:
+    """Return what a score of `cell` belongs to; the same answer may be scored against several targets."""
+    return cell.key, _about(cell.prompt)
+
+
+def _about(prompt: Prompt) -> str:
+    seen = [prompt.target, prompt.turns, dict(prompt.variables)]
+    return hashlib.sha256(json.dumps(seen, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def sample_of(cell: Cell, answer: Answer) -> Sample:
+    """Return what a scorer may look at: of a conversation, its last answer and all its prompts."""
+    prompt = cell.prompt
+    return Sample(answer.turns[-1].text, prompt.target, "\n\n".join(prompt.turns), prompt.variables)
+
+
+def score_missing(
+    store: Store,
+    scorer: Scorer,
+    cells: Sequence[Cell],
+    answers: Mapping[str, Answer],
+    on_progress: Callable[[int, int], object],
+) -> dict[Place, Outcome]:
+    """Return the outcome of each answer; only what has no score yet is computed, and kept as it comes.
+
+    Parameters
+    ----------
+    store : Store
+        Holds the scores.
+    scorer : Scorer
+        Scores.
+    cells : sequence of Cell
+        Those that have an answer.
+    answers : mapping of str to Answer
+        By the cells' keys.
+    on_progress : callable
+        Called in this thread with how many are scored, and of how many.
+    """
+    places = {place_of(cell): cell for cell in cells}
+    known = store.scores(scorer.identity)
+    found = {place: Outcome(known[place]) for place in places if place in known}
+    missing = [place for place in places if place not in known]
+    with ThreadPoolExecutor(os.cpu_count(), "copilot-nb-scores") as pool:
+        jobs = {pool.submit(score, scorer, sample_of(places[place], answers[place[0]])): place for place in missing}
+        try:
+            unkept: dict[Place, float] = {}
+            for number, job in enumerate(as_completed(jobs), 1):
+                outcome = found[jobs[job]] = job.result()
+                if outcome.value is not None:
+                    unkept[jobs[job]] = outcome.value
+                if len(unkept) == BATCH or number == len(jobs):
+                    store.keep_scores(scorer.identity, unkept)
+                    unkept = {}
+                on_progress(number, len(jobs))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            store.keep_scores(scorer.identity, unkept)
+            raise
+    return found

@@ -1,0 +1,47 @@
+"""Another kernel that works on the file `shared.sqlite`: it dies in the middle, or holds its answers back.
+
+It appends each prompt that it asks to `asked.txt`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from copilot_nb.experiments.api import compare
+from copilot_nb.experiments.progress import Progress
+from copilot_nb.named_sessions.api import drop_manager, shared_manager
+from copilot_nb.runtime.providers.embedded import InKernel
+from copilot_nb.settings import CopilotNB
+from copilot_nb.testing import ChatRequest, Reply, ScriptedModel
+
+MODE, NUMBER = sys.argv[1], int(sys.argv[2])
+
+
+def reply(request: ChatRequest) -> Reply:
+    with Path("asked.txt").open("a", encoding="utf-8") as file:
+        file.write(f"{request.prompt}\n")
+    return Reply("from the other kernel", stall_after_chars=4 if MODE == "hold" else None)
+
+
+def die_after(progress: Progress) -> None:
+    if MODE == "die-after" and progress.done >= NUMBER:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def let_go_when_told(model: ScriptedModel) -> None:
+    sys.stdin.read()
+    model.release()
+
+
+settings = CopilotNB(home=str(Path("other-home").resolve()), offline=True, provider="scripted", max_parallel_turns=2)
+model = ScriptedModel(reply)
+manager = shared_manager(settings)
+manager.providers.add(InKernel("scripted", lambda: model))
+if MODE == "hold":
+    threading.Thread(target=let_go_when_told, args=(model,), daemon=True).start()
+compare([f"question {each}" for each in range(20)], models="scripted", store="shared.sqlite", on_progress=die_after)
+drop_manager()

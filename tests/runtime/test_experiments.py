@@ -1,0 +1,311 @@
+"""Comparisons on the real runtime: what is asked is counted at the model, what is kept is never asked again."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from copilot_nb.errors import InputError, ProviderError, TurnFailed, TurnInterrupted
+from copilot_nb.experiments import api
+from copilot_nb.experiments.api import compare
+from copilot_nb.experiments.progress import Progress
+from copilot_nb.experiments.scorers import Sample, Scorer
+from copilot_nb.named_sessions.manager import Manager
+from copilot_nb.testing import ChatError, ChatRequest, Reply, ScriptedModel
+
+from .conftest import script
+
+BOTH = ["scripted", "scripted-b"]
+OTHER_KERNEL = Path(__file__).with_name("other_kernel.py")
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder(manager: Manager, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let `compare` use the manager of these tests, and keep its files in a folder of the test."""
+    monkeypatch.setattr(api, "shared_manager", lambda: manager)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def model(manager: Manager) -> ScriptedModel:
+    return script(manager, ScriptedModel())
+
+
+def texts(number: int) -> list[str]:
+    return [f"question {each}" for each in range(number)]
+
+
+def test_each_cell_is_a_session_of_its_own_that_is_gone_once_its_answer_is_kept(
+    manager: Manager, model: ScriptedModel
+) -> None:
+    result = compare(texts(3), models=BOTH, repeats=2, systems="Be brief.")
+    asked = Counter((request.prompt, request.model) for request in model.requests)
+    assert asked == Counter({(text, name): 2 for text in texts(3) for name in BOTH})
+    assert all(request.user_texts == (request.prompt,) for request in model.requests)
+    assert {request.messages[0].text for request in model.requests} == {"Be brief."}
+    ids = [request.session_id for request in model.requests]
+    assert len(set(ids)) == 12
+    assert not [each for each in ids if not re.fullmatch(r"ab-[0-9a-f]{16}-[0-9a-f]{8}-1", each)]
+    assert not [each for each in manager.stored() if each.session_id in ids]
+    assert not [session for session in manager if session.session_id in ids]
+    assert (len(result), result.notes, result.plan().left) == (12, (), 0)
+
+
+def test_a_frame_has_a_row_for_each_turn_with_the_columns_of_the_table_and_the_scores(model: ScriptedModel) -> None:
+    table = pd.DataFrame({"text": ["good", "bad"], "target": ["good", "none"]})
+    result = compare(
+        table, ["Say {{ text }}", "Once more"], models=BOTH, scorers=lambda answer, target: target in answer
+    )
+    frame = result.to_frame()
+    assert list(frame["prompt"]) == ["Say good", "Once more"] * 2 + ["Say bad", "Once more"] * 2
+    assert list(frame["turn"]) == [1, 2] * 4
+    assert list(frame["variant"]) == (["scripted"] * 2 + ["scripted-b"] * 2) * 2
+    assert list(frame["answered_by"]) == list(frame["model"])
+    assert list(frame["text"]) == ["good"] * 4 + ["bad"] * 4
+    assert frame["answer"][1] == "You said: Once more (message 2)"
+    assert frame["<lambda>"].isna().tolist() == [True, False] * 4
+    assert frame["input_tokens"].min() > 0
+    assert frame["cost"].max() == 0
+
+
+def test_a_finished_grid_asks_nothing_and_one_that_grows_asks_only_the_new_cells(model: ScriptedModel) -> None:
+    compare(texts(3), models="scripted", store="a.sqlite")
+    assert len(model.requests) == 3
+    compare(texts(3), models="scripted", store="a.sqlite", seed=9)
+    assert len(model.requests) == 3
+    compare(texts(3), models="scripted", repeats=2, store="a.sqlite")
+    assert len(model.requests) == 6
+    compare(texts(3), models=BOTH, repeats=2, store="a.sqlite")
+    assert [request.model for request in model.requests[6:]] == ["scripted-b"] * 6
+    result = compare([*texts(3), "new"], models=BOTH, repeats=2, store="a.sqlite")
+    assert [request.prompt for request in model.requests[12:]] == ["new"] * 4
+    assert result.plan().kept == 16
+
+
+def test_nothing_is_asked_for_a_plan(model: ScriptedModel) -> None:
+    compare(texts(2), models="scripted")
+    plan = compare(texts(4), models=BOTH, ask=False).plan()
+    assert (plan.cells, plan.kept, plan.left, len(model.requests)) == (8, 2, 6, 2)
+    assert plan.expected_tokens == plan.tokens * 3
+
+
+def test_the_same_prompt_in_two_rows_is_asked_once_and_scored_against_each_target(model: ScriptedModel) -> None:
+    rows = [{"prompt": "same", "target": "You"}, {"prompt": "same", "target": "I"}]
+    result = compare(rows, models="scripted", scorers=lambda answer, target: target in answer.split())
+    assert len(model.requests) == 1
+    assert [(row.score, row.prompt) for row in result.rows()] == [
+        (1.0, result.rows()[1].prompt),
+        (0.0, result.rows()[0].prompt),
+    ]
+
+
+@contextmanager
+def interrupted_after(number: int) -> Iterator[Callable[[Progress], None]]:
+    def on_progress(progress: Progress) -> None:
+        if progress.done >= number:
+            raise KeyboardInterrupt
+
+    with pytest.raises(TurnInterrupted, match=r"stopped: \d+ of 12 answers are kept → run it again to go on"):
+        yield on_progress
+
+
+def test_an_interrupt_keeps_what_is_done_and_stops_the_rest(manager: Manager, model: ScriptedModel) -> None:
+    stalling = {"question 4", "question 5"}
+
+    def reply(request: ChatRequest) -> Reply:
+        return Reply("answer", stall_after_chars=3 if request.prompt in stalling else None)
+
+    model = script(manager, ScriptedModel(reply))
+    with interrupted_after(8) as on_progress:
+        compare(texts(6), models=BOTH, on_progress=on_progress)
+    model.wait_for_abandoned(4)
+    assert not [session for session in manager if session.name.startswith("ab-")]
+    model = script(manager, ScriptedModel())
+    result = compare(texts(6), models=BOTH)
+    assert sorted(request.prompt for request in model.requests) == ["question 4"] * 2 + ["question 5"] * 2
+    assert result.plan().left == 0
+
+
+@contextmanager
+def another_kernel(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Start another kernel on the same file (`other_kernel.py`); closing its input lets it go."""
+    command = [sys.executable, str(OTHER_KERNEL), *arguments]
+    with subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE) as kernel:
+        try:
+            yield kernel
+        finally:
+            kernel.kill()
+
+
+def asked_elsewhere(folder: Path) -> list[str]:
+    return (folder / "asked.txt").read_text("utf-8").splitlines()
+
+
+def kept_in(path: Path) -> set[str]:
+    """Return the prompts that the file has an answer to."""
+    with closing(sqlite3.connect(path)) as db:
+        return {
+            json.loads(turns)[0]["prompt"] for (turns,) in db.execute("SELECT turns FROM cells WHERE state = 'done'")
+        }
+
+
+def test_what_a_killed_kernel_had_kept_is_not_asked_again(model: ScriptedModel, tmp_path: Path) -> None:
+    with another_kernel(tmp_path, "die-after", "5") as kernel:
+        assert kernel.wait(60) == -signal.SIGKILL
+    kept = kept_in(tmp_path / "shared.sqlite")
+    assert len(kept) >= 5
+    result = compare(texts(20), models="scripted", store="shared.sqlite")
+    assert sorted(request.prompt for request in model.requests) == sorted(set(texts(20)) - kept)
+    assert (result.plan().left, result.notes) == (0, ())
+
+
+@pytest.mark.parametrize("end", ["answers", "is killed"])
+def test_two_kernels_share_the_work_of_one_file(model: ScriptedModel, tmp_path: Path, end: str) -> None:
+    with another_kernel(tmp_path, "hold", "2") as kernel:
+        wait_for_lines(tmp_path / "asked.txt", 2, kernel)
+
+        def end_it(progress: Progress) -> None:
+            if progress.done == 18 and end == "answers":
+                assert kernel.stdin is not None
+                kernel.stdin.close()
+            elif progress.done == 18:
+                kernel.kill()
+
+        result = compare(texts(20), models="scripted", store="shared.sqlite", on_progress=end_it)
+        assert kernel.wait(20) == (0 if end == "answers" else -signal.SIGKILL)
+    ours, theirs = [request.prompt for request in model.requests], asked_elsewhere(tmp_path)
+    assert len(theirs) == 2
+    assert sorted(ours) == sorted(set(texts(20)) - set(theirs) if end == "answers" else texts(20))
+    assert result.plan().left == 0
+
+
+def wait_for_lines(path: Path, number: int, kernel: subprocess.Popen[bytes]) -> None:
+    """Wait until a file of another kernel has so many lines."""
+    while not path.exists() or path.read_text("utf-8").count("\n") < number:
+        assert kernel.poll() is None
+        time.sleep(0.02)
+
+
+def test_a_scorer_that_raises_loses_nothing_and_scores_are_kept(model: ScriptedModel) -> None:
+    scored: list[str] = []
+
+    def measure(sample: Sample) -> int:
+        scored.append(sample.answer)
+        if "question 1" in sample.answer:
+            raise ValueError("not like this")
+        return len(sample.answer)
+
+    fussy = Scorer("fussy", "fussy@1", measure)
+    result = compare(texts(3), models="scripted", scorers=[fussy, len])
+    assert [row.score for row in result.rows()] == [len(scored[0]), None, len(scored[0])]
+    assert result.notes[0] == "1 answer of 3 have no score: the scorer fussy raised ValueError: not like this"
+    compare(texts(3), models="scripted", scorers=fussy)
+    assert len(scored) == 4
+    assert len(model.requests) == 3
+
+
+def test_a_cell_that_fails_is_asked_again_and_then_counted(manager: Manager) -> None:
+    broken = Reply(error=ChatError(400, "no"))
+    model = script(manager, ScriptedModel(lambda request: broken if request.prompt == "question 1" else "ok"))
+    result = compare(texts(3), models="scripted", scorers=len)
+    assert [request.prompt for request in model.requests].count("question 1") == 2
+    assert [(row.score, row.failed) for row in result.rows()] == [(2.0, False), (None, True), (2.0, False)]
+    assert result.notes[0].startswith("1 cell failed: scripted")
+    model = script(manager, ScriptedModel(["late"]))
+    result = compare(texts(3), models="scripted", scorers=len)
+    assert [row.retried for row in result.rows()] == [False, True, False]
+    assert len(model.requests) == 1
+
+
+def test_a_comparison_without_any_answer_is_an_error(manager: Manager) -> None:
+    script(manager, ScriptedModel(Reply(error=ChatError(400, "no"))))
+    with pytest.raises(TurnFailed):
+        compare(texts(2), models="scripted", retries=0)
+
+
+def test_sessions_may_stay_to_go_on_talking(manager: Manager, model: ScriptedModel) -> None:
+    result = compare(texts(2), models=BOTH, keep="sessions")
+    session = result.session(1, "scripted-b")
+    assert [turn.prompt for turn in session.history] == ["question 1"]
+    assert session.ask("And?").text == "You said: And? (message 2)"
+    with pytest.raises(InputError, match="there is no cell of row 2"):
+        result.session(2)
+    for session in [s for s in manager if s.name.startswith("ab-")]:
+        session.delete()
+    with pytest.raises(InputError, match="was not kept"):
+        compare(["x"], models="scripted").session()
+
+
+def test_a_budget_stops_before_it_is_passed_and_keeps_what_is_there(model: ScriptedModel) -> None:
+    one = compare(["question x"], models="scripted").plan().tokens
+    result = compare(texts(9), models="scripted", max_tokens=4 * one)
+    assert result.plan().kept == 4
+    assert result.notes[0] == f"stopped at {4 * one} tokens: one more answer would pass max_tokens={4 * one}"
+    assert result.notes[1] == "5 cells of 9 have no answer yet: run it again to go on"
+
+
+def test_an_old_answer_is_asked_for_again(manager: Manager, model: ScriptedModel) -> None:
+    compare(["x"], models="scripted", scorers=len)
+    compare(["x"], models="scripted", max_age=timedelta(days=1))
+    assert len(model.requests) == 1
+    script(manager, ScriptedModel("new"))
+    result = compare(["x"], models="scripted", max_age=timedelta(0), scorers=len)
+    assert (result.to_frame()["answer"][0], result.rows()[0].score) == ("new", 3.0)
+
+
+def test_what_is_attached_goes_with_each_cell(model: ScriptedModel) -> None:
+    pillow = pytest.importorskip("PIL.Image")
+    prompts = [{"prompt": "Describe", "attach": pillow.new("RGB", (4, 4), "red")}, {"prompt": "Describe"}]
+    compare(prompts, models=BOTH)
+    assert sorted(len(request.messages[-1].images) for request in model.requests) == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"prompts": []}, "there are no prompts"),
+        ({"prompts": ["a", " "]}, "prompt 2: the prompt is empty"),
+        ({"template": "{{ txt }}"}, "the template names a column 'txt' that is not there"),
+        ({"models": [*BOTH, "scriptd"]}, "provider 'scripted' has no model 'scriptd' → did you mean scripted?"),
+        ({"models": ["scripted", "scripted/scripted"]}, "two variants are the same: scripted (scripted)"),
+        ({"providers": ["nowhere"]}, "there is no provider 'nowhere'"),
+        ({"efforts": ["high"]}, "has no reasoning effort 'high'"),
+        ({"repeats": 0}, "repeats must be at least 1, not 0"),
+        ({"repeats": 10_000}, "this asks for 20,000 answers (1 prompt × 2 variants × 10,000 repeats; tokens unknown"),
+        ({"keep": "all"}, "keep cannot be 'all'"),
+        ({"max_cost": 0}, "max_cost must be greater than 0"),
+        ({"scorers": [len, len]}, "two scorers are called 'len'"),
+        ({"scorers": [7]}, "7 is not a scorer"),
+        ({"cluster": "passage"}, "prompt 1 has no column 'passage', which cluster= names"),
+        ({"store": "/proc/nowhere/a.sqlite"}, "/proc/nowhere/a.sqlite cannot be used"),
+        ({"store": "other.sqlite"}, "other.sqlite holds 1 answer, and none of them belongs to this comparison"),
+    ],
+    ids=str,
+)
+def test_bad_input_is_one_line_before_anything_is_asked(
+    model: ScriptedModel, changes: dict[str, object], said: str
+) -> None:
+    compare(["another"], models="scripted", store="other.sqlite")
+    with pytest.raises((InputError, ProviderError)) as caught:
+        compare(**{"prompts": ["a"], "models": BOTH, **changes})
+    assert said in str(caught.value)
+    assert len(model.requests) == 1
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_with_other_answers_takes_more_when_that_is_confirmed(model: ScriptedModel) -> None:
+    compare(["another"], models="scripted", store="other.sqlite")
+    assert compare(["a"], models="scripted", store="other.sqlite", confirm=True).plan().kept == 1
