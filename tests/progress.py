@@ -122,7 +122,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         out = sys.__stdout__ or sys.stdout
         accept_any_text(out)
-        config.pluginmanager.registry(Progress(out), "progress")
+        config.pluginmanager.register(Progress(out), "progress")
         signal.signal(signal.SIGINT, _interrupted)
 
 

@@ -121,12 +121,15 @@ def test_a_notebook_whose_kernel_is_gone_shows_the_transcript(nb: Notebook) -> N
     assert not [text for text in shown(nb.page) for dead in DEAD if dead in text]
 
 
-def test_the_transcript_comes_by_itself_after_a_pause(nb: Notebook) -> None:
+def test_the_transcript_comes_by_itself_after_a_pause_and_a_draft_outlives_it(nb: Notebook) -> None:
+    draft = nb.page.locator(".cnb-panel textarea")
+    draft.fill("half a thought")
     nb.page.wait_for_function(
         "() => JSON.stringify(window.jupyterapp.shell.currentWidget.content.widgets[1].model.outputs.toJSON())"
         ".includes('Blue')"
     )
     assert "Blue" in static_html(nb.save(), 1)
+    assert draft.input_value() == "half a thought"
 
 
 def test_formulae_are_typeset_when_they_can_be_seen(lab: Lab) -> None:
@@ -194,12 +197,6 @@ def test_two_notebooks_on_one_kernel_keep_their_own_panels(lab: Lab) -> None:
     second.run_all()
     saved(second)
     assert "Blue" in static_html(second.save(), 1)
-
-
-def test_a_draft_outlives_the_new_transcript(nb: Notebook) -> None:
-    nb.page.locator(".cnb-panel textarea").fill("half a thought")
-    saved(nb)
-    assert nb.page.locator(".cnb-panel textarea").input_value() == "half a thought"
 
 
 def test_elsewhere_the_transcript_is_read(nb: Notebook, lab: Lab, tmp_path: Path) -> None:
