@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ class Kernel:
         RuntimeError
             If a cell fails.
         """
-        numbers = {self._client.execute(source): number for number, source in enumerate(cells)}
+        numbers = {self._send(source): number for number, source in enumerate(cells)}
         while True:
             message = self._next(numbers)
             if message is None:
@@ -64,6 +65,14 @@ class Kernel:
                 raise RuntimeError(f"{message.content['ename']}: {message.content['evalue']}")
             if message.cell == len(cells) - 1 and message.content.get("execution_state") == "idle":
                 return
+
+    def _send(self, source: str) -> str:
+        """Send a cell as the page of a notebook does, which names it; return the id of the request."""
+        content = {"code": source, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
+        metadata = {"cellId": uuid.uuid4().hex}
+        request = self._client.session.msg("execute_request", content, metadata=metadata)
+        self._client.shell_channel.send(request)
+        return str(request["header"]["msg_id"])
 
     def _next(self, numbers: dict[str, int]) -> Message | None:
         socket, session = self._client.iopub_channel.socket, self._client.session

@@ -60,6 +60,12 @@ def _cell_id(request: dict[str, Any]) -> str:
     return str((request.get("metadata") or {}).get("cellId") or "")
 
 
+def is_magic_cell(shell: InteractiveShell, magic: str) -> bool:
+    """Whether the cell that is running consists of the cell magic `magic`, so that its outputs are the magic's."""
+    code = str((_request(shell).get("content") or {}).get("code") or "")
+    return code.split(maxsplit=1)[:1] == [f"%%{magic}"]
+
+
 def has_kernel(shell: InteractiveShell) -> bool:
     """Whether the shell is a kernel; else it is a terminal of its own."""
     return getattr(shell, "kernel", None) is not None

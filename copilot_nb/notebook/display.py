@@ -3,7 +3,9 @@
 In a kernel one output is made and then replaced while the answer comes; the last replacement is the finished, static
 one. An update repeats the whole answer, so at a fixed rate they would cost the square of its length: `_Pace` makes the
 pause before an update as long as the update is, so that so many bytes a second go out and no more, however long the
-answer is. In a terminal an update cannot replace anything, so text is printed as it comes.
+answer is. Where a cell has no other outputs, the finished blocks of a long answer become outputs of their own, which
+are sent once, and only its end is replaced (`GrowingOutput`); when it has ended, one output takes the place of all.
+In a terminal an update cannot replace anything, so text is printed as it comes.
 
 A cell that sends one prompt to several sessions has one output too, with a column for each.
 """
@@ -16,14 +18,16 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from IPython.display import DisplayHandle
+from IPython.display import DisplayHandle, clear_output
 
 from copilot_nb.characters import visible
-from copilot_nb.conversation.parts import TurnState
-from copilot_nb.frontend import has_rich_output
+from copilot_nb.conversation.parts import ToolCall, TurnState
+from copilot_nb.frontend import has_rich_output, is_magic_cell
 from copilot_nb.named_sessions.names import typed
+from copilot_nb.render.blocks import BlockStream
 from copilot_nb.render.columns import columns_html, columns_text
-from copilot_nb.render.turn import footer_text, quiet, turn_html, turn_metadata, turn_text
+from copilot_nb.render.markdown import markdown_to_html
+from copilot_nb.render.turn import footer_text, head_html, piece_html, quiet, turn_html, turn_metadata, turn_text
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -32,16 +36,18 @@ if TYPE_CHECKING:
 
 UPDATE_EVERY_S = 0.1
 """Ten updates a second look continuous; each costs a page some 10 ms (a browser on two cores)."""
-ENVELOPE_BYTES = 600
-"""What the kernel's protocol adds to an update, about."""
+ENVELOPE_BYTES = 1_000
+"""What the kernel's protocol and the lines below an answer add to an update, about."""
 BYTES_PER_CHAR, MEASURED_CHARS = 2.0, 500
 """HTML for a character of Markdown (1.1 bytes in prose, 2 where there is much code), until so many have come."""
 BYTES_PER_S = 7_800
 """What the updates of one answer may take. One of 20 kB that comes in 15 s then costs less than ten times its size
-(four times is its final state), where ten updates a second cost 150 times. The price: the last updates of such an
-answer are 4.5 s apart if it is full of code and tables, 3 s if it is prose; those of one of 3 kB in 10 s nearly 1 s
-(`python -m bench stream`). For less an output would have to grow. Jupyter's can only be replaced, and one made of
-several pieces could not become one again without clearing what else stands below the cell."""
+(four times is its final state), where ten updates a second cost 150 times (`python -m bench stream`)."""
+PIECE_CHARS, PIECE_PART = 800, 16
+"""A finished piece of a long answer has so many characters, or this part of what was finished before: a page shows no
+more than 50 outputs of a cell."""
+LONG_CHARS = 1_500
+"""An answer of fewer characters is one output: its updates are cheap."""
 
 
 class Output(Protocol):
@@ -63,15 +69,24 @@ class _Pace:
         self._bytes_per_s = BYTES_PER_S * answers
         self._sent_at_s = -math.inf
         self._bytes_per_char = BYTES_PER_CHAR
+        self._owed_bytes = 0
 
     def is_due(self, chars: int) -> bool:
-        update_bytes = ENVELOPE_BYTES + self._bytes_per_char * chars
+        update_bytes = ENVELOPE_BYTES + self._bytes_per_char * chars + self._owed_bytes
         return time.monotonic() - self._sent_at_s >= max(UPDATE_EVERY_S, update_bytes / self._bytes_per_s)
 
+    def owe(self, update: str) -> None:
+        """Have the next update pay for this one, which went out at once."""
+        self._owed_bytes += ENVELOPE_BYTES + _size(update)
+
     def sent(self, update: str, chars: int) -> None:
-        self._sent_at_s = time.monotonic()
+        self._sent_at_s, self._owed_bytes = time.monotonic(), 0
         if chars >= MEASURED_CHARS:
-            self._bytes_per_char = len(update.encode("utf-8", "replace")) / chars
+            self._bytes_per_char = _size(update) / chars
+
+
+def _size(update: str) -> int:
+    return len(update.encode("utf-8", "replace"))
 
 
 class CellOutput:
@@ -93,11 +108,13 @@ class CellOutput:
     def show(self) -> None:
         """Replace the output by the turns as they stand, if they changed and the update is paid for."""
         shown = [(turn.record, turn.label) for turn in self.turns]
-        chars = sum(len(turn.text) for turn in self.turns)
-        if shown != self._seen and self._pace.is_due(chars):
+        if shown != self._seen and self._pace.is_due(self._chars()):
             self._seen, live = shown, self._live()
             self._publish(live, {})
-            self._pace.sent("".join(live.values()), chars)
+            self._pace.sent("".join(live.values()), self._chars())
+
+    def _chars(self) -> int:
+        return sum(len(turn.text) for turn in self.turns)
 
     def finish(self) -> None:
         """Replace the output by the ended turns, static.
@@ -114,6 +131,9 @@ class CellOutput:
     def _live(self) -> dict[str, str]:
         shown = [(turn.record, turn.label) for turn in self.turns]
         html = turn_html(*shown[0], live=True) if len(shown) == 1 else columns_html(shown, live=True)
+        return self._with_note(html)
+
+    def _with_note(self, html: str) -> dict[str, str]:
         return {"text/html": html + quiet(self._elsewhere()), "text/plain": f"[{self._elsewhere()}]"}
 
     def _elsewhere(self) -> str:
@@ -137,6 +157,66 @@ class CellOutput:
         else:
             self._handle.display(bundle, metadata=metadata, raw=True)
         self._is_shown = True
+
+
+class GrowingOutput(CellOutput):
+    """The output of a cell that has no other: the finished blocks of a long answer are outputs of their own at first.
+
+    What is cleared when they become one is all that the cell shows, so this is for a cell that only asks.
+    """
+
+    def __init__(self, turn: Turn) -> None:
+        super().__init__([turn])
+        self._stream = BlockStream("tex", highlight=False)
+        self._run = 0
+        self._sent_blocks = self._sent_chars = 0
+
+    def finish(self) -> None:
+        """Replace the outputs by the ended turn, static."""
+        self._join()
+        super().finish()
+
+    def _chars(self) -> int:
+        return super()._chars() - self._sent_chars
+
+    def _live(self) -> dict[str, str]:
+        (turn,) = self.turns
+        if turn.text and (len(turn.text) < LONG_CHARS or any(isinstance(part, ToolCall) for part in turn.record.parts)):
+            self._join()
+            return super()._live()
+        blocks = self._stream.feed(turn.text)
+        if blocks.run != self._run:
+            self._run = blocks.run
+            self._join()
+        finished = blocks.finished[self._sent_blocks :]
+        chars = len(turn.text) - len(blocks.tail) - self._sent_chars
+        if chars >= max(PIECE_CHARS, self._sent_chars // PIECE_PART):
+            self._send_piece("".join([self._head(), *finished]))
+            self._sent_blocks, self._sent_chars, finished = len(blocks.finished), self._sent_chars + chars, ()
+        said = "".join([self._head(), *finished, markdown_to_html(blocks.tail, highlight=False)])
+        return self._with_note(turn_html(turn.record, turn.label, live=True, said=said))
+
+    def _head(self) -> str:
+        (turn,) = self.turns
+        return "" if self._sent_chars else head_html(turn.record, turn.label, live=True)
+
+    def _send_piece(self, html: str) -> None:
+        """Let the output be a piece, and begin another one below it."""
+        piece = piece_html(html)
+        self._publish({"text/html": piece}, {})
+        self._pace.owe(piece)
+        self._begin()
+
+    def _join(self) -> None:
+        """Let what is published next take the place of all pieces."""
+        if self._sent_chars:
+            clear_output(wait=True)
+            self._begin()
+        self._sent_blocks = self._sent_chars = 0
+
+    def _begin(self) -> None:
+        self._handle = DisplayHandle()
+        self._is_shown = False
 
 
 class BackgroundOutput(CellOutput):
@@ -224,4 +304,6 @@ def output_for(
         return TerminalOutput(turns, is_streaming=len(turns) == 1 and not background)
     if plain:
         return PlainCellOutput(turns)
-    return BackgroundOutput(turns) if background else CellOutput(turns)
+    if background:
+        return BackgroundOutput(turns)
+    return GrowingOutput(turns[0]) if len(turns) == 1 and is_magic_cell(shell, "copilot") else CellOutput(turns)

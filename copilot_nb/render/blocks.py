@@ -60,10 +60,13 @@ class BlockStream:
     ----------
     maths : {"mathml", "tex"}, default "mathml"
         What formulae become (see `markdown_to_html`).
+    highlight : bool, default True
+        Whether code is coloured.
     """
 
-    def __init__(self, maths: Maths = "mathml") -> None:
+    def __init__(self, maths: Maths = "mathml", *, highlight: bool = True) -> None:
         self._maths = maths
+        self._highlight = highlight
         self._run = 0
         self._begin()
 
@@ -100,9 +103,9 @@ class BlockStream:
         """Return safe HTML of the whole text: that of the blocks, if none can have a link that is defined later."""
         context = Context(dict(self._context.definitions), self._context.link_chars)
         rest = "".join(self._lines) + with_line_ends(self._text[self._taken_chars :])
-        html = None if self._is_stuck else part_html(rest, context, maths=self._maths)
+        html = None if self._is_stuck else part_html(rest, context, highlight=self._highlight, maths=self._maths)
         if html is None or context.definitions.get("references") or has_notes(context.definitions):
-            return markdown_to_html(self._text, maths=self._maths)
+            return markdown_to_html(self._text, highlight=self._highlight, maths=self._maths)
         return "".join(self._finished) + html
 
     def _take_lines(self) -> None:
@@ -117,7 +120,8 @@ class BlockStream:
     def _finish_blocks(self) -> None:
         start = 0
         for end in _boundaries(self._lines):
-            html = part_html("".join(self._lines[start:end]), self._context, maths=self._maths)
+            source = "".join(self._lines[start:end])
+            html = part_html(source, self._context, highlight=self._highlight, maths=self._maths)
             self._is_stuck = html is None
             if html is None:
                 break

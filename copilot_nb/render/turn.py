@@ -44,7 +44,7 @@ class Label:
     note: str = ""
 
 
-def turn_html(turn: TurnRecord, label: Label, *, live: bool = False) -> str:
+def turn_html(turn: TurnRecord, label: Label, *, live: bool = False, said: str | None = None) -> str:
     """Render a turn for `text/html`.
 
     Parameters
@@ -55,13 +55,21 @@ def turn_html(turn: TurnRecord, label: Label, *, live: bool = False) -> str:
         Its session and provider.
     live : bool, default False
         The compact variant for a turn that is still coming: no coloured code, tool calls by name only.
+    said : str, optional
+        HTML that stands in place of notes, reasoning and answer, where only a part of them is wanted.
     """
-    return f'<div class="copilot-nb">{body_html(turn, label, live=live)}{_footer(turn, label)}</div>'
+    return f'<div class="copilot-nb">{body_html(turn, label, live=live, said=said)}{_footer(turn, label)}</div>'
 
 
-def body_html(turn: TurnRecord, label: Label, *, live: bool = False) -> str:
+def piece_html(said: str) -> str:
+    """Return a piece of an answer, which is HTML, as an output of its own."""
+    return f'<div class="copilot-nb"><div{_SAID}>{said}</div></div>'
+
+
+def body_html(turn: TurnRecord, label: Label, *, live: bool = False, said: str | None = None) -> str:
     """Render what followed the prompt: notes, reasoning, answer and how it ended, without the line under it."""
-    said = head_html(turn, label, live=live) + answer_html(turn.parts, live=live)
+    if said is None:
+        said = head_html(turn, label, live=live) + answer_html(turn.parts, live=live)
     return (f"<div{_SAID}>{said}</div>" if said else "") + outcome_html(turn)
 
 

@@ -55,6 +55,27 @@ def test_an_answer_grows_in_place_and_ends_as_one_static_output(lab: Any) -> Non
     assert output["data"]["text/plain"] == LONG
 
 
+def test_a_long_answer_grows_by_pieces_and_ends_as_one_static_output(lab: Any) -> None:
+    paragraphs_in_it = [f"Paragraph {number} says that **{number}** is {'very ' * 12}long." for number in range(1, 61)]
+    long = "\n\n".join(paragraphs_in_it)
+    notebook = lab.open(scripted(repr(long), chunk_chars=40, chunk_delay_s=0.04), "%%copilot s1\nGo.")
+    notebook.run(0)
+    notebook.page.evaluate(WATCH, 1)
+    notebook.run(1)
+    notebook.output(1).get_by_text("Paragraph 60 says").wait_for()
+    notebook.page.wait_for_function("() => !window.copilotNbFrames.at(-1).text.includes('working')")
+    frames = notebook.page.evaluate("() => window.copilotNbFrames")
+
+    shown = frames[next(i for i, frame in enumerate(frames) if frame["text"].strip()) :]
+    counts = [len(paragraphs(frame["text"])) for frame in shown]
+    assert counts == sorted(counts)  # nothing is lost on the way, nor when the pieces become one
+    assert max(frame["count"] for frame in shown) > 2
+    assert shown[-1]["count"] == 1
+    assert paragraphs(shown[-1]["text"]) == [paragraph.replace("*", "") for paragraph in paragraphs_in_it]
+    (output,) = notebook.outputs(1)
+    assert output["data"]["text/plain"] == long
+
+
 @pytest.fixture
 def half_answered(lab: Any, tmp_path: Path) -> tuple[Notebook, Any, Path]:
     """A cell whose answer has stalled half-way, the running command, and the gate that lets it go on."""

@@ -1,14 +1,19 @@
-"""How often a live output is replaced: what went out decides what may go out next."""
+"""A live output: how often it is replaced, for what went out decides what may go out next; and a long one's pieces."""
 
 from __future__ import annotations
 
 import itertools
+import re
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from copilot_nb.conversation.parts import Part, Text, ToolCall, TurnState
+from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.notebook import display
-from copilot_nb.notebook.display import BYTES_PER_S, UPDATE_EVERY_S, _Pace
+from copilot_nb.notebook.display import BYTES_PER_S, UPDATE_EVERY_S, GrowingOutput, _Pace
+from copilot_nb.render.turn import Label, turn_html
 
 SIZE_CHARS, DURATION_S, STEP_S = 20_000, 15.0, 0.05
 
@@ -40,3 +45,147 @@ def test_updates_keep_within_their_budget(monkeypatch: pytest.MonkeyPatch, html_
 def test_lean_html_comes_more_often(monkeypatch: pytest.MonkeyPatch) -> None:
     lean, rich = (streamed(monkeypatch, html_per_char)[1] for html_per_char in (1, 2))
     assert max(lean) < 0.7 * max(rich)
+
+
+class Page:
+    """What a front end makes of outputs that are displayed, updated and cleared."""
+
+    def __init__(self) -> None:
+        self.outputs: dict[object, str] = {}
+        self.most = self.sent_bytes = self.clears = 0
+        self._is_to_clear = False
+
+    def clear(self, *, wait: bool) -> None:
+        assert wait  # or the page would flicker
+        self._is_to_clear = True
+        self.clears += 1
+
+    def display(self, handle: object, bundle: dict[str, str]) -> None:
+        if self._is_to_clear:
+            self.outputs.clear()
+            self._is_to_clear = False
+        self.outputs[handle] = ""
+        self.update(handle, bundle)
+
+    def update(self, handle: object, bundle: dict[str, str]) -> None:
+        assert handle in self.outputs
+        self.outputs[handle] = bundle["text/html"]
+        self.most = max(self.most, len(self.outputs))
+        self.sent_bytes += len("".join(bundle.values()))
+
+    @property
+    def text(self) -> str:
+        return " ".join(re.sub(r"<[^>]*>", " ", "".join(self.outputs.values())).split())
+
+
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch) -> Page:
+    page, now_s = Page(), itertools.count(0.0, 1.0)
+
+    class Handle:
+        def display(self, bundle: dict[str, str], **_: Any) -> None:
+            page.display(self, bundle)
+
+        def update(self, bundle: dict[str, str], **_: Any) -> None:
+            page.update(self, bundle)
+
+    monkeypatch.setattr(display, "DisplayHandle", Handle)
+    monkeypatch.setattr(display, "clear_output", page.clear)
+    monkeypatch.setattr(display, "time", SimpleNamespace(monotonic=lambda: next(now_s)))
+    return page
+
+
+LABEL = Label("s1", "scripted")
+
+
+def answer(size_chars: int) -> str:
+    """Return an answer of steps, each with a heading, a paragraph, a list and code."""
+    steps = (
+        f"## Step {n}: go on\n\n{'Words of *prose*. ' * 25}\n\n- one\n- two\n\n```python\nprint({n})\n```\n\n"
+        for n in itertools.count(1)
+    )
+    text = ""
+    while len(text) < size_chars:
+        text += next(steps)
+    return text[:size_chars]
+
+
+class Growing:
+    """An output, and the turn it shows."""
+
+    def __init__(self) -> None:
+        self.turn: Any = SimpleNamespace(label=LABEL, session=SimpleNamespace(name="s1", session_id="s1"))
+        self.becomes()
+        self.output = GrowingOutput(self.turn)
+
+    def becomes(self, *parts: Part, state: TurnState = TurnState.WORKING) -> TurnRecord:
+        record = TurnRecord("t1", "hello", state=state, parts=parts)
+        self.turn.record, self.turn.text, self.turn.state = record, record.text, state
+        return record
+
+    def comes(self, text: str, step: int = 200) -> None:
+        for end in range(step, len(text) + step, step):
+            self.becomes(Text("m1", text[:end]))
+            self.output.show()
+
+    def ends(self, text: str) -> TurnRecord:
+        record = self.becomes(Text("m1", text, complete=True), state=TurnState.DONE)
+        self.output.finish()
+        return record
+
+
+def test_the_finished_blocks_of_a_long_answer_are_sent_once(page: Page) -> None:
+    growing, text = Growing(), answer(20_000)
+    growing.comes(text)
+    assert 10 < page.most < 30
+    places = [page.text.find(f"Step {number}:") for number in range(1, 25)]
+    assert places == sorted(places)
+    assert places[0] >= 0
+    assert page.text.count("Step 9:") == 1
+    assert page.sent_bytes < 15 * len(text)
+    record = growing.ends(text)
+    assert list(page.outputs.values()) == [turn_html(record, LABEL)]
+    assert page.clears == 1
+
+
+def test_a_very_long_answer_has_no_more_pieces_than_a_page_shows(page: Page) -> None:
+    Growing().comes(answer(150_000), step=1_000)
+    assert page.most < 50
+
+
+def test_a_short_answer_is_one_output_from_the_beginning(page: Page) -> None:
+    growing, text = Growing(), answer(1_400)
+    growing.comes(text)
+    growing.ends(text)
+    assert (page.most, page.clears) == (1, 0)
+
+
+def test_an_answer_that_begins_anew_takes_the_place_of_the_pieces(page: Page) -> None:
+    growing = Growing()
+    growing.comes(answer(6_000))
+    assert len(page.outputs) > 1
+    growing.comes("It was " + answer(200))
+    assert len(page.outputs) == 1
+    assert page.text.startswith("It was")
+    growing.comes("It was " + answer(6_000))
+    assert page.text.count("Step 1:") == 1
+    assert page.text.count("Step 3:") == 1
+
+
+def test_a_tool_call_makes_one_output_of_the_pieces(page: Page) -> None:
+    growing, text = Growing(), answer(6_000)
+    growing.comes(text)
+    growing.becomes(Text("m1", text, complete=True), ToolCall("c1", "grep", "{}"))
+    growing.output.show()
+    assert len(page.outputs) == 1
+    assert page.text.count("Step 1:") == 1
+    assert "grep" in page.text
+
+
+def test_an_answer_that_is_cut_short_is_one_output_too(page: Page) -> None:
+    growing, text = Growing(), answer(6_000)
+    growing.comes(text)
+    growing.becomes(Text("m1", text), state=TurnState.INTERRUPTED)
+    growing.output.finish()
+    assert len(page.outputs) == 1
+    assert "Interrupted" in page.text
