@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from copilot_nb.experiments.extras import extra
 from copilot_nb.experiments.intervals import LEVEL, POWER, Floats, detectable_effect, prompts_needed
-from copilot_nb.experiments.scores import ScoreRow, Scores, scores_of, variants_of
+from copilot_nb.experiments.scores import ScoreRow, Scores, scores_by_variant
 
 with extra("experiments"):
     import numpy as np
@@ -80,9 +80,8 @@ def power(
     InputError
         If there are no rows.
     """
-    table = list(rows)
     aim = _Aim(effect, repeats, level, probability)
-    scores = {variant: scores_of(table, variant) for variant in variants_of(table)}
+    scores = scores_by_variant(rows)
     return tuple(_power(pair, (scores[pair[0]], scores[pair[1]]), aim) for pair in itertools.combinations(scores, 2))
 
 

@@ -65,25 +65,22 @@ class Preference:
     outcome: float
 
 
-def variants_of(rows: Iterable[ScoreRow]) -> tuple[str, ...]:
-    """Return the variants in the order in which they first appear.
+def scores_by_variant(rows: Iterable[ScoreRow], *, failures_as_zero: bool = False) -> dict[str, Scores]:
+    """Return the scores of each variant by prompt, in the order of the rows.
+
+    A prompt without a score up to `MAX_SCORE` is left out.
 
     Raises
     ------
     InputError
         If there are no rows.
     """
-    found = tuple(dict.fromkeys(row.variant for row in rows))
+    found: dict[str, dict[str, list[float]]] = {}
+    for row in rows:
+        prompts = found.setdefault(row.variant, {})
+        score = row.score if not row.failed else 0.0 if failures_as_zero else None
+        if score is not None and abs(score) <= MAX_SCORE:  # not so NaN
+            prompts.setdefault(row.prompt, []).append(float(score))
     if not found:
         raise InputError("there are no scores to compare", "run the comparison with `scorers=[…]` or `judge=…`")
-    return found
-
-
-def scores_of(rows: Iterable[ScoreRow], variant: str, *, failures_as_zero: bool = False) -> dict[str, list[float]]:
-    """Return the scores of `variant` by prompt, up to `MAX_SCORE`; a prompt without any is left out."""
-    found: dict[str, list[float]] = {}
-    for row in rows:
-        score = 0.0 if row.failed and failures_as_zero else None if row.failed else row.score
-        if row.variant == variant and score is not None and abs(score) <= MAX_SCORE:  # not so NaN
-            found.setdefault(row.prompt, []).append(float(score))
-    return found
+    return {**found}

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 
 from copilot_nb.experiments import intervals
 from copilot_nb.experiments.intervals import LEVEL, Interval
-from copilot_nb.experiments.scores import ScoreRow, Scores, scores_of, variants_of
+from copilot_nb.experiments.scores import ScoreRow, Scores, scores_by_variant
 
 FEW_PROMPTS = 10
 
@@ -104,7 +104,11 @@ def summarize(rows: Iterable[ScoreRow], level: float = LEVEL) -> tuple[VariantSu
         If there are no rows.
     """
     table = list(rows)
-    return tuple(_summary(table, variant, level) for variant in variants_of(table))
+    scores, zeroed = scores_by_variant(table), scores_by_variant(table, failures_as_zero=True)
+    return tuple(
+        _summary(variant, [row for row in table if row.variant == variant], (scores[variant], zeroed[variant]), level)
+        for variant in scores
+    )
 
 
 def differences(rows: Iterable[ScoreRow], level: float = LEVEL) -> tuple[Difference, ...]:
@@ -119,25 +123,32 @@ def differences(rows: Iterable[ScoreRow], level: float = LEVEL) -> tuple[Differe
         If there are no rows.
     """
     table = list(rows)
-    pairs = [_difference(table, *pair, level) for pair in itertools.combinations(variants_of(table), 2)]
+    asked: dict[str, set[str]] = {}
+    for row in table:
+        asked.setdefault(row.variant, set()).add(row.prompt)
+    scores, zeroed = scores_by_variant(table), scores_by_variant(table, failures_as_zero=True)
+    pairs = []
+    for first, second in itertools.combinations(scores, 2):
+        sides, all_sides = (scores[first], scores[second]), (zeroed[first], zeroed[second])
+        pair = _difference((first, second), sides, all_sides, level)
+        pairs.append(replace(pair, missing=len(asked[first] | asked[second]) - pair.prompts))
     adjusted = iter(intervals.holm([pair.p for pair in pairs if pair.p is not None]))
     corrected = (pair if pair.p is None else replace(pair, p_adjusted=next(adjusted)) for pair in pairs)
     return tuple(replace(pair, verdict=_verdict(pair, 1 - level)) for pair in corrected)
 
 
-def _summary(table: Sequence[ScoreRow], variant: str, level: float) -> VariantSummary:
-    rows = [row for row in table if row.variant == variant]
-    scores = scores_of(rows, variant)
+def _summary(variant: str, rows: Sequence[ScoreRow], scores: tuple[Scores, Scores], level: float) -> VariantSummary:
+    """Return a variant by itself; `scores` are those without failures, and with each as 0."""
     failed = sum(row.failed for row in rows)
     return VariantSummary(
         variant=variant,
-        prompts=len(scores),
+        prompts=len(scores[0]),
         answers=len(rows),
         failed=failed,
-        unscored=len(rows) - failed - sum(map(len, scores.values())),
+        unscored=len(rows) - failed - sum(map(len, scores[0].values())),
         retried_share=sum(row.retried for row in rows) / len(rows),
-        mean=_mean(scores, level),
-        mean_with_failures=_mean(scores_of(rows, variant, failures_as_zero=True), level),
+        mean=_mean(scores[0], level),
+        mean_with_failures=_mean(scores[1], level),
     )
 
 
@@ -148,20 +159,20 @@ def _mean(scores: Scores, level: float) -> Interval:
     return intervals.mean_interval(means, level)
 
 
-def _difference(table: Sequence[ScoreRow], first: str, second: str, level: float) -> Difference:
-    sides = [scores_of(table, variant) for variant in (first, second)]
-    found = _paired(*sides)
-    zeroed = _paired(*(scores_of(table, variant, failures_as_zero=True) for variant in (first, second)))
-    everything = {row.prompt for row in table if row.variant in (first, second)}
+def _difference(
+    pair: tuple[str, str], scores: tuple[Scores, Scores], zeroed: tuple[Scores, Scores], level: float
+) -> Difference:
+    """Return the difference of a pair, with `missing` and what depends on the other pairs left open."""
+    found = _paired(*scores)
     test = intervals.paired_test(found)
-    is_binary = all(map(_is_binary, sides))
+    is_binary = all(map(_is_binary, scores))
     return Difference(
-        first=first,
-        second=second,
+        first=pair[0],
+        second=pair[1],
         prompts=len(found),
-        missing=len(everything) - len(found),
+        missing=0,
         effect=_effect(found, level, is_binary=is_binary),
-        effect_with_failures=_effect(zeroed, level, is_binary=is_binary),
+        effect_with_failures=_effect(_paired(*zeroed), level, is_binary=is_binary),
         detectable=intervals.detectable_effect(found, level),
         p=test.p if test else None,
         p_adjusted=None,

@@ -19,8 +19,11 @@ _LEFT = ' style="text-align:left"'  # JupyterLab's default is to the right
 _DENSE = ' style="text-align:left;white-space:nowrap"'
 
 
-class _Printer(Protocol):
-    def text(self, text: str, /) -> None: ...
+class Printer(Protocol):
+    """The printer that IPython hands to `_repr_pretty_`."""
+
+    def text(self, text: str, /) -> None:
+        """Print `text`."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Table:
         lines.insert(1, "  ".join("─" * width for width in widths))
         return "\n".join([visible(self.caption), *lines] if self.caption else lines)
 
-    def _repr_pretty_(self, printer: _Printer, cycle: bool) -> None:  # noqa: ARG002 - the signature is IPython's
+    def _repr_pretty_(self, printer: Printer, cycle: bool) -> None:  # noqa: ARG002 - the signature is IPython's
         printer.text(str(self))
 
     def _rows(self) -> list[tuple[str, ...]]:
@@ -93,7 +96,7 @@ class Card:
         lines = [self.title, *(f"{_padded(label, width)}  {value}".rstrip() for label, value in pairs)]
         return visible("\n".join(lines))
 
-    def _repr_pretty_(self, printer: _Printer, cycle: bool) -> None:  # noqa: ARG002 - the signature is IPython's
+    def _repr_pretty_(self, printer: Printer, cycle: bool) -> None:  # noqa: ARG002 - the signature is IPython's
         printer.text(str(self))
 
 

@@ -1,0 +1,213 @@
+"""A comparison to read: who is how good, how sure that is, and what to distrust; as HTML and as plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from copilot_nb.experiments.forest import forest, interval, number
+from copilot_nb.experiments.intervals import LEVEL
+from copilot_nb.experiments.preferences import HeadToHead, Ranking, head_to_head, rank
+from copilot_nb.experiments.scores import Preference, ScoreRow
+from copilot_nb.experiments.statistics import FEW_PROMPTS, Difference, VariantSummary, differences, summarize
+from copilot_nb.render.escape import escape, quote
+from copilot_nb.render.table import Printer, Table
+from copilot_nb.render.words import count
+
+MAX_PAIRS = 30  # that are shown; six variants have fifteen
+_SMALLEST_P = 0.001
+_MANY_RETRIED = 0.05
+_FOR_A_RANKING = 3
+_METHODS = {"t": "the paired t test", "McNemar": "McNemar's exact test", "sign flip": "the exact sign-flip test"}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a comparison shows; its repr is the table with a forest plot of characters.
+
+    Attributes
+    ----------
+    variants : tuple of VariantSummary
+        Each variant by itself; empty without scores.
+    differences : tuple of Difference
+        Each pair.
+    head_to_head : tuple of HeadToHead
+        Each pair by preference; empty without judgements.
+    ranking : Ranking or None
+        Three or more variants by preference.
+    notes : tuple of str
+        What to know and what to distrust, a sentence each.
+    level : float
+        Of the intervals.
+    """
+
+    variants: tuple[VariantSummary, ...] = ()
+    differences: tuple[Difference, ...] = ()
+    head_to_head: tuple[HeadToHead, ...] = ()
+    ranking: Ranking | None = None
+    notes: tuple[str, ...] = ()
+    level: float = LEVEL
+    _parts: tuple[Table | str, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_parts", tuple(part for part in self._drawn() if part))
+
+    def _repr_html_(self) -> str:
+        parts = [part._repr_html_() if isinstance(part, Table) else f"<pre>{quote(part)}</pre>" for part in self._parts]
+        notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
+        return f'<div class="copilot-nb">{"".join(parts)}{f"<ul>{notes}</ul>" if notes else ""}</div>'
+
+    def __str__(self) -> str:
+        return "\n\n".join(
+            [*map(str, self._parts), *(["\n".join(f"· {note}" for note in self.notes)] * bool(self.notes))]
+        )
+
+    def _repr_pretty_(self, printer: Printer, cycle: bool) -> None:  # noqa: ARG002 - the signature is IPython's
+        printer.text(str(self))
+
+    def _drawn(self) -> list[Table | str]:
+        """Return tables and, as text, forest plots: what there is, in the order in which it is read."""
+        parts: list[Table | str] = []
+        if self.variants:
+            parts.append(_scores_table(self.variants, self.level))
+        if self.differences:
+            shown = self.differences[:MAX_PAIRS]
+            rows = [(f"{one.first} − {one.second}", one.effect) for one in shown]
+            parts += [_differences_table(shown, self.level), forest(rows)]
+        if self.ranking and self.ranking.ratings:
+            rows = [(rating.variant, rating.points) for rating in self.ranking.ratings]
+            parts += [_ranking_table(self.ranking, self.level), forest(rows)]
+        if self.head_to_head:
+            parts.append(_head_to_head_table(self.head_to_head[:MAX_PAIRS], self.level))
+        return parts
+
+
+def summary(
+    rows: Iterable[ScoreRow] = (),
+    preferences: Iterable[Preference] = (),
+    notes: Iterable[str] = (),
+    level: float = LEVEL,
+) -> Summary:
+    """Return what scores and preferences show.
+
+    Parameters
+    ----------
+    rows : iterable of ScoreRow
+        The scores of one scorer; may be empty.
+    preferences : iterable of Preference
+        The judgements of one judge, or the votes of people; may be empty.
+    notes : iterable of str
+        Sentences to be shown below, such as `judge.warnings`.
+    level : float
+        Of the intervals.
+    """
+    table, judged = list(rows), list(preferences)
+    variants, pairs = (summarize(table, level), differences(table, level)) if table else ((), ())
+    ranking = rank(judged, level=level) if len(_names(judged)) >= _FOR_A_RANKING else None
+    votes = head_to_head(judged, level) if judged else ()
+    told = [*_notes(table, variants, pairs, level), *_preference_notes(votes, ranking), *notes]
+    return Summary(variants, pairs, votes, ranking, tuple(told), level)
+
+
+def _names(judged: Sequence[Preference]) -> set[str]:
+    return {name for one in judged for name in (one.first, one.second)}
+
+
+def _scores_table(variants: Sequence[VariantSummary], level: float) -> Table:
+    columns: dict[str, list[str]] = {
+        "Variant": [one.variant for one in variants],
+        "Prompts": [f"{one.prompts:,}" for one in variants],
+        f"Mean score [{level:.0%} interval]": [interval(one.mean) for one in variants],
+    }
+    if any(one.failed for one in variants):
+        columns["With failures as 0"] = [interval(one.mean_with_failures) for one in variants]
+        columns["Failed"] = [_share(one.failed, one.answers) for one in variants]
+    if any(one.unscored for one in variants):
+        columns["Without a score"] = [_share(one.unscored, one.answers) for one in variants]
+    if any(one.retried_share for one in variants):
+        columns["Retried"] = [f"{one.retried_share:.0%}" for one in variants]
+    return _table("Scores", columns)
+
+
+def _differences_table(pairs: Sequence[Difference], level: float) -> Table:
+    columns = {
+        "Difference": [f"{one.first} − {one.second}" for one in pairs],
+        f"Effect [{level:.0%} interval]": [interval(one.effect, signed=True) for one in pairs],
+    }
+    if any(one.effect != one.effect_with_failures for one in pairs):
+        columns["With failures as 0"] = [interval(one.effect_with_failures, signed=True) for one in pairs]
+    columns |= {
+        "Prompts": [f"{one.prompts:,}" for one in pairs],
+        "Detectable": [number(one.detectable) for one in pairs],
+        "Verdict": [one.verdict for one in pairs],
+        "p": [_p(one.p_adjusted) for one in pairs],
+    }
+    return _table("Differences, paired by prompt", columns)
+
+
+def _ranking_table(ranking: Ranking, level: float) -> Table:
+    columns = {
+        "Variant": [rating.variant for rating in ranking.ratings],
+        f"Points [{level:.0%} interval]": [interval(rating.points, signed=True) for rating in ranking.ratings],
+    }
+    return _table(
+        f"Ranking by preference (400 points: wins ten times as often), {count(ranking.prompts, 'prompt')}", columns
+    )
+
+
+def _head_to_head_table(pairs: Sequence[HeadToHead], level: float) -> Table:
+    columns = {
+        "Pair": [f"{one.first} : {one.second}" for one in pairs],
+        f"Share won [{level:.0%} interval]": [interval(one.share) for one in pairs],
+        "Won": [str(one.wins) for one in pairs],
+        "Tied": [str(one.ties) for one in pairs],
+        "Lost": [str(one.losses) for one in pairs],
+        "Verdict": [one.verdict for one in pairs],
+        "p": [_p(one.p_adjusted) for one in pairs],
+    }
+    return _table("Preferences by prompt", columns)
+
+
+def _table(caption: str, columns: dict[str, list[str]]) -> Table:
+    return Table(tuple(columns), tuple(zip(*columns.values(), strict=True)), caption=caption, is_dense=True)
+
+
+def _notes(
+    rows: Sequence[ScoreRow], variants: Sequence[VariantSummary], pairs: Sequence[Difference], level: float
+) -> list[str]:
+    """Return how the numbers were made, and what is wrong with them."""
+    notes = []
+    if any(row.repeat for row in rows):
+        notes.append("Repeats are averaged within their prompt: only prompts count as independent.")
+    if pairs:
+        methods = " and ".join(dict.fromkeys(_METHODS[one.method] for one in pairs if one.method))
+        corrected = f", corrected for {len(pairs)} pairs (Holm)" if len(pairs) > 1 else ""
+        notes.append(f"Each interval covers {level:.0%} by itself. p is of {methods or 'no test'}{corrected}.")
+    if len(pairs) > MAX_PAIRS:
+        notes.append(f"The first {MAX_PAIRS} of {len(pairs):,} pairs are shown; all of them count in the correction.")
+    if any(prompts < FEW_PROMPTS for prompts in [one.prompts for one in variants] + [one.prompts for one in pairs]):
+        notes.append(f"Fewer than {FEW_PROMPTS} prompts are too few to tell variants apart: add prompts, not repeats.")
+    if missing := max((one.missing for one in pairs), default=0):
+        notes.append(f"Up to {count(missing, 'prompt')} of a pair lacks a score for one of the two and is left out.")
+    if any(one.retried_share > _MANY_RETRIED for one in variants):
+        notes.append(
+            "Retried answers are drawn anew, which may favour a variant: compare the shares of retried answers."
+        )
+    return notes
+
+
+def _preference_notes(votes: Sequence[HeadToHead], ranking: Ranking | None) -> list[str]:
+    notes = [f"{ranking.note.capitalize()}."] if ranking and ranking.note else []
+    if any(one.wins + one.ties + one.losses < FEW_PROMPTS for one in votes):
+        notes.append(f"Preferences on fewer than {FEW_PROMPTS} prompts are too few to tell variants apart.")
+    return notes
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part:,} of {whole:,}" if part else "0"
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if value >= _SMALLEST_P else f"< {_SMALLEST_P}"
