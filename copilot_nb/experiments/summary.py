@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from copilot_nb.experiments.forest import forest, interval, number
 from copilot_nb.experiments.intervals import LEVEL
+from copilot_nb.experiments.power import Power
 from copilot_nb.experiments.preferences import HeadToHead, Ranking, head_to_head, rank
 from copilot_nb.experiments.scores import Preference, ScoreRow
 from copilot_nb.experiments.statistics import FEW_PROMPTS, Difference, VariantSummary, differences, summarize
@@ -73,7 +74,7 @@ class Summary:
         if self.differences:
             shown = self.differences[:MAX_PAIRS]
             rows = [(f"{one.first} − {one.second}", one.effect) for one in shown]
-            parts += [_differences_table(shown, self.level), forest(rows)]
+            parts += [differences_table(shown, self.level), forest(rows)]
         if self.ranking and self.ranking.ratings:
             rows = [(rating.variant, rating.points) for rating in self.ranking.ratings]
             parts += [_ranking_table(self.ranking, self.level), forest(rows)]
@@ -129,7 +130,8 @@ def _scores_table(variants: Sequence[VariantSummary], level: float) -> Table:
     return _table("Scores", columns)
 
 
-def _differences_table(pairs: Sequence[Difference], level: float) -> Table:
+def differences_table(pairs: Sequence[Difference], level: float = LEVEL) -> Table:
+    """Return differences as a table: the effect with its interval first, the p-value last."""
     columns = {
         "Difference": [f"{one.first} − {one.second}" for one in pairs],
         f"Effect [{level:.0%} interval]": [interval(one.effect, signed=True) for one in pairs],
@@ -145,14 +147,26 @@ def _differences_table(pairs: Sequence[Difference], level: float) -> Table:
     return _table("Differences, paired by prompt", columns)
 
 
+def power_table(found: Sequence[Power], effect: float | None = None) -> Table:
+    """Return what each pair could have seen as a table, and how many prompts `effect` takes."""
+    columns = {
+        "Pair": [f"{one.first} : {one.second}" for one in found],
+        "Prompts": [f"{one.prompts:,}" for one in found],
+        "Detectable": [number(one.detectable) for one in found],
+    }
+    if effect is not None:
+        needed = ["–" if one.needed is None else f"{one.needed:,}" for one in found]
+        columns[f"Prompts for {number(effect)}"] = needed
+    columns["Note"] = [one.note for one in found]
+    return _table("Power: the smallest difference that the comparison could have shown", columns)
+
+
 def _ranking_table(ranking: Ranking, level: float) -> Table:
     columns = {
         "Variant": [rating.variant for rating in ranking.ratings],
         f"Points [{level:.0%} interval]": [interval(rating.points, signed=True) for rating in ranking.ratings],
     }
-    return _table(
-        f"Ranking by preference (400 points: wins ten times as often), {count(ranking.prompts, 'prompt')}", columns
-    )
+    return _table(f"Ranking by preference, {count(ranking.prompts, 'prompt')}", columns)
 
 
 def _head_to_head_table(pairs: Sequence[HeadToHead], level: float) -> Table:
@@ -197,7 +211,11 @@ def _notes(
 
 
 def _preference_notes(votes: Sequence[HeadToHead], ranking: Ranking | None) -> list[str]:
-    notes = [f"{ranking.note.capitalize()}."] if ranking and ranking.note else []
+    notes = []
+    if ranking and ranking.ratings:
+        notes.append("Points: 0 is the mean of the variants; 400 points more win ten times as often as they lose.")
+    if ranking and ranking.note:
+        notes.append(f"{ranking.note.capitalize()}.")
     if any(one.wins + one.ties + one.losses < FEW_PROMPTS for one in votes):
         notes.append(f"Preferences on fewer than {FEW_PROMPTS} prompts are too few to tell variants apart.")
     return notes

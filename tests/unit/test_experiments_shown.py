@@ -14,9 +14,10 @@ from copilot_nb.experiments.agreement import Agreement, agreement
 from copilot_nb.experiments.forest import forest, interval, number
 from copilot_nb.experiments.intervals import Interval
 from copilot_nb.experiments.plots import PlotData, plot
+from copilot_nb.experiments.power import power
 from copilot_nb.experiments.scores import Preference, ScoreRow
 from copilot_nb.experiments.statistics import differences, summarize
-from copilot_nb.experiments.summary import MAX_PAIRS, Summary, summary
+from copilot_nb.experiments.summary import MAX_PAIRS, Summary, power_table, summary
 
 KINDS = ("scores", "differences", "cost", "latency", "agreement")
 HOSTILE = "<img src=x onerror=alert(1)> $x$ \x1b[2J 模型 " + "long " * 30
@@ -111,6 +112,13 @@ def test_few_prompts_and_missing_scores_are_said() -> None:
     assert "Fewer than 10 prompts are too few" in text
     assert "Up to 1 prompt of a pair lacks" in text
     assert "too few prompts to tell" in text
+
+
+def test_the_power_of_each_pair_is_a_table() -> None:
+    text = str(power_table(power(rows(), effect=0.1), 0.1))
+    assert "Prompts for 0.1" in text
+    assert text.count("could have shown") == 4
+    assert "Prompts for" not in str(power_table(power(rows(prompts=1))))
 
 
 def test_many_pairs_are_cut_short() -> None:
