@@ -28,6 +28,7 @@ from pathlib import Path
 from copilot_nb.errors import InputError, ProviderError, RuntimeUnavailable
 from copilot_nb.runtime.cache import incoming, locked, publish, writing
 from copilot_nb.runtime.environment import without_keys
+from copilot_nb.runtime.integrity import check_model, check_npm_package
 from copilot_nb.runtime.longrun import folder_size_mb, run_patiently
 from copilot_nb.runtime.older import remove_older
 from copilot_nb.runtime.pin import checksums_url, pinned_version, runtime_platform
@@ -214,6 +215,7 @@ def _fetch_by_npm(npm: str, version: str, folder: Path, progress: Progress) -> P
     done = run_patiently(argv, heartbeat, timeout_s=DOWNLOAD_TIMEOUT_S, cwd=folder, env=env)
     if done.returncode != 0:
         raise _npm_failure(done.stderr, name)
+    check_npm_package(folder, name, version, str(runtime_platform()))
     package = folder / "node_modules" / name
     if not (package / CLI_NAME).is_file():
         raise RuntimeUnavailable(f"npm finished, but there is no {CLI_NAME} in {name}", "see: npm config list")
@@ -310,6 +312,7 @@ def install_local_model(progress: Progress = print, environ: Mapping[str, str] =
             if done.returncode != 0:
                 raise ProviderError(f"{requirement[-1]} was not installed: {_error_line(done.stderr)}")
         importlib.invalidate_caches()
+        check_model(find_local_model())
     model = find_local_model()
     progress(f"The embedded model is ready: {model}")
     return model

