@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 import tomllib
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from copilot_nb.notebook.arguments import ASK_OPTIONS, parse_ask, parse_cell
 from copilot_nb.notebook.subcommands import SUBCOMMANDS
 from copilot_nb.settings import CopilotNB
 from tests.documentation import PAGES, ROOT, blocks_of, name_of, text_of_all_pages
+from tests.unit.test_structure import MODULES, imports_of
 
 DOCUMENTS = [*PAGES, *sorted((ROOT / "docs").glob("*/*.md")), *sorted(ROOT.glob("*.md"))]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -142,3 +144,30 @@ def test_every_error_in_the_list_of_troubles_is_one_of_ours() -> None:
     rows = re.findall(r"^\| `([^`]+)` \|", page("troubleshooting"), re.MULTILINE)
     assert len(rows) > 5
     assert not [row for row in rows if row not in source]
+
+
+def test_the_map_of_the_code_names_every_folder_and_library() -> None:
+    places = {f"{module.room}/" if "/" in module.place else module.place for module in MODULES}
+    found = {found.library for module in MODULES for found in imports_of(module)}
+    libraries = found - sys.stdlib_module_names - {"copilot_nb"}
+    assert not missing([*places, *libraries], (ROOT / "CONTRIBUTING.md").read_text("utf-8"))
+
+
+def test_every_decision_is_in_the_index_and_linked_from_where_it_matters() -> None:
+    folder = ROOT / "docs" / "decisions"
+    index = (folder / "README.md").read_text("utf-8")
+    for file in sorted(folder.glob("[0-9]*.md")):
+        title = re.fullmatch(r"# (\d+)\. (.+)", file.read_text("utf-8").splitlines()[0])
+        assert title, file
+        assert f"| [{title[1]}]({file.name}) | {title[2]} |" in index
+        assert re.findall(r"^## (\w+)$", file.read_text("utf-8"), re.MULTILINE) == [
+            "Context",
+            "Decision",
+            "Consequences",
+        ]
+
+
+@pytest.mark.parametrize("document", dict.fromkeys(DOCUMENTS), ids=name_of)
+def test_every_file_that_a_document_names_is_there(document: Path) -> None:
+    named = set(re.findall(r"`([\w./-]+/[\w./-]+\.(?:py|js|css|txt))`", document.read_text("utf-8")))
+    assert not [name for name in named if not (ROOT / name).exists() and not (ROOT / "copilot_nb" / name).exists()]
