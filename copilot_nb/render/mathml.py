@@ -42,7 +42,7 @@ _VALUES = {
     **dict.fromkeys(("width", "height", "depth", "lspace", "rspace", "voffset", "minsize", "maxsize"), _LENGTH),
     "linethickness": _LENGTH,
 }
-MATHML_ATTRIBUTES = {tag: set(_VALUES) for tag in MATHML_TAGS}
+MATHML_ATTRIBUTES = {tag: set(_VALUES) for tag in MATHML_TAGS} | {"math": {*_VALUES, "data-tex"}}
 
 _ALPHABETS = {
     "bold": "mathbf",

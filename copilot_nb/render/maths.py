@@ -70,7 +70,8 @@ def maths_html(token: Token, maths: Maths) -> str:
 def _as_mathml(formula: str) -> str:
     opener = next((each for each in _INLINE if formula.startswith(each[0])), ("", ""))
     tex = formula[len(opener[0]) : len(formula) - len(opener[1])]
-    return mathml(tex, display=opener[0] not in ("$", "\\("))
+    written = mathml(tex, display=opener[0] not in ("$", "\\("))
+    return written.replace("<math", f'<math data-tex="{quote(formula)}"', 1)  # what a panel's page copies
 
 
 def _inline_rule(state: StateInline, silent: bool) -> bool:

@@ -19,6 +19,12 @@ LONG = "\n\n".join(
     for n in range(380)
 )
 BESIDE = "html => { document.body.appendChild(document.createElement('div')).innerHTML = html; }"
+COPIED = """() => {
+    let text;
+    addEventListener("copy", (event) => { text = event.clipboardData.getData("text/plain"); }, { once: true });
+    document.execCommand("copy");
+    return text;
+}"""
 WITNESS = "<img src='/no-such-picture' onerror='window.witness = true'>"
 
 
@@ -174,6 +180,24 @@ def test_what_was_refused_for_its_braces_or_its_slash_can_be_sent_as_it_is(panel
     shown.locator(".cnb-prompt").get_by_text(r"\frac").wait_for()
     turn(shown, 0)
     assert shown.locator(".cnb-prompt").all_inner_texts() == [r"\frac{{a}}{{b}} and {{ a b }}"]
+
+
+def test_what_is_copied_is_what_was_written(panel_page: PanelPage) -> None:
+    answer = "So $x = \\frac{1}{2}$ holds.\n\n$$\nE = mc^2\n$$\n\n```python\nprint(1)\nprint(2)\n```\n\nEnd."
+    panel_page.answer(answer)
+    shown = panel_page.chat("s1")
+    say(shown, "Go")
+    turn(shown, 0)
+    panel_page.page.evaluate(
+        "node => getSelection().selectAllChildren(node)", shown.locator(".cnb-answer").element_handle()
+    )
+    copied = panel_page.page.evaluate(COPIED)
+    assert copied.split("\n") == [
+        *("So $x = \\frac{1}{2}$ holds.", "", "$$", "E = mc^2", "$$", "print(1)", "print(2)", "", "", "End.")
+    ]
+    half = "math => getSelection().setBaseAndExtent(math.querySelector('mfrac mn').firstChild, 0, math, 1)"
+    shown.locator("math").first.evaluate(half)
+    assert panel_page.page.evaluate(COPIED) == "$x = \\frac{1}{2}$"
 
 
 def test_nothing_that_is_hostile_runs_in_a_panel(panel_page: PanelPage) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
+from html import unescape
 
 import pytest
 from hypothesis import given, settings
@@ -35,7 +36,7 @@ class MathsChecker(Checker):
         assert "math" in self.open or tag == "math"
         for name, value in attrs:
             assert name not in {"href", "class", "id", "src", "xmlns"}
-            assert VALUE.fullmatch(value or ""), (name, value)
+            assert VALUE.fullmatch(value or "") or name == "data-tex", (name, value)
         self.open.append(tag)
         self.runs.append("")
 
@@ -49,7 +50,7 @@ def check(html: str) -> None:
 
 
 def text_of(html: str) -> str:
-    return re.sub(r"<[^>]*>|\s", "", html)
+    return re.sub(r'<(?:[^>"]|"[^"]*")*>|\s', "", html)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ def text_of(html: str) -> str:
 )
 def test_formulae_are_drawn(tex: str, text: str) -> None:
     html = markdown_to_html(f"${tex}$", maths="mathml")
-    assert '<math display="inline">' in html
+    assert f'<math data-tex="${tex}$" display="inline">' in unescape(html)
     assert text_of(html) == text
     check(html)
 
@@ -92,8 +93,8 @@ def test_lines_of_a_formula_are_rows_without_numbers(name: str) -> None:
 
 def test_a_formula_in_lines_of_its_own_is_displayed() -> None:
     for source in ("$$x$$", "$$\nx\n$$", r"\[x\]", "\\begin{equation}\nx\n\\end{equation}", "a $$x$$"):
-        assert '<math display="block"><mrow>' in markdown_to_html(source, maths="mathml")
-    assert '<math display="inline">' in markdown_to_html(r"\(x\)", maths="mathml")
+        assert ' display="block"><mrow>' in markdown_to_html(source, maths="mathml")
+    assert ' display="inline"><mrow>' in markdown_to_html(r"\(x\)", maths="mathml")
 
 
 @pytest.mark.parametrize(

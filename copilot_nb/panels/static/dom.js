@@ -2,6 +2,7 @@
 // what copilot_nb/render made, which is safe. Each file of this folder is a module to the tools that check it; base.py
 // joins those that a panel needs into one, without their imports and exports: no bundler, and nothing to build.
 
+import { copyAsWritten } from "./copying.js";
 import { containKeys } from "./keys.js";
 
 /**
@@ -50,6 +51,7 @@ export function newId(prefix = "cnb") {
 export function panelRoot(name, label, ...children) {
   const root = el("div", { class: `cnb-panel ${name}`, role: "region", "aria-label": label }, ...children);
   containKeys(root);
+  copyAsWritten(root);
   return root;
 }
 

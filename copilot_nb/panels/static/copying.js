@@ -1,0 +1,50 @@
+// What is selected in a panel, as it is copied: a formula as its TeX, and nothing of what only the page is made of.
+
+const FURNITURE = ".cnb-code-bar, .cnb-foot, .cnb-tools, .cnb-sr, button";
+
+/**
+ * Copy what is selected as one would write it: of MathML, a browser copies each sign on a line of its own.
+ * @param {HTMLElement} root
+ */
+export function copyAsWritten(root) {
+  root.addEventListener("copy", (event) => {
+    const isInField = /** @type {Element} */ (event.target).closest?.("input, textarea");
+    const selection = document.getSelection();
+    if (isInField || !selection?.rangeCount || selection.isCollapsed || !event.clipboardData) return;
+    const selected = wholeFormulas(selection.getRangeAt(0).cloneRange()).cloneContents();
+    if (!selected.querySelector(`math, ${FURNITURE}`)) return;
+    for (const node of selected.querySelectorAll(FURNITURE)) node.remove();
+    const box = document.createElement("div");
+    box.className = "cnb-copied copilot-nb jp-RenderedHTMLCommon";
+    box.append(selected);
+    event.clipboardData.setData("text/html", box.innerHTML);
+    for (const math of box.querySelectorAll("math")) {
+      const tex = document.createElement("span");
+      tex.style.whiteSpace = "pre";
+      tex.textContent = math.getAttribute("data-tex");
+      math.replaceWith(tex);
+    }
+    root.append(box);
+    // biome-ignore lint/performance/useDomNodeTextContent: a text has its line ends only where it is laid out
+    event.clipboardData.setData("text/plain", box.innerText.trim());
+    box.remove();
+    event.preventDefault();
+  });
+}
+
+/**
+ * Extend a range to the whole of the formulas that it begins and ends in.
+ * @param {Range} range
+ */
+function wholeFormulas(range) {
+  const first = formulaOf(range.startContainer);
+  const last = formulaOf(range.endContainer);
+  if (first) range.setStartBefore(first);
+  if (last) range.setEndAfter(last);
+  return range;
+}
+
+/** @param {Node} node */
+function formulaOf(node) {
+  return (node instanceof Element ? node : node.parentElement)?.closest("math");
+}
