@@ -8,8 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from copilot_nb.experiments.extras import extra
+from copilot_nb.experiments.forest import number
 from copilot_nb.experiments.intervals import LEVEL, POWER, Floats, detectable_effect, prompts_needed
 from copilot_nb.experiments.scores import ScoreRow, Scores, scores_by_variant
+from copilot_nb.experiments.tabular import Tabular, table_of
+from copilot_nb.render.table import Table
 
 with extra("experiments"):
     import numpy as np
@@ -31,6 +34,8 @@ class Power:
         The variance of repeats of one prompt, for `first` and `second`; ``None`` with one repeat.
     detectable : float or None
         The smallest true difference that this comparison shows with the wanted probability.
+    effect : float or None
+        The difference that was asked about.
     needed : int or None
         How many prompts show `effect` with that probability, at the repeats asked about.
     note : str
@@ -43,8 +48,29 @@ class Power:
     between_variance: float | None
     repeat_variances: tuple[float, float] | None
     detectable: float | None
+    effect: float | None
     needed: int | None
     note: str
+
+
+class Powers(Tabular[Power]):
+    """What each pair could have seen."""
+
+    __slots__ = ()
+
+    @property
+    def table(self) -> Table:
+        """The pairs as a table, with how many prompts the effect takes that was asked about."""
+        columns = {
+            "Pair": [f"{one.first} : {one.second}" for one in self],
+            "Prompts": [f"{one.prompts:,}" for one in self],
+            "Detectable": [number(one.detectable) for one in self],
+        }
+        if self and self[0].effect is not None:
+            needed = ["–" if one.needed is None else f"{one.needed:,}" for one in self]
+            columns[f"Prompts for {number(self[0].effect)}"] = needed
+        columns["Note"] = [one.note for one in self]
+        return table_of("Power: the smallest difference that the comparison could have shown", columns)
 
 
 def power(
@@ -54,7 +80,7 @@ def power(
     *,
     level: float = LEVEL,
     probability: float = POWER,
-) -> tuple[Power, ...]:
+) -> Powers:
     r"""Return for each pair of variants what it could have seen, and what it takes to see `effect`.
 
     Parameters
@@ -82,7 +108,7 @@ def power(
     """
     aim = _Aim(effect, repeats, level, probability)
     scores = scores_by_variant(rows)
-    return tuple(_power(pair, (scores[pair[0]], scores[pair[1]]), aim) for pair in itertools.combinations(scores, 2))
+    return Powers(_power(pair, (scores[pair[0]], scores[pair[1]]), aim) for pair in itertools.combinations(scores, 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +128,7 @@ def _power(pair: tuple[str, str], scores: tuple[Scores, Scores], aim: _Aim) -> P
     detectable = detectable_effect([float(x) for x in d], aim.level, aim.probability)
     if detectable is None:
         note = "the differences do not vary between prompts" if len(d) > 1 else "it takes two prompts to tell"
-        return Power(*pair, len(common), None, None, None, None, note)
+        return Power(*pair, len(common), None, None, None, aim.effect, None, note)
     between, noises = _variances(d, scores, common)
     variance = float(d.var(ddof=1)) if noises is None or aim.repeats is None else between + sum(noises) / aim.repeats
     needed = None
@@ -111,7 +137,7 @@ def _power(pair: tuple[str, str], scores: tuple[Scores, Scores], aim: _Aim) -> P
     note = f"{len(common)} prompts could have shown a difference of {detectable:.2g}"
     if noises is None and aim.repeats is not None:
         note += "; with one repeat, what more repeats would change is not known"
-    return Power(*pair, len(common), between, noises, detectable, needed, note)
+    return Power(*pair, len(common), between, noises, detectable, aim.effect, needed, note)
 
 
 def _variances(

@@ -20,8 +20,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from copilot_nb.experiments import intervals
+from copilot_nb.experiments.forest import interval, number
 from copilot_nb.experiments.intervals import LEVEL, Interval
 from copilot_nb.experiments.scores import ScoreRow, Scores, scores_by_variant
+from copilot_nb.experiments.tabular import Tabular, p_value, table_of
+from copilot_nb.render.table import Table
 
 FEW_PROMPTS = 10
 
@@ -78,6 +81,8 @@ class Difference:
         The test that `p` is from: ``"McNemar"``, ``"sign flip"`` or ``"t"``.
     verdict : str
         One short sentence.
+    level : float
+        Of the intervals.
     """
 
     first: str
@@ -91,6 +96,32 @@ class Difference:
     p_adjusted: float | None
     method: str
     verdict: str
+    level: float
+
+
+class Differences(Tabular[Difference]):
+    """The differences of all pairs; shown with the effect and its interval first and the p-value last."""
+
+    __slots__ = ()
+
+    @property
+    def table(self) -> Table:
+        """The differences as a table."""
+        columns = {
+            "Difference": [f"{one.first} − {one.second}" for one in self],
+            f"Effect [{self[0].level:.0%} interval]" if self else "Effect": [
+                interval(one.effect, signed=True) for one in self
+            ],
+        }
+        if any(one.effect != one.effect_with_failures for one in self):
+            columns["With failures as 0"] = [interval(one.effect_with_failures, signed=True) for one in self]
+        columns |= {
+            "Prompts": [f"{one.prompts:,}" for one in self],
+            "Detectable": [number(one.detectable) for one in self],
+            "Verdict": [one.verdict for one in self],
+            "p": [p_value(one.p_adjusted) for one in self],
+        }
+        return table_of("Differences, paired by prompt", columns)
 
 
 def summarize(rows: Iterable[ScoreRow], level: float = LEVEL) -> tuple[VariantSummary, ...]:
@@ -111,7 +142,7 @@ def summarize(rows: Iterable[ScoreRow], level: float = LEVEL) -> tuple[VariantSu
     )
 
 
-def differences(rows: Iterable[ScoreRow], level: float = LEVEL) -> tuple[Difference, ...]:
+def differences(rows: Iterable[ScoreRow], level: float = LEVEL) -> Differences:
     """Return the difference of each pair of variants, in the order of the rows.
 
     `effect` has Student's interval with P - 1 degrees of freedom (`intervals.mean_interval`), `p` is of
@@ -134,7 +165,7 @@ def differences(rows: Iterable[ScoreRow], level: float = LEVEL) -> tuple[Differe
         pairs.append(replace(pair, missing=len(asked[first] | asked[second]) - pair.prompts))
     adjusted = iter(intervals.holm([pair.p for pair in pairs if pair.p is not None]))
     corrected = (pair if pair.p is None else replace(pair, p_adjusted=next(adjusted)) for pair in pairs)
-    return tuple(replace(pair, verdict=_verdict(pair, 1 - level)) for pair in corrected)
+    return Differences(replace(pair, verdict=_verdict(pair, 1 - level)) for pair in corrected)
 
 
 def _summary(variant: str, rows: Sequence[ScoreRow], scores: tuple[Scores, Scores], level: float) -> VariantSummary:
@@ -178,6 +209,7 @@ def _difference(
         p_adjusted=None,
         method=test.method if test else "",
         verdict="",
+        level=level,
     )
 
 

@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from copilot_nb.experiments.forest import forest, interval, number
+from copilot_nb.experiments.forest import forest, interval
 from copilot_nb.experiments.intervals import LEVEL
-from copilot_nb.experiments.power import Power
 from copilot_nb.experiments.preferences import HeadToHead, Ranking, head_to_head, rank
 from copilot_nb.experiments.scores import Preference, ScoreRow
-from copilot_nb.experiments.statistics import FEW_PROMPTS, Difference, VariantSummary, differences, summarize
+from copilot_nb.experiments.statistics import (
+    FEW_PROMPTS,
+    Difference,
+    Differences,
+    VariantSummary,
+    differences,
+    summarize,
+)
+from copilot_nb.experiments.tabular import p_value, table_of
 from copilot_nb.render.escape import escape, quote
 from copilot_nb.render.table import Printer, Table
 from copilot_nb.render.words import count
 
 MAX_PAIRS = 30  # that are shown; six variants have fifteen
-_SMALLEST_P = 0.001
 _MANY_RETRIED = 0.05
 _FOR_A_RANKING = 3
 _METHODS = {"t": "the paired t test", "McNemar": "McNemar's exact test", "sign flip": "the exact sign-flip test"}
@@ -72,9 +78,8 @@ class Summary:
         if self.variants:
             parts.append(_scores_table(self.variants, self.level))
         if self.differences:
-            shown = self.differences[:MAX_PAIRS]
-            rows = [(f"{one.first} − {one.second}", one.effect) for one in shown]
-            parts += [differences_table(shown, self.level), forest(rows)]
+            shown = Differences(self.differences[:MAX_PAIRS])
+            parts += [shown.table, forest([(f"{one.first} − {one.second}", one.effect) for one in shown])]
         if self.ranking and self.ranking.ratings:
             rows = [(rating.variant, rating.points) for rating in self.ranking.ratings]
             parts += [_ranking_table(self.ranking, self.level), forest(rows)]
@@ -103,7 +108,7 @@ def summary(
         Of the intervals.
     """
     table, judged = list(rows), list(preferences)
-    variants, pairs = (summarize(table, level), differences(table, level)) if table else ((), ())
+    variants, pairs = (summarize(table, level), differences(table, level)) if table else ((), Differences())
     ranking = rank(judged, level=level) if len(_names(judged)) >= _FOR_A_RANKING else None
     votes = head_to_head(judged, level) if judged else ()
     told = [*_notes(table, variants, pairs, level), *_preference_notes(votes, ranking), *notes]
@@ -127,38 +132,7 @@ def _scores_table(variants: Sequence[VariantSummary], level: float) -> Table:
         columns["Without a score"] = [_share(one.unscored, one.answers) for one in variants]
     if any(one.retried_share for one in variants):
         columns["Retried"] = [f"{one.retried_share:.0%}" for one in variants]
-    return _table("Scores", columns)
-
-
-def differences_table(pairs: Sequence[Difference], level: float = LEVEL) -> Table:
-    """Return differences as a table: the effect with its interval first, the p-value last."""
-    columns = {
-        "Difference": [f"{one.first} − {one.second}" for one in pairs],
-        f"Effect [{level:.0%} interval]": [interval(one.effect, signed=True) for one in pairs],
-    }
-    if any(one.effect != one.effect_with_failures for one in pairs):
-        columns["With failures as 0"] = [interval(one.effect_with_failures, signed=True) for one in pairs]
-    columns |= {
-        "Prompts": [f"{one.prompts:,}" for one in pairs],
-        "Detectable": [number(one.detectable) for one in pairs],
-        "Verdict": [one.verdict for one in pairs],
-        "p": [_p(one.p_adjusted) for one in pairs],
-    }
-    return _table("Differences, paired by prompt", columns)
-
-
-def power_table(found: Sequence[Power], effect: float | None = None) -> Table:
-    """Return what each pair could have seen as a table, and how many prompts `effect` takes."""
-    columns = {
-        "Pair": [f"{one.first} : {one.second}" for one in found],
-        "Prompts": [f"{one.prompts:,}" for one in found],
-        "Detectable": [number(one.detectable) for one in found],
-    }
-    if effect is not None:
-        needed = ["–" if one.needed is None else f"{one.needed:,}" for one in found]
-        columns[f"Prompts for {number(effect)}"] = needed
-    columns["Note"] = [one.note for one in found]
-    return _table("Power: the smallest difference that the comparison could have shown", columns)
+    return table_of("Scores", columns)
 
 
 def _ranking_table(ranking: Ranking, level: float) -> Table:
@@ -166,7 +140,7 @@ def _ranking_table(ranking: Ranking, level: float) -> Table:
         "Variant": [rating.variant for rating in ranking.ratings],
         f"Points [{level:.0%} interval]": [interval(rating.points, signed=True) for rating in ranking.ratings],
     }
-    return _table(f"Ranking by preference, {count(ranking.prompts, 'prompt')}", columns)
+    return table_of(f"Ranking by preference, {count(ranking.prompts, 'prompt')}", columns)
 
 
 def _head_to_head_table(pairs: Sequence[HeadToHead], level: float) -> Table:
@@ -177,13 +151,9 @@ def _head_to_head_table(pairs: Sequence[HeadToHead], level: float) -> Table:
         "Tied": [str(one.ties) for one in pairs],
         "Lost": [str(one.losses) for one in pairs],
         "Verdict": [one.verdict for one in pairs],
-        "p": [_p(one.p_adjusted) for one in pairs],
+        "p": [p_value(one.p_adjusted) for one in pairs],
     }
-    return _table("Preferences by prompt", columns)
-
-
-def _table(caption: str, columns: dict[str, list[str]]) -> Table:
-    return Table(tuple(columns), tuple(zip(*columns.values(), strict=True)), caption=caption, is_dense=True)
+    return table_of("Preferences by prompt", columns)
 
 
 def _notes(
@@ -191,7 +161,7 @@ def _notes(
 ) -> list[str]:
     """Return how the numbers were made, and what is wrong with them."""
     notes = []
-    if any(row.repeat for row in rows):
+    if len({row.repeat for row in rows}) > 1:
         notes.append("Repeats are averaged within their prompt: only prompts count as independent.")
     if pairs:
         methods = " and ".join(dict.fromkeys(_METHODS[one.method] for one in pairs if one.method))
@@ -223,9 +193,3 @@ def _preference_notes(votes: Sequence[HeadToHead], ranking: Ranking | None) -> l
 
 def _share(part: int, whole: int) -> str:
     return f"{part:,} of {whole:,}" if part else "0"
-
-
-def _p(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.3f}" if value >= _SMALLEST_P else f"< {_SMALLEST_P}"

@@ -16,8 +16,8 @@ from copilot_nb.experiments.intervals import Interval
 from copilot_nb.experiments.plots import PlotData, plot
 from copilot_nb.experiments.power import power
 from copilot_nb.experiments.scores import Preference, ScoreRow
-from copilot_nb.experiments.statistics import differences, summarize
-from copilot_nb.experiments.summary import MAX_PAIRS, Summary, power_table, summary
+from copilot_nb.experiments.statistics import Difference, differences, summarize
+from copilot_nb.experiments.summary import MAX_PAIRS, Summary, summary
 
 KINDS = ("scores", "differences", "cost", "latency", "agreement")
 HOSTILE = "<img src=x onerror=alert(1)> $x$ \x1b[2J 模型 " + "long " * 30
@@ -115,10 +115,20 @@ def test_few_prompts_and_missing_scores_are_said() -> None:
 
 
 def test_the_power_of_each_pair_is_a_table() -> None:
-    text = str(power_table(power(rows(), effect=0.1), 0.1))
+    text = str(power(rows(), effect=0.1))
     assert "Prompts for 0.1" in text
     assert text.count("could have shown") == 4
-    assert "Prompts for" not in str(power_table(power(rows(prompts=1))))
+    assert "Prompts for" not in str(power(rows(prompts=1)))
+
+
+def test_differences_show_themselves_and_are_a_tuple() -> None:
+    found = differences(rows())
+    bundle, _ = DisplayFormatter().format(found)
+    assert bundle["text/html"].startswith("<table>")
+    assert bundle["text/plain"] == str(found)
+    assert "Effect [95% interval]" in str(found)
+    assert isinstance(found[0], Difference)
+    assert str(differences(rows(["a"]))).startswith("Differences")
 
 
 def test_many_pairs_are_cut_short() -> None:

@@ -1,0 +1,44 @@
+"""Results in a row that show themselves as a table."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from copilot_nb.render.table import Printer, Table
+
+T = TypeVar("T")
+
+
+class Tabular(tuple[T, ...]):
+    """A tuple whose repr in a notebook, and whose text, is a table."""
+
+    __slots__ = ()
+
+    @property
+    def table(self) -> Table:
+        """The items as a table."""
+        raise NotImplementedError
+
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_()
+
+    def __str__(self) -> str:
+        return str(self.table)
+
+    def _repr_pretty_(self, printer: Printer, cycle: bool) -> None:  # noqa: ARG002 - the signature is IPython's
+        printer.text(str(self))
+
+
+def table_of(caption: str, columns: dict[str, list[str]]) -> Table:
+    """Return a table of columns, a line for each row."""
+    return Table(tuple(columns), tuple(zip(*columns.values(), strict=True)), caption=caption, is_dense=True)
+
+
+def p_value(value: float | None) -> str:
+    """Return a p-value in three digits; ``–`` for none."""
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if value >= _SMALLEST_P else f"< {_SMALLEST_P}"
+
+
+_SMALLEST_P = 0.001
