@@ -25,7 +25,6 @@ from copilot_nb.experiments.options import CompareOptions, Names, Systems
 from copilot_nb.experiments.prompts import Prompt
 from copilot_nb.named_sessions.aliases import split
 from copilot_nb.named_sessions.options import SessionOptions
-from copilot_nb.named_sessions.wording import label
 from copilot_nb.runtime.providers.byok import Byok
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ class Variant:
     @property
     def label(self) -> str:
         """The model and where it comes from, in words."""
-        return label(self.options.provider, self.options.model)
+        return self.options.label
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 from typing import Unpack
 
+from copilot_nb.named_sessions.formats.import_replay import import_session
 from copilot_nb.named_sessions.listing import SessionList
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.named_sessions.options import Opening, OptionValues, SessionOptions, takes_options
@@ -181,4 +182,4 @@ def import_conversation(path: str | Path, name: str = "") -> Session:
     SessionError
         If the runtime does not take the conversation; nothing is left of the session then.
     """
-    return shared_manager().import_conversation(path, name)
+    return import_session(shared_manager(), path, name)

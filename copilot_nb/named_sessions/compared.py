@@ -18,6 +18,8 @@ from weakref import WeakKeyDictionary
 from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.metadata import PREFIX
 from copilot_nb.named_sessions.reading import read_last, refresh
+from copilot_nb.named_sessions.session import engine_of, own_session, state_of
+from copilot_nb.runtime.loop import PerLoop
 
 if TYPE_CHECKING:
     from copilot_nb.conversation.transcript import TurnRecord
@@ -61,7 +63,7 @@ class Part:
 
 
 Parts = dict[str, Part]
-_writing: WeakKeyDictionary[Session, asyncio.Lock] = WeakKeyDictionary()
+_writing: WeakKeyDictionary[Session, PerLoop[asyncio.Lock]] = WeakKeyDictionary()
 
 
 async def keep(key: str, parts: Mapping[Session, Part]) -> None:
@@ -76,11 +78,12 @@ async def keep(key: str, parts: Mapping[Session, Part]) -> None:
 
 
 async def _keep(session: Session, key: str, part: Part) -> None:
-    async with _writing.setdefault(session, asyncio.Lock()):
+    async with _writing.setdefault(session, PerLoop(asyncio.Lock))():
         (kept,) = await _kept([session])
         last = list((kept | {key: part}).items())[-MAX_ROUNDS:]
         text = json.dumps({each: dataclasses.astuple(part) for each, part in last}, separators=(",", ":"))
-        await (await session.loaded()).annotate({ENTRY: text})
+        connection = await engine_of(session).loaded(state_of(session))
+        await connection.annotate({ENTRY: text})
 
 
 async def rounds_of(sessions: Sequence[Session]) -> list[tuple[str, list[tuple[Session, Part, TurnRecord]]]]:
@@ -91,13 +94,15 @@ async def rounds_of(sessions: Sequence[Session]) -> list[tuple[str, list[tuple[S
     SessionError
         If a session's log cannot be read.
     """
-    if not all(session.exists for session in sessions):
+    if not all(state_of(session).exists for session in sessions):
         return []
     kept = await _kept(sessions)
     keys = [key for key in kept[0] if all(key in parts and parts[key].of == len(sessions) for parts in kept)]
     if not keys:
         return []
-    histories = await asyncio.gather(*(read_last(session, MAX_TURNS) for session in sessions))
+    histories = await asyncio.gather(
+        *(read_last(state_of(session), engine_of(session), MAX_TURNS) for session in sessions)
+    )
     turns = [{turn.turn_id[:TURN_DIGITS]: turn for turn in history} for history in histories]
     found = []
     for key in keys:
@@ -118,15 +123,17 @@ async def ask_again(turn: Turn) -> Turn:
     SessionInUse
         If another process has it open.
     """
-    session, replaced = turn.session, turn.record.turn_id or turn.replaces  # the latter where it has not been sent
-    if not replaced or not session.exists or session.is_gone:
+    session = own_session(turn.session)
+    state, engine = state_of(session), engine_of(session)
+    replaced = turn.record.turn_id or turn.replaces  # the latter where it has not been sent
+    if not replaced or not state.exists or state.is_gone:
         return session.send(turn.prompt, cell="")
     more_said = InputError(f"more has been said in session {session.name!r} since", "ask all of them again")
     if session.is_busy:
         raise more_said
-    async with session.queue.lock:  # no other turn runs before this one is in the queue
-        await refresh(session)
-        last = (await (await session.manager.client()).archive.last_turns(session.session_id, 1)).turns
+    async with state.lock:  # no other turn runs before this one is in the queue
+        await refresh(state, engine)
+        last = (await (await engine.client()).archive.last_turns(state.session_id, 1)).turns
         if last and last[0].turn_id != replaced:
             raise more_said
         return session.send(turn.prompt, cell="", replaces=replaced if last else "")
@@ -134,7 +141,7 @@ async def ask_again(turn: Turn) -> Turn:
 
 async def _kept(sessions: Sequence[Session]) -> list[Parts]:
     """Return what each session keeps; what is not as `_keep` writes it is left out."""
-    archive = (await sessions[0].manager.client()).archive
+    archive = (await engine_of(sessions[0]).client()).archive
     entries = await archive.annotations([session.session_id for session in sessions])
     return [_read(entries.get(session.session_id, {}).get(ENTRY, "")) for session in sessions]
 

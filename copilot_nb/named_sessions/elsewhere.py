@@ -8,20 +8,18 @@ from typing import TYPE_CHECKING
 from copilot_nb.errors import SessionInUse
 
 if TYPE_CHECKING:
-    from copilot_nb.named_sessions.session import Session
     from copilot_nb.runtime.archive import Holder
 
 
-async def in_use(session: Session, happened: str = "is open") -> SessionInUse:
+def in_use(name: str, happened: str, notebook: str, holders: tuple[Holder, ...]) -> SessionInUse:
     """Return the error of a session that another process has open."""
-    if session.user:  # the reader is the visitor of a page, who knows nothing of processes
-        return SessionInUse(f"{session.own_name!r} {happened} in another page", "close that page, then send it again")
-    client = await session.manager.client()
-    stored = await session.manager.repository.find(session.name, session.session_id)
-    notebook = stored.notebook_name if stored is not None else ""
-    holders = client.archive.holders(session.session_id)
     where = " or ".join([*([notebook] if notebook else []), *map(_named, holders)]) or "another process"
-    return SessionInUse(f"session {session.name!r} {happened} in {where}", _remedy(notebook, holders))
+    return SessionInUse(f"session {name!r} {happened} in {where}", _remedy(notebook, holders))
+
+
+def in_use_by_page(own_name: str, happened: str) -> SessionInUse:
+    """Return the same for the visitor of a page, who knows nothing of processes."""
+    return SessionInUse(f"{own_name!r} {happened} in another page", "close that page, then send it again")
 
 
 def _named(holder: Holder) -> str:

@@ -1,70 +1,43 @@
-"""Who wants to know what happens to the sessions of this kernel: a panel shows what a cell sent, and the other way.
+"""Events: a panel shows what a cell sent, and the other way.
 
-A watcher is told on the loop's thread, after the fact and in order. It should note what changed and return: a turn that
-streams changes a hundred times a second.
+An observer is called on the loop's thread, after the fact and in order. It should note what changed and return: a turn
+that streams changes a hundred times a second.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from copilot_nb.named_sessions.session import Session
-    from copilot_nb.named_sessions.turn import Turn
     from copilot_nb.runtime.loop import LoopThread
 
-
-Kind = Literal["turn", "history", "session", "listed", "gone"]
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """What happened.
-
-    Attributes
-    ----------
-    kind : str
-        ``"turn"``: a turn was queued, changed or ended; ``"history"``: turns were taken back or brought back;
-        ``"session"``: its name, model or state changed; ``"listed"``: it came to this kernel; ``"gone"``: it left.
-    session : Session
-        To which.
-    turn : Turn or None
-        Which turn.
-    """
-
-    kind: Kind
-    session: Session
-    turn: Turn | None = None
+E = TypeVar("E")
 
 
-Watcher = Callable[[Event], object]
-
-
-class EventBus:
-    """The watchers of one manager.
+class EventBus(Generic[E]):
+    """The observers of one manager.
 
     Parameters
     ----------
     loop : LoopThread
-        Where they are told.
+        Where they are called.
     """
 
     def __init__(self, loop: LoopThread) -> None:
         self._loop = loop
-        self._watchers: tuple[Watcher, ...] = ()
+        self._observers: tuple[Callable[[E], object], ...] = ()
 
-    def add(self, watcher: Watcher) -> Callable[[], None]:
-        """Tell `watcher` from now on; return what ends that."""
-        self._watchers = (*self._watchers, watcher)
+    def add(self, observer: Callable[[E], object]) -> Callable[[], None]:
+        """Call `observer` with each event from now on; return what ends that."""
+        self._observers = (*self._observers, observer)
 
         def remove() -> None:
-            self._watchers = tuple(each for each in self._watchers if each is not watcher)
+            self._observers = tuple(each for each in self._observers if each is not observer)
 
         return remove
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: E) -> None:
         """Tell what happened (from any thread)."""
-        for watcher in self._watchers:
-            self._loop.call_soon(watcher, event)
+        for observer in self._observers:
+            self._loop.call_soon(observer, event)

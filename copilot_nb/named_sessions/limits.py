@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from copilot_nb.conversation.changes import Change, RoundStarted, UsageReported
-from copilot_nb.errors import BudgetReached
+from copilot_nb.conversation.prompt import sendable
+from copilot_nb.errors import BudgetReached, InputError
 
 if TYPE_CHECKING:
-    from copilot_nb.named_sessions.session import Session
-    from copilot_nb.settings import CopilotNB
+    from copilot_nb.conversation.parts import Image
+    from copilot_nb.named_sessions.engine import Engine
+    from copilot_nb.named_sessions.state import SessionState
 
 
 @dataclass
@@ -55,7 +58,26 @@ class Allowance:
         return None
 
 
-async def allowance(session: Session, settings: CopilotNB, *, is_again: bool) -> Allowance:
+def check_prompt(prompt: str, images: Sequence[Image], max_bytes: int) -> str:
+    """Return a prompt as it is sent, once it is found that it can be.
+
+    Raises
+    ------
+    InputError
+        If it is empty, without an image that says it all, larger than `max_bytes`, or if it holds half a character.
+    """
+    prompt = sendable(prompt, "the prompt")
+    if not prompt.strip() and not images:
+        raise InputError("the prompt is empty", "write it below %%copilot NAME, or after %copilot ask NAME")
+    if (size := len(prompt.encode())) > max_bytes:
+        raise InputError(
+            f"the prompt has {size:,} bytes, {max_bytes:,} are allowed",
+            "send less, or raise it: %config CopilotNB.max_prompt_bytes = …",
+        )
+    return prompt
+
+
+async def allowance(state: SessionState, engine: Engine, *, is_again: bool) -> Allowance:
     """Return what the next turn of a loaded session may take; `is_again`: it takes the place of another one.
 
     Raises
@@ -63,18 +85,19 @@ async def allowance(session: Session, settings: CopilotNB, *, is_again: bool) ->
     BudgetReached
         If the session has had `max_turns` turns or `max_tokens_per_session` tokens.
     """
+    settings = engine.settings
     most_turns, most_tokens = settings.max_turns, settings.max_tokens_per_session
-    if most_turns and session.turns_stored >= most_turns and not is_again:
+    if most_turns and state.turn_count >= most_turns and not is_again:
         raise BudgetReached(
-            f"session {session.name!r} has had {session.turns_stored:,} turns, {most_turns:,} are allowed",
+            f"session {state.name!r} has had {state.turn_count:,} turns, {most_turns:,} are allowed",
             "begin another one, or raise it: %config CopilotNB.max_turns = …",
         )
     if not most_tokens:
-        return Allowance(session.name, settings.max_rounds)
-    tokens = await (await session.loaded()).tokens()
+        return Allowance(state.name, settings.max_rounds)
+    tokens = await (await engine.loaded(state)).tokens()
     if tokens >= most_tokens and not is_again:
         raise BudgetReached(
-            f"session {session.name!r} has taken {tokens:,} tokens, {most_tokens:,} are allowed",
+            f"session {state.name!r} has taken {tokens:,} tokens, {most_tokens:,} are allowed",
             "begin another one, or raise it: %config CopilotNB.max_tokens_per_session = …",
         )
-    return Allowance(session.name, settings.max_rounds, most_tokens - tokens)
+    return Allowance(state.name, settings.max_rounds, most_tokens - tokens)

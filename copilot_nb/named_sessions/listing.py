@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,8 @@ from copilot_nb.render.table import Table
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from copilot_nb.named_sessions.manager import Manager
+    from copilot_nb.named_sessions.engine import Engine
+    from copilot_nb.named_sessions.state import SessionState
 
 SHOWN_ROWS = 100
 ELSEWHERE, OTHER = "in use elsewhere", "not of copilot_nb"
@@ -168,15 +170,41 @@ class SessionList(list[StoredSession]):
         return self.table()._repr_html_()
 
 
-async def listed(manager: Manager, limit: int | None, *, everything: bool) -> SessionList:
+def merged(
+    stored: Iterable[StoredSession], states: Iterable[SessionState], *, counts: Callable[[SessionState], bool]
+) -> list[StoredSession]:
+    """Return stored sessions with what this kernel knows better of them, and before them those it has only begun.
+
+    Parameters
+    ----------
+    stored : iterable of StoredSession
+        As they were read.
+    states : iterable of SessionState
+        The sessions of this kernel.
+    counts : callable
+        Whether one that is not among the stored ones is to be there.
+    """
+    here = {state.session_id: state for state in states}
+    known = [_known_better(each, here.pop(each.session_id, None)) for each in stored]
+    return [*(StoredSession.of(state) for state in here.values() if counts(state)), *known]
+
+
+def _known_better(stored: StoredSession, state: SessionState | None) -> StoredSession:
+    if state is None or not (state.exists or state.is_busy):
+        return stored
+    return dataclasses.replace(stored, name=state.name, options=state.options, turns=state.turn_count)
+
+
+async def listed(engine: Engine, states: Sequence[SessionState], limit: int | None, *, everything: bool) -> SessionList:
     """Return the stored sessions, `limit` of them at most, and before them those that a user has begun.
 
     Those are stored by their first prompt, and their program may list them before that.
     """
-    store = manager.repository
-    found = await (store.everything(limit or SHOWN_ROWS) if everything else store.listing(limit))
-    states = {session.session_id: session.state for session in manager}
-    seen = {each.session_id: each for each in await store.seen_elsewhere(found[:SHOWN_ROWS])}
+    repository = engine.repository
+    found = await (repository.everything(limit or SHOWN_ROWS) if everything else repository.listing(limit))
+    activities = {state.session_id: state.activity for state in states}
+    seen = {each.session_id: each for each in await repository.seen_elsewhere(found[:SHOWN_ROWS])}
     hidden = f"the {limit:,} last used; more: %copilot ls -n {limit * 10}" if limit and len(found) >= limit else ""
-    begun = [StoredSession.of(session) for session in manager if session.user and not session.exists]
-    return SessionList([*begun, *(seen.get(each.session_id, each) for each in found)], states, hidden)
+    stored = [seen.get(each.session_id, each) for each in found]
+    begun = merged(stored, states, counts=lambda state: bool(state.user) and not state.exists)
+    return SessionList(begun, activities, hidden)

@@ -10,56 +10,118 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from copilot_nb.conversation.prompt import sendable
-from copilot_nb.errors import CopilotNBError, InputError
-from copilot_nb.frontend import notebook_name, running_shell
-from copilot_nb.named_sessions.elsewhere import in_use
+from copilot_nb.errors import CopilotNBError
 from copilot_nb.named_sessions.engine import Engine
+from copilot_nb.named_sessions.events import EventBus
+from copilot_nb.named_sessions.limits import check_prompt
 from copilot_nb.named_sessions.listing import SessionList, listed
-from copilot_nb.named_sessions.metadata import StoredSession, annotation
-from copilot_nb.named_sessions.names import check_id, check_name, title_for
+from copilot_nb.named_sessions.metadata import StoredSession
+from copilot_nb.named_sessions.names import check_id, check_name
 from copilot_nb.named_sessions.options import Opening, OptionValues, SessionOptions
 from copilot_nb.named_sessions.registry import SessionRegistry
-from copilot_nb.named_sessions.repository import SessionRepository
 from copilot_nb.named_sessions.search import SearchResults, search
-from copilot_nb.named_sessions.session import Session
+from copilot_nb.named_sessions.session import Event, Session, home_of, state_of
 from copilot_nb.named_sessions.usage import UsageReport
-from copilot_nb.named_sessions.users import check_user, name_for
+from copilot_nb.named_sessions.users import for_user
 
 if TYPE_CHECKING:
     from copilot_nb.conversation.parts import Image
-    from copilot_nb.runtime.connection import Connection
+    from copilot_nb.named_sessions.selector import ModelSelector
+    from copilot_nb.named_sessions.state import SessionState
+    from copilot_nb.runtime.client import RuntimeClient
+    from copilot_nb.runtime.loop import LoopThread
+    from copilot_nb.runtime.providers.registry import Providers
     from copilot_nb.settings import CopilotNB
 
 COMPLETION_TIMEOUT_S = 1.0
 
 
-class Manager(Engine):
+class Manager:
     """The sessions of this kernel and the runtime they share.
 
     Parameters
     ----------
     settings : CopilotNB
         Defaults of new sessions, and where the runtime and its home are.
+
+    Attributes
+    ----------
+    engine : Engine
+        What the sessions run on.
+    registry : SessionRegistry
+        The sessions by name.
+    events : EventBus of Event
+        Tells what happens to them.
     """
 
     def __init__(self, settings: CopilotNB) -> None:
-        super().__init__(settings)
-        self.repository = SessionRepository(self.client)
-        self.registry = SessionRegistry(self)
+        self.engine = Engine(settings, lambda: [state_of(session) for session in self.registry])
+        self.registry = SessionRegistry(self.engine, self)
+        self.events: EventBus[Event] = EventBus(self.engine.loop)
+
+    @property
+    def settings(self) -> CopilotNB:
+        """The settings of its sessions."""
+        return self.engine.settings
+
+    @property
+    def loop(self) -> LoopThread:
+        """Where all coroutines run."""
+        return self.engine.loop
+
+    @property
+    def providers(self) -> Providers:
+        """Where answers come from."""
+        return self.engine.providers
+
+    @property
+    def selector(self) -> ModelSelector:
+        """Chooses a provider and a model."""
+        return self.engine.selector
 
     @property
     def notebook(self) -> str:
         """The path of the notebook this kernel runs, as far as the front end tells it."""
-        shell = running_shell()
-        return notebook_name(shell) if shell is not None else ""
+        return self.engine.notebook
 
-    def turn_error(self, message: str, session: Session) -> CopilotNBError:
-        """Return the error of a turn that the runtime reported as failed with `message`."""
-        return self.providers.error(session.provider, session.session_id, message, session.model)
+    async def client(self) -> RuntimeClient:
+        """Return the runtime's client, connected (see `Engine.client`)."""
+        return await self.engine.client()
+
+    @property
+    def running_client(self) -> RuntimeClient | None:
+        """The runtime's client if it is running."""
+        return self.engine.running_client
+
+    def warm_up(self) -> None:
+        """Begin to import the SDK, start the runtime and load the embedded model, in the background."""
+        self.engine.warm_up()
+
+    def account_changed(self) -> None:
+        """Ask for the login, and for what its account may use, when it next matters."""
+        self.engine.account_changed()
+
+    def restart(self) -> None:
+        """Stop the runtime; it is started again at the next use. Turns under way are interrupted."""
+        self.engine.restart()
+
+    def close(self) -> None:
+        """Stop everything this object started, and withdraw the prompts that wait; it can be used again."""
+        self.engine.close()
+
+    def tell(self, event: Event) -> None:
+        """Tell the observers what happened (from any thread)."""
+        self.events.tell(event)
+
+    async def rename(self, state: SessionState, name: str) -> None:
+        """Give a session another name."""
+        await self.registry.rename(state, name)
+
+    async def fork(self, state: SessionState, name: str, at: int | None) -> Session:
+        """Return a copy of a session."""
+        return await self.registry.fork(state, name, at)
 
     def __iter__(self) -> Iterator[Session]:
         return iter(self.registry)
@@ -72,33 +134,20 @@ class Manager(Engine):
         InputError
             If another user has a session of that name.
         """
-        return self.loop.blocking(self.registry.reopen(session)) if session.is_gone else session
+        return self.loop.blocking(self.registry.reopen(session)) if state_of(session).is_gone else session
 
     def check_prompt(self, prompt: str, images: Sequence[Image] = ()) -> None:
-        """Check a prompt before anything is done for it.
-
-        Raises
-        ------
-        InputError
-            If it is empty, without an image that says it all, larger than the setting `max_prompt_bytes`, or if it
-            holds half a character.
-        """
-        prompt = sendable(prompt, "the prompt")
-        limit = self.settings.max_prompt_bytes
-        if not prompt.strip() and not images:
-            raise InputError("the prompt is empty", "write it below %%copilot NAME, or after %copilot ask NAME")
-        if (size := len(prompt.encode())) > limit:
-            raise InputError(
-                f"the prompt has {size:,} bytes, {limit:,} are allowed",
-                "send less, or raise it: %config CopilotNB.max_prompt_bytes = …",
-            )
+        """Check a prompt before anything is done for it (see `limits.check_prompt`)."""
+        check_prompt(prompt, images, self.settings.max_prompt_bytes)
 
     def names(self) -> list[str]:
         """Return the names to complete: this kernel's and, without starting the runtime for it, the stored ones."""
         names = [session.name for session in self.registry]
         if self.running_client is not None:
             with suppress(CopilotNBError, TimeoutError):
-                names += [stored.name for stored in self.loop.blocking(self.repository.listing(), COMPLETION_TIMEOUT_S)]
+                names += [
+                    stored.name for stored in self.loop.blocking(self.engine.repository.listing(), COMPLETION_TIMEOUT_S)
+                ]
         return list(dict.fromkeys(names))
 
     def unknown(self, names: Sequence[str]) -> list[str]:
@@ -137,48 +186,15 @@ class Manager(Engine):
 
     def open(self, name: str, options: SessionOptions, opening: Opening) -> Session:
         """Return the session called `name`, as `session` does."""
-        user, name = self.for_user(name, opening.user)
+        user, name = for_user(name, opening.user, self.settings.user_template)
         if opening.session_id:
             check_id(opening.session_id)
         expanded = self.selector.expanded(options)
         return self.loop.blocking(self.registry.open(name, expanded, dataclasses.replace(opening, user=user)))
 
-    async def attach(self, session: Session, *, exists: bool) -> Connection:
-        """Load a session into the runtime.
-
-        Raises
-        ------
-        SessionInUse
-            If another process has it open.
-        """
-        client, options = await self.client(), session.options
-        endpoint = self.providers[options.provider].endpoint(options.model)
-        session.loading_note = endpoint.note
-        if exists and await client.archive.is_in_use(session.session_id):
-            raise await in_use(session)
-        title = None if exists else title_for(session.name)
-        if exists:
-            missing = session.runner.remember((await client.archive.last_turns(session.session_id, 1)).turns)
-            session.turns_stored = await client.archive.count_turns(session.session_id) + missing
-        connection = await client.open(
-            session.session_id,
-            endpoint.with_effort(options.effort or "").with_context(options.context or ""),
-            options.system or "",
-            session.runner.on_change,
-            session.runner.on_fault,
-            title=title,
-        )
-        try:
-            await connection.annotate(annotation(session, self.notebook))
-        except CopilotNBError:
-            if not exists:
-                await client.archive.delete(session.session_id)
-            raise
-        return connection
-
     def stored(self, limit: int | None = None) -> list[StoredSession]:
         """Return the stored sessions that copilot_nb made, or `limit` of them, the one last changed first."""
-        return self.loop.blocking(self.repository.listing(limit))
+        return self.loop.blocking(self.engine.repository.listing(limit))
 
     def sessions(self, limit: int | None = None, *, everything: bool = False) -> SessionList:
         """Return the stored sessions as a list that renders, with what each does.
@@ -190,7 +206,7 @@ class Manager(Engine):
         everything : bool
             The user's other Copilot sessions too.
         """
-        return self.loop.blocking(listed(self, limit, everything=everything))
+        return self.loop.blocking(listed(self.engine, [state_of(each) for each in self], limit, everything=everything))
 
     def usage(self, names: Sequence[str] = ()) -> UsageReport:
         """Return what sessions took; without names: those of this kernel."""
@@ -199,35 +215,33 @@ class Manager(Engine):
 
     def search(self, text: str) -> SearchResults:
         """Return where `text` occurs in the prompts and answers of all stored sessions."""
-        return self.loop.blocking(search(self, text))
+        return self.loop.blocking(search(self.engine, text))
 
-    def import_conversation(self, path: str | Path, name: str = "") -> Session:
-        """Make a session of a conversation that was exported as `.json`."""
-        from copilot_nb.named_sessions.formats.import_replay import import_session
-
-        return import_session(self, path, name)
-
-    def existing(self, name: str) -> Session:
+    def existing(self, name: str, user: str = "") -> Session:
         """Return the session called `name`: this kernel's, else one stored before.
 
         Raises
         ------
+        InputError
+            If it is not that user's.
         SessionNotFound
             If there is none.
         """
-        return self.loop.blocking(self.registry.find_stored(check_name(name)))
+        user, name = for_user(name, user, self.settings.user_template)
+        return self.loop.blocking(self.registry.find_stored(name, user))
 
-    def for_user(self, name: str, user: str) -> tuple[str, str]:
-        """Return a user and the name of what they call `name`, both as they are stored; ``""``: no user.
+    def create(self, name: str, **options: Unpack[OptionValues]) -> Session:
+        """Return a new session called `name`, which is stored without being asked anything.
 
         Raises
         ------
         InputError
-            If one of them cannot be used.
+            If there is a session of that name.
         """
-        if not user:
-            return "", check_name(name)
-        return check_user(user), check_name(name_for(name, user, self.settings.user_template))
+        self.loop.blocking(self.registry.check_free(check_name(name)))
+        session = self.session(name, **options)
+        session.create()
+        return session
 
     def delete(self, name: str, user: str = "") -> None:
         """Delete a session and its history, irreversibly; a turn under way is stopped first.
@@ -239,5 +253,12 @@ class Manager(Engine):
         SessionInUse
             If another process has it open.
         """
-        user, name = self.for_user(name, user)
+        user, name = for_user(name, user, self.settings.user_template)
         self.loop.blocking(self.registry.delete(name, user))
+
+
+def manager_of(session: Session) -> Manager:
+    """Return the manager that made a session."""
+    home = home_of(session)
+    assert isinstance(home, Manager)
+    return home

@@ -12,7 +12,7 @@ from copilot_nb.render.escape import well_formed
 from copilot_nb.render.words import age, count
 
 if TYPE_CHECKING:
-    from copilot_nb.named_sessions.session import Session
+    from copilot_nb.named_sessions.state import SessionState
 
 PREFIX = "copilot_nb/"
 """Our part of the runtime's own metadata of a session."""
@@ -78,14 +78,15 @@ class StoredSession:
         )
 
     @classmethod
-    def of(cls, session: Session) -> StoredSession:
-        """Make one of a session that is not stored yet."""
+    def of(cls, state: SessionState, notebook: str = "") -> StoredSession:
+        """Make one of a session of this kernel, which need not be stored yet."""
         return cls(
-            session.session_id,
-            session.name,
-            options=session.options,
-            notebook=session.manager.notebook,
-            user=session.user,
+            state.session_id,
+            state.name,
+            options=state.options,
+            notebook=notebook,
+            user=state.user,
+            turns=state.turn_count,
         )
 
     @property
@@ -130,19 +131,19 @@ class StoredSession:
         return f"resumed {self.name}: {', '.join(said)}"
 
 
-def annotation(session: Session, notebook: str) -> dict[str, str]:
+def annotation(state: SessionState, notebook: str, provider_line: str) -> dict[str, str]:
     """Return what the runtime is to keep of a session beside its history."""
     values = {
-        "name": session.name,
-        "provider_line": session.manager.providers.line_of(session.provider),
-        "user": session.user,
+        "name": state.name,
+        "provider_line": provider_line,
+        "user": state.user,
         "notebook": well_formed(notebook),  # a path need not be UTF-8
-        "last": session.last_outcome,
+        "last": state.last_outcome,
     }
     facts = {f"{PREFIX}{key}": value for key, value in values.items()}
-    return facts | session.options.to_store(PREFIX) | cells_entry(session)
+    return facts | state.options.to_store(PREFIX) | cells_entry(state)
 
 
-def cells_entry(session: Session) -> dict[str, str]:
+def cells_entry(state: SessionState) -> dict[str, str]:
     """Return the part of it that each turn changes: which cell made which turn."""
-    return {f"{PREFIX}cells": session.cells.written()}
+    return {f"{PREFIX}cells": state.cells.written()}

@@ -172,6 +172,11 @@ class SessionOptions:
         unset = SessionOptions()
         return {name: value for name, value in self._items() if value != getattr(unset, name)}
 
+    @property
+    def label(self) -> str:
+        """The model and where it comes from, as one reads it: ``"gpt-5 (github)"``."""
+        return model_label(self.provider, self.model)
+
     def needs_reload(self, loaded: SessionOptions) -> bool:
         """Whether a session that was loaded with `loaded` is loaded anew for these; an effort it can take as it is."""
         return dataclasses.replace(self, effort=loaded.effort) != loaded
@@ -185,6 +190,11 @@ class SessionOptions:
 
 
 FLAGS: Mapping[str, Flag] = {field.name: field.metadata["flag"] for field in dataclasses.fields(SessionOptions)}
+
+
+def model_label(provider: str, model: str) -> str:
+    """Return a model and where it comes from: ``"gpt-5 (github)"``."""
+    return f"{model or 'the default model'} ({provider})"
 
 
 def takes_options(call: Callable[_P, _R]) -> Callable[_P, _R]:

@@ -5,38 +5,38 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from copilot_nb.named_sessions.elsewhere import in_use
 from copilot_nb.named_sessions.history import History
 from copilot_nb.render.words import count
 
 if TYPE_CHECKING:
-    from copilot_nb.named_sessions.session import Session
+    from copilot_nb.named_sessions.engine import Engine
+    from copilot_nb.named_sessions.state import SessionState
     from copilot_nb.runtime.archive import Reading
 
 
-async def read_all(session: Session) -> History:
-    """Return the whole history of `session`."""
-    if not session.exists:
-        return History(session.name, session.provider, ())
-    await session.settle()
-    archive = (await session.manager.client()).archive
-    reading = await archive.history(session.session_id)
-    return History(session.name, session.provider, reading.turns, note=_note(reading))
+async def read_all(state: SessionState, engine: Engine) -> History:
+    """Return the whole history of a session."""
+    if not state.exists:
+        return History(state.name, state.options.provider, ())
+    await engine.settle(state)
+    archive = (await engine.client()).archive
+    reading = await archive.history(state.session_id)
+    return History(state.name, state.options.provider, reading.turns, note=_note(reading))
 
 
-async def read_last(session: Session, number: int) -> History:
-    """Return the last `number` turns of `session`, which know their place in it."""
-    if not session.exists:
-        return History(session.name, session.provider, ())
-    await session.settle()
-    archive = (await session.manager.client()).archive
+async def read_last(state: SessionState, engine: Engine, number: int) -> History:
+    """Return the last `number` turns of a session, which know their place in it."""
+    if not state.exists:
+        return History(state.name, state.options.provider, ())
+    await engine.settle(state)
+    archive = (await engine.client()).archive
     reading, total = await asyncio.gather(
-        archive.last_turns(session.session_id, number), archive.count_turns(session.session_id)
+        archive.last_turns(state.session_id, number), archive.count_turns(state.session_id)
     )
     total = max(total, len(reading.turns))
     return History(
-        session.name,
-        session.provider,
+        state.name,
+        state.options.provider,
         reading.turns,
         first=total - len(reading.turns) + 1,
         total=total,
@@ -44,7 +44,7 @@ async def read_last(session: Session, number: int) -> History:
     )
 
 
-async def refresh(session: Session) -> None:
+async def refresh(state: SessionState, engine: Engine) -> None:
     """Let go of a loaded session if another process has gone on with it: its next use loads it anew.
 
     Raises
@@ -52,17 +52,17 @@ async def refresh(session: Session) -> None:
     SessionInUse
         If another process has it open.
     """
-    client = await session.manager.client()  # a dead runtime is noticed here, and takes its connections with it
-    exchange = session.runner
-    if not exchange.is_loaded:
+    client = await engine.client()  # a dead runtime is noticed here, and takes its connections with it
+    runner = state.runner
+    if not runner.is_loaded:
         return
-    if await client.archive.is_as_left(session.session_id, exchange.last_turn_id, client.process_id):
+    if await client.archive.is_as_left(state.session_id, runner.last_turn_id, client.process_id):
         return
-    if await client.archive.is_in_use(session.session_id):
-        raise await in_use(session, "has been opened")
-    turns = (await client.archive.last_turns(session.session_id, 1)).turns
-    if turns and turns[-1].turn_id != exchange.last_turn_id:
-        await exchange.disconnect()
+    if await client.archive.is_in_use(state.session_id):
+        raise await engine.in_use(state, "has been opened")
+    turns = (await client.archive.last_turns(state.session_id, 1)).turns
+    if turns and turns[-1].turn_id != runner.last_turn_id:
+        await runner.disconnect()
 
 
 def _note(reading: Reading) -> str:

@@ -11,143 +11,53 @@ A notebook reads from top to bottom, and so should its sessions: run twice, it e
     The same, whatever was said since.
 ``append``
     Nothing is taken back.
-
-A cell asks by a magic or from Python (`Session.send`), as often as it likes. A prompt of a cell is known by the cell's
-id and by its place among the prompts of this run of the cell to that session: 0, 1, 2, …; so the first one replaces all
-that the cell had asked before. A run without a page (nbclient, papermill) tells no ids: there a prompt is known by its
-text, and by its place among those of the same text. A prompt from a panel, a widget or a script belongs to no cell.
-
-A mark is 12 hexadecimal digits for the cell (4 of them for its notebook) and the first 8 of the turn's id; the last
-`MAX_MARKS` are kept in the session's metadata.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import threading
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from copilot_nb.frontend import is_headless, running_cell, running_shell
+from copilot_nb.named_sessions.cells import LEFT, NOTEBOOK_DIGITS, TURN_DIGITS, Mark
 from copilot_nb.named_sessions.rewind import cut
 from copilot_nb.render.words import count
 
 if TYPE_CHECKING:
     from copilot_nb.conversation.transcript import TurnRecord
-    from copilot_nb.named_sessions.session import Session
-
-MAX_MARKS = 200
-NOTEBOOK_DIGITS, CELL_DIGITS, TURN_DIGITS = 4, 8, 8
-LEFT = "-"
-"""Stands in a mark for a turn that its cell does not replace any more, because more was said after it."""
+    from copilot_nb.named_sessions.engine import Engine
+    from copilot_nb.named_sessions.state import SessionState
 
 
-def cell_key(notebook: str, cell: str) -> str:
-    """Return the digits that stand for a cell of a notebook."""
-    return _digits(notebook, NOTEBOOK_DIGITS) + _digits(cell, CELL_DIGITS)
-
-
-def _digits(text: str, number: int) -> str:
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:number]
-
-
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    cell: str
-    turn: str
-
-
-class Cells:
-    """The marks of one session, oldest first."""
-
-    def __init__(self) -> None:
-        self._marks: list[_Mark] = []
-        self._asked: Counter[tuple[str, str]] = Counter()
-        self._counting = threading.Lock()
-
-    def key_of(self, text: str, notebook: str) -> str:
-        """Return the digits that stand for the next prompt of the running cell; ``""`` if no cell sends it."""
-        shell = running_shell()
-        cell = running_cell(shell) if shell is not None else None
-        if shell is None or cell is None or not (cell.cell_id or is_headless(shell)):
-            return ""
-        asked = (cell.run, cell.cell_id) if cell.cell_id else ("", text)
-        with self._counting:
-            place = self._asked[asked]
-            self._asked[asked] += 1
-        return cell_key(notebook, f"{place} {asked[1]}")
-
-    def copied(self) -> Cells:
-        """Return the same for a copy of the session."""
-        copy = Cells()
-        with self._counting:
-            copy._marks, copy._asked = list(self._marks), self._asked.copy()
-        return copy
-
-    def read(self, text: str) -> None:
-        """Take the marks from what `written` returned; what is none is left out."""
-        pairs = (word.split(":") for word in text.split())
-        self._marks = [_Mark(*pair) for pair in pairs if len(pair) == len(("cell", "turn"))]
-
-    def written(self) -> str:
-        """Return the marks as text."""
-        return " ".join(f"{mark.cell}:{mark.turn}" for mark in self._marks[-MAX_MARKS:])
-
-    def mark(self, cell: str, turn_id: str) -> None:
-        """Remember that `cell` made the turn `turn_id`."""
-        self._marks = [mark for mark in self._marks if mark.cell != cell] + [_Mark(cell, turn_id[:TURN_DIGITS])]
-
-    def forget(self, turns: Sequence[TurnRecord]) -> None:
-        """Forget the marks of turns that are gone."""
-        gone = {turn.turn_id[:TURN_DIGITS] for turn in turns}
-        self._marks = [mark for mark in self._marks if mark.turn not in gone]
-
-    def leave(self, marks: Sequence[_Mark]) -> None:
-        """Let the turns of `marks` stay where they are, whatever their cells do."""
-        self._marks = [dataclasses.replace(mark, turn=LEFT) if mark in marks else mark for mark in self._marks]
-
-    def has(self, cell: str) -> bool:
-        """Whether `cell` has made a turn of the session before."""
-        return bool(cell) and any(mark.cell == cell for mark in self._marks)
-
-    def since(self, cell: str) -> list[_Mark]:
-        """Return the mark of `cell` and those made after it; nothing if the cell has none."""
-        places = [place for place, mark in enumerate(self._marks) if mark.cell == cell]
-        return self._marks[places[0] :] if places else []
-
-
-async def make_way(session: Session, cell: str, policy: str) -> tuple[int, str]:
-    """Take back what `cell` had asked of a loaded session, as `policy` says.
+async def take_back_cell(state: SessionState, engine: Engine, cell: str) -> tuple[int, str]:
+    """Take back what `cell` had asked of a loaded session, as the setting `rerun` says.
 
     Returns
     -------
     tuple of (int, str)
         How many turns were taken back, and what a reader should know of it.
     """
-    marks = session.cells.since(cell) if cell else []
+    policy = engine.settings.rerun
+    marks = state.cells.since(cell) if cell else []
     if policy == "append" or not marks:
         return 0, ""
-    archive = (await session.manager.client()).archive
-    turns = (await archive.last_turns(session.session_id, len(marks) + 1)).turns
+    archive = (await engine.client()).archive
+    turns = (await archive.last_turns(state.session_id, len(marks) + 1)).turns
     kept = max(0, len(turns) - len(marks))  # the one before: if it was interrupted, the model is reminded of it
     is_own = all(mark.cell[:NOTEBOOK_DIGITS] == cell[:NOTEBOOK_DIGITS] for mark in marks)
     if not is_own or [turn.turn_id[:TURN_DIGITS] for turn in turns[kept:]] != [mark.turn for mark in marks]:
         if policy == "replace-last":
             if marks[0].turn != LEFT:  # else the cells before it have been appended in this run, and count
-                session.cells.leave(marks)
+                state.cells.leave(marks)
             return 0, "appended: more was said since this cell was run"
-        turns = (await archive.history(session.session_id)).turns
+        turns = (await archive.history(state.session_id)).turns
         kept = _place(marks[0], turns)
     if (taken := len(turns) - kept) == 0:
         return 0, "appended: what this cell had asked is no longer there"
-    await cut(session, turns, kept)
+    await cut(state, engine, turns, kept)
     others = count(taken - 1, "turn")
     return taken, f"takes the place of what this cell had asked and of the {others} after it" if taken > 1 else ""
 
 
-def _place(mark: _Mark, turns: Sequence[TurnRecord]) -> int:
+def _place(mark: Mark, turns: Sequence[TurnRecord]) -> int:
     """Return how many turns come before the one that `mark` stands for."""
     return next((place for place, turn in enumerate(turns) if turn.turn_id.startswith(mark.turn)), len(turns))

@@ -1,4 +1,4 @@
-"""What changes a session's history or name: rename, fork, rewind, and the undo of a rewind.
+"""Taking turns of a session back, and bringing them back.
 
 A rewind cuts the runtime's log. The log as it was is kept beside it until the next rewind, so that the last one can be
 undone as long as nothing has been said since: undoing it puts the file back while the session is not loaded.
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError, SessionInUse, SessionNotFound
 from copilot_nb.named_sessions.metadata import PREFIX, cells_entry
-from copilot_nb.named_sessions.names import title_for, typed
+from copilot_nb.named_sessions.names import typed
 from copilot_nb.named_sessions.reading import refresh
 from copilot_nb.render.words import count
 from copilot_nb.runtime.logfile import prompt_ids
@@ -23,7 +23,8 @@ from copilot_nb.runtime.threads import in_thread
 
 if TYPE_CHECKING:
     from copilot_nb.conversation.transcript import TurnRecord
-    from copilot_nb.named_sessions.session import Session
+    from copilot_nb.named_sessions.engine import Engine
+    from copilot_nb.named_sessions.state import SessionState
 
 BEFORE_REWIND = "copilot_nb-before-rewind.jsonl"
 """The log as it was before the last rewind, in the session's own folder."""
@@ -31,59 +32,8 @@ MARKS_BEFORE = f"{PREFIX}cells_before"
 """Which cell had made which turn then, in the session's metadata."""
 
 
-async def rename(session: Session, name: str) -> None:
-    """Give `session` another name; its id stays.
-
-    Raises
-    ------
-    InputError
-        If the name cannot be used, or another session has it.
-    """
-    _, name = session.manager.for_user(name, session.user)
-    if name == session.name:
-        return
-    async with session.manager.registry.naming:
-        await session.manager.registry.check_free(name)
-        if session.exists or session.is_busy:  # busy: its first prompt is about to store it
-            connection = await session.loaded()
-            await connection.rename(title_for(name))
-            await connection.annotate({f"{PREFIX}name": name})
-        session.manager.registry.move(session, name)
-        session.tell("session")
-
-
-async def fork(session: Session, name: str, at: int | None) -> Session:
-    """Return a new session called `name` with the history of `session`, up to turn `at` (``None``: all of it).
-
-    A turn under way is not copied.
-
-    Raises
-    ------
-    InputError
-        If the name is taken or there is no such turn.
-    """
-    _check_stored(session)
-    manager = session.manager
-    _, name = manager.for_user(name, session.user)
-    archive = (await manager.client()).archive
-    async with manager.registry.naming:
-        await manager.registry.check_free(name)
-        await session.settle()
-        turns = (await archive.history(session.session_id)).turns
-        under_way = session.runner.current
-        if under_way is not None and turns and turns[-1].turn_id == under_way.record.turn_id:
-            at = len(turns) - 1 if at is None else at
-        kept = len(turns) if at is None else _checked(session, at, turns)
-        before = turns[kept].event_id if kept < len(turns) else ""
-        copy_id = await archive.fork(session.session_id, title_for(name), before)
-        copy = manager.registry.adopt_copy(session, name, copy_id, turns=kept)
-    await copy.loaded()  # which gives the copy its name in the runtime's metadata: until then it has the original's
-    copy.tell("listed")
-    return copy
-
-
-async def rewind(session: Session, to: int | str | None) -> int:
-    """Let turn `to` be the last one of `session` (its number, or its id; ``None``: the last but one).
+async def rewind(state: SessionState, engine: Engine, to: int | str | None) -> int:
+    """Let turn `to` be the last one of a session (its number, or its id; ``None``: the last but one).
 
     Returns
     -------
@@ -97,38 +47,38 @@ async def rewind(session: Session, to: int | str | None) -> int:
     SessionInUse
         If the session is answering.
     """
-    _check_stored(session)
-    _check_quiet(session)
-    async with session.queue.lock:
-        await refresh(session)
-        await session.loaded()
-        turns = (await (await session.manager.client()).archive.history(session.session_id)).turns
+    check_stored(state)
+    _check_quiet(state)
+    async with state.lock:
+        await refresh(state, engine)
+        await engine.loaded(state)
+        turns = (await (await engine.client()).archive.history(state.session_id)).turns
         if not turns:
-            raise InputError(f"session {session.name!r} has no turns to take back")
-        kept = len(turns) - 1 if to is None else _checked(session, to, turns)
-        await cut(session, turns, kept)
+            raise InputError(f"session {state.name!r} has no turns to take back")
+        kept = len(turns) - 1 if to is None else turn_number(state, to, turns)
+        await cut(state, engine, turns, kept)
         return len(turns) - kept
 
 
-async def cut(session: Session, turns: Sequence[TurnRecord], kept: int) -> None:
+async def cut(state: SessionState, engine: Engine, turns: Sequence[TurnRecord], kept: int) -> None:
     """Keep the first `kept` of `turns`, the last ones of a session, and remove the others; call it under the lock."""
     if kept >= len(turns):
         return
-    connection = await session.loaded()
-    archive = (await session.manager.client()).archive
+    connection = await engine.loaded(state)
+    archive = (await engine.client()).archive
     await connection.flush()
-    log = archive.log(session.session_id)
+    log = archive.log(state.session_id)
     await in_thread(shutil.copy, log, log.with_name(BEFORE_REWIND))
     await connection.truncate(turns[kept].event_id)
-    session.turns_stored = max(0, session.turns_stored - (len(turns) - kept))
-    marks = session.cells.written()
-    session.cells.forget(turns[kept:])
-    session.runner.rewound(turns[:kept])
-    await connection.annotate(cells_entry(session) | {MARKS_BEFORE: marks})
-    session.tell("history")
+    state.turn_count = max(0, state.turn_count - (len(turns) - kept))
+    marks = state.cells.written()
+    state.cells.forget(turns[kept:])
+    state.runner.rewound(turns[:kept])
+    await connection.annotate(cells_entry(state) | {MARKS_BEFORE: marks})
+    state.tell("history")
 
 
-async def cut_from(session: Session, turn_id: str) -> int:
+async def cut_from(state: SessionState, engine: Engine, turn_id: str) -> int:
     """Remove the turn `turn_id` and all after it; call it under the lock. Return how many were removed.
 
     Raises
@@ -136,13 +86,13 @@ async def cut_from(session: Session, turn_id: str) -> int:
     InputError
         If there is no such turn.
     """
-    turns = (await (await session.manager.client()).archive.history(session.session_id)).turns
-    kept = _checked(session, turn_id, turns) - 1
-    await cut(session, turns, kept)
+    turns = (await (await engine.client()).archive.history(state.session_id)).turns
+    kept = turn_number(state, turn_id, turns) - 1
+    await cut(state, engine, turns, kept)
     return len(turns) - kept
 
 
-async def undo_rewind(session: Session) -> int:
+async def undo_rewind(state: SessionState, engine: Engine) -> int:
     """Undo the last rewind and return how many turns came back.
 
     Raises
@@ -152,27 +102,27 @@ async def undo_rewind(session: Session) -> int:
     SessionInUse
         If the session is answering.
     """
-    _check_stored(session)
-    _check_quiet(session)
-    async with session.queue.lock:
-        await refresh(session)
-        return await bring_back(session)
+    check_stored(state)
+    _check_quiet(state)
+    async with state.lock:
+        await refresh(state, engine)
+        return await bring_back(state, engine)
 
 
-async def bring_back(session: Session) -> int:
+async def bring_back(state: SessionState, engine: Engine) -> int:
     """Bring back what was last cut, and return how many turns that were; call it under the lock."""
-    await session.loaded()  # nobody else may have it open while its file is replaced
-    await session.runner.disconnect()
-    archive = (await session.manager.client()).archive
-    log = archive.log(session.session_id)
-    before = await archive.count_turns(session.session_id)
-    await in_thread(_put_back, session.name, log)
-    after = await archive.count_turns(session.session_id)
-    marks = (await archive.annotations([session.session_id])).get(session.session_id, {})
-    session.cells.read(marks.get(MARKS_BEFORE, ""))
-    connection = await session.loaded()
-    await connection.annotate(cells_entry(session))
-    session.tell("history")
+    await engine.loaded(state)  # nobody else may have it open while its file is replaced
+    await state.runner.disconnect()
+    archive = (await engine.client()).archive
+    log = archive.log(state.session_id)
+    before = await archive.count_turns(state.session_id)
+    await in_thread(_put_back, state.name, log)
+    after = await archive.count_turns(state.session_id)
+    marks = (await archive.annotations([state.session_id])).get(state.session_id, {})
+    state.cells.read(marks.get(MARKS_BEFORE, ""))
+    connection = await engine.loaded(state)
+    await connection.annotate(cells_entry(state))
+    state.tell("history")
     return after - before
 
 
@@ -185,27 +135,41 @@ def _put_back(name: str, log: Path) -> None:
     old.replace(log)
 
 
-def _checked(session: Session, number: int | str, turns: Sequence[TurnRecord]) -> int:
+def turn_number(state: SessionState, number: int | str, turns: Sequence[TurnRecord]) -> int:
+    """Return the number of a turn that is named by its number or its id.
+
+    Raises
+    ------
+    InputError
+        If there is no such turn.
+    """
     if isinstance(number, str):
         ids = [turn.turn_id for turn in turns]
         if number not in ids:
-            raise InputError(f"session {session.name!r} has no such turn")
+            raise InputError(f"session {state.name!r} has no such turn")
         return ids.index(number) + 1
     if not 0 <= number <= len(turns):
-        raise InputError(f"session {session.name!r} has {count(len(turns), 'turn')}, there is no turn {number}")
+        raise InputError(f"session {state.name!r} has {count(len(turns), 'turn')}, there is no turn {number}")
     return number
 
 
-def _check_quiet(session: Session) -> None:
-    if session.is_busy:
-        raise answering(session)
+def _check_quiet(state: SessionState) -> None:
+    if state.is_busy:
+        raise answering(state)
 
 
-def answering(session: Session) -> SessionInUse:
+def answering(state: SessionState) -> SessionInUse:
     """Return the error of what cannot be done while a turn is under way or waits."""
-    return SessionInUse(f"session {session.name!r} is answering", f"stop it first: %copilot stop {typed(session.name)}")
+    return SessionInUse(f"session {state.name!r} is answering", f"stop it first: %copilot stop {typed(state.name)}")
 
 
-def _check_stored(session: Session) -> None:
-    if session.is_gone or not session.exists:
-        raise SessionNotFound(f"nothing is stored of session {session.name!r} yet", f"%%copilot {typed(session.name)}")
+def check_stored(state: SessionState) -> None:
+    """Check that there is a history.
+
+    Raises
+    ------
+    SessionNotFound
+        If nothing is stored.
+    """
+    if state.is_gone or not state.exists:
+        raise SessionNotFound(f"nothing is stored of session {state.name!r} yet", f"%%copilot {typed(state.name)}")

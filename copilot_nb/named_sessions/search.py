@@ -16,7 +16,7 @@ from copilot_nb.runtime.threads import in_thread
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from copilot_nb.named_sessions.manager import Manager
+    from copilot_nb.named_sessions.engine import Engine
 
 SHOWN_MATCHES = 50
 
@@ -65,7 +65,7 @@ class SearchResults(list[Match]):
         return self.table()._repr_html_()
 
 
-async def search(manager: Manager, text: str) -> SearchResults:
+async def search(engine: Engine, text: str) -> SearchResults:
     """Return where `text` occurs in the prompts and answers of the sessions that copilot_nb made.
 
     Raises
@@ -77,7 +77,7 @@ async def search(manager: Manager, text: str) -> SearchResults:
         raise InputError("search for what?", "%copilot search TEXT")
     from copilot_nb.runtime.grep import Grep
 
-    archive = (await manager.client()).archive
+    archive = (await engine.client()).archive
     grep = Grep(text.strip())
     ids = list(await archive.ids())
     found = await in_thread(lambda: {each: hits for each in ids if (hits := grep.hits(archive.log_of(each)))})

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 from copilot_nb.conversation.prompt import sendable
 from copilot_nb.errors import CopilotNBError, InputError, ProviderError
 from copilot_nb.named_sessions.aliases import expanded
-from copilot_nb.named_sessions.options import SessionOptions
-from copilot_nb.named_sessions.wording import label
+from copilot_nb.named_sessions.options import SessionOptions, model_label
 from copilot_nb.runtime.providers.registry import WAYS_IN, Providers
 from copilot_nb.runtime.providers.spec import CUSTOM, is_custom_named
 
@@ -99,6 +98,25 @@ class ModelSelector:
             await chosen.list_models()
         return provider, chosen.endpoint(model).model
 
+    async def settled(
+        self, current: SessionOptions, changes: SessionOptions, *, has_images: bool = False
+    ) -> SessionOptions:
+        """Return the options of a session with `changes`, once it is found that they can be used.
+
+        Raises
+        ------
+        InputError
+            If the model has no such reasoning effort, or sees no images where some go with the prompt.
+        ProviderError
+            If there is no such provider, it has no such model, or it cannot answer.
+        """
+        asked = current.merged_with(changes)
+        provider, model = await self.resolve(asked.provider, asked.model)
+        await self.check_effort(provider, model, changes.effort or "")
+        if has_images:
+            await self.check_images(provider, model)
+        return dataclasses.replace(asked, provider=provider, model=model).settled()
+
     async def _check_account(self, model: str) -> None:
         """Check the login, and ask for the account's models if it is not known to have this one."""
         github = self._providers.github
@@ -125,7 +143,7 @@ class ModelSelector:
         known = next((info.efforts for info in listed if info.model_id == model), None)
         if known is not None and effort not in known:
             has = f"it has: {', '.join(known)}" if known else "it has none: leave --effort out"
-            raise InputError(f"{label(provider, model)} has no reasoning effort {effort!r}", has)
+            raise InputError(f"{model_label(provider, model)} has no reasoning effort {effort!r}", has)
 
     async def check_images(self, provider: str, model: str) -> None:
         """Check that a model sees images, as far as its provider's list says.
@@ -138,7 +156,7 @@ class ModelSelector:
         if await self.is_blind(provider, model):
             seeing = [info.model_id for info in await self._listed(provider) if info.vision]
             others = f"ask one that does: -m {' or '.join(seeing[:3])}" if seeing else "ask another provider: -p NAME"
-            raise InputError(f"{label(provider, model)} does not see images", others)
+            raise InputError(f"{model_label(provider, model)} does not see images", others)
 
     async def is_blind(self, provider: str, model: str) -> bool:
         """Whether the provider's list says that a model does not see images."""

@@ -1,119 +1,146 @@
-"""A named session: what a user does with a conversation, from any thread; coroutines run on the loop's."""
+"""A named session: what a user does with a conversation, from any thread."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
-from copilot_nb.conversation.prompt import sendable
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import InputError, SessionNotFound
 from copilot_nb.named_sessions import rewind as rewinding
 from copilot_nb.named_sessions.attach import Attachable, attached
-from copilot_nb.named_sessions.events import Event, Kind
 from copilot_nb.named_sessions.formats.export import Exported, export
-from copilot_nb.named_sessions.loading import Loadable
+from copilot_nb.named_sessions.limits import check_prompt
 from copilot_nb.named_sessions.options import OptionValues, SessionOptions, takes_options
 from copilot_nb.named_sessions.reading import read_all, read_last
-from copilot_nb.named_sessions.rerun import Cells
 from copilot_nb.named_sessions.turn import Turn
 from copilot_nb.named_sessions.turn_queue import QueuedTurn, TurnQueue
 from copilot_nb.named_sessions.usage import SessionUsage
-from copilot_nb.named_sessions.users import own_name
-from copilot_nb.named_sessions.wording import label
 
 if TYPE_CHECKING:
     from copilot_nb.conversation.parts import Image
+    from copilot_nb.named_sessions.engine import Engine
     from copilot_nb.named_sessions.history import History
-    from copilot_nb.named_sessions.manager import Manager
+    from copilot_nb.named_sessions.state import Kind, SessionState
+    from copilot_nb.named_sessions.turn import TurnSession
 
 
-class Session(Loadable):
-    """A conversation with a history, a model and options of its own; made by `copilot_nb.session`.
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What happened.
 
     Attributes
     ----------
-    name : str
-        What the user calls it.
-    session_id : str
-        What the runtime stores it under (`copilot --resume` takes it).
-    options : SessionOptions
-        Its model, provider, system message and the other options.
-    user : str
-        Whose it is; ``""``: nobody's in particular.
-    loading_note : callable
-        Returns what its provider does before it can answer, such as loading a model; ``""``: nothing.
+    kind : str
+        ``"turn"``: a turn was queued, changed or ended; ``"history"``: turns were taken back or brought back;
+        ``"session"``: its name, model or state changed; ``"listed"``: it came to this kernel; ``"gone"``: it left.
+    session : Session
+        To which.
+    turn : Turn or None
+        Which turn.
     """
 
-    def __init__(
-        self, manager: Manager, name: str, session_id: str, options: SessionOptions, *, user: str = "", exists: bool
-    ) -> None:
-        super().__init__()
-        self.manager = manager
-        self.name = name
-        self.session_id = session_id
-        self.options = options.settled()
-        self.user = user
-        self.cells = Cells()
-        self.turns_stored = 0
-        self.last_outcome = ""
-        self.resume_note = ""
-        self.requested = SessionOptions()
-        self.is_gone = False
-        self.loading_note: Callable[[], str] = str
-        self.exists = exists
-        self.queue = TurnQueue(self)
+    kind: Kind
+    session: Session
+    turn: Turn | None = None
+
+
+class Home(Protocol):
+    """What a session asks of those who hold it by its name: a `Manager`."""
+
+    def tell(self, event: Event) -> None:
+        """Tell the observers what happened (from any thread)."""
+
+    async def rename(self, state: SessionState, name: str) -> None:
+        """Give a session another name."""
+
+    async def fork(self, state: SessionState, name: str, at: int | None) -> Session:
+        """Return a copy of a session."""
+
+    def delete(self, name: str) -> None:
+        """Delete a session and its history."""
+
+
+class Session:
+    """A conversation with a history, a model and options of its own; made by `copilot_nb.session`.
+
+    Its methods may be called from any thread.
+    """
+
+    def __init__(self, state: SessionState, engine: Engine, home: Home) -> None:
+        self._state = state
+        self._engine = engine
+        self._home = home
+        self._queue = TurnQueue(state, engine)
+        state.on_event = self._tell
+
+    def _tell(self, kind: Kind, turn: Turn | None) -> None:
+        self._home.tell(Event(kind, self, turn))
 
     def __repr__(self) -> str:
-        return f"<Session {self.name!r}: {self.model_label}, {self.state}>"
+        return f"<Session {self.name!r}: {self._state.options.label}, {self.state}>"
 
     @property
-    def provider(self) -> str:
-        """Where its answers come from."""
-        return self.options.provider
+    def name(self) -> str:
+        """What the user calls it."""
+        return self._state.name
 
     @property
-    def model(self) -> str:
-        """The model that answers; ``""``: the provider's default."""
-        return self.options.model
+    def session_id(self) -> str:
+        """What the runtime stores it under (`copilot --resume` takes it)."""
+        return self._state.session_id
 
     @property
-    def system(self) -> str:
-        """Its system message."""
-        return self.options.system or ""
-
-    @property
-    def effort(self) -> str:
-        """How hard its model reasons; ``""``: the model's default."""
-        return self.options.effort or ""
-
-    @property
-    def context(self) -> str:
-        """The size of its model's window; ``""``: the model's default."""
-        return self.options.context or ""
-
-    @property
-    def model_label(self) -> str:
-        """The model and where it comes from, as one reads it."""
-        return label(self.provider, self.model)
+    def user(self) -> str:
+        """Whose it is; ``""``: nobody's in particular."""
+        return self._state.user
 
     @property
     def own_name(self) -> str:
         """What its user calls it; the name, if it belongs to nobody in particular."""
-        return own_name(self.name, self.user, self.manager.settings.user_template) if self.user else self.name
+        return self._engine.own_name(self._state)
+
+    @property
+    def options(self) -> SessionOptions:
+        """Its model, provider, system message and the other options."""
+        return self._state.options
+
+    @property
+    def provider(self) -> str:
+        """Where its answers come from."""
+        return self._state.options.provider
+
+    @property
+    def model(self) -> str:
+        """The model that answers; ``""``: the provider's default."""
+        return self._state.options.model
+
+    @property
+    def system(self) -> str:
+        """Its system message."""
+        return self._state.options.system or ""
+
+    @property
+    def effort(self) -> str:
+        """How hard its model reasons; ``""``: the model's default."""
+        return self._state.options.effort or ""
+
+    @property
+    def context(self) -> str:
+        """The size of its model's window; ``""``: the model's default."""
+        return self._state.options.context or ""
 
     @property
     def is_busy(self) -> bool:
         """Whether a turn is under way or waits."""
-        return bool(self.queue.pending)
+        return self._state.is_busy
 
     @property
     def state(self) -> str:
         """``"working"``, ``"queued"``, ``"idle"``, or how the last turn ended: ``"failed"``, ``"interrupted"``."""
-        if self.queue.pending:
-            return "working" if self.runner.current is not None else "queued"
-        return self.last_outcome or "idle"
+        return self._state.activity
 
     @property
     def history(self) -> History:
@@ -124,7 +151,7 @@ class Session(Loadable):
         SessionError
             If the session's log cannot be read.
         """
-        return self.manager.loop.blocking(read_all(self))
+        return self._engine.loop.blocking(read_all(self._state, self._engine))
 
     def last_turns(self, number: int) -> History:
         """Return the last `number` turns, without reading those before them.
@@ -134,7 +161,7 @@ class Session(Loadable):
         SessionError
             If the session's log cannot be read.
         """
-        return self.manager.loop.blocking(read_last(self, number))
+        return self._engine.loop.blocking(read_last(self._state, self._engine, number))
 
     @property
     def usage(self) -> SessionUsage:
@@ -168,7 +195,7 @@ class Session(Loadable):
         timeout_s : float, optional
             Seconds without a sign from the model after which the turn is given up; 0: the setting `timeout_s`.
         cell : str, optional
-            The cell that sends it (`cell_key`), by default the running one; its earlier turns are replaced, as the
+            The cell that sends it (see `cells`), by default the running one; its earlier turns are replaced, as the
             setting `rerun` says. ``""``: none.
         now : bool, default False
             Stop the answer under way, which is kept as far as it came, and go next.
@@ -185,69 +212,52 @@ class Session(Loadable):
         SessionNotFound, SessionInUse
             If the session has been deleted since; if it is answering, and turns are to be replaced.
         """
-        asked_text, images = attached(prompt, attach)
-        self._check(asked_text, images)
-        asked = self.manager.selector.expanded(SessionOptions(**options))
-        cell = self.cell_key(prompt) if cell is None else cell
-        turn = self._new_turn(asked_text, images, str(_turn_id(replaces)))
-        limit_s = timeout_s or self.manager.settings.timeout_s
-        self.queue.add(QueuedTurn(turn, self._over_wanted(asked), limit_s, cell), now=now)
-        return turn
-
-    def _new_turn(self, prompt: str, images: tuple[Image, ...], replaces: str) -> Turn:
-        turn = Turn(self, sendable(prompt, "the prompt"), images, replaces)
+        state, settings = self._state, self._engine.settings
+        text, images = attached(prompt, attach)
+        text = self._checked(text, images)
+        asked = self._engine.selector.expanded(SessionOptions(**options))
+        cell = state.cells.key_of(prompt, self._engine.notebook) if cell is None else cell
+        turn = Turn(self, text, images, str(_turn_id(replaces)), self._queue)
         turn.on_change = self._turn_changed
-        turn.notes, self.resume_note = [self.resume_note] if self.resume_note else [], ""
+        turn.notes, state.resume_note = [state.resume_note] if state.resume_note else [], ""
+        requested, state.requested = state.requested.merged_with(asked), SessionOptions()
+        self._queue.add(QueuedTurn(turn, requested, timeout_s or settings.timeout_s, cell), now=now)
         return turn
 
-    def cell_key(self, text: str) -> str:
-        """Return the digits that stand for a prompt that the running cell sends; ``""`` if no cell sends it.
-
-        Each call counts as one prompt, so ask for it once for each.
-        """
-        return self.cells.key_of(text, self.manager.notebook)
-
-    def _check(self, prompt: str, images: Sequence[Image]) -> None:
-        self.manager.loop.check_own()
-        self.manager.check_prompt(prompt, images)
-        if self.is_gone:
+    def _checked(self, text: str, images: Sequence[Image]) -> str:
+        self._engine.loop.check_own()
+        text = check_prompt(text, images, self._engine.settings.max_prompt_bytes)
+        if self._state.is_gone:
             raise SessionNotFound(f"session {self.name!r} is gone", f'begin it anew: copilot_nb.session("{self.name}")')
-
-    def _over_wanted(self, asked: SessionOptions) -> SessionOptions:
-        """Return what a call wants, and beside it what was wanted before of the next one."""
-        wanted, self.requested = self.requested.merged_with(asked), SessionOptions()
-        return wanted
+        return text
 
     def _turn_changed(self, turn: Turn) -> None:
-        self.tell("turn", turn)
-
-    def tell(self, kind: Kind, turn: Turn | None = None) -> None:
-        """Tell whoever watches that something happened to the session."""
-        self.manager.events.tell(Event(kind, self, turn))
+        self._state.tell("turn", turn)
 
     def ask(self, prompt: str, **options: Any) -> Turn:
         """Send a prompt and wait for the answer: `send` and `Turn.wait` in one."""
         return self.send(prompt, **options).wait()
 
     def create(self) -> None:
-        """SessionRepository the session without asking it anything.
+        """Store the session without asking it anything.
 
         Raises
         ------
         InputError
             If it exists already.
         """
-        if self.exists:
+        if self._state.exists:
             raise InputError(f"session {self.name!r} exists already", "use it, or begin anew with --new")
-        self.manager.loop.blocking(self._create())
+        self._engine.loop.blocking(self._create())
 
     async def _create(self) -> None:
-        async with self.queue.lock:
-            await (await self.loaded()).flush()  # before that the runtime does not list a session without a prompt
+        async with self._state.lock:
+            connection = await self._engine.loaded(self._state)
+            await connection.flush()  # before that the runtime does not list a session without a prompt
 
     def stop(self) -> None:
         """Stop the turn under way and withdraw the prompts that wait."""
-        self.queue.stop_all()
+        self._queue.stop_all()
 
     def rename(self, name: str) -> None:
         """Give the session another name; its id stays.
@@ -257,15 +267,15 @@ class Session(Loadable):
         InputError
             If the name cannot be used, or another session has it.
         """
-        self.manager.loop.blocking(rewinding.rename(self, name))
+        self._engine.loop.blocking(self._home.rename(self._state, name))
 
-    def fork(self, name: str, at: int | None = None) -> Session:
+    def fork(self, name: str = "", at: int | None = None) -> Session:
         """Return a new session called `name` that begins with this one's history.
 
         Parameters
         ----------
-        name : str
-            Of the new session.
+        name : str, optional
+            Of the new session; by default ``name~1``.
         at : int, optional
             The last turn it has of this one, counted from 1; ``None``: all of them, but for one under way.
 
@@ -276,7 +286,7 @@ class Session(Loadable):
         SessionNotFound
             If nothing is stored of this session yet.
         """
-        return self.manager.loop.blocking(rewinding.fork(self, name, at))
+        return self._engine.loop.blocking(self._home.fork(self._state, name, at))
 
     def rewind(self, to: int | Turn | TurnRecord | None = None) -> int:
         """Take turns back: `to` becomes the last one; return how many were removed.
@@ -293,7 +303,8 @@ class Session(Loadable):
         SessionInUse
             If the session is answering, or open in another process.
         """
-        return self.manager.loop.blocking(rewinding.rewind(self, None if to is None else _turn_id(to)))
+        last = None if to is None else _turn_id(to)
+        return self._engine.loop.blocking(rewinding.rewind(self._state, self._engine, last))
 
     def undo_rewind(self) -> int:
         """Bring back what the last `rewind` removed, if nothing has been said since; return how many turns that were.
@@ -305,7 +316,7 @@ class Session(Loadable):
         SessionInUse
             If the session is answering, or open in another process.
         """
-        return self.manager.loop.blocking(rewinding.undo_rewind(self))
+        return self._engine.loop.blocking(rewinding.undo_rewind(self._state, self._engine))
 
     def export(self, path: str | Path, *, force: bool = False) -> Path:
         """Write the conversation to a file and return the file's path.
@@ -327,9 +338,35 @@ class Session(Loadable):
 
     def delete(self) -> None:
         """Delete the session and its history, irreversibly; a turn under way is stopped first."""
-        self.manager.delete(self.name)
+        self._home.delete(self.name)
 
 
 def _turn_id(turn: int | str | Turn | TurnRecord) -> int | str:
     record = turn.record if isinstance(turn, Turn) else turn
     return record.turn_id if isinstance(record, TurnRecord) else record
+
+
+def state_of(session: TurnSession) -> SessionState:
+    """Return what is known of a session, for the rooms that show and change it."""
+    return own_session(session)._state  # noqa: SLF001 - the door of this module
+
+
+def engine_of(session: TurnSession) -> Engine:
+    """Return what a session runs on."""
+    return own_session(session)._engine  # noqa: SLF001 - the door of this module
+
+
+def home_of(session: TurnSession) -> Home:
+    """Return who holds a session by its name."""
+    return own_session(session)._home  # noqa: SLF001 - the door of this module
+
+
+def queue_of(session: TurnSession) -> TurnQueue:
+    """Return the prompts of a session."""
+    return own_session(session)._queue  # noqa: SLF001 - the door of this module
+
+
+def own_session(session: TurnSession) -> Session:
+    """Return the session of a turn that was not pickled."""
+    assert isinstance(session, Session), "a turn that was pickled has no session any more"
+    return session

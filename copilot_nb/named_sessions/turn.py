@@ -8,7 +8,7 @@ import dataclasses
 import json
 import threading
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 from copilot_nb.conversation.changes import Change
 from copilot_nb.conversation.parts import Image, TurnState, Usage
@@ -21,7 +21,44 @@ from copilot_nb.render.turn import Label, turn_html, turn_metadata, turn_text
 from copilot_nb.render.words import count
 
 if TYPE_CHECKING:
-    from copilot_nb.named_sessions.session import Session
+    from copilot_nb.runtime.loop import LoopThread
+
+
+class TurnSession(Protocol):
+    """What a turn knows of the session it was sent to: usually a `Session`."""
+
+    @property
+    def name(self) -> str:
+        """What the user calls it."""
+
+    @property
+    def session_id(self) -> str:
+        """What the runtime calls it."""
+
+    @property
+    def provider(self) -> str:
+        """Where its answers come from."""
+
+    @property
+    def model(self) -> str:
+        """The model that answers."""
+
+
+class TurnOwner(Protocol):
+    """What runs a turn: the queue it is in."""
+
+    @property
+    def loop(self) -> LoopThread:
+        """Where its answer comes in."""
+
+    def stop(self, turn: Turn) -> None:
+        """Stop a turn (from any thread)."""
+
+    def before(self, turn: Turn) -> int:
+        """Return how many turns must end before `turn` begins."""
+
+    def loading_note(self) -> str:
+        """Return what the provider does before it can answer, such as loading a model; ``""``: nothing."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,6 +68,7 @@ class PastSession:
     name: str
     session_id: str
     provider: str
+    model: str = ""
 
 
 class Turn:
@@ -43,6 +81,8 @@ class Turn:
     ----------
     session : Session
         The session it was sent to.
+    owner : TurnOwner or None
+        What runs it; ``None``: it has ended.
     notes : list of str
         What a reader should know before the answer: "resumed …", "switched from …".
     ended : concurrent.futures.Future
@@ -53,8 +93,16 @@ class Turn:
         The id of the stored turn whose place it takes, and that of all turns after that; ``""``: it is appended.
     """
 
-    def __init__(self, session: Session, prompt: str, images: tuple[Image, ...] = (), replaces: str = "") -> None:
+    def __init__(
+        self,
+        session: TurnSession,
+        prompt: str,
+        images: tuple[Image, ...] = (),
+        replaces: str = "",
+        owner: TurnOwner | None = None,
+    ) -> None:
         self.session = session
+        self.owner = owner
         self.replaces = replaces
         self.notes: list[str] = []
         self._record = TurnRecord("", prompt, state=TurnState.QUEUED, images=images)
@@ -70,7 +118,7 @@ class Turn:
     def __reduce__(self) -> tuple[Any, ...]:
         if not self.done:
             raise TypeError(f"{self!r} cannot be pickled before it has ended")
-        session = PastSession(self.session.name, self.session.session_id, self.session.provider)
+        session = PastSession(self.session.name, self.session.session_id, self.session.provider, self.session.model)
         return _restored, (session, self._record, list(self.notes), self._error)
 
     def __repr__(self) -> str:
@@ -169,11 +217,12 @@ class Turn:
 
     def stop(self) -> None:
         """Ask the model to stop; what has come is kept. Without effect on a turn that has ended."""
-        self.session.queue.stop(self)
+        if self.owner is not None:
+            self.owner.stop(self)
 
     def __await__(self) -> Generator[Any, None, Turn]:
-        if not self.done:
-            self.session.manager.loop.check_own()
+        if not self.done and self.owner is not None:
+            self.owner.loop.check_own()
         yield from asyncio.wrap_future(self.ended).__await__()
         if self._error is not None:
             raise self._error
@@ -216,11 +265,14 @@ class Turn:
         return Label(self.session.name, self.session.provider, " · ".join(notes))
 
     def _preparing_note(self) -> list[str]:
-        is_waiting = self.state is TurnState.WORKING and not self._record.parts
-        return [note] if is_waiting and (note := self.session.loading_note()) else []
+        if self.owner is None or self.state is not TurnState.WORKING or self._record.parts:
+            return []
+        return [note] if (note := self.owner.loading_note()) else []
 
     def _queue_note(self) -> list[str]:
-        if self.state is not TurnState.QUEUED or self.done or not (before := self.session.queue.before(self)):
+        if self.owner is None or self.state is not TurnState.QUEUED or self.done:
+            return []
+        if not (before := self.owner.before(self)):
             return []
         name = self.session.name
         return [f"waits for {count(before, 'turn')} of {name}; withdraw: %copilot stop {typed(name)}"]
@@ -232,7 +284,7 @@ class Turn:
 
 
 def _restored(session: PastSession, record: TurnRecord, notes: list[str], error: CopilotNBError | None) -> Turn:
-    turn = Turn(cast("Session", session), record.prompt)
+    turn = Turn(session, record.prompt)
     turn.notes += notes
     turn.begin(record)
     turn.finish(error)

@@ -7,7 +7,6 @@ sent at the same time, and leaves waiters hanging when a turn is aborted.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import threading
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -20,13 +19,14 @@ from copilot_nb.named_sessions.limits import allowance
 from copilot_nb.named_sessions.metadata import PREFIX, cells_entry
 from copilot_nb.named_sessions.options import SessionOptions
 from copilot_nb.named_sessions.reading import read_all, refresh
-from copilot_nb.named_sessions.rerun import make_way
+from copilot_nb.named_sessions.rerun import take_back_cell
 from copilot_nb.named_sessions.rewind import answering, bring_back, cut_from
-from copilot_nb.named_sessions.wording import label
 from copilot_nb.render.words import count
+from copilot_nb.runtime.loop import LoopThread, PerLoop
 
 if TYPE_CHECKING:
-    from copilot_nb.named_sessions.session import Session
+    from copilot_nb.named_sessions.engine import Engine
+    from copilot_nb.named_sessions.state import SessionState
     from copilot_nb.named_sessions.turn import Turn
 
 
@@ -38,8 +38,8 @@ class QueuedTurn:
     ----------
     turn : Turn
         The turn.
-    wanted : SessionOptions
-        What the call wants changed.
+    requested : SessionOptions
+        What it changes of the session's options.
     timeout_s : float
         Seconds without a sign from the model after which the turn is given up.
     cell : str
@@ -47,7 +47,7 @@ class QueuedTurn:
     """
 
     turn: Turn
-    wanted: SessionOptions
+    requested: SessionOptions
     timeout_s: float
     cell: str
 
@@ -57,27 +57,21 @@ class TurnQueue:
 
     Parameters
     ----------
-    session : Session
+    state : SessionState
         Whose they are.
-
-    Attributes
-    ----------
-    pending : list of Turn
-        The turn under way and those that wait, in order.
-    lock : asyncio.Lock
-        Held while a turn runs, or while the history is changed.
+    engine : Engine
+        What runs them.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self.pending: list[Turn] = []
-        self.lock = asyncio.Lock()
+    def __init__(self, state: SessionState, engine: Engine) -> None:
+        self._state = state
+        self._engine = engine
         self._adding = threading.Lock()
-        self._moved = asyncio.Condition()
+        self._moved = PerLoop(asyncio.Condition)
         self._served: Turn | None = None
         self._seat: asyncio.Future[None] | None = None
 
-    def add(self, errand: QueuedTurn, *, now: bool = False) -> None:
+    def add(self, queued: QueuedTurn, *, now: bool = False) -> None:
         """Let a turn wait for its turn (from any thread); `now`: as the next one, the answer under way is stopped.
 
         Raises
@@ -86,103 +80,112 @@ class TurnQueue:
             If it replaces a turn, and others are under way or wait.
         """
         with self._adding:
-            first = self.pending[0] if self.pending else None
-            if errand.turn.replaces and first is not None:
-                raise answering(self._session)
-            self.pending.insert(1 if now else len(self.pending), errand.turn)
+            first = self._state.pending[0] if self._state.pending else None
+            if queued.turn.replaces and first is not None:
+                raise answering(self._state)
+            self._state.pending.insert(1 if now else len(self._state.pending), queued.turn)
         if now and first is not None:
             self.stop(first)
-        self._session.manager.loop.call_soon(self._start, self._run(errand))
-        self._session.tell("turn", errand.turn)
+        self._engine.loop.call_soon(self._start, self._run(queued))
+        self._state.tell("turn", queued.turn)
+
+    @property
+    def loop(self) -> LoopThread:
+        """Where the answers come in."""
+        return self._engine.loop
+
+    def loading_note(self) -> str:
+        """Return what the provider does before it can answer; ``""``: nothing."""
+        return self._state.loading_note()
 
     def before(self, turn: Turn) -> int:
         """Return how many turns must end before `turn` begins."""
-        return self.pending.index(turn) if turn in self.pending else 0
+        return self._state.pending.index(turn) if turn in self._state.pending else 0
 
     def stop(self, turn: Turn) -> None:
         """Stop a turn: the one under way, or one that waits (from any thread)."""
         turn.stop_requested = True
-        self._session.manager.loop.call_soon(self._start_abort, turn)
+        self._engine.loop.call_soon(self._start_abort, turn)
 
     def stop_all(self) -> None:
         """Stop the turn under way and those that wait (from any thread)."""
-        for turn in list(self.pending):
+        for turn in list(self._state.pending):
             turn.stop()
 
-    def withdraw_all(self) -> None:
-        """Stop the turns that have not been sent (from any thread)."""
-        for turn in list(self.pending):
-            if turn.state is TurnState.QUEUED:
-                turn.stop()
-
     def _start_abort(self, turn: Turn) -> None:
-        if turn is self._session.runner.current:
-            self._start(self._session.runner.abort(turn))
-        elif turn in self.pending and turn.state is TurnState.QUEUED:
+        if turn is self._state.runner.current:
+            self._start(self._state.runner.abort(turn))
+        elif turn in self._state.pending and turn.state is TurnState.QUEUED:
             self._withdraw(turn)
 
     def _withdraw(self, turn: Turn) -> None:
         """End a turn that has not been sent; the one that is being prepared keeps its place until that can end."""
         if turn is not self._served:
-            self.pending.remove(turn)
-            self._session.tell("session")
+            self._state.pending.remove(turn)
+            self._state.tell("session")
             self._start(self._notify())
         elif self._seat is not None:
             self._seat.cancel()
         turn.finish(_withdrawn(turn))
 
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        self._session.manager.hold(asyncio.get_running_loop().create_task(coroutine))
+        self._engine.hold(asyncio.get_running_loop().create_task(coroutine))
 
-    async def _run(self, errand: QueuedTurn) -> None:
+    async def _run(self, queued: QueuedTurn) -> None:
         error: CopilotNBError | None = TurnFailed("copilot_nb could not handle this turn", "see the kernel's log")
         try:
-            async with self._moved:
-                await self._moved.wait_for(lambda: errand.turn.done or self.pending[0] is errand.turn)
-            if errand.turn in self.pending:
-                self._served = errand.turn
-                async with self.lock:
-                    error = await self._outcome(errand)
+            async with (moved := self._moved()):
+                await moved.wait_for(lambda: queued.turn.done or self._state.pending[0] is queued.turn)
+            if queued.turn in self._state.pending:
+                self._served = queued.turn
+                async with self._state.lock:
+                    error = await self._outcome(queued)
         finally:
-            if errand.turn in self.pending:
+            if queued.turn in self._state.pending:
                 self._served = None
-                self.pending.remove(errand.turn)
-            errand.turn.finish(error)
-            self._session.tell("session")
+                self._state.pending.remove(queued.turn)
+            queued.turn.finish(error)
+            self._state.tell("session")
             await self._notify()
 
     async def _notify(self) -> None:
-        async with self._moved:
-            self._moved.notify_all()
+        async with (moved := self._moved()):
+            moved.notify_all()
+
+    async def quiesce(self) -> None:
+        """Stop what is under way, wait until nothing is, and take the session out of the runtime's memory."""
+        self.stop_all()
+        await self.emptied()
+        await self._state.runner.disconnect()
 
     async def emptied(self) -> None:
         """Wait until no turn is under way and none waits."""
-        async with self._moved:
-            await self._moved.wait_for(lambda: not self.pending)
+        async with (moved := self._moved()):
+            await moved.wait_for(lambda: not self._state.pending)
 
-    async def _outcome(self, errand: QueuedTurn) -> CopilotNBError | None:
-        session, turn = self._session, errand.turn
-        is_new = not session.exists
+    async def _outcome(self, queued: QueuedTurn) -> CopilotNBError | None:
+        state, engine, turn = self._state, self._engine, queued.turn
+        is_new = not state.exists
         try:
             async with self._seat_for(turn):
-                await self._prepare(turn, errand.wanted)
-                await self._talk(errand)
+                await self._prepare(turn, queued.requested)
+                await self._talk(queued)
         except CopilotNBError as error:
             if is_new and not turn.record.parts and not isinstance(error, TurnInterrupted):
-                await session.manager.registry.unstore(session)
+                await engine.unstore(state)
             return error
         return None
 
     @asynccontextmanager
     async def _seat_for(self, turn: Turn) -> AsyncIterator[None]:
         """Wait for a seat, as long as the turn is not stopped."""
-        _check_wanted(turn)
-        seats = self._session.manager.seats
+        _check_not_stopped(turn)
+        seats = self._engine.seats()
         self._seat = asyncio.ensure_future(seats.take())
         try:
             await self._seat
         except asyncio.CancelledError:
-            _check_wanted(turn)
+            _check_not_stopped(turn)
             raise
         finally:
             self._seat = None
@@ -191,88 +194,84 @@ class TurnQueue:
         finally:
             seats.leave()
 
-    async def _prepare(self, turn: Turn, wanted: SessionOptions) -> None:
+    async def _prepare(self, turn: Turn, requested: SessionOptions) -> None:
         """Bring the session into the runtime's memory, with what this call wants changed."""
-        session, exchange = self._session, self._session.runner
-        before = session.options
-        await self._adopt(turn, wanted)
-        await refresh(session)
-        if session.options.needs_reload(before):
-            await exchange.disconnect()
-        connection = await session.loaded()
-        if session.effort != (before.effort or ""):
-            await connection.set_effort(session.effort)
-            await exchange.annotate({f"{PREFIX}effort": session.effort})
+        state, engine = self._state, self._engine
+        before = state.options
+        await self._adopt(turn, requested)
+        await refresh(state, engine)
+        if state.options.needs_reload(before):
+            await state.runner.disconnect()
+        connection = await engine.loaded(state)
+        if (effort := state.options.effort or "") != (before.effort or ""):
+            await connection.set_effort(effort)
+            await state.runner.annotate({f"{PREFIX}effort": effort})
 
-    async def _adopt(self, turn: Turn, wanted: SessionOptions) -> None:
+    async def _adopt(self, turn: Turn, requested: SessionOptions) -> None:
         """Take over what the call wants changed."""
-        session, choice = self._session, self._session.manager.selector
-        before = session.options
-        asked = before.merged_with(wanted)
-        provider, model = await choice.resolve(asked.provider, asked.model)
-        await choice.check_effort(provider, model, wanted.effort or "")
-        if turn.images:
-            await choice.check_images(provider, model)
-        turn.notes += session.manager.providers.warnings(provider)
-        session.options = dataclasses.replace(asked, provider=provider, model=model).settled()
-        if session.exists and (before.provider, before.model) != (provider, model):
-            turn.notes.append(f"switched from {label(before.provider, before.model)} to {session.model_label}")
-            if await choice.is_blind(provider, model) and any(t.images for t in await read_all(session)):
+        state, engine, selector = self._state, self._engine, self._engine.selector
+        before = state.options
+        state.options = after = await selector.settled(before, requested, has_images=bool(turn.images))
+        turn.notes += engine.providers.warnings(after.provider)
+        if state.exists and before.label != after.label:
+            turn.notes.append(f"switched from {before.label} to {after.label}")
+            is_blind = await selector.is_blind(after.provider, after.model)
+            if is_blind and any(each.images for each in await read_all(state, engine)):
                 turn.notes.append("it does not see the images of earlier turns")
 
-    async def _talk(self, errand: QueuedTurn) -> None:
-        session, turn = self._session, errand.turn
-        taken_back, notes = await self._take_back(errand)
+    async def _talk(self, queued: QueuedTurn) -> None:
+        state, engine, turn = self._state, self._engine, queued.turn
+        taken_back, notes = await self._take_back(queued)
         turn.notes += notes
 
         def entries(turn_id: str) -> Mapping[str, str]:
-            if not errand.cell:
+            if not queued.cell:
                 return {}
-            session.cells.mark(errand.cell, turn_id)
-            return cells_entry(session)
+            state.cells.mark(queued.cell, turn_id)
+            return cells_entry(state)
 
         try:
-            _check_wanted(turn)
-            allowed = await allowance(session, session.manager.settings, is_again=bool(taken_back))
-            session.turns_stored += 1
-            await session.runner.run(turn, errand.timeout_s, entries, allowed)
+            _check_not_stopped(turn)
+            allowed = await allowance(state, engine, is_again=bool(taken_back))
+            state.turn_count += 1
+            await state.runner.run(turn, queued.timeout_s, entries, allowed.after)
             self._judge(turn)
         except CopilotNBError:
             if taken_back and not turn.record.turn_id:  # the runtime has not taken the prompt
                 turn.notes = [note for note in turn.notes if note not in notes]
                 with suppress(CopilotNBError):
-                    await bring_back(session)
+                    await bring_back(state, engine)
             raise
         finally:
             await self._remember(turn)
 
-    async def _take_back(self, errand: QueuedTurn) -> tuple[int, list[str]]:
+    async def _take_back(self, queued: QueuedTurn) -> tuple[int, list[str]]:
         """Remove the turns whose place this one takes; return how many, and what a reader should know of it."""
-        session = self._session
-        if errand.turn.replaces:
-            taken_back = await cut_from(session, errand.turn.replaces)
+        state, engine = self._state, self._engine
+        if queued.turn.replaces:
+            taken_back = await cut_from(state, engine, queued.turn.replaces)
             return taken_back, [f"took back {count(taken_back - 1, 'later turn')}"] if taken_back > 1 else []
-        taken_back, note = await make_way(session, errand.cell, session.manager.settings.rerun)
+        taken_back, note = await take_back_cell(state, engine, queued.cell)
         return taken_back, [note] if note else []
 
     def _judge(self, turn: Turn) -> None:
-        session = self._session
+        state = self._state
         if turn.state is TurnState.FAILED:
-            raise session.manager.turn_error(turn.record.error, session)
+            raise self._engine.turn_error(state, turn.record.error)
         if turn.state is TurnState.INTERRUPTED:
             reason = turn.record.error or "interrupted"
-            raise TurnInterrupted(f"{session.name}: {reason}", "what had come is kept; ask on in the next cell")
+            raise TurnInterrupted(f"{state.name}: {reason}", "what had come is kept; ask on in the next cell")
 
     async def _remember(self, turn: Turn) -> None:
-        """SessionRepository how a turn ended that did not end well."""
-        session = self._session
+        """Store how a turn ended that did not end well."""
+        state = self._state
         last = turn.state.value if turn.state in (TurnState.FAILED, TurnState.INTERRUPTED) else ""
-        if last != session.last_outcome:
-            session.last_outcome = last
-            await session.runner.annotate({f"{PREFIX}last": last})
+        if last != state.last_outcome:
+            state.last_outcome = last
+            await state.runner.annotate({f"{PREFIX}last": last})
 
 
-def _check_wanted(turn: Turn) -> None:
+def _check_not_stopped(turn: Turn) -> None:
     if turn.stop_requested:
         raise _withdrawn(turn)
 

@@ -16,11 +16,11 @@ from copilot_nb.conversation.changes import Change, Ended, Kept, Prompted
 from copilot_nb.conversation.parts import Text, TurnState
 from copilot_nb.conversation.transcript import Transcript, TurnRecord, advance
 from copilot_nb.errors import CopilotNBError, RuntimeUnavailable, TurnTimeout
-from copilot_nb.named_sessions.wording import reminded
+from copilot_nb.named_sessions.options import model_label
 from copilot_nb.render.escape import well_formed
+from copilot_nb.runtime.loop import PerLoop
 
 if TYPE_CHECKING:
-    from copilot_nb.named_sessions.limits import Allowance
     from copilot_nb.named_sessions.turn import Turn
     from copilot_nb.runtime.connection import Connection
 
@@ -52,8 +52,8 @@ class TurnRunner:
         self._over = asyncio.Event()
         self._stirred = asyncio.Event()
         self._stopped: Turn | None = None
-        self._stopping = asyncio.Lock()
-        self._allowance: Allowance | None = None
+        self._stopping = PerLoop(asyncio.Lock)
+        self._breach_after: Callable[[Change], CopilotNBError | None] = lambda _change: None
         self._breach: CopilotNBError | None = None
         self._sending: asyncio.Future[str] | None = None
         self._told = ""
@@ -124,7 +124,7 @@ class TurnRunner:
         turn: Turn,
         timeout_s: float,
         entries: Callable[[str], Mapping[str, str]],
-        allowance: Allowance | None = None,
+        breach_after: Callable[[Change], CopilotNBError | None] = lambda _change: None,
     ) -> None:
         """Send the prompt of `turn` and return when the turn has ended, however.
 
@@ -137,15 +137,14 @@ class TurnRunner:
         TurnTimeout
             If nothing comes for `timeout_s` seconds.
         BudgetReached
-            If the model is called again although the turn has taken what `allowance` leaves it.
+            If `breach_after` a change says that the turn may not go on.
         RuntimeUnavailable
             If the runtime cannot be reached.
         """
         assert self._connection is not None
         prompt, display = (reminded(turn.prompt, self._told), turn.prompt) if self._told else (turn.prompt, None)
-        self.current, self._allowance, self._breach = turn, allowance, None
-        self._over.clear()
-        self._stirred.clear()
+        self.current, self._breach_after, self._breach = turn, breach_after, None
+        self._over, self._stirred = asyncio.Event(), asyncio.Event()
         self.sign()
         try:
             self._sending = asyncio.ensure_future(self._connection.send(prompt, display, turn.record.images))
@@ -156,7 +155,7 @@ class TurnRunner:
                 await self.abort(turn)
             await asyncio.gather(self._until_over(turn, timeout_s), self.annotate(entries(turn_id)))
         finally:
-            async with self._stopping:  # a stop that crosses the end must not meet the next prompt
+            async with self._stopping():  # a stop that crosses the end must not meet the next prompt
                 self.current = None
             await self._keep(turn)
 
@@ -181,7 +180,7 @@ class TurnRunner:
             if self._breach is not None:
                 await self.abort(turn)
                 raise self._breach
-            if turn.session.loading_note():  # a model that is loaded gives no other sign
+            if turn.owner is not None and turn.owner.loading_note():  # a model that is loaded gives no other sign
                 self.sign()
             left_s = self.last_sign_s + timeout_s - loop.time()
             if left_s <= 0:
@@ -192,7 +191,7 @@ class TurnRunner:
 
     async def abort(self, turn: Turn) -> None:
         """Stop `turn`, if its prompt is with the runtime."""
-        async with self._stopping:
+        async with self._stopping():
             if turn is not self.current or self._connection is None or self._over.is_set():
                 return
             self._stopped = turn
@@ -240,7 +239,7 @@ class TurnRunner:
             # `session.error` and `abort` carry a time and are followed by `session.idle`, which is the end.
             if isinstance(change, Ended) and change.at is None:
                 self._end()
-            elif self._allowance is not None and (breach := self._allowance.after(change)) is not None:
+            elif (breach := self._breach_after(change)) is not None:
                 self._breach = breach
                 self._stirred.set()
 
@@ -260,6 +259,13 @@ class TurnRunner:
 
 
 def _silent(turn: Turn, timeout_s: float) -> TurnTimeout:
-    return TurnTimeout(
-        f"nothing came from {turn.session.model_label} for {timeout_s:g} s", "run the cell again, or raise --timeout"
+    label = model_label(turn.session.provider, turn.session.model)
+    return TurnTimeout(f"nothing came from {label} for {timeout_s:g} s", "run the cell again, or raise --timeout")
+
+
+def reminded(prompt: str, said: str) -> str:
+    """Return `prompt`, after what the model had said when it was interrupted (the runtime drops that)."""
+    return (
+        "[The answer before this was interrupted by the user and is not in the conversation above. "
+        f"What had been said:\n\n{said}\n\nEnd of the interrupted answer.]\n\n{prompt}"
     )

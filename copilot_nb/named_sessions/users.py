@@ -13,6 +13,7 @@ from __future__ import annotations
 import unicodedata
 
 from copilot_nb.errors import InputError
+from copilot_nb.named_sessions.names import check_name
 
 MAX_USER_CHARS = 100
 
@@ -31,6 +32,19 @@ def check_user(user: str) -> str:
     if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in user):
         raise InputError(f"a user's name cannot hold control characters: {user[:40]!r}")
     return user
+
+
+def for_user(name: str, user: str, template: str) -> tuple[str, str]:
+    """Return a user and the name of what they call `name`, both as they are stored; ``""``: no user.
+
+    Raises
+    ------
+    InputError
+        If one of them cannot be used.
+    """
+    if not user:
+        return "", check_name(name)
+    return check_user(user), check_name(name_for(name, user, template))
 
 
 def name_for(name: str, user: str, template: str) -> str:

@@ -6,21 +6,57 @@ import concurrent.futures
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import Protocol, TypeVar
 
 from copilot_nb.errors import CopilotNBError, TurnError, TurnInterrupted
 from copilot_nb.runtime.loop import POLL_S, LoopThread
 
-if TYPE_CHECKING:
-    from copilot_nb.named_sessions.turn import Turn
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+class _Owner(Protocol):
+    @property
+    def loop(self) -> LoopThread: ...
+
+
+class Waitable(Protocol):
+    """What can be waited for: a `Turn`."""
+
+    ended: concurrent.futures.Future[None]
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more will come."""
+
+    @property
+    def error(self) -> CopilotNBError | None:
+        """Why it failed."""
+
+    @property
+    def session(self) -> _Named:
+        """The session it was sent to."""
+
+    @property
+    def owner(self) -> _Owner | None:
+        """What runs it."""
+
+    def stop(self) -> None:
+        """Ask the model to stop."""
+
+    def wait_for_change(self, timeout_s: float) -> None:
+        """Wait until something came."""
+
+
+T = TypeVar("T", bound=Waitable)
 
 STOP_GRACE_S = 3.0
 """How long an interrupted wait waits for the runtime to confirm, in seconds (it takes 0.03 s as a rule)."""
 
 
-def wait(
-    turns: Iterable[Turn], timeout_s: float | None = None, on_update: Callable[[Turn], object] | None = None
-) -> list[Turn]:
+def wait(turns: Iterable[T], timeout_s: float | None = None, on_update: Callable[[T], object] | None = None) -> list[T]:
     """Wait until all `turns` have ended and return them, in the order given.
 
     Parameters
@@ -56,7 +92,7 @@ def wait(
     return turns
 
 
-def as_completed(turns: Iterable[Turn], timeout_s: float | None = None) -> Iterator[Turn]:
+def as_completed(turns: Iterable[T], timeout_s: float | None = None) -> Iterator[T]:
     """Yield `turns` as they end, failed ones too (see `Turn.error`).
 
     Raises
@@ -76,7 +112,7 @@ def as_completed(turns: Iterable[Turn], timeout_s: float | None = None) -> Itera
         concurrent.futures.wait([turn.ended for turn in pending], POLL_S, concurrent.futures.FIRST_COMPLETED)
 
 
-def _loop_of(turns: Sequence[Turn]) -> LoopThread | None:
+def _loop_of(turns: Sequence[Waitable]) -> LoopThread | None:
     """Return where the answers to `turns` come in; ``None`` where all have ended.
 
     Raises
@@ -84,13 +120,13 @@ def _loop_of(turns: Sequence[Turn]) -> LoopThread | None:
     InputError
         In a forked child, where nothing comes in.
     """
-    loop = next((turn.session.manager.loop for turn in turns if not turn.done), None)
+    loop = next((turn.owner.loop for turn in turns if not turn.done and turn.owner is not None), None)
     if loop is not None:
         loop.check_own()
     return loop
 
 
-def _follow(turns: Sequence[Turn], timeout_s: float | None, on_update: Callable[[Turn], object] | None) -> None:
+def _follow(turns: Sequence[T], timeout_s: float | None, on_update: Callable[[T], object] | None) -> None:
     deadline = _deadline(timeout_s)
     for turn in turns:
         while not turn.done:
@@ -103,7 +139,7 @@ def _follow(turns: Sequence[Turn], timeout_s: float | None, on_update: Callable[
                 on_update(turn)
 
 
-def _interrupt(turns: Sequence[Turn], on_update: Callable[[Turn], object] | None) -> None:
+def _interrupt(turns: Sequence[T], on_update: Callable[[T], object] | None) -> None:
     for turn in turns:
         turn.stop()
     with suppress(KeyboardInterrupt, TimeoutError):
@@ -116,7 +152,7 @@ def _deadline(timeout_s: float | None) -> float:
     return float("inf") if timeout_s is None else time.monotonic() + timeout_s
 
 
-def _summary(turns: Sequence[Turn], errors: Sequence[CopilotNBError]) -> CopilotNBError:
+def _summary(turns: Sequence[Waitable], errors: Sequence[CopilotNBError]) -> CopilotNBError:
     said = "; ".join(f"{turn.session.name}: {turn.error.message}" for turn in turns if turn.error is not None)
     kind = type(errors[0]) if isinstance(errors[0], TurnError) else TurnError
     return kind(f"{len(errors)} of {len(turns)} turns did not finish: {said}", errors[0].hint)

@@ -12,6 +12,7 @@ from copilot_nb.frontend import is_headless
 from copilot_nb.named_sessions.attach import attached
 from copilot_nb.named_sessions.names import typed
 from copilot_nb.named_sessions.recipients import Recipient, one_each
+from copilot_nb.named_sessions.session import state_of
 from copilot_nb.named_sessions.waiting import wait
 from copilot_nb.notebook.arguments import opening_of, options_of
 from copilot_nb.notebook.code import code_of, insert_code
@@ -82,8 +83,8 @@ def answer(desk: Desk, names: Sequence[str], prompt: str, args: argparse.Namespa
         raise InputError("--id names one session, not several")
     check_new(desk.manager, names, args)
     sessions = [_session(desk.manager, recipient, args) for recipient in recipients(args, names)]
-    cells = [session.cell_key(prompt) for session in sessions]
-    reruns = [session.cells.has(cell) for session, cell in zip(sessions, cells, strict=True)]
+    cells = [state_of(session).cells.key_of(prompt, desk.manager.notebook) for session in sessions]
+    reruns = [state_of(session).cells.has(cell) for session, cell in zip(sessions, cells, strict=True)]
     turns = [
         session.send(asked, timeout_s=args.timeout_s, cell=cell, now=args.now, attach=images)
         for session, cell in zip(sessions, cells, strict=True)

@@ -49,8 +49,8 @@ from copilot_nb.panels.places import shown
 from copilot_nb.panels.pump import Pump
 
 if TYPE_CHECKING:
-    from copilot_nb.named_sessions.events import Event
     from copilot_nb.named_sessions.manager import Manager
+    from copilot_nb.named_sessions.session import Event
 
 log = logging.getLogger("copilot_nb")
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from copilot_nb.named_sessions.history import History
 from copilot_nb.named_sessions.reading import read_last
+from copilot_nb.named_sessions.session import engine_of, state_of
 from copilot_nb.panels.frozen import Static
 from copilot_nb.panels.rounds import Round, in_columns, past_turn
 from copilot_nb.render.words import count
@@ -122,8 +123,9 @@ def beforehand(manager: Manager, sessions: Sequence[Session], kept: Sequence[Rou
 
 async def _histories(sessions: Sequence[Session]) -> tuple[list[list[Turn]], bool]:
     """Return the last turns of each session, with those under way, and whether there are more before them."""
-    pending = [list(session.queue.pending) for session in sessions]
-    stored = await asyncio.gather(*(read_last(session, LAST_TURNS) for session in sessions))
+    pending = [list(state_of(session).pending) for session in sessions]
+    reading = (read_last(state_of(session), engine_of(session), LAST_TURNS) for session in sessions)
+    stored = await asyncio.gather(*reading)
     under_way = {turn.record.turn_id for turns in pending for turn in turns}
     histories = [
         [*(past_turn(session, record) for record in history if record.turn_id not in under_way), *turns]

@@ -21,8 +21,9 @@ from copilot_nb.named_sessions.aliases import split
 from copilot_nb.named_sessions.api import shared_manager
 from copilot_nb.named_sessions.attach import attached, image, thumbnail, with_text
 from copilot_nb.named_sessions.history import PAGE_TURNS
+from copilot_nb.named_sessions.manager import manager_of
 from copilot_nb.named_sessions.names import typed
-from copilot_nb.named_sessions.session import Session
+from copilot_nb.named_sessions.session import Session, state_of
 from copilot_nb.panels.assets import script
 from copilot_nb.panels.base import Message, Panel
 from copilot_nb.panels.feed import Feed
@@ -32,7 +33,7 @@ from copilot_nb.render.words import count
 if TYPE_CHECKING:
     from copilot_nb.conversation.parts import Image
     from copilot_nb.conversation.transcript import TurnRecord
-    from copilot_nb.named_sessions.events import Event
+    from copilot_nb.named_sessions.session import Event
     from copilot_nb.panels.frozen import Transcript
 
 Evaluate = Callable[[str], object]
@@ -129,7 +130,7 @@ class ChatPanel(Panel):
         self._evaluate = partial(value_of, evaluate=chosen)
         self._models = models
         self._feed = Feed(self.session)
-        super().__init__(self.session.manager)
+        super().__init__(manager_of(self.session))
 
     def __repr__(self) -> str:
         return f"<ChatPanel of {self.session.name!r}>"
@@ -151,7 +152,9 @@ class ChatPanel(Panel):
 
     def wants(self, event: Event) -> bool:
         """Whether it is about this session, or about the one that takes its place."""
-        return event.session is self.session or (self.session.is_gone and event.session.name == self.session.name)
+        return event.session is self.session or (
+            state_of(self.session).is_gone and event.session.name == self.session.name
+        )
 
     def noted(self, event: Event) -> None:
         """Remember what has happened; where turns were taken back, the page begins anew."""
@@ -186,7 +189,9 @@ class ChatPanel(Panel):
 
     def do_stop(self, message: Message) -> None:
         """Stop a turn, by default the one under way; one that waits is withdrawn, others that wait go on."""
-        turn = self._feed.turn(message["turn"]) if "turn" in message else next(iter(self.session.queue.pending), None)
+        turn = (
+            self._feed.turn(message["turn"]) if "turn" in message else next(iter(state_of(self.session).pending), None)
+        )
         if turn is not None:
             turn.stop()
 
@@ -235,18 +240,14 @@ class ChatPanel(Panel):
     def do_fork(self, message: Message) -> dict[str, Any]:
         """Make a session of this one's history, up to a turn if one is named."""
         at = self._feed.place(message["turn"])[1] + 1 if message.get("turn") else None
-        store = self._manager.repository
-        name = message.get("name") or self._manager.loop.blocking(store.free_name(self.session.name))
-        copy = self.session.fork(name, at)
-        said = f"{copy.own_name} begins with {count(copy.turns_stored, 'turn')} of {self.session.own_name}"
+        copy = self.session.fork(message.get("name") or "", at)
+        said = f"{copy.own_name} begins with {count(state_of(copy).turn_count, 'turn')} of {self.session.own_name}"
         elsewhere = "" if copy.user else f"; elsewhere: %copilot panel {typed(copy.name)}"
         return {"said": said + elsewhere, "name": copy.own_name}
 
     def do_show(self, message: Message) -> None:
         """Show another session in this panel."""
-        user, name = self._manager.for_user(message["name"], self.session.user)
-        self._manager.loop.blocking(self._manager.registry.check_owner(name, user))
-        self._pump.put(partial(self._show, self._manager.existing(name)))
+        self._pump.put(partial(self._show, self._manager.existing(message["name"], self.session.user)))
 
     def do_rename(self, message: Message) -> None:
         """Give the session another name."""
@@ -258,8 +259,10 @@ class ChatPanel(Panel):
         model, provider = self._permitted(str(message.get("model", "")), str(message.get("provider", "")))
         self._manager.session(session.name, model=model, provider=provider)
         self.mark()
-        wanted = session.requested
-        return {"said": f"The next prompt goes to {wanted.model or model} ({wanted.provider or session.provider})."}
+        requested = state_of(session).requested
+        return {
+            "said": f"The next prompt goes to {requested.model or model} ({requested.provider or session.provider})."
+        }
 
     def do_models(self, _message: Message) -> dict[str, Any]:
         """Return the models there are; the providers are asked."""

@@ -29,8 +29,8 @@ from copilot_nb.render.words import count
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from copilot_nb.named_sessions.events import Event
     from copilot_nb.named_sessions.manager import Manager
+    from copilot_nb.named_sessions.session import Event
     from copilot_nb.render.table import Table
 
 PAGE_ROUNDS = 5

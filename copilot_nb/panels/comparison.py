@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import CopilotNBError, InputError
+from copilot_nb.named_sessions.session import own_session
 from copilot_nb.panels import rounds
 from copilot_nb.panels.beforehand import Beforehand, beforehand
 from copilot_nb.panels.rounds import Round
@@ -112,7 +113,9 @@ class Comparison:
             if not turn.done:
                 raise InputError("this answer is still coming", "stop it first")
             again = rounds.ask_again(asked, turn)
-            self.sessions = tuple(again.session if each is turn.session else each for each in self.sessions)
+            self.sessions = tuple(
+                own_session(again.session) if each is turn.session else each for each in self.sessions
+            )
             asked = asked.answered_again(column - 1, again)
             self._replace(asked)
         return asked

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from copilot_nb.conversation.parts import Image, Part, Text, ToolCall, TurnState, Usage
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import CopilotNBError, InputError
-from copilot_nb.named_sessions.events import Event
+from copilot_nb.named_sessions.session import Event, state_of
 from copilot_nb.render.blocks import BlockStream
 from copilot_nb.render.escape import well_formed
 from copilot_nb.render.turn import Label, answer_html, figures_text, head_html, outcome_html
@@ -98,7 +98,8 @@ class LiveTurn:
             return {}
         is_final = self._is_over = self.turn.done
         record, label = self.turn.record, self.turn.label
-        before = self.turn.session.queue.before(self.turn) if record.state is TurnState.QUEUED else 0
+        owner = self.turn.owner
+        before = owner.before(self.turn) if owner is not None and record.state is TurnState.QUEUED else 0
         seen = (record, label, before, is_final)
         if seen == self._seen:
             return {}
@@ -207,7 +208,7 @@ class Feed:
         self._facts: Fields = {}
         self._usage: Usage | None = None
         self._read: History | None = None  # for the pages of earlier turns
-        for turn in list(session.queue.pending):
+        for turn in list(state_of(session).pending):
             self._join(turn)
 
     def noted(self, event: Event) -> None:
@@ -232,7 +233,7 @@ class Feed:
         try:
             ended = [live for live in self._live if live.turn.done]  # by now they are stored, if they ever will be
             history = self.session.last_turns(PAGE_TURNS)
-            for turn in list(self.session.queue.pending):  # begun meanwhile: it may be among those that were read
+            for turn in list(state_of(self.session).pending):  # begun meanwhile: it may be among those that were read
                 self._join(turn)
             self._forget(ended, history)
             live = {each.turn_id for each in self._live}
@@ -335,16 +336,16 @@ class Feed:
         self._usage = usages[-1] if usages else None
 
     def _current_facts(self) -> Fields:
-        session, wanted = self.session, self.session.requested
+        session, state = self.session, state_of(self.session)
         usage = next((live.turn.usage for live in reversed(self._live) if live.turn.usage), self._usage)
         return {
             "name": well_formed(session.own_name),
             "id": session.session_id,
             "state": session.state,
             "busy": session.is_busy,
-            "model": well_formed(wanted.model or session.model),
-            "provider": wanted.provider or session.provider,
-            "gone": session.is_gone,
+            "model": well_formed(state.requested.model or session.model),
+            "provider": state.requested.provider or session.provider,
+            "gone": state.is_gone,
             "used": usage.context_tokens if usage else 0,
             "window": (usage.window_tokens if usage else 0) or 0,
         }

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
     from IPython.display import DisplayHandle
 
-    from copilot_nb.named_sessions.events import Event
+    from copilot_nb.named_sessions.session import Event
 
 _TO_COME = "The panel's transcript comes here a moment after it was opened; save the notebook once more."
 PAUSE_S = 1.0

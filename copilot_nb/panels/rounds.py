@@ -22,6 +22,8 @@ from copilot_nb.errors import CopilotNBError, InputError
 from copilot_nb.named_sessions import compared
 from copilot_nb.named_sessions.compared import Part, keep, rounds_of
 from copilot_nb.named_sessions.dataframes import frame
+from copilot_nb.named_sessions.manager import manager_of
+from copilot_nb.named_sessions.session import engine_of, own_session, state_of
 from copilot_nb.named_sessions.turn import Turn
 from copilot_nb.panels.feed import Fields
 from copilot_nb.panels.frozen import Static
@@ -114,11 +116,11 @@ class Round:
     @property
     def parts(self) -> Mapping[Session, Part]:
         """What each session is to keep of the round; empty where one has nothing of it."""
-        if not all(turn.record.turn_id and turn.session.exists and not turn.session.is_gone for turn in self.turns):
+        if not all(turn.record.turn_id and _is_stored(turn) for turn in self.turns):
             return {}
         votes = [self.vote or "" if self.winner in (None, turn) else "other" for turn in self.turns]
         return {
-            turn.session: Part(turn.record.turn_id, at, len(self.turns), self.is_blind, votes[at])
+            own_session(turn.session): Part(turn.record.turn_id, at, len(self.turns), self.is_blind, votes[at])
             for at, turn in enumerate(self.turns)
         }
 
@@ -156,6 +158,11 @@ class Round:
         if self.winner is not None:
             return f"Best: {self.winner.session.name}"
         return {None: "Not voted on", TIE: "A tie", NONE_GOOD: "None is good"}[self.vote]
+
+
+def _is_stored(turn: Turn) -> bool:
+    state = state_of(turn.session)
+    return state.exists and not state.is_gone
 
 
 def _anonymous(record: TurnRecord) -> TurnRecord:
@@ -212,9 +219,9 @@ def begin(number: int, prompt: str, sessions: Sequence[Session], *, blind: bool)
     InputError
         If the prompt cannot be used or one of the sessions is gone: then nothing is sent.
     """
-    sessions[0].manager.check_prompt(prompt)
+    manager_of(sessions[0]).check_prompt(prompt)
     for session in sessions:
-        if session.is_gone:
+        if state_of(session).is_gone:
             raise InputError(f"session {session.name!r} has been deleted", "begin a new comparison")
     turns = tuple(session.send(prompt, cell="") for session in in_columns(sessions, blind=blind))
     return Round(number, prompt, turns, blind, key=secrets.token_hex(4))
@@ -229,7 +236,7 @@ def ask_again(asked: Round, turn: Turn) -> Turn:
         If more has been said in the session since, or the round is hidden and the session cannot be used.
     """
     try:
-        return turn.session.manager.loop.blocking(compared.ask_again(turn))
+        return engine_of(turn.session).loop.blocking(compared.ask_again(turn))
     except CopilotNBError:
         if not asked.is_hidden:
             raise
@@ -282,7 +289,7 @@ def summary(rounds: Sequence[Round], sessions: Sequence[Session]) -> Table:
     for session in sessions:
         wins = sum(each.winner is not None and each.winner.session is session for each in voted)
         share = f"{wins / len(voted):.0%} of {len(voted)}" if voted else ""
-        rows.append((session.name, session.model_label, str(wins), share))
+        rows.append((session.name, session.options.label, str(wins), share))
     ties, none = (sum(each.vote == vote for each in voted) for vote in (TIE, NONE_GOOD))
     caption = f"{len(voted)} of {count(len(rounds), 'round')} voted, {count(ties, 'tie')}, {none} with none good"
     return Table(("session", "model", "wins", "of votes"), tuple(rows), caption)

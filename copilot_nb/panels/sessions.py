@@ -11,24 +11,23 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from copilot_nb.errors import CopilotNBError
 from copilot_nb.named_sessions.api import shared_manager
-from copilot_nb.named_sessions.listing import SHOWN_ROWS, STATE_LABELS, SessionList
-from copilot_nb.named_sessions.names import check_name
-from copilot_nb.named_sessions.wording import label
+from copilot_nb.named_sessions.listing import SHOWN_ROWS, STATE_LABELS, SessionList, merged
+from copilot_nb.named_sessions.session import state_of
 from copilot_nb.panels.assets import script
 from copilot_nb.panels.base import Message, Panel
 from copilot_nb.panels.chat import ChatPanel
 from copilot_nb.render.escape import well_formed
 
 if TYPE_CHECKING:
-    from copilot_nb.named_sessions.events import Event
     from copilot_nb.named_sessions.manager import Manager
     from copilot_nb.named_sessions.metadata import StoredSession
-    from copilot_nb.named_sessions.session import Session
+    from copilot_nb.named_sessions.session import Event, Session
+    from copilot_nb.named_sessions.state import SessionState
     from copilot_nb.panels.frozen import Transcript
 
 MAX_ROWS = 2000
@@ -82,7 +81,9 @@ class Rows:
     def says(self, session: Session) -> bool:
         """Whether what the page knows of a session's turns is still true (from any thread)."""
         told = self._told.get(session.session_id, {})
-        return told.get("state") == STATE_LABELS.get(session.state) and told.get("turns") == session.turns_stored
+        return (
+            told.get("state") == STATE_LABELS.get(session.state) and told.get("turns") == state_of(session).turn_count
+        )
 
     def all(self) -> list[Row]:
         """Return all rows; they count as told."""
@@ -99,35 +100,26 @@ class Rows:
         """Return the rows by session id: what is stored, and over it what this kernel knows better."""
         now_s = time.monotonic()
         self._gone_s = {each: at_s for each, at_s in self._gone_s.items() if now_s - at_s < GONE_S}
-        rows = {each.session_id: self._row(each) for each in self._stored if each.session_id not in self._gone_s}
-        for session in self._manager:
-            if session.exists or session.is_busy:
-                rows[session.session_id] = self._live_row(session, rows.get(session.session_id, {}))
-        return rows
+        stored = (each for each in self._stored if each.session_id not in self._gone_s)
+        here = {state.session_id: state for state in map(state_of, self._manager) if _is_shown(state)}
+        known = merged(stored, here.values(), counts=_is_shown)
+        return {each.session_id: self._row(each, here.get(each.session_id)) for each in known}
 
-    def _row(self, stored: StoredSession) -> Row:
+    def _row(self, stored: StoredSession, state: SessionState | None) -> Row:
         used_s = stored.used_at.timestamp() if stored.used_at else 0.0
         return {
             "id": stored.session_id,
             "name": well_formed(stored.name),
-            "model": well_formed(label(stored.provider, stored.model)),
+            "model": well_formed(stored.options.label),
             "turns": stored.turns,
             "used": max(used_s, self._used_s.get(stored.session_id, 0.0)),
             "notebook": well_formed(stored.notebook_name),
-            "state": _state_label(self._stored.state(stored)),
+            "state": _state_label(state.activity if state is not None else self._stored.state(stored)),
         }
 
-    def _live_row(self, session: Session, stored: Mapping[str, Any]) -> Row:
-        return {
-            "id": session.session_id,
-            "notebook": "",
-            **stored,
-            "name": well_formed(session.name),
-            "model": well_formed(session.model_label),
-            "turns": session.turns_stored,
-            "used": max(stored.get("used", 0.0), self._used_s.get(session.session_id, 0.0)),
-            "state": _state_label(session.state),
-        }
+
+def _is_shown(state: SessionState) -> bool:
+    return state.exists or state.is_busy
 
 
 def _state_label(state: str) -> str:
@@ -217,9 +209,8 @@ class SessionsPanel(Panel):
 
     def do_create(self, message: Message) -> None:
         """Create a session of a name, a model and a provider (``""``: the default)."""
-        name, manager = check_name(message["name"]), self._manager
-        manager.loop.blocking(manager.registry.check_free(name))
-        manager.session(name, model=message.get("model", ""), provider=message.get("provider", "")).create()
+        model, provider = message.get("model", ""), message.get("provider", "")
+        self._manager.create(message["name"], model=model, provider=provider)
         self._look_again()
 
     def do_rename(self, message: Message) -> None:

@@ -17,7 +17,7 @@ import contextvars
 import os
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from copilot_nb.errors import InputError
 from copilot_nb.runtime.threads import DaemonPool, file_threads
@@ -140,6 +140,27 @@ class LoopThread:
             thread.join(timeout=5)
             if not thread.is_alive():
                 loop.close()
+
+
+class PerLoop(Generic[T]):
+    """Something that belongs to an event loop, such as a lock, made anew for each loop that asks for it.
+
+    Parameters
+    ----------
+    make : callable
+        Returns a new one.
+    """
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._made: tuple[asyncio.AbstractEventLoop, T] | None = None
+
+    def __call__(self) -> T:
+        """Return that of the running loop."""
+        loop = asyncio.get_running_loop()
+        if self._made is None or self._made[0] is not loop:
+            self._made = loop, self._make()
+        return self._made[1]
 
 
 def wait_for(future: concurrent.futures.Future[T], timeout_s: float | None = None) -> T:

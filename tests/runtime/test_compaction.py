@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from copilot_nb.named_sessions.manager import Manager
+from copilot_nb.named_sessions.manager import Manager, manager_of
 from copilot_nb.named_sessions.session import Session
 from copilot_nb.runtime.providers.base import Endpoint
 from copilot_nb.runtime.providers.chat import ChatRequest
@@ -63,7 +63,7 @@ def test_a_summary_is_told_and_the_history_is_whole(own_manager: MakeManager) ->
     assert noted == [turns - 1]
     assert [note.startswith(NOTE) for note in history[turns - 2].notes] == [True]
     assert f"of {WINDOW_TOKENS:,} tokens)" in history[turns - 2].notes[0]
-    assert session.manager.stored()[0].turns == turns
+    assert manager_of(session).stored()[0].turns == turns
 
 
 def test_the_turn_itself_tells_it_while_it_is_under_way(own_manager: MakeManager) -> None:
@@ -78,7 +78,7 @@ def test_the_summary_is_there_after_a_restart_and_can_be_gone_back_behind(own_ma
     model = talkative()
     session = talk(own_manager, model)
     turns = fill(session, model)
-    session.manager.close()
+    manager_of(session).close()
     again = talk(own_manager, model)
     again.ask("after the restart")
     assert SUMMARY in str(model.requests[-1].messages)

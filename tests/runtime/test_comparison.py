@@ -11,7 +11,7 @@ import pytest
 from copilot_nb.errors import InputError, SessionNotFound, TurnFailed
 from copilot_nb.named_sessions.compared import ENTRY, Part, ask_again, keep
 from copilot_nb.named_sessions.manager import Manager
-from copilot_nb.named_sessions.session import Session
+from copilot_nb.named_sessions.session import Session, engine_of, state_of
 from copilot_nb.panels.compare import ComparePanel
 from copilot_nb.panels.rounds import Round
 from copilot_nb.testing import ChatError, Reply, ScriptedModel
@@ -88,7 +88,7 @@ def test_a_round_is_there_as_long_as_all_of_it_is(manager: Manager) -> None:
 
 
 async def _spoil(session: Any) -> None:
-    await (await session.loaded()).annotate({ENTRY: '{"x": [1]}'})
+    await (await engine_of(session).loaded(state_of(session))).annotate({ENTRY: '{"x": [1]}'})
 
 
 def said(panel: ComparePanel) -> list[object]:
@@ -187,7 +187,7 @@ def test_a_session_whose_first_prompt_failed_can_be_asked_again(manager: Manager
         good.wait()
         with pytest.raises(TurnFailed):
             bad.wait()
-    assert not bad.session.exists
+    assert not state_of(bad.session).exists
     broken.clear()
     mended = panel.retry(2, 2).turns[1]
     mended.wait()

@@ -11,7 +11,7 @@ import pytest
 
 from copilot_nb.conversation.parts import TurnState
 from copilot_nb.errors import BudgetReached, InputError, SessionInUse, SessionNotFound, TurnInterrupted
-from copilot_nb.named_sessions.manager import Manager
+from copilot_nb.named_sessions.manager import Manager, manager_of
 from copilot_nb.named_sessions.rerun import cell_key
 from copilot_nb.named_sessions.session import Session
 from copilot_nb.testing import FunctionCall, Reply, ScriptedModel
@@ -31,7 +31,7 @@ def prompts(session: Session) -> list[str]:
 
 
 def log_of(session: Session) -> Path:
-    return Path(session.manager.settings.home) / "session-state" / session.session_id / "events.jsonl"
+    return Path(manager_of(session).settings.home) / "session-state" / session.session_id / "events.jsonl"
 
 
 def test_a_renamed_session_keeps_its_id_its_history_and_its_place(own_manager: Makes) -> None:

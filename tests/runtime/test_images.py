@@ -14,6 +14,7 @@ from copilot_nb.conversation.parts import TurnState
 from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.formats.import_replay import import_session
 from copilot_nb.named_sessions.manager import Manager
+from copilot_nb.named_sessions.session import state_of
 from copilot_nb.testing import ScriptedModel
 
 from .conftest import script
@@ -88,7 +89,7 @@ def test_nothing_is_sent_where_something_cannot_be(manager: Manager) -> None:
     with pytest.raises(InputError, match="neither text nor an image"):
         session.send("x", attach=[RED, b"\xff\xfe"])
     assert not model.requests
-    assert not session.queue.pending
+    assert not state_of(session).pending
 
 
 class Blind(ScriptedModel):
@@ -130,5 +131,5 @@ def test_an_export_names_the_images_and_an_import_says_they_are_missing(manager:
         {"name": "red.png", "mime_type": "image/png", "size_bytes": session.history[0].images[0].size_bytes}
     ]
     again = import_session(manager, file, "images-imported")
-    assert again.resume_note == "imported 1 turn from it.json, without the original times, 1 image"
+    assert state_of(again).resume_note == "imported 1 turn from it.json, without the original times, 1 image"
     assert [turn.prompt for turn in again.history] == ["with red.png"]

@@ -12,8 +12,8 @@ import pytest
 
 from copilot_nb.conversation.parts import TurnState
 from copilot_nb.errors import CopilotNBError, TurnFailed
-from copilot_nb.named_sessions.manager import Manager
-from copilot_nb.named_sessions.session import Session
+from copilot_nb.named_sessions.manager import Manager, manager_of
+from copilot_nb.named_sessions.session import Session, state_of
 from copilot_nb.runtime.providers.spec import spec_of
 from copilot_nb.settings import CopilotNB
 from tests.loopback import (
@@ -218,9 +218,9 @@ def test_a_comment_that_keeps_the_connection_open_is_a_sign_of_life(session: Ses
     turn = session.send("hi")
     until(session, lambda: bool(server.asked))
     for number in range(3):
-        before_s = session.runner.last_sign_s
+        before_s = state_of(session).runner.last_sign_s
         wanted.put(f"still reading, {number}")
-        until(session, lambda before_s=before_s: session.runner.last_sign_s > before_s)  # type: ignore[misc]
+        until(session, lambda before_s=before_s: state_of(session).runner.last_sign_s > before_s)  # type: ignore[misc]
     wanted.put("end")
     assert turn.wait().text == "At last."
 
@@ -230,4 +230,4 @@ def until(session: Session, is_so: Callable[[], bool]) -> None:
     deadline_s = time.monotonic() + 20
     while not is_so():
         assert time.monotonic() < deadline_s
-        session.manager.loop.blocking(session.manager.client())
+        manager_of(session).loop.blocking(manager_of(session).client())

@@ -20,7 +20,7 @@ from copilot_nb.named_sessions.formats import import_replay
 from copilot_nb.named_sessions.formats.export import Exported, export
 from copilot_nb.named_sessions.formats.import_replay import import_session
 from copilot_nb.named_sessions.manager import Manager
-from copilot_nb.named_sessions.session import Session
+from copilot_nb.named_sessions.session import Session, state_of
 from copilot_nb.runtime.providers.chat import ChatError, ChatRequest
 from copilot_nb.runtime.providers.embedded import InKernel
 from copilot_nb.runtime.providers.pieces import Piece
@@ -98,7 +98,7 @@ def test_what_the_runtime_cannot_take_back_is_said_in_one_line(manager: Manager,
         said(5, "again", model="other/modèl"),
     )
     session = import_session(manager, path, "lossy")
-    assert session.resume_note == (
+    assert state_of(session).resume_note == (
         "imported 5 turns from carried.json, without the original times, costs, 1 tool call, the reasoning of 1 turn, "
         "the early end of 3 turns; its system message: Be brief."
     )
@@ -130,7 +130,7 @@ def test_hostile_text_and_large_answers_are_imported(manager: Manager, tmp_path:
 
 def test_an_empty_conversation_is_imported(manager: Manager, tmp_path: Path) -> None:
     session = import_session(manager, exported(tmp_path), "nothing-yet")
-    assert session.resume_note == "imported 0 turns from carried.json; its system message: Be brief."
+    assert state_of(session).resume_note == "imported 0 turns from carried.json; its system message: Be brief."
     assert is_stored(manager, "nothing-yet")
     assert session.ask("first").model == "scripted-b"
 
@@ -162,7 +162,7 @@ def test_a_file_does_not_choose_who_answers(facts: dict[str, str], note: str, ma
     name = f"moved-{len(list(manager))}"
     chosen = {"provider": "scripted", "model": "scripted", "system": ""} | facts
     session = import_session(manager, exported(tmp_path, said(1, "one"), **chosen), name)
-    assert session.resume_note == f"imported 1 turn from carried.json, without the original times{note}"
+    assert state_of(session).resume_note == f"imported 1 turn from carried.json, without the original times{note}"
     assert session.ask("next").model == "scripted"
 
 
@@ -197,7 +197,7 @@ def test_an_existing_name_is_refused(manager: Manager, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is a session 'taken-but-unused' already"):
         import_session(manager, path, "taken-but-unused")
     assert [turn.prompt for turn in manager.session("taken").history] == ["mine"]
-    assert not unused.is_gone
+    assert not state_of(unused).is_gone
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import pytest
 
 from copilot_nb.errors import CopilotNBError, ProviderError, TurnFailed, TurnInterrupted, TurnTimeout
-from copilot_nb.named_sessions.manager import Manager
+from copilot_nb.named_sessions.manager import Manager, manager_of
 from copilot_nb.named_sessions.session import Session
 from copilot_nb.named_sessions.turn import Turn
 from copilot_nb.runtime.providers.spec import spec_of
@@ -253,7 +253,7 @@ def until(turn: Turn, is_so: Callable[[], bool]) -> None:
     while not is_so():
         assert not turn.done, f"{turn!r} ended: {turn.record}"
         assert time.monotonic() < deadline_s
-        turn.session.manager.loop.blocking(turn.session.manager.client())
+        manager_of(turn.session).loop.blocking(manager_of(turn.session).client())
 
 
 @pytest.mark.parametrize(("fault", "kept"), [(silent, ""), (stalled, "The beginning")])

@@ -10,7 +10,7 @@ import pytest
 from copilot_nb.errors import RuntimeUnavailable, SessionInUse
 from copilot_nb.named_sessions.events import Event
 from copilot_nb.named_sessions.manager import Manager
-from copilot_nb.named_sessions.session import Session
+from copilot_nb.named_sessions.session import Session, state_of
 from copilot_nb.named_sessions.turn import Turn
 from copilot_nb.panels.chat import ChatPanel
 from copilot_nb.panels.compare import ComparePanel
@@ -39,7 +39,7 @@ def keys(panel: ChatPanel) -> list[str]:
 def sent(session: Session, act: Callable[[], object]) -> Turn:
     """Return the turn that `act` sends, when it has ended."""
     act()
-    (turn,) = session.queue.pending or [None]
+    (turn,) = state_of(session).pending or [None]
     assert turn is not None
     turn.ended.result(WAIT_S)
     return turn
@@ -67,7 +67,7 @@ def refusing(session: Session) -> Iterator[None]:
         raise RuntimeUnavailable("not today")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session.runner, "run", refuse)
+        patch.setattr(state_of(session).runner, "run", refuse)
         yield
 
 

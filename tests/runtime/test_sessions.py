@@ -24,7 +24,8 @@ from copilot_nb.errors import (
     TurnInterrupted,
     TurnTimeout,
 )
-from copilot_nb.named_sessions.manager import Manager
+from copilot_nb.named_sessions.manager import Manager, manager_of
+from copilot_nb.named_sessions.session import state_of
 from copilot_nb.named_sessions.turn import Turn
 from copilot_nb.runtime.faults import translated
 from copilot_nb.testing import ChatError, Reply, ScriptedModel
@@ -305,8 +306,8 @@ def test_sessions_stay_loaded_until_they_have_been_idle_for_long(own_manager: Ma
 
     def loaded_after_s(idle_s: float) -> list[str]:
         manager.settings.unload_after_s = idle_s
-        manager.loop.blocking(manager.unload_idle())
-        return [session.name for session in manager if session.runner.is_loaded]
+        manager.loop.blocking(manager.engine.unload_idle())
+        return [session.name for session in manager if state_of(session).runner.is_loaded]
 
     assert loaded_after_s(600.0) == ["s0", "s1", "s2"]
     model.hold()
@@ -351,7 +352,7 @@ def test_killed_runtime_is_replaced_and_nothing_answered_is_lost(own_manager: Ma
 def test_runtime_killed_while_idle_is_replaced_unnoticed(own_manager: MakeManager) -> None:
     session = own_manager().session("idle")
     session.ask("one")
-    process = runtime_of(session.manager)
+    process = runtime_of(manager_of(session))
     process.kill()
     psutil.wait_procs([process], timeout=5)
     session.ask("two")

@@ -13,7 +13,7 @@ import pytest
 from copilot_nb.errors import RuntimeUnavailable, SessionInUse
 from copilot_nb.named_sessions.listing import ELSEWHERE, OTHER
 from copilot_nb.named_sessions.manager import Manager
-from copilot_nb.named_sessions.session import Session
+from copilot_nb.named_sessions.session import Session, state_of
 from copilot_nb.runtime.provision import find_runtime
 from copilot_nb.settings import CopilotNB
 from copilot_nb.testing import ScriptedModel
@@ -108,7 +108,7 @@ def test_a_session_goes_from_here_to_the_terminal_and_back(own_manager: MakeMana
     terminal.run("--resume=both", "-p", "fourth")
     assert terminal.model.asked[-1].user_texts == ["first", "second", "third", "fourth"]
     again = own_manager().session("both")
-    assert again.resume_note.startswith("resumed both: 4 turns, ")
+    assert state_of(again).resume_note.startswith("resumed both: 4 turns, ")
     assert [prompt for prompt, _ in said(again)] == ["first", "second", "third", "fourth"]
 
 
@@ -137,7 +137,7 @@ def test_a_session_begun_in_the_terminal_is_listed_and_goes_on_here(
     (theirs,) = [stored for stored in listed if stored.name != "ours"]
     assert (theirs.name, listed.state(theirs)) == ("begun there", OTHER)
     session = manager.session("mine now", session_id=theirs.session_id)
-    assert session.resume_note.startswith("resumed mine now: 1 turn, ")
+    assert state_of(session).resume_note.startswith("resumed mine now: 1 turn, ")
     assert said(session) == [("begun there", "Said in the terminal.")]
     session.ask("on here")
     assert model.requests[-1].user_texts == ("begun there", "on here")

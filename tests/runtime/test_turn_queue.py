@@ -10,7 +10,7 @@ import pytest
 
 from copilot_nb.errors import InputError, ProviderError, RuntimeUnavailable, SessionInUse, TurnFailed, TurnInterrupted
 from copilot_nb.named_sessions.manager import Manager
-from copilot_nb.named_sessions.session import Session
+from copilot_nb.named_sessions.session import Session, queue_of, state_of
 from copilot_nb.testing import ChatError, Reply, ScriptedModel
 
 from .conftest import script
@@ -62,7 +62,7 @@ def test_a_prompt_that_waits_for_a_seat_can_be_stopped_and_overtaken(manager: Ma
     other = manager.session("seated").send("first")
     stopped = session.send("two")
     stopped.stop()
-    manager.loop.blocking(session.queue.emptied(), WAIT_S)
+    manager.loop.blocking(queue_of(session).emptied(), WAIT_S)
     overtaken = session.send("three")
     at_once = session.send("four", now=True)
     for turn in (stopped, overtaken):
@@ -86,7 +86,7 @@ def test_a_prompt_that_is_being_prepared_can_be_stopped_and_overtaken(
     for turn in (first, behind):
         with pytest.raises(TurnInterrupted, match=WITHDRAWN):
             turn.wait(WAIT_S)
-    still = list(session.queue.pending)
+    still = list(state_of(session).pending)
     go_on()
     assert still == [first, at_once]  # what is begun of the first is finished before the next
     at_once.wait(WAIT_S)
@@ -113,7 +113,7 @@ def test_a_prompt_can_take_the_place_of_earlier_ones(manager: Manager) -> None:
     assert prompts(session) == ["one", "two again"]
     turn = session.ask("last", replaces=session.ask("three again"))
     assert prompts(session) == ["one", "two again", "last"]
-    assert session.turns_stored == 3
+    assert state_of(session).turn_count == 3
     assert turn.session.history[2].turn_id == turn.record.turn_id
 
 
@@ -131,12 +131,12 @@ def test_a_prompt_that_cannot_be_sent_takes_no_place(manager: Manager, monkeypat
         raise RuntimeUnavailable("not today")
 
     with monkeypatch.context() as patch:
-        patch.setattr(session.runner, "run", refuse)
+        patch.setattr(state_of(session).runner, "run", refuse)
         with pytest.raises(RuntimeUnavailable, match="not today"):
             session.ask("x", replaces=second)
     assert prompts(session) == ["one", "two"]
     assert session.ask("three").text
-    assert session.turns_stored == 3
+    assert state_of(session).turn_count == 3
 
 
 def test_a_prompt_takes_no_place_while_another_is_answered(manager: Manager) -> None:
@@ -191,7 +191,9 @@ def test_a_later_turn_asks_the_runtime_for_nothing_but_the_answer(
     asked: list[str] = []
     monkeypatch.setattr(archive, "in_use", lambda _ids: asked.append("whether others have it open"))
     monkeypatch.setattr(archive, "last_turns", lambda _id, _count: asked.append("what others have said"))
-    monkeypatch.setattr(session.runner.connection, "annotate", lambda _entries: asked.append("to keep the same"))
-    session.runner.last_sign_s -= LONG_AGO_S
+    monkeypatch.setattr(
+        state_of(session).runner.connection, "annotate", lambda _entries: asked.append("to keep the same")
+    )
+    state_of(session).runner.last_sign_s -= LONG_AGO_S
     session.ask("second")
     assert asked == []

@@ -10,6 +10,7 @@ import copilot_nb as cp
 from copilot_nb.errors import InputError, SessionNotFound
 from copilot_nb.named_sessions import api
 from copilot_nb.named_sessions.manager import Manager
+from copilot_nb.named_sessions.session import state_of
 from copilot_nb.panels.chat import ChatPanel
 from copilot_nb.panels.feed import Feed
 from copilot_nb.runtime.providers.embedded import InKernel
@@ -89,7 +90,7 @@ def test_a_panel_of_a_user_shows_and_evaluates_nothing_else(manager: Manager) ->
     with pytest.raises(SessionNotFound):
         panel.do_show({"name": "bob-chat"})
     panel.do_send({"text": "{{ 6 * 7 }}"})
-    cp.wait(panel.session.queue.pending)
+    cp.wait(state_of(panel.session).pending)
     assert [turn.prompt for turn in panel.session.history] == ["{{ 6 * 7 }}"]
     panel.close()
 
@@ -126,7 +127,7 @@ def test_a_program_says_what_its_page_may_choose(manager: Manager) -> None:
         == [["scripted", "scripted"], ["other", "scripted-b"]]
     )
     panel.do_model({"model": "scripted-b", "provider": ""})
-    assert panel.session.requested.provider == "other"
+    assert state_of(panel.session).requested.provider == "other"
     with pytest.raises(InputError, match="cannot be chosen here"):
         panel.do_model({"model": "scripted", "provider": "other"})
     panel.close()
@@ -137,7 +138,7 @@ def test_a_users_page_shows_the_users_own_names(manager: Manager, own_manager: M
     manager.close()
     session = own_manager().session("chat", user="alice")
     assert (session.name, Feed(session).whole()["session"]["name"]) == ("alice-chat", "chat")
-    assert session.resume_note.startswith("resumed chat: 1 turn")
+    assert state_of(session).resume_note.startswith("resumed chat: 1 turn")
     assert session.fork("copy").own_name == "copy"
     session.rename("diary")
     assert (session.name, session.own_name) == ("alice-diary", "diary")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import copilot_nb
+from copilot_nb.named_sessions.session import engine_of, state_of
 from copilot_nb.notebook.arguments import ASK_OPTIONS
 from copilot_nb.notebook.subcommands import SUBCOMMANDS
 from copilot_nb.render.table import Card
@@ -247,7 +248,7 @@ def test_sessions_of_this_notebook(nb: Notebook) -> None:
 def test_what_was_asked_elsewhere_counts_and_is_not_pruned(nb: Notebook) -> None:
     session = copilot_nb.session("begun")
     session.create()
-    session.manager.loop.blocking(session.unload())
+    engine_of(session).loop.blocking(engine_of(session).unload(state_of(session)))
     log = Path(nb.settings.home, "session-state", "begun", "events.jsonl")
     asked = '{"type":"user.message","data":{"content":"valuable words","source":"user"},"id":"e1"}\n'
     log.write_text(log.read_text() + asked)

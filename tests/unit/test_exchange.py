@@ -36,7 +36,7 @@ class Deaf:
 
 
 def a_turn() -> Turn:
-    return Turn(cast(Any, SimpleNamespace(model_label="a (b)", loading_note=str)), "Hello")
+    return Turn(cast(Any, SimpleNamespace(model="a", provider="b")), "Hello")
 
 
 def test_a_prompt_that_the_runtime_does_not_take_is_given_up() -> None:
@@ -93,11 +93,12 @@ class Ready:
         pass
 
 
-async def started(exchange: TurnRunner, turn: Turn, *, allowance: Allowance | None = None) -> asyncio.Task[None]:
+async def started(exchange: TurnRunner, turn: Turn, *, rounds: int = 0) -> asyncio.Task[None]:
     """Send a turn's prompt, and return when the runtime has it."""
+    allowance = Allowance("a", rounds=rounds)
     ready = cast(Any, exchange.connection)
     ready.has_sent.clear()
-    task = asyncio.create_task(exchange.run(turn, LONG_S, lambda _id: {}, allowance))
+    task = asyncio.create_task(exchange.run(turn, LONG_S, lambda _id: {}, allowance.after))
     await asyncio.wait_for(ready.has_sent.wait(), LONG_S)
     await asyncio.sleep(0)
     return task
@@ -167,7 +168,7 @@ def test_a_turn_that_took_what_it_may_is_stopped() -> None:
         exchange, ready = TurnRunner(), Ready()
         ready.answers_aborts.set()
         await exchange.connect(cast(Any, ready))
-        running = await started(exchange, turn, allowance=Allowance("a", rounds=1))
+        running = await started(exchange, turn, rounds=1)
         for change in (Prompted("u1", "Hello"), RoundStarted(), RoundStarted()):
             exchange.on_change(change)
         await asyncio.wait_for(ready.is_aborting.wait(), LONG_S)

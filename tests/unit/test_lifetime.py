@@ -125,7 +125,7 @@ else:
 
 
 def test_a_waiter_that_gives_up_leaves_the_turn_to_the_others() -> None:
-    turn = Turn(cast(Any, SimpleNamespace(manager=SimpleNamespace(loop=LoopThread()))), "Hello")
+    turn = Turn(cast(Any, None), "Hello", owner=cast(Any, SimpleNamespace(loop=LoopThread())))
 
     async def give_up() -> None:
         await asyncio.wait_for(turn, 0.01)

@@ -23,7 +23,8 @@ from copilot_nb.frontend import RunningCell
 from copilot_nb.named_sessions.history import History
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.named_sessions.options import SessionOptions
-from copilot_nb.named_sessions.session import Session
+from copilot_nb.named_sessions.session import Session, state_of
+from copilot_nb.named_sessions.state import SessionState
 from copilot_nb.named_sessions.turn import Turn
 from copilot_nb.panels.assets import script
 from copilot_nb.panels.base import AT_ONCE
@@ -50,16 +51,16 @@ class Stored(Session):
 
     def ask_for(self, prompt: str) -> Turn:
         """Begin a turn as `send` does, and let nobody run it."""
-        turn = Turn(self, prompt)
+        turn = Turn(self, prompt, owner=self._queue)
         turn.on_change = self._turn_changed
-        self.queue.pending.append(turn)
+        self._state.pending.append(turn)
         self._turn_changed(turn)
         return turn
 
     def end(self, turn: Turn) -> None:
-        self.queue.pending.remove(turn)
+        self._state.pending.remove(turn)
         turn.finish()
-        self.tell("session")
+        self._state.tell("session")
 
 
 class Watched(ChatPanel):
@@ -144,6 +145,11 @@ class Page:
         turn["tail"] += item.get("text", "")
 
 
+def stored(manager: Manager, name: str, session_id: str) -> Stored:
+    options = SessionOptions(provider="scripted", model="m")
+    return Stored(SessionState(name=name, session_id=session_id, options=options), manager.engine, manager)
+
+
 @pytest.fixture
 def manager() -> Iterator[Manager]:
     manager = Manager(CopilotNB(offline=True, provider="scripted"))
@@ -153,7 +159,7 @@ def manager() -> Iterator[Manager]:
 
 @pytest.fixture
 def session(manager: Manager) -> Stored:
-    return Stored(manager, "s1", "s1", SessionOptions(provider="scripted", model="m"), exists=False)
+    return stored(manager, "s1", "s1")
 
 
 @pytest.fixture
@@ -293,7 +299,7 @@ def test_turns_taken_back_elsewhere_make_every_page_begin_anew(panel: Watched, s
     session.turns = (done(1), done(2))
     panel.ask("hello")
     session.turns = (done(1),)
-    session.tell("history")
+    state_of(session).tell("history")
     whole = panel.wait_for(lambda message: message.get("kind") == "whole" and message["re"] == "")
     assert [turn["prompt"] for turn in whole["turns"]] == ["ask 1"]
 
@@ -314,7 +320,7 @@ def test_a_turn_keeps_its_key_when_it_is_read_back(panel: Watched, session: Stor
 
 def test_what_was_never_sent_is_shown_as_long_as_it_is_the_last(panel: Watched, session: Stored) -> None:
     failed = session.ask_for("nobody answers")
-    session.queue.pending.remove(failed)
+    state_of(session).pending.remove(failed)
     failed.finish(InputError("no model can answer", "log in"))
     (shown,) = panel.ask("hello")["turns"]
     assert shown["state"] == "failed"
@@ -323,7 +329,7 @@ def test_what_was_never_sent_is_shown_as_long_as_it_is_the_last(panel: Watched, 
 
 def test_another_session_is_not_heard(panel: Watched, session: Stored, manager: Manager) -> None:
     panel.ask("hello")
-    other = Stored(manager, "s2", "s2", SessionOptions(provider="scripted", model="m"), exists=False)
+    other = stored(manager, "s2", "s2")
     begun(other)
     panel.settled()
     assert Page(panel.sent).turns == {}
@@ -333,11 +339,11 @@ def test_a_session_that_is_gone_gives_way_to_the_next_of_its_name(
     panel: Watched, session: Stored, manager: Manager
 ) -> None:
     panel.ask("hello")
-    session.is_gone = True
-    session.tell("gone")
+    state_of(session).is_gone = True
+    state_of(session).tell("gone")
     panel.settled()
     assert Page(panel.sent).session["gone"]
-    other = Stored(manager, "s1", "s1-b", SessionOptions(provider="scripted", model="m"), exists=False)
+    other = stored(manager, "s1", "s1-b")
     begun(other, "again")
     whole = panel.wait_for(lambda message: message.get("kind") == "whole" and message["re"] == "")
     assert whole["session"]["id"] == "s1-b"
@@ -491,7 +497,7 @@ def test_an_expression_that_raises_is_one_line_and_nothing_is_sent(
     error = panel.ask("send", text=f"What is {{{{ {expression} }}}}?")["refused"]
     assert error.startswith(said)
     assert "\n" not in error
-    assert not panel.session.queue.pending
+    assert not state_of(panel.session).pending
     assert caplog.text == ""
 
 

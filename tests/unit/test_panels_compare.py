@@ -16,7 +16,8 @@ from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import CopilotNBError, InputError, SessionInUse, TurnFailed
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.named_sessions.options import SessionOptions
-from copilot_nb.named_sessions.session import Session
+from copilot_nb.named_sessions.session import Session, state_of
+from copilot_nb.named_sessions.state import SessionState
 from copilot_nb.named_sessions.turn import Turn
 from copilot_nb.panels import rounds
 from copilot_nb.panels.compare import ComparePanel
@@ -31,7 +32,7 @@ class Quiet(Session):
     """A session whose turns go nowhere: the test answers them."""
 
     def send(self, prompt: str, **_options: Any) -> Turn:
-        turn = Turn(self, prompt)
+        turn = Turn(self, prompt, owner=self._queue)
         turn.on_change = self._turn_changed
         turn.begin(TurnRecord(f"id-{self.name}", prompt, started_at=BEGAN))
         return turn
@@ -44,10 +45,15 @@ def manager() -> Iterator[Manager]:
     manager.close()
 
 
+def quiet_state(name: str, model: str) -> SessionState:
+    options = SessionOptions(provider="test-house", model=model)
+    return SessionState(name=name, session_id=f"{name}-id", options=options)
+
+
 @pytest.fixture
 def pair(manager: Manager) -> tuple[Session, Session]:
     wise, quick = (
-        Quiet(manager, name, f"{name}-id", SessionOptions(provider="test-house", model=model), exists=False)
+        Quiet(quiet_state(name, model), manager.engine, manager)
         for name, model in zip(NAMES, ("wise-model", "quick-model"), strict=True)
     )
     return wise, quick
@@ -159,7 +165,7 @@ def test_a_blind_round_tells_nothing_of_whose_it_is_before_the_vote(
     finish(first)
     finish(second, TurnFailed("down"))
     page.item(kind="answer", column=1, over=True)
-    pair[0].tell("session")
+    state_of(pair[0]).tell("session")
     page.ask("hello")  # a page that is reloaded learns no more
     page.ask("earlier", before=2)
     frozen = page.panel.transcript()
@@ -262,7 +268,7 @@ def test_one_round_at_a_time_and_none_to_a_session_that_is_gone(
     for turn in page.panel.results[0].turns:
         finish(turn)
     assert "the prompt is empty" in page.ask("send", prompt="  ")["error"]
-    pair[1].is_gone = True
+    state_of(pair[1]).is_gone = True
     assert "'bertha' has been deleted" in page.ask("send", prompt="And?")["error"]
     assert len(page.panel.results) == 1
 

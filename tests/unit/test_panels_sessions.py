@@ -15,7 +15,8 @@ from copilot_nb.named_sessions.listing import SessionList
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.named_sessions.metadata import StoredSession
 from copilot_nb.named_sessions.options import SessionOptions
-from copilot_nb.named_sessions.session import Session
+from copilot_nb.named_sessions.session import Session, state_of
+from copilot_nb.named_sessions.state import SessionState
 from copilot_nb.panels.sessions import SessionsPanel
 from copilot_nb.settings import CopilotNB
 
@@ -42,9 +43,8 @@ class OnDisk(Manager):
 
     def here(self, name: str) -> Session:
         """Return a session of this kernel."""
-        session = Session(self, name, f"{name}-id", SessionOptions(provider="p", model="m2"), exists=True)
-        self.registry._sessions[name] = session
-        return session
+        options = SessionOptions(provider="p", model="m2")
+        return self.registry.add(SessionState(name=name, session_id=f"{name}-id", options=options, exists=True))
 
 
 def stored(name: str, **facts: Any) -> StoredSession:
@@ -106,8 +106,8 @@ def test_a_page_gets_every_row_once(page: Page) -> None:
 def test_only_the_row_that_changed_is_told(page: Page, manager: OnDisk) -> None:
     page.ask("hello")
     session = manager.here("alpha")
-    session.turns_stored = 4
-    session.tell("session")
+    state_of(session).turn_count = 4
+    state_of(session).tell("session")
     (item,) = page.items()
     assert (item["kind"], item["row"]["id"], item["row"]["model"], item["row"]["turns"]) == (
         "row",
@@ -122,7 +122,7 @@ def test_the_pieces_of_an_answer_change_no_row(page: Page, manager: OnDisk) -> N
     page.ask("hello")
     wants = page.panel._rows
     assert wants.says(session)
-    session.turns_stored = 1
+    state_of(session).turn_count = 1
     assert not wants.says(session)
 
 
@@ -130,9 +130,9 @@ def test_a_deleted_session_goes_at_once_though_it_is_still_stored(page: Page, ma
     session = manager.here("beta")
     page.ask("hello")
     manager.registry._sessions.pop("beta")
-    session.tell("gone")
+    state_of(session).tell("gone")
     assert page.items() == [{"kind": "gone", "id": "beta-id"}]
-    session.tell("listed")  # begun anew under the same id
+    state_of(session).tell("listed")  # begun anew under the same id
     (item,) = page.items()
     assert item["row"]["name"] == "beta"
 
@@ -168,13 +168,13 @@ def test_a_thousand_sessions_are_told_in_less_than_a_megabyte(page: Page, manage
     assert len(whole["rows"]) == 1000
     assert len(json.dumps(whole)) < 250_000
     session = manager.here("session number 7")
-    session.tell("session")
+    state_of(session).tell("session")
     assert len(page.items()) == 1
 
 
 def test_a_closed_panel_hears_nothing_more(page: Page, manager: OnDisk) -> None:
     page.ask("hello")
-    watched = len(manager.events._watchers)
+    watched = len(manager.events._observers)
     page.panel.close()
-    assert len(manager.events._watchers) == watched - 1
+    assert len(manager.events._observers) == watched - 1
     assert page.panel._is_closed

@@ -22,7 +22,7 @@ from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.formats.json_format import Exported, Imported, from_json, to_json
 from copilot_nb.named_sessions.formats.notebook_format import to_notebook
-from copilot_nb.named_sessions.wording import label
+from copilot_nb.named_sessions.options import model_label
 from copilot_nb.render.document import document_html, document_markdown, moment
 from copilot_nb.render.turn import Label
 
@@ -91,7 +91,7 @@ def _html(turns: Sequence[TurnRecord], facts: Exported) -> str:
 
 def _shown(facts: Exported) -> dict[str, str]:
     return {
-        "Model": label(facts.provider, facts.model) if facts.provider else facts.model,
+        "Model": model_label(facts.provider, facts.model) if facts.provider else facts.model,
         "Session": facts.session_id,
         "System message": facts.system,
         "Exported": moment(facts.exported_at),

@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING
 from copilot_nb.conversation.parts import ToolCall, TurnState
 from copilot_nb.errors import CopilotNBError, InputError, ProviderError, SessionError, TurnFailed
 from copilot_nb.named_sessions.formats.export import load
-from copilot_nb.named_sessions.metadata import annotation
 from copilot_nb.named_sessions.names import check_name, typed
-from copilot_nb.named_sessions.options import SessionOptions
-from copilot_nb.named_sessions.wording import label
+from copilot_nb.named_sessions.options import SessionOptions, model_label
+from copilot_nb.named_sessions.session import state_of
 from copilot_nb.render.escape import well_formed
 from copilot_nb.render.turn import images_text
 from copilot_nb.render.words import count
@@ -30,9 +29,11 @@ from copilot_nb.runtime.providers.recorded import is_answered, recorded
 
 if TYPE_CHECKING:
     from copilot_nb.conversation.transcript import TurnRecord
+    from copilot_nb.named_sessions.engine import Engine
     from copilot_nb.named_sessions.formats.json_format import Exported
     from copilot_nb.named_sessions.manager import Manager
     from copilot_nb.named_sessions.session import Session
+    from copilot_nb.named_sessions.state import SessionState
 
 MAX_SHOWN_CHARS = 100
 """How much of a system message that comes with a file is shown."""
@@ -71,7 +72,7 @@ def import_session(manager: Manager, path: str | Path, name: str = "") -> Sessio
         session = _played(manager, name, turns, imported.facts.system, (provider, model))
     except KeyboardInterrupt:
         raise SessionError("the import was interrupted, nothing is left of it") from None
-    session.resume_note = "; ".join(
+    state_of(session).resume_note = "; ".join(
         filter(None, (_note(Path(path).name, turns), _system_note(manager, imported.facts), note))
     )
     return session
@@ -97,7 +98,7 @@ async def _chosen(manager: Manager, facts: Exported) -> tuple[str, str, str]:
         model = facts.model or model
     if not facts.provider or (facts.provider, facts.model or model) == (provider, model):
         return provider, model, ""
-    before = f"{label(facts.provider, facts.model)} answered before, {label(provider, model)} answers now"
+    before = f"{model_label(facts.provider, facts.model)} answered before, {model_label(provider, model)} answers now"
     flags = f"-p {typed(facts.provider)}{f' -m {typed(facts.model)}' if facts.model else ''}"
     return provider, model, f"{before} (to go on with the former: {flags})"
 
@@ -122,7 +123,7 @@ def _played(manager: Manager, name: str, turns: Sequence[TurnRecord], system: st
             session.create()
             for number, turn in enumerate(turns, 1):
                 _play(session, turn, number)
-            manager.loop.blocking(_hand_over(session, *heir))
+            manager.loop.blocking(_hand_over(state_of(session), manager.engine, *heir))
         except BaseException:
             with suppress(CopilotNBError):
                 session.delete()
@@ -144,14 +145,14 @@ def _said(turn: TurnRecord) -> str:
     return turn.prompt if turn.prompt.strip() else images_text(turn)
 
 
-async def _hand_over(session: Session, provider: str, model: str) -> None:
+async def _hand_over(state: SessionState, engine: Engine, provider: str, model: str) -> None:
     """Let another provider answer from the next turn on, also in the next kernel."""
-    async with session.queue.lock:
-        connection = await session.loaded()
-        session.options = dataclasses.replace(session.options, provider=provider, model=model)
-        session.requested = SessionOptions()
-        await connection.annotate(annotation(session, session.manager.notebook))
-        await session.runner.disconnect()
+    async with state.lock:
+        connection = await engine.loaded(state)
+        state.options = dataclasses.replace(state.options, provider=provider, model=model)
+        state.requested = SessionOptions()
+        await engine.annotate(state, connection)
+        await state.runner.disconnect()
 
 
 def _note(file: str, turns: Sequence[TurnRecord]) -> str:

@@ -6,6 +6,8 @@ import argparse
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError
+from copilot_nb.named_sessions.formats.import_replay import import_session
+from copilot_nb.named_sessions.session import state_of
 from copilot_nb.notebook.arguments import Option
 from copilot_nb.notebook.code import insert_code
 from copilot_nb.notebook.subcommands.base import MAYBE_SESSIONS, ONE_SESSION, Argument, Subcommand
@@ -63,8 +65,8 @@ def export(desk: Desk, args: argparse.Namespace) -> None:
 
 def import_(desk: Desk, args: argparse.Namespace) -> None:
     """Make a session of an exported conversation."""
-    session = desk.manager.import_conversation(args.file, args.as_name)
-    print(f"{session.name}: {session.resume_note}")
+    session = import_session(desk.manager, args.file, args.as_name)
+    print(f"{session.name}: {state_of(session).resume_note}")
 
 
 COMMANDS = (

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError, SessionNotFound
 from copilot_nb.frontend import is_headless
-from copilot_nb.named_sessions.listing import SORTS, SessionList
+from copilot_nb.named_sessions.listing import SORTS, SessionList, merged
 from copilot_nb.named_sessions.metadata import StoredSession
 from copilot_nb.named_sessions.names import check_name, typed
+from copilot_nb.named_sessions.session import state_of
 from copilot_nb.notebook.arguments import SESSION_OPTIONS, Option, opening_of, options_of
 from copilot_nb.notebook.subcommands.base import (
     MAYBE_ONE_SESSION,
@@ -72,7 +73,7 @@ def fork(desk: Desk, args: argparse.Namespace) -> None:
     """Copy a session under a name of its own."""
     source = desk.manager.existing(args.name)
     copy = source.fork(args.new_name, args.at)
-    begins = f"{copy.name} begins with {count(copy.turns_stored, 'turn')} of {source.name}"
+    begins = f"{copy.name} begins with {count(state_of(copy).turn_count, 'turn')} of {source.name}"
     print(f"{begins}; go on: %%copilot {typed(copy.name)}")
 
 
@@ -109,9 +110,8 @@ def prune(desk: Desk, args: argparse.Namespace) -> None:
 
 def _named(desk: Desk, names: Sequence[str]) -> list[StoredSession]:
     """Return the sessions of those names; one that is only in this kernel counts too."""
-    listing = {stored.name: stored for stored in desk.manager.stored()}
-    here = {each.name: StoredSession(each.session_id, each.name) for each in desk.manager}
-    known = here | listing
+    here = [state_of(session) for session in desk.manager]
+    known = {each.name: each for each in merged(desk.manager.stored(), here, counts=lambda _state: True)}
     for name in names:
         if name not in known:
             raise SessionNotFound(f"there is no session {name!r}", "see %copilot ls")
