@@ -119,7 +119,7 @@ class Manager:
         """Give a session another name."""
         await self.registry.rename(state, name)
 
-    async def fork(self, state: SessionState, name: str, at: int | None) -> Session:
+    async def fork(self, state: SessionState, name: str | None, at: int | None) -> Session:
         """Return a copy of a session."""
         return await self.registry.fork(state, name, at)
 

@@ -166,7 +166,7 @@ class SessionRegistry:
         state.resume_note = f"{name} is open in another process; this goes on in a copy of it, {copy_name}"
         return self._announced(state)
 
-    async def fork(self, state: SessionState, name: str, at: int | None) -> Session:
+    async def fork(self, state: SessionState, name: str | None, at: int | None) -> Session:
         """Return a new session called `name` with the history of another, up to turn `at` (``None``: all of it).
 
         Without a name it is the other's, with a number. A turn under way is not copied.
@@ -179,7 +179,9 @@ class SessionRegistry:
         check_stored(state)
         engine = self._engine
         archive = (await engine.client()).archive
-        name = self._checked_name(state, name or await engine.repository.free_name(state.name))
+        if name is None:
+            name = await engine.repository.free_name(state.name)
+        name = self._checked_name(state, name)
         async with self._naming():
             await self.check_free(name)
             await engine.settle(state)

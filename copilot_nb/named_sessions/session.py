@@ -56,7 +56,7 @@ class Home(Protocol):
     async def rename(self, state: SessionState, name: str) -> None:
         """Give a session another name."""
 
-    async def fork(self, state: SessionState, name: str, at: int | None) -> Session:
+    async def fork(self, state: SessionState, name: str | None, at: int | None) -> Session:
         """Return a copy of a session."""
 
     def delete(self, name: str) -> None:
@@ -269,7 +269,7 @@ class Session:
         """
         self._engine.loop.blocking(self._home.rename(self._state, name))
 
-    def fork(self, name: str = "", at: int | None = None) -> Session:
+    def fork(self, name: str | None = None, at: int | None = None) -> Session:
         """Return a new session called `name` that begins with this one's history.
 
         Parameters

@@ -240,7 +240,7 @@ class ChatPanel(Panel):
     def do_fork(self, message: Message) -> dict[str, Any]:
         """Make a session of this one's history, up to a turn if one is named."""
         at = self._feed.place(message["turn"])[1] + 1 if message.get("turn") else None
-        copy = self.session.fork(message.get("name") or "", at)
+        copy = self.session.fork(message.get("name") or None, at)
         said = f"{copy.own_name} begins with {count(state_of(copy).turn_count, 'turn')} of {self.session.own_name}"
         elsewhere = "" if copy.user else f"; elsewhere: %copilot panel {typed(copy.name)}"
         return {"said": said + elsewhere, "name": copy.own_name}

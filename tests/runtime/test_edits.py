@@ -11,9 +11,9 @@ import pytest
 
 from copilot_nb.conversation.parts import TurnState
 from copilot_nb.errors import BudgetReached, InputError, SessionInUse, SessionNotFound, TurnInterrupted
+from copilot_nb.named_sessions.cells import cell_key
 from copilot_nb.named_sessions.manager import Manager, manager_of
-from copilot_nb.named_sessions.rerun import cell_key
-from copilot_nb.named_sessions.session import Session
+from copilot_nb.named_sessions.session import Session, state_of
 from copilot_nb.testing import FunctionCall, Reply, ScriptedModel
 from tests.runtime.conftest import script
 
@@ -49,7 +49,7 @@ def test_a_renamed_session_keeps_its_id_its_history_and_its_place(own_manager: M
 @pytest.mark.parametrize("is_new", [True, False])
 def test_a_session_is_renamed_while_a_prompt_loads_it(own_manager: Makes, is_new: bool) -> None:
     if not is_new:
-        asked(own_manager().session("before"), "one").manager.close()
+        manager_of(asked(own_manager().session("before"), "one")).close()
     manager = own_manager()
     session = manager.session("before")
     turn = session.send("two")
@@ -114,7 +114,7 @@ def test_a_fork_has_the_history_up_to_its_point_and_goes_its_own_way(manager: Ma
     model = script(manager, ScriptedModel())
     source = asked(manager.session("trunk"), "one", "two", "three")
     branch = source.fork("branch", at=2)
-    assert (prompts(branch), branch.turns_stored) == (["one", "two"], 2)
+    assert (prompts(branch), state_of(branch).turn_count) == (["one", "two"], 2)
     asked(branch, "other")
     assert model.requests[-1].user_texts == ("one", "two", "other")
     asked(source, "four")

@@ -8,9 +8,8 @@ from contextlib import contextmanager
 import pytest
 
 from copilot_nb.errors import RuntimeUnavailable, SessionInUse
-from copilot_nb.named_sessions.events import Event
 from copilot_nb.named_sessions.manager import Manager
-from copilot_nb.named_sessions.session import Session, state_of
+from copilot_nb.named_sessions.session import Event, Session, state_of
 from copilot_nb.named_sessions.turn import Turn
 from copilot_nb.panels.chat import ChatPanel
 from copilot_nb.panels.compare import ComparePanel

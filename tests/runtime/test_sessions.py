@@ -254,7 +254,7 @@ def test_custom_id_is_found_again_by_name(own_manager: MakeManager) -> None:
     assert turn.notes[0].startswith("resumed chat: 1 turn, last used ")
     assert model.requests[-1].user_texts == ("my name is Ann", "what is my name?")
     with pytest.raises(InputError, match="already has the id"):
-        again.manager.session("chat", session_id="other")
+        manager_of(again).session("chat", session_id="other")
 
 
 @pytest.mark.parametrize("name", ["séance du 3 mai", "a/b", "x" * 300, 'quote"d', "日本語"])
@@ -521,7 +521,7 @@ def test_a_new_session_is_opened_without_reading_all_others(
 def test_a_session_that_was_renamed_elsewhere_is_found_by_its_new_name(own_manager: MakeManager) -> None:
     here, elsewhere = own_manager(), own_manager()
     elsewhere.session("old name").ask("one")
-    elsewhere.session("old name").manager.loop.blocking(elsewhere.session("old name").unload())
+    elsewhere.loop.blocking(elsewhere.engine.unload(state_of(elsewhere.session("old name"))))
     here.session("unrelated, but looked for")
     renamed = elsewhere.session("old name")
     renamed.rename("new name")

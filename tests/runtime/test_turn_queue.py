@@ -11,6 +11,7 @@ import pytest
 from copilot_nb.errors import InputError, ProviderError, RuntimeUnavailable, SessionInUse, TurnFailed, TurnInterrupted
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.named_sessions.session import Session, queue_of, state_of
+from copilot_nb.named_sessions.waiting import wait
 from copilot_nb.testing import ChatError, Reply, ScriptedModel
 
 from .conftest import script
@@ -197,3 +198,14 @@ def test_a_later_turn_asks_the_runtime_for_nothing_but_the_answer(
     state_of(session).runner.last_sign_s -= LONG_AGO_S
     session.ask("second")
     assert asked == []
+
+
+def test_a_session_that_is_held_while_its_manager_is_closed_can_be_asked_again(
+    own_manager: Callable[[], Manager],
+) -> None:
+    manager = own_manager()
+    session = manager.session("held")
+    for prompts_at_once in (("one", "two", "three"), ("four", "five", "six")):
+        wait([session.send(prompt) for prompt in prompts_at_once], WAIT_S)  # they wait for each other, on a loop
+        manager.close()
+    assert prompts(session) == ["one", "two", "three", "four", "five", "six"]

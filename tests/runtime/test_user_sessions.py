@@ -48,7 +48,7 @@ def test_each_user_has_sessions_of_their_own(manager: Manager, own_manager: Make
     assert names() == ["alice-chat", "chat", "user-123-chat"]
     manager.close()
     later = own_manager()  # whose a session is has been stored
-    assert later.session("chat", user="alice").turns_stored == 1
+    assert state_of(later.session("chat", user="alice")).turn_count == 1
     assert [stored.user for stored in later.sessions().of_user("alice")] == ["alice"]
 
 

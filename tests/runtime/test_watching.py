@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future
 
-from copilot_nb.named_sessions.events import Event
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.named_sessions.metadata import StoredSession
+from copilot_nb.named_sessions.session import Event
 from copilot_nb.testing import ScriptedModel
 from tests.runtime.conftest import script
 
@@ -50,7 +50,7 @@ def test_a_copy_is_told_of_once_it_is_stored_under_its_own_name(manager: Manager
     listings: list[Future[list[StoredSession]]] = []
     repository = manager.engine.repository
     remove = manager.events.add(lambda _event: listings.append(manager.loop.submit(repository.listing())))
-    session.fork("copied")
+    session.fork("copied-once")
     remove()
     names = [[each.name for each in listing.result(10)] for listing in listings]
-    assert [(each.count("original"), each.count("copied")) for each in names] == [(1, 1)]
+    assert [(each.count("original"), each.count("copied-once")) for each in names] == [(1, 1)]

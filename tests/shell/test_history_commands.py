@@ -8,6 +8,7 @@ import nbformat
 import pytest
 
 from copilot_nb.named_sessions.api import shared_manager
+from copilot_nb.named_sessions.session import state_of
 from copilot_nb.testing import ScriptedModel
 from tests.shell.conftest import Notebook
 
@@ -131,7 +132,7 @@ def test_a_budget_is_one_line(talks: Notebook) -> None:
     talks.settings.max_turns = 3
     complaint = talks.run("%%copilot a\nonce more").complaint
     assert complaint.startswith("BudgetReached: session 'a' has had 3 turns, 3 are allowed → ")
-    assert shared_manager().existing("a").turns_stored == 3
+    assert state_of(shared_manager().existing("a")).turn_count == 3
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,35 @@
+"""A session as its user holds it, and as a test does: plain data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from copilot_nb.named_sessions.options import SessionOptions
+from copilot_nb.named_sessions.session import Session
+from copilot_nb.named_sessions.state import SessionState
+from copilot_nb.named_sessions.turn import Turn
+
+SHOWN = {
+    *("ask", "create", "delete", "export", "fork", "last_turns", "rename", "rewind", "send", "stop", "undo_rewind"),
+    *("context", "effort", "history", "is_busy", "model", "name", "options", "own_name", "provider", "session_id"),
+    *("state", "system", "usage", "user"),
+}
+
+
+def test_tab_shows_what_a_user_wants() -> None:
+    session = Session(SessionState(name="s1", session_id="s1-id"), *([None] * 2))  # type: ignore[list-item]
+    assert {name for name in dir(session) if not name.startswith("_")} == SHOWN
+
+
+def test_what_a_session_does_is_read_from_its_state() -> None:
+    told: list[tuple[Any, ...]] = []
+    state = SessionState(name="s1", session_id="s1-id", options=SessionOptions(model="m", provider="p"))
+    state.on_event = lambda *event: told.append(event)
+    assert (state.activity, state.options.label, state.options.system) == ("idle", "m (p)", "")
+    state.last_outcome = "failed"
+    assert state.activity == "failed"
+    turn = Turn(Session.__new__(Session), "Hello")
+    state.pending.append(turn)
+    assert state.activity == "queued"
+    state.tell("turn", turn)
+    assert told == [("turn", turn)]
