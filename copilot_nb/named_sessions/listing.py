@@ -171,7 +171,11 @@ class SessionList(list[StoredSession]):
 
 
 def merged(
-    stored: Iterable[StoredSession], states: Iterable[SessionState], *, counts: Callable[[SessionState], bool]
+    stored: Iterable[StoredSession],
+    states: Iterable[SessionState],
+    *,
+    counts: Callable[[SessionState], bool],
+    is_fresh: bool,
 ) -> list[StoredSession]:
     """Return stored sessions with what this kernel knows better of them, and before them those it has only begun.
 
@@ -183,14 +187,17 @@ def merged(
         The sessions of this kernel.
     counts : callable
         Whether one that is not among the stored ones is to be there.
+    is_fresh : bool
+        Whether they were read just now: then nothing is known better, for another process may have gone on with one.
     """
     here = {state.session_id: state for state in states}
-    known = [_known_better(each, here.pop(each.session_id, None)) for each in stored]
+    both = [(each, here.pop(each.session_id, None)) for each in stored]
+    known = [each if is_fresh or state is None else _known_better(each, state) for each, state in both]
     return [*(StoredSession.of(state) for state in here.values() if counts(state)), *known]
 
 
-def _known_better(stored: StoredSession, state: SessionState | None) -> StoredSession:
-    if state is None or not (state.exists or state.is_busy):
+def _known_better(stored: StoredSession, state: SessionState) -> StoredSession:
+    if not (state.exists or state.is_busy):
         return stored
     return dataclasses.replace(stored, name=state.name, options=state.options, turns=state.turn_count)
 
@@ -206,5 +213,5 @@ async def listed(engine: Engine, states: Sequence[SessionState], limit: int | No
     seen = {each.session_id: each for each in await repository.seen_elsewhere(found[:SHOWN_ROWS])}
     hidden = f"the {limit:,} last used; more: %copilot ls -n {limit * 10}" if limit and len(found) >= limit else ""
     stored = [seen.get(each.session_id, each) for each in found]
-    begun = merged(stored, states, counts=lambda state: bool(state.user) and not state.exists)
+    begun = merged(stored, states, counts=lambda state: bool(state.user) and not state.exists, is_fresh=True)
     return SessionList(begun, activities, hidden)

@@ -102,7 +102,7 @@ class Rows:
         self._gone_s = {each: at_s for each, at_s in self._gone_s.items() if now_s - at_s < GONE_S}
         stored = (each for each in self._stored if each.session_id not in self._gone_s)
         here = {state.session_id: state for state in map(state_of, self._manager) if _is_shown(state)}
-        known = merged(stored, here.values(), counts=_is_shown)
+        known = merged(stored, here.values(), counts=_is_shown, is_fresh=False)
         return {each.session_id: self._row(each, here.get(each.session_id)) for each in known}
 
     def _row(self, stored: StoredSession, state: SessionState | None) -> Row:

@@ -151,7 +151,7 @@ def test_new_stays_with_the_session_s_own_model_and_options(nb: Notebook) -> Non
     assert (model.requests[-1].model, model.requests[-1].system_text) == ("scripted-b", "You are a pirate.")
     nb.settings.provider = "scripted"
     nb.run("%%copilot a --new -m scripted\nnewer")
-    assert (model.requests[-1].model, copilot_nb.session("a").model_label) == ("scripted", "scripted (scripted)")
+    assert (model.requests[-1].model, copilot_nb.session("a").options.label) == ("scripted", "scripted (scripted)")
 
 
 @pytest.mark.parametrize("flags", ["-q -o", "--quiet --out"])

@@ -14,6 +14,7 @@ from traitlets.config import Config
 
 import copilot_nb
 from copilot_nb.named_sessions.api import shared_manager
+from copilot_nb.named_sessions.manager import manager_of
 from copilot_nb.settings import CopilotNB, process_settings
 from copilot_nb.testing import ScriptedModel
 
@@ -31,7 +32,7 @@ def test_config_sets_and_shows(nb: Notebook) -> None:
     assert nb.run("%config CopilotNB.timeout_s = 7").ok
     assert nb.run("%config CopilotNB.timeout_s").result == 7.0
     assert nb.settings.timeout_s == 7.0
-    assert copilot_nb.session("a").manager.settings is nb.settings is process_settings()
+    assert manager_of(copilot_nb.session("a")).settings is nb.settings is process_settings()
 
 
 def test_config_counts_for_the_next_cell(nb: Notebook) -> None:

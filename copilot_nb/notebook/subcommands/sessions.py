@@ -111,7 +111,7 @@ def prune(desk: Desk, args: argparse.Namespace) -> None:
 def _named(desk: Desk, names: Sequence[str]) -> list[StoredSession]:
     """Return the sessions of those names; one that is only in this kernel counts too."""
     here = [state_of(session) for session in desk.manager]
-    known = {each.name: each for each in merged(desk.manager.stored(), here, counts=lambda _state: True)}
+    known = {each.name: each for each in merged(desk.manager.stored(), here, counts=lambda _state: True, is_fresh=True)}
     for name in names:
         if name not in known:
             raise SessionNotFound(f"there is no session {name!r}", "see %copilot ls")
