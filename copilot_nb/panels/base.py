@@ -162,7 +162,8 @@ class Panel(anywidget.AnyWidget):
     def _ipython_display_(self) -> None:
         bundle, metadata = self._repr_mimebundle_() or ({}, {})  # none where the front end has no widgets
         shown(self)
-        self._frozen.show({**bundle, "text/plain": repr(self)}, metadata)
+        text = f"{self!r}: to use it here, trust this notebook, or run this cell"
+        self._frozen.show({**bundle, "text/plain": text}, metadata)
 
     def _noted(self, event: Event) -> None:
         self.noted(event)

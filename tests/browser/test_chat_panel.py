@@ -200,6 +200,39 @@ def test_what_is_copied_is_what_was_written(panel_page: PanelPage) -> None:
     assert panel_page.page.evaluate(COPIED) == "$x = \\frac{1}{2}$"
 
 
+def test_a_panel_keeps_the_height_that_one_gives_it(panel_page: PanelPage) -> None:
+    panel_page.manager.session("s1").ask("hello")
+    shown = panel_page.chat("s1")
+    box = shown.bounding_box()
+    assert box
+    mouse = panel_page.page.mouse
+    mouse.move(box["x"] + box["width"] - 4, box["y"] + box["height"] - 4)
+    mouse.down()
+    mouse.move(box["x"] + box["width"] - 4, box["y"] + box["height"] + 146)
+    mouse.up()
+    given = shown.evaluate("node => node.style.height")
+    assert abs(float(given.removesuffix("px")) - box["height"] - 150) < 2
+    panel_page.reload()
+    assert shown.evaluate("node => node.style.height") == given
+    assert panel_page.chat("s1").evaluate("node => node.style.height") == given
+    assert panel_page.chat("other").evaluate("node => node.style.height") == ""
+
+
+def test_a_panel_fits_into_outputs_that_scroll(panel_page: PanelPage) -> None:
+    shown = panel_page.chat("s1")
+    shown.evaluate("node => node.closest('.jp-Cell').classList.add('jp-mod-outputsScrolled')")
+    assert shown.evaluate("node => node.clientHeight <= 24 * 13 && node.scrollHeight <= node.clientHeight")
+
+
+def test_tokens_are_told_where_it_is_known_how_many_fit(panel_page: PanelPage) -> None:
+    panel_page.answer("Fine.")
+    shown = panel_page.chat("s1")
+    say(shown, "Go")
+    turn(shown, 0)
+    shown.get_by_role("meter").wait_for(state="hidden")
+    assert "token" not in shown.locator(".cnb-bar").inner_text()
+
+
 def test_nothing_that_is_hostile_runs_in_a_panel(panel_page: PanelPage) -> None:
     panel_page.answer(HOSTILE, chunk_chars=7)
     shown = panel_page.chat(NAME)

@@ -216,7 +216,8 @@ def test_elsewhere_the_transcript_is_read(nb: Notebook, lab: Lab, tmp_path: Path
     bare = nh3.clean(static_html(notebook, 1), tags=GITHUB_TAGS, attributes={})
     assert "Which colour?" in bare
     assert "cnb-static{" not in bare
-    assert notebook.cells[1].outputs[0].data["text/plain"] == "<ChatPanel of 'a'>"
+    text = "<ChatPanel of 'a'>: to use it here, trust this notebook, or run this cell"
+    assert notebook.cells[1].outputs[0].data["text/plain"] == text
 
 
 def test_a_notebook_that_was_run_without_a_page(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import { announcer, button, copyText, el, flash, hide, Notice, panelRoot } from 
 import { Head } from "./head.js";
 import { Link } from "./link.js";
 import { popup } from "./popup.js";
+import { keepHeight } from "./size.js";
 import { Transcript } from "./transcript.js";
 
 /** @typedef {import("./turn.js").TurnView} TurnView */
@@ -161,6 +162,7 @@ class Chat {
 
   /** @param {import("./head.js").Facts} facts */
   session(facts) {
+    if (!this.head.facts) keepHeight(this.root, facts.id, this.signal);
     this.head.show(facts);
     this.root.setAttribute("aria-label", `Chat: ${facts.name}`);
     hide(this.composer.stop, !facts.busy);

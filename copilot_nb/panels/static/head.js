@@ -92,17 +92,16 @@ export class Head {
 
   /** @param {Facts} facts */
   showMeter({ used, window: size }) {
-    const share = size ? Math.min(1, used / size) : 0;
+    this.meter.hidden = !used || !size; // a number of tokens alone tells nobody how full the window is
+    if (this.meter.hidden) return;
+    const share = Math.min(1, used / size);
     const percent = `${Math.round(share * 100)} %`;
-    const of = size ? `${used.toLocaleString()} of ${size.toLocaleString()}` : used.toLocaleString();
-    const text = `${of} tokens of the model's window${size ? ` (${percent})` : ""}`;
-    this.meter.hidden = !used;
+    const text = `${used.toLocaleString()} of ${size.toLocaleString()} tokens of the model's window (${percent})`;
     this.meter.title = text;
-    this.meter.setAttribute("aria-valuemax", String(size || used));
+    this.meter.setAttribute("aria-valuemax", String(size));
     this.meter.setAttribute("aria-valuenow", String(used));
     this.meter.setAttribute("aria-valuetext", text);
-    this.meter.dataset.text = size ? percent : `${used.toLocaleString()} tokens`;
-    this.meter.classList.toggle("cnb-bare", !size);
+    this.meter.dataset.text = percent;
     this.bar.style.width = `${share * 100}%`;
     this.meter.classList.toggle("cnb-full", share > 0.8);
   }
