@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import history, local, page, panel, scale, start, stream, turn
+from bench import grid, history, local, page, panel, scale, start, stream, turn
 from bench.report import Result, table, write
 from bench.surroundings import nothing_left_behind, of_its_own
 
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "page": page.run,
     "panel": panel.run,
     "scale": scale.run,
+    "grid": grid.run,
     "local": local.run,
     "history": history.run,
 }

@@ -2,51 +2,34 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError
 from copilot_nb.experiments.grid import Cell, Grid, Variant
+from copilot_nb.experiments.notes import missing_notes, model_notes, score_notes
+from copilot_nb.experiments.options import Scorers
 from copilot_nb.experiments.plan import Plan
-from copilot_nb.experiments.scorers import Outcome, Scorer
 from copilot_nb.experiments.scores import ScoreRow
-from copilot_nb.experiments.scoring import Place, checked, place_of, score_missing
-from copilot_nb.experiments.store import Answer, AnsweredTurn, Store
-from copilot_nb.named_sessions.dataframes import frame
+from copilot_nb.experiments.scoring import Progressed, ScoreSheet, checked
+from copilot_nb.experiments.store import Answer, Store
+from copilot_nb.experiments.tidy import numbers_of, to_frame, usage_table, written
 from copilot_nb.render.table import Table
-from copilot_nb.render.words import count, did_you_mean
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from copilot_nb.experiments.plots import Picture
+    from copilot_nb.experiments.power import Powers
+    from copilot_nb.experiments.statistics import Differences
+    from copilot_nb.experiments.summary import Summary
     from copilot_nb.named_sessions.manager import Manager
     from copilot_nb.named_sessions.session import Session
 
 _NOTHING = Answer("wanted")
-_BEFORE = ("row",)
-_AFTER = (
-    "variant",
-    "provider",
-    "model",
-    "effort",
-    "repeat",
-    "turn",
-    "prompt",
-    "answer",
-    "state",
-    "error",
-    "answered_by",
-    "attempts",
-    "input_tokens",
-    "output_tokens",
-    "cost",
-    "duration_s",
-    "first_token_s",
-    "answered_at",
-)
+MAX_SHOWN_PROMPTS = 10
 
 
 class Comparison:
@@ -69,8 +52,6 @@ class Comparison:
     ----------
     answers : mapping of str to Answer
         What the file holds, by the cells' keys.
-    scorers : tuple of Scorer
-        Whose scores are there, the first one's by default.
     """
 
     def __init__(self, manager: Manager, grid: Grid, path: Path, notes: Sequence[str] = (), cluster: str = "") -> None:
@@ -79,8 +60,7 @@ class Comparison:
         self._path = path
         self._cluster = cluster
         self._run_notes = tuple(notes)
-        self._outcomes: dict[str, dict[Place, Outcome]] = {}
-        self.scorers: tuple[Scorer, ...] = ()
+        self._scores = ScoreSheet()
         with Store(path) as store:
             self.answers: Mapping[str, Answer] = store.answers(grid.unique)
 
@@ -95,12 +75,13 @@ class Comparison:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader should know: answers that are missing, models of another name, scorers that raised."""
-        return (*self._run_notes, *self._missing_notes(), *self._model_notes(), *self._score_notes())
+        missing, other = missing_notes(self.answers), model_notes(self._grid, self.answers)
+        return (*self._run_notes, *missing, *other, *score_notes(self._scores.outcomes.values()))
 
     def score(
         self,
-        scorers: Scorer | Callable[..., object] | Iterable[Scorer | Callable[..., object]],
-        on_progress: Callable[[int, int], object] = lambda _done, _total: None,
+        scorers: Scorers,
+        on_progress: Progressed = lambda _done, _total: None,
     ) -> Comparison:
         """Score the kept answers and return the comparison itself; nothing is asked for.
 
@@ -118,10 +99,8 @@ class Comparison:
             If one of them is no scorer. What a scorer raises is told in `notes`, and loses nothing.
         """
         found = checked(scorers)
-        done = [cell for cell in self._grid.cells if self._answer(cell).state == "done"]
         with Store(self._path) as store:
-            self._outcomes = {s.name: score_missing(store, s, done, self.answers, on_progress) for s in found}
-        self.scorers = found
+            self._scores = ScoreSheet.computed(found, self._asked(), store, on_progress)
         return self
 
     def rows(self, scorer: str = "") -> tuple[ScoreRow, ...]:
@@ -137,24 +116,99 @@ class Comparison:
         InputError
             If there is no such scorer.
         """
-        outcomes = self._outcomes[self._scorer(scorer)]
-        return tuple(
-            ScoreRow(
-                self._unit(cell),
-                cell.variant.name,
-                cell.repeat,
-                outcomes[place_of(cell)].value if answer.state == "done" else None,
-                retried=answer.attempts > 1,
-                failed=answer.state != "done",
-            )
-            for cell, answer in self._asked()
+        return self._scores.rows(scorer, self._asked(), self._cluster)
+
+    def summary(self, scorer: str = "") -> Summary:
+        """Return what the scores show: each variant by itself, each pair, and what to know of the numbers.
+
+        Parameters
+        ----------
+        scorer : str, optional
+            Whose scores, by its name; ``""``: the first one's.
+
+        Raises
+        ------
+        InputError
+            If there are no scores, or numpy or scipy is not installed.
+        """
+        from copilot_nb.experiments.summary import summary
+
+        return summary(self.rows(scorer), notes=self.notes)
+
+    def differences(self, scorer: str = "") -> Differences:
+        """Return the difference of each pair of variants, paired by prompt: see `statistics.differences`.
+
+        Raises
+        ------
+        InputError
+            If there are no scores, there is one variant only, or numpy or scipy is not installed.
+        """
+        from copilot_nb.experiments.statistics import differences
+
+        return differences(self._rows_of_pairs(scorer))
+
+    def power(self, effect: float | None = None, repeats: int | None = None, scorer: str = "") -> Powers:
+        """Return what the comparison of each pair could have seen, and what it would take to see more.
+
+        Parameters
+        ----------
+        effect : float, optional
+            The difference that is to be seen; by default the one that was found.
+        repeats : int, optional
+            How often each prompt would be asked (count); by default as often as it was.
+        scorer : str, optional
+            Whose scores, by its name; ``""``: the first one's.
+
+        Raises
+        ------
+        InputError
+            If there are no scores, there is one variant only, or numpy or scipy is not installed.
+        """
+        from copilot_nb.experiments.power import power
+
+        return power(self._rows_of_pairs(scorer), effect, repeats)
+
+    def plot(self, kind: str = "scores", scorer: str = "") -> Picture:
+        """Return a picture, a `matplotlib.figure.Figure`, to be shown, changed or saved.
+
+        Parameters
+        ----------
+        kind : {"scores", "differences", "cost", "latency"}
+            What it shows.
+        scorer : str, optional
+            Whose scores, by its name; ``""``: the first one's.
+
+        Raises
+        ------
+        InputError
+            If there is no such picture, nothing to draw in it, or matplotlib is not installed.
+        """
+        from copilot_nb.experiments.plots import PlotData, plot
+        from copilot_nb.experiments.statistics import differences, summarize
+
+        rows = self.rows(scorer) if self._scores.scorers or scorer else ()
+        return plot(
+            kind,
+            PlotData(
+                summarize(rows) if rows else (),
+                differences(rows) if rows else (),
+                numbers_of(self._asked(), "cost"),
+                numbers_of(self._asked(), "duration_s"),
+                cost_unit="the runtime's figure",
+            ),
         )
+
+    def __repr__(self) -> str:
+        return "\n\n".join(map(str, self._shown_parts()))
+
+    def _repr_html_(self) -> str:
+        return "".join(part._repr_html_() for part in self._shown_parts())
 
     def to_frame(self) -> DataFrame:
         """Return one row for each turn of each cell, in the order of the input.
 
         The columns: ``row`` (of the input, counted from 0) and those of the input's table; ``variant``, ``provider``,
-        ``model``, ``effort``, ``repeat``, ``turn`` (counted from 1); ``prompt``, ``answer``, ``state``, ``error``;
+        ``model``, ``effort``, ``repeat`` (from 0), ``turn`` (from 1); ``prompt``, ``answer``, ``state``, ``error``;
         ``answered_by`` (the model's name as the provider told it), ``attempts``; of the turn ``input_tokens``,
         ``output_tokens``, ``cost``, ``duration_s``, ``first_token_s``; ``answered_at`` (UTC); and, on the last turn's
         row, the score of each scorer under its name. What is not known is missing.
@@ -164,10 +218,8 @@ class Comparison:
         InputError
             If pandas is not installed.
         """
-        own = {*_BEFORE, *_AFTER, *self._outcomes}
-        names = dict.fromkeys(name for prompt in self._grid.prompts for name in prompt.variables)
-        columns = (*_BEFORE, *(name for name in names if name not in own), *_AFTER, *self._outcomes)
-        return frame([row for cell in self._in_order() for row in self._turn_rows(cell)], columns)
+        found = [(cell, self._answer(cell), self._scores.of(cell)) for cell in self._in_order()]
+        return to_frame(found, self._grid.prompts, list(self._scores.outcomes))
 
     def to_csv(self, path: str | Path) -> Path:
         """Write `to_frame` to a CSV file and return its path.
@@ -177,7 +229,7 @@ class Comparison:
         InputError
             If pandas is not installed, or the file cannot be written.
         """
-        return _written(path, lambda file: self.to_frame().to_csv(file, index=False))
+        return written(path, lambda file: self.to_frame().to_csv(file, index=False))
 
     def to_parquet(self, path: str | Path) -> Path:
         """Write `to_frame` to a Parquet file and return its path.
@@ -187,9 +239,9 @@ class Comparison:
         InputError
             If pandas or pyarrow is not installed, or the file cannot be written.
         """
-        return _written(path, lambda file: self.to_frame().to_parquet(file, index=False))
+        return written(path, lambda file: self.to_frame().to_parquet(file, index=False))
 
-    def table(self, repeat: int = 1) -> Table:
+    def table(self, repeat: int = 0) -> Table:
         """Return the answers side by side: a row for each prompt, a column for each variant."""
         cells = {(c.prompt.row, c.variant): self._answer(c) for c in self._grid.cells if c.repeat == repeat}
         rows = [
@@ -202,7 +254,7 @@ class Comparison:
         """Return how much was wanted, how much of it is there, and what the rest would take."""
         return Plan.of(self._grid, self.answers, self._path)
 
-    def session(self, row: int = 0, variant: str = "", repeat: int = 1) -> Session:
+    def session(self, row: int = 0, variant: str = "", repeat: int = 0) -> Session:
         """Return the session of an answer, to go on talking in it; it was kept by ``keep="sessions"``.
 
         Parameters
@@ -212,7 +264,7 @@ class Comparison:
         variant : str
             The variant's name; ``""``: the first.
         repeat : int
-            Counted from 1.
+            Counted from 0.
 
         Raises
         ------
@@ -231,100 +283,35 @@ class Comparison:
             raise InputError("the session of this answer was not kept", 'ask in a new file with keep="sessions"')
         return self._manager.existing(answer.session_id)
 
+    def _shown_parts(self) -> list[Table | Summary]:
+        """Return what the comparison is shown as; without scores, its answers side by side."""
+        parts: list[Table | Summary] = [usage_table(self.variants, self._asked(), self.plan().grid)]
+        if self._scores.scorers:
+            return [*parts, self.summary()]
+        answers = self.table()
+        size = len(answers.rows)
+        which = f"The first {MAX_SHOWN_PROMPTS} of {size:,} prompts; all of them: to_frame()"
+        caption = which if size > MAX_SHOWN_PROMPTS else ""
+        parts.append(replace(answers, rows=answers.rows[:MAX_SHOWN_PROMPTS], caption=caption))
+        notes = tuple((note,) for note in self.notes)
+        return [*parts, Table(("To know",), notes)] if notes else parts
+
+    def _rows_of_pairs(self, scorer: str) -> tuple[ScoreRow, ...]:
+        if len(self.variants) == 1:
+            hint = "name two or more models, providers, systems or efforts"
+            raise InputError(f"{self.variants[0].name} alone is not compared with anything", hint)
+        return self.rows(scorer)
+
     def _answer(self, cell: Cell) -> Answer:
         return self.answers.get(cell.key, _NOTHING)
 
-    def _asked(self) -> Iterator[tuple[Cell, Answer]]:
-        for cell in self._in_order():
-            if (answer := self._answer(cell)).state in ("done", "failed", "refused"):
-                yield cell, answer
+    def _asked(self) -> list[tuple[Cell, Answer]]:
+        cells = [(cell, self._answer(cell)) for cell in self._in_order()]
+        return [(cell, answer) for cell, answer in cells if answer.state in ("done", "failed", "refused")]
 
     def _in_order(self) -> list[Cell]:
         places = {variant: number for number, variant in enumerate(self.variants)}
         return sorted(self._grid.cells, key=lambda cell: (cell.prompt.row, places[cell.variant], cell.repeat))
-
-    def _unit(self, cell: Cell) -> str:
-        """Return the unit of the statistics that a cell belongs to: its prompt, or the prompts of its cluster."""
-        if not self._cluster:
-            return cell.prompt_key
-        variables = cell.prompt.variables
-        if self._cluster not in variables:
-            raise InputError(f"there is no column {self._cluster!r} for cluster=", f"columns: {', '.join(variables)}")
-        return str(variables[self._cluster])
-
-    def _scorer(self, name: str) -> str:
-        if not self._outcomes:
-            raise InputError("there are no scores", "add scorers: result.score([…]), or compare(…, scorers=[…])")
-        if name and name not in self._outcomes:
-            hint = f"{did_you_mean(name, self._outcomes)}there are: {', '.join(self._outcomes)}"
-            raise InputError(f"there are no scores of {name!r}", hint)
-        return name or self.scorers[0].name
-
-    def _turn_rows(self, cell: Cell) -> Iterator[dict[str, object]]:
-        answer, options = self._answer(cell), cell.variant.options
-        of_cell = {
-            **cell.prompt.variables,
-            "row": cell.prompt.row,
-            "variant": cell.variant.name,
-            "provider": options.provider,
-            "model": options.model,
-            "effort": options.effort,
-            "repeat": cell.repeat,
-            "state": answer.state,
-            "error": answer.error,
-            "attempts": answer.attempts,
-            "answered_at": answer.answered_s and datetime.fromtimestamp(answer.answered_s, UTC),
-        }
-        if not answer.turns:
-            yield {**of_cell, "turn": 1, "prompt": cell.prompt.turns[0]}
-        scores = {name: found[place_of(cell)].value for name, found in self._outcomes.items() if answer.turns}
-        for number, turn in enumerate(answer.turns, 1):
-            is_last = number == len(answer.turns)
-            yield {**of_cell, **_of_turn(turn), "turn": number, **(scores if is_last else {})}
-
-    def _missing_notes(self) -> Iterator[str]:
-        states = Counter(answer.state for answer in self.answers.values())
-        errors = Counter(a.error for a in self.answers.values() if a.state in ("failed", "refused"))
-        if failed := states["failed"] + states["refused"]:
-            (said, times), *others = errors.most_common()
-            more = f" ({times:,} times, and {count(len(others), 'other reason')})" if others else ""
-            yield f"{count(failed, 'cell')} failed: {said}{more}"
-        if unasked := states["wanted"] + states["asking"]:
-            yield f"{count(unasked, 'cell')} of {len(self.answers):,} have no answer yet: run it again to go on"
-
-    def _model_notes(self) -> Iterator[str]:
-        """Yield the variants whose answers came from a model of another name than the one that was asked."""
-        for variant in self.variants:
-            cells = [cell for cell in self._grid.cells if cell.variant == variant]
-            said = Counter(turn.model for cell in cells for turn in self._answer(cell).turns if turn.model)
-            if others := [name for name in said if name != variant.options.model and variant.options.model]:
-                named = ", ".join(f"{name} ({count(said[name], 'turn')})" for name in others)
-                yield f"{variant.name}: asked for {variant.options.model}, answered by {named}"
-            elif len(said) > 1:
-                yield f"{variant.name}: answered by {len(said)} models: {', '.join(said)}"
-
-    def _score_notes(self) -> Iterator[str]:
-        for outcomes in self._outcomes.values():
-            errors = Counter(outcome.error for outcome in outcomes.values() if outcome.value is None)
-            if errors:
-                said, _ = errors.most_common(1)[0]
-                yield f"{count(errors.total(), 'answer')} of {len(outcomes):,} have no score: {said}"
-
-
-def _of_turn(turn: AnsweredTurn) -> dict[str, object]:
-    named = ("prompt", "input_tokens", "output_tokens", "cost", "duration_s", "first_token_s")
-    return {"answer": turn.text, "answered_by": turn.model, **{name: getattr(turn, name) for name in named}}
-
-
-def _written(path: str | Path, write: Callable[[Path], object]) -> Path:
-    file = Path(path).expanduser()
-    try:
-        write(file)
-    except OSError as error:
-        raise InputError(f"cannot write {file}: {error.strerror or error}") from error
-    except ImportError as error:
-        raise InputError("Parquet needs pyarrow, which is not installed here", "pip install pyarrow") from error
-    return file
 
 
 def _shown(answer: Answer) -> str:

@@ -76,7 +76,7 @@ class Cell:
     prompt, variant : Prompt, Variant
         What is asked of whom.
     repeat : int
-        Counted from 1.
+        Counted from 0.
     """
 
     key: str
@@ -122,7 +122,7 @@ def make_grid(prompts: Sequence[Prompt], variants: Sequence[Variant], repeats: i
     """Return the cells of a comparison in the order in which they are asked."""
     keys = [prompt_key(prompt) for prompt in prompts]
     cells = []
-    for repeat in range(1, repeats + 1):
+    for repeat in range(repeats):
         shuffled = random.Random(f"{seed} {repeat}")  # noqa: S311 - an order, not a secret
         for prompt in shuffled.sample(prompts, len(prompts)):
             for variant in shuffled.sample(variants, len(variants)):

@@ -1,4 +1,7 @@
-"""Scores of kept answers: what is missing is computed in threads and kept; an error is told and computed again."""
+"""Scores of kept answers: what is missing is computed in threads and kept; an error is told and computed again.
+
+`ScoreSheet` is what a comparison holds of them.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,15 @@ from copilot_nb.errors import InputError
 from copilot_nb.experiments.grid import Cell
 from copilot_nb.experiments.prompts import Prompt
 from copilot_nb.experiments.scorers import Outcome, Sample, Scorer, as_scorer, score
+from copilot_nb.experiments.scores import ScoreRow
 from copilot_nb.experiments.store import Answer, Store
+from copilot_nb.render.words import did_you_mean
 
 BATCH = 50
 """Scores that are committed together (count)."""
+
+Progressed = Callable[[int, int], object]
+"""Is called with how many answers are scored, and of how many."""
 
 Place = tuple[str, str]
 """What a score belongs to: the key of a cell, and a hash of what the scorer sees beside the answer."""
@@ -58,7 +66,7 @@ def score_missing(
     scorer: Scorer,
     cells: Sequence[Cell],
     answers: Mapping[str, Answer],
-    on_progress: Callable[[int, int], object],
+    on_progress: Progressed,
 ) -> dict[Place, Outcome]:
     """Return the outcome of each answer; only what has no score yet is computed, and kept as it comes.
 
@@ -96,3 +104,84 @@ def score_missing(
             store.keep_scores(scorer.identity, unkept)
             raise
     return found
+
+
+class ScoreSheet:
+    """The scores of a comparison's answers, by scorer.
+
+    Parameters
+    ----------
+    scorers : sequence of Scorer
+        Whose they are.
+    outcomes : mapping
+        By the scorer's name, the outcome of each answer.
+    """
+
+    def __init__(
+        self, scorers: Sequence[Scorer] = (), outcomes: Mapping[str, Mapping[Place, Outcome]] | None = None
+    ) -> None:
+        self.scorers = tuple(scorers)
+        self.outcomes = outcomes or {}
+
+    @classmethod
+    def computed(
+        cls,
+        scorers: Sequence[Scorer],
+        cells: Sequence[tuple[Cell, Answer]],
+        store: Store,
+        on_progress: Progressed,
+    ) -> ScoreSheet:
+        """Return the scores of all answers, of which those that `store` has are not computed again."""
+        done = {cell.key: answer for cell, answer in cells if answer.state == "done"}
+        scored = [cell for cell, _ in cells if cell.key in done]
+        return cls(scorers, {each.name: score_missing(store, each, scored, done, on_progress) for each in scorers})
+
+    def name(self, wanted: str) -> str:
+        """Return the name of the scorer that is wanted; ``""``: the first.
+
+        Raises
+        ------
+        InputError
+            If there is none of that name.
+        """
+        if not self.scorers:
+            raise InputError("there are no scores", "add scorers: result.score([…]), or compare(…, scorers=[…])")
+        if wanted and wanted not in self.outcomes:
+            hint = f"{did_you_mean(wanted, self.outcomes)}there are: {', '.join(self.outcomes)}"
+            raise InputError(f"there are no scores of {wanted!r}", hint)
+        return wanted or self.scorers[0].name
+
+    def rows(self, scorer: str, cells: Iterable[tuple[Cell, Answer]], cluster: str) -> tuple[ScoreRow, ...]:
+        """Return the scores as the statistics take them.
+
+        Parameters
+        ----------
+        scorer : str
+            Whose, by its name; ``""``: the first one's.
+        cells : iterable of tuple of Cell and Answer
+            Those that were asked.
+        cluster : str
+            The column that says which prompts belong together; ``""``: each is by itself.
+
+        Raises
+        ------
+        InputError
+            If there is no such scorer.
+        """
+        outcomes = self.outcomes[self.name(scorer)]
+        return tuple(
+            ScoreRow(
+                str(cell.prompt.variables[cluster]) if cluster else cell.prompt_key,
+                cell.variant.name,
+                cell.repeat,
+                outcomes[place_of(cell)].value if answer.state == "done" else None,
+                retried=answer.attempts > 1,
+                failed=answer.state != "done",
+            )
+            for cell, answer in cells
+        )
+
+    def of(self, cell: Cell) -> dict[str, float | None]:
+        """Return the scores of one cell by their scorers' names."""
+        place = place_of(cell)
+        return {name: found[place].value for name, found in self.outcomes.items() if place in found}

@@ -211,10 +211,40 @@ def test_a_scorer_that_raises_loses_nothing_and_scores_are_kept(model: ScriptedM
     fussy = Scorer("fussy", "fussy@1", measure)
     result = compare(texts(3), models="scripted", scorers=[fussy, len])
     assert [row.score for row in result.rows()] == [len(scored[0]), None, len(scored[0])]
-    assert result.notes[0] == "1 answer of 3 have no score: the scorer fussy raised ValueError: not like this"
+    assert result.notes[0] == "1 answer of 3 has no score: the scorer fussy raised ValueError: not like this"
     compare(texts(3), models="scripted", scorers=fussy)
     assert len(scored) == 4
     assert len(model.requests) == 3
+
+
+def test_scores_become_a_summary_differences_power_and_pictures(manager: Manager, tmp_path: Path) -> None:
+    script(manager, ScriptedModel(lambda request: "right" if request.model == "scripted" else "wrong"))
+    result = compare(texts(12), models=BOTH, scorers=lambda answer: answer == "right")
+    (difference,) = result.differences()
+    assert (difference.first, difference.effect.estimate, difference.prompts) == ("scripted", 1.0, 12)
+    assert difference.verdict == "scripted is better"
+    assert [pair.first for pair in result.power()] == ["scripted"]
+    for shown in (repr(result), result._repr_html_()):
+        assert "12 prompts × 2 variants × 1 repeat" in shown
+        assert "scripted is better" in shown
+        assert "Tokens in" in shown
+    for kind in ("scores", "differences", "cost", "latency"):
+        assert result.plot(kind)._repr_png_()[0].startswith(b"\x89PNG")
+    assert len(pd.read_csv(result.to_csv(tmp_path / "a.csv"))) == 24
+    with pytest.raises(InputError, match="there are no scores of 'lambda' → did you mean <lambda>"):
+        result.summary("lambda")
+    with pytest.raises(InputError, match="cannot write "):
+        result.to_csv(tmp_path / "nowhere" / "a.csv")
+
+
+def test_one_variant_is_a_batch_whose_answers_are_shown(model: ScriptedModel) -> None:
+    result = compare(texts(12), models="scripted")
+    assert "The first 10 of 12 prompts; all of them: to_frame()" in repr(result)
+    assert "You said: question 9" in repr(result)
+    with pytest.raises(InputError, match="there are no scores → add scorers"):
+        result.summary()
+    with pytest.raises(InputError, match="scripted alone is not compared with anything"):
+        result.score(len).differences()
 
 
 def test_a_cell_that_fails_is_asked_again_and_then_counted(manager: Manager) -> None:

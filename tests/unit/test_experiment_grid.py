@@ -12,7 +12,8 @@ import pytest
 from copilot_nb.conversation.parts import Image, Usage
 from copilot_nb.experiments.api import compare
 from copilot_nb.experiments.budget import Budget
-from copilot_nb.experiments.grid import Grid, Variant, make_grid
+from copilot_nb.experiments.grid import Cell, Grid, Variant, make_grid
+from copilot_nb.experiments.notes import missing_notes, model_notes
 from copilot_nb.experiments.options import CompareOptions, OptionValues
 from copilot_nb.experiments.plan import Plan
 from copilot_nb.experiments.progress import Progress
@@ -68,7 +69,7 @@ def test_variants_alternate_prompt_by_prompt_in_a_seeded_order() -> None:
     made = grid([str(number) for number in range(20)], repeats=2)
     pairs = [made.cells[place : place + 2] for place in range(0, 80, 2)]
     assert all(one.prompt == other.prompt and {one.variant, other.variant} == {A, B} for one, other in pairs)
-    assert [cell.repeat for cell in made.cells] == [1] * 40 + [2] * 40
+    assert [cell.repeat for cell in made.cells] == [0] * 40 + [1] * 40
     assert len({tuple(cell.variant.name for cell in pair) for pair in pairs}) == 2
     assert made == grid([str(number) for number in range(20)], repeats=2)
     assert made.cells != grid([str(number) for number in range(20)], repeats=2, seed=1).cells
@@ -127,3 +128,21 @@ def test_a_plan_tells_what_the_rest_would_take() -> None:
     assert "to ask   4: tokens about 400, cost about 2" in str(plan)
     nothing = Plan.of(made, {}, Path("f.sqlite"))
     assert (nothing.cost, nothing.expected_tokens, nothing.outlook) == (None, None, "tokens unknown, cost unknown")
+
+
+def test_models_of_another_name_and_cells_without_an_answer_are_noted() -> None:
+    made = grid(["x", "y"])
+    named = {"a": "a-2026-11-01", "b": "b"}
+
+    def answer(cell: Cell) -> Answer:
+        said = named[cell.variant.name]
+        return Answer("done", (AnsweredTurn("q", "t", said, 1, 1, None, None, None, None),))
+
+    answers = {key: answer(cell) for key, cell in made.unique.items()}
+    assert list(model_notes(made, answers)) == ["a: asked for a, answered by a-2026-11-01 (2 turns)"]
+    assert list(missing_notes(answers)) == []
+    states = dict(zip(made.unique, [Answer("failed", error="no"), Answer("wanted"), Answer("asking")], strict=False))
+    assert list(missing_notes(answers | states)) == [
+        "1 cell failed: no",
+        "2 cells of 4 have no answer yet: run it again to go on",
+    ]

@@ -1,0 +1,183 @@
+"""A comparison (`cp.compare`) over what one writes by hand on the bare SDK: a session for each cell, so many at once.
+
+The peer gathers `create_session`, `send_and_wait` and `disconnect` under a semaphore with as many seats; ours also
+claims each cell in the comparison's file, commits its answer and deletes its session. Both run on the same runtime, the
+same loop and with the same session options, and take turns in changing order. A grid is prompts × two models; one
+prompt is asked before the clock starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+import copilot_nb
+from bench.bare import bare_session
+from bench.report import Result, ratios
+from copilot_nb.experiments.progress import Progress
+from copilot_nb.experiments.store import AnsweredTurn, Store, new_owner
+from copilot_nb.named_sessions.api import drop_manager, shared_manager
+from copilot_nb.named_sessions.manager import Manager
+from copilot_nb.testing import ScriptedModel, install
+
+MODELS = ("scripted", "scripted-b")
+SIZES = (50, 200, 1000)
+LATENCIES_S = (0.0, 0.5)
+ROUNDS = {50: 5, 200: 3, 1000: 1}
+SEATS = 64
+LARGE = max(SIZES)
+PART = 100
+THROUGHPUT_GOAL, STORE_GOAL, FLAT_GOAL, AGAIN_GOAL_S = 1 / 0.95, 0.02, 1.2, 1.0
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one side took for a grid: seconds in all, seconds of processor time in Python and in the runtime."""
+
+    took_s: float
+    python_s: float
+    runtime_s: float
+
+    @property
+    def cpu_s(self) -> float:
+        """Seconds of processor time."""
+        return self.python_s + self.runtime_s
+
+
+def run() -> list[Result]:
+    """Measure."""
+    return [result for latency_s in LATENCIES_S for result in _at(latency_s)]
+
+
+def _at(latency_s: float) -> list[Result]:
+    model = ScriptedModel("ok 42", delay_s=latency_s, models=MODELS)
+    install(model)
+    manager = shared_manager()
+    manager.settings.max_parallel_turns = SEATS
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            grids = _Grids(manager, Path(folder))
+            grids.ours(2, "warm-up")
+            grids.bare(2, "warm-up")
+            results = [result for size in SIZES for result in _compared(grids, size, latency_s)]
+            return results + ([] if latency_s else _of_the_large_one(grids, model))
+    finally:
+        drop_manager()
+
+
+def _compared(grids: _Grids, size: int, latency_s: float) -> list[Result]:
+    sides: tuple[Callable[[int, str], Load], ...] = (grids.ours, grids.bare)
+    taken: dict[Callable[[int, str], Load], list[Load]] = {side: [] for side in sides}
+    for number in range(ROUNDS[size]):
+        for side in sides[:: 1 if number % 2 else -1]:
+            taken[side].append(side(size, f"{size} {number}"))
+    ours, bare = taken[grids.ours], taken[grids.bare]
+    name = f"grid: {size} cells, {1000 * latency_s:.0f} ms"
+    return [
+        ratios(f"{name}: time of ours / bare", _took(ours), _took(bare), at_most=THROUGHPUT_GOAL),
+        ratios(f"{name}: processor time of ours / bare", [each.cpu_s for each in ours], [each.cpu_s for each in bare]),
+        Result(f"{name}: (ours: cells)", [size / each.took_s for each in ours], "1/s"),
+        Result(f"{name}: (ours: Python)", [1000 * each.python_s / size for each in ours], "ms a cell"),
+        Result(f"{name}: (ours: runtime)", [1000 * each.runtime_s / size for each in ours], "ms a cell"),
+    ]
+
+
+def _took(loads: list[Load]) -> list[float]:
+    return [load.took_s for load in loads]
+
+
+def _of_the_large_one(grids: _Grids, model: ScriptedModel) -> list[Result]:
+    """Measure on the file of the last large grid: the file's own cost, the cost of late cells, a second run."""
+    asked = len(model.requests)
+    again = [grids.again(LARGE, f"{LARGE} {ROUNDS[LARGE] - 1}") for _ in range(3)]
+    assert len(model.requests) == asked, "a finished grid was asked again"
+    cell_s = grids.marks[-1].cpu_s / LARGE
+    parts = [grids.marks[end].cpu_s - grids.marks[start].cpu_s for start, end in ((0, 1), (-2, -1))]
+    return [
+        Result("grid: the file's share of a cell's processor time", [grids.store_s() / cell_s], at_most=STORE_GOAL),
+        Result("grid: the last 100 of 1,000 cells / the first 100", [parts[1] / parts[0]], at_most=FLAT_GOAL),
+        Result("grid: a finished grid of 1,000 again", again, "s", at_most=AGAIN_GOAL_S),
+    ]
+
+
+class _Grids:
+    """Runs grids on one manager.
+
+    Attributes
+    ----------
+    marks : list of Load
+        What the last of ours had taken at each hundred of its cells.
+    """
+
+    def __init__(self, manager: Manager, folder: Path) -> None:
+        self._manager = manager
+        self._folder = folder
+        self.marks: list[Load] = []
+
+    def ours(self, size: int, name: str) -> Load:
+        """Compare."""
+        began = _taken()
+        self.marks = [_since(began)]
+
+        def mark(progress: Progress) -> None:
+            if progress.done >= PART * len(self.marks):
+                self.marks.append(_since(began))
+
+        self.again(size, name, mark)
+        return _since(began)
+
+    def again(self, size: int, name: str, on_progress: Callable[[Progress], None] = lambda _: None) -> float:
+        """Compare, or compare once more what has been; return the seconds that took."""
+        began_s = time.perf_counter()
+        prompts = [f"question {number} of {name}" for number in range(size // 2)]
+        path = self._folder / f"{name}.sqlite"
+        result = copilot_nb.compare(prompts, models=MODELS, store=path, on_progress=on_progress)
+        assert result.plan().left == 0
+        return time.perf_counter() - began_s
+
+    def bare(self, size: int, name: str) -> Load:
+        """Do the same by hand."""
+        began = _taken()
+        self._manager.loop.blocking(self._gathered(size, name))
+        return _since(began)
+
+    async def _gathered(self, size: int, name: str) -> None:
+        seats = asyncio.Semaphore(SEATS)
+
+        async def cell(number: int) -> None:
+            async with seats:
+                session = await bare_session(self._manager, f"bare-{name.replace(' ', '-')}-{number}")
+                await session.send_and_wait(f"question {number} of {name}", timeout=600)
+                await session.disconnect()
+
+        await asyncio.gather(*map(cell, range(size)))
+
+    def store_s(self) -> float:
+        """Return the seconds of processor time that one cell takes in the file: claimed and kept."""
+        keys = [f"key {number}" for number in range(LARGE)]
+        turn = AnsweredTurn("a question", "an answer", "scripted", 10, 10, 0.0, 0.1, 0.1, 1e9)
+        with Store(self._folder / "store.sqlite") as store:
+            store.want(dict.fromkeys(keys, "{}"))
+            owner, began_s = new_owner(), time.process_time()
+            for key in keys:
+                store.claim({key: key}, owner)
+                store.keep(key, owner, [turn], "", "")
+            return (time.process_time() - began_s) / LARGE
+
+
+def _taken() -> Load:
+    mine = psutil.Process().cpu_times()
+    children = psutil.Process().children(recursive=True)
+    runtimes = [child.cpu_times() for child in children if "--headless" in child.cmdline()]
+    return Load(time.perf_counter(), mine.user + mine.system, sum(times.user + times.system for times in runtimes))
+
+
+def _since(began: Load) -> Load:
+    now = _taken()
+    return Load(now.took_s - began.took_s, now.python_s - began.python_s, now.runtime_s - began.runtime_s)

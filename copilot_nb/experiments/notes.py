@@ -1,0 +1,48 @@
+"""What a reader of a comparison should know: what is missing, who answered, which scorers raised."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+
+from copilot_nb.experiments.grid import Grid
+from copilot_nb.experiments.scorers import Outcome
+from copilot_nb.experiments.scoring import Place
+from copilot_nb.experiments.store import Answer
+from copilot_nb.render.words import count
+
+
+def missing_notes(answers: Mapping[str, Answer]) -> Iterator[str]:
+    """Yield how many cells have no answer, and why."""
+    states = Counter(answer.state for answer in answers.values())
+    errors = Counter(answer.error for answer in answers.values() if answer.state in ("failed", "refused"))
+    if errors:
+        (said, times), *others = errors.most_common()
+        more = f" ({times:,} times, and {count(len(others), 'other reason')})" if others else ""
+        yield f"{count(errors.total(), 'cell')} failed: {said}{more}"
+    if unasked := states["wanted"] + states["asking"]:
+        verb = "has" if unasked == 1 else "have"
+        yield f"{count(unasked, 'cell')} of {len(answers):,} {verb} no answer yet: run it again to go on"
+
+
+def model_notes(grid: Grid, answers: Mapping[str, Answer]) -> Iterator[str]:
+    """Yield the variants whose answers came from a model of another name than was asked for, or from several."""
+    for variant in grid.variants:
+        keys = {cell.key for cell in grid.cells if cell.variant == variant}
+        said = Counter(turn.model for key in keys if key in answers for turn in answers[key].turns if turn.model)
+        asked = variant.options.model
+        if others := [name for name in said if asked and name != asked]:
+            named = ", ".join(f"{name} ({count(said[name], 'turn')})" for name in others)
+            yield f"{variant.name}: asked for {asked}, answered by {named}"
+        elif len(said) > 1:
+            yield f"{variant.name}: answered by {len(said)} models: {', '.join(said)}"
+
+
+def score_notes(scores: Iterable[Mapping[Place, Outcome]]) -> Iterator[str]:
+    """Yield how many answers a scorer has no score for, and what it raised most often."""
+    for outcomes in scores:
+        errors = Counter(outcome.error for outcome in outcomes.values() if outcome.value is None)
+        if errors:
+            said, _ = errors.most_common(1)[0]
+            verb = "has" if errors.total() == 1 else "have"
+            yield f"{count(errors.total(), 'answer')} of {len(outcomes):,} {verb} no score: {said}"

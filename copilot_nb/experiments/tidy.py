@@ -1,0 +1,138 @@
+"""The answers of a comparison as tables: tidy rows for pandas, and what each variant took."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from copilot_nb.errors import InputError
+from copilot_nb.experiments.grid import Cell, Variant
+from copilot_nb.experiments.prompts import Prompt
+from copilot_nb.experiments.store import Answer, AnsweredTurn
+from copilot_nb.named_sessions.dataframes import frame
+from copilot_nb.render.table import Table
+from copilot_nb.render.words import duration
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+_OF_TURN = ("prompt", "input_tokens", "output_tokens", "cost", "duration_s", "first_token_s")
+_COLUMNS = (
+    "variant",
+    "provider",
+    "model",
+    "effort",
+    "repeat",
+    "turn",
+    "prompt",
+    "answer",
+    "state",
+    "error",
+    "answered_by",
+    "attempts",
+    "input_tokens",
+    "output_tokens",
+    "cost",
+    "duration_s",
+    "first_token_s",
+    "answered_at",
+)
+
+Scored = tuple[Cell, Answer, Mapping[str, float | None]]
+
+
+def to_frame(cells: Iterable[Scored], prompts: Sequence[Prompt], scorers: Sequence[str]) -> DataFrame:
+    """Return one row for each turn; of the input's columns, those that are called as one of ours are left out.
+
+    Raises
+    ------
+    InputError
+        If pandas is not installed.
+    """
+    own = {"row", *_COLUMNS, *scorers}
+    names = dict.fromkeys(name for prompt in prompts for name in prompt.variables if name not in own)
+    return frame([row for each in cells for row in _rows(*each)], ("row", *names, *_COLUMNS, *scorers))
+
+
+def _rows(cell: Cell, answer: Answer, scores: Mapping[str, float | None]) -> Iterator[dict[str, object]]:
+    options = cell.variant.options
+    of_cell = {
+        **cell.prompt.variables,
+        "row": cell.prompt.row,
+        "variant": cell.variant.name,
+        "provider": options.provider,
+        "model": options.model,
+        "effort": options.effort,
+        "repeat": cell.repeat,
+        "state": answer.state,
+        "error": answer.error,
+        "attempts": answer.attempts,
+        "answered_at": answer.answered_s and datetime.fromtimestamp(answer.answered_s, UTC),
+    }
+    if not answer.turns:
+        yield {**of_cell, "turn": 1, "prompt": cell.prompt.turns[0]}
+    for number, turn in enumerate(answer.turns, 1):
+        is_last = number == len(answer.turns)
+        yield {**of_cell, **_of_turn(turn), "turn": number, **(scores if is_last else {})}
+
+
+def _of_turn(turn: AnsweredTurn) -> dict[str, object]:
+    return {"answer": turn.text, "answered_by": turn.model, **{name: getattr(turn, name) for name in _OF_TURN}}
+
+
+def written(path: str | Path, write: Callable[[Path], object]) -> Path:
+    """Write a file and return its path.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written, or a library for it is not installed.
+    """
+    file = Path(path).expanduser()
+    try:
+        write(file)
+    except OSError as error:
+        raise InputError(f"cannot write {file}: {error.strerror or error}") from error
+    except ImportError as error:
+        raise InputError("Parquet needs pyarrow, which is not installed here", "pip install pyarrow") from error
+    return file
+
+
+Measure = Literal["cost", "duration_s", "input_tokens", "output_tokens"]
+
+
+def numbers_of(cells: Iterable[tuple[Cell, Answer]], name: Measure) -> dict[str, list[float | None]]:
+    """Return what each answer took, by its variant; ``None`` where that is not known of each of its turns."""
+    found: dict[str, list[float | None]] = {}
+    for cell, answer in cells:
+        if answer.turns:
+            values = [getattr(turn, name) for turn in answer.turns]
+            found.setdefault(cell.variant.name, []).append(None if None in values else sum(values))
+    return found
+
+
+def usage_table(variants: Sequence[Variant], cells: Iterable[tuple[Cell, Answer]], caption: str) -> Table:
+    """Return what each variant took: a row for each."""
+    asked = list(cells)
+    measures: tuple[Measure, ...] = ("duration_s", "input_tokens", "output_tokens", "cost")
+    columns = [numbers_of(asked, name) for name in measures]
+    rows = []
+    for variant in variants:
+        states = [answer.state for cell, answer in asked if cell.variant == variant]
+        failed = len(states) - states.count("done")
+        times, *sums = ([value for value in column.get(variant.name, []) if value is not None] for column in columns)
+        rows.append(
+            (
+                variant.name,
+                variant.label,
+                f"{states.count('done'):,}",
+                f"{failed:,}" if failed else "",
+                duration(statistics.median(times)) if times else "",
+                *(f"{sum(values):,.6g}" if values else "" for values in sums),
+            )
+        )
+    heads = ("Variant", "Model", "Answers", "Failed", "Median time", "Tokens in", "Tokens out", "Cost")
+    return Table(heads, tuple(rows), caption=caption, is_dense=True)
