@@ -17,13 +17,13 @@ from copilot_nb.named_sessions.waiting import wait
 from copilot_nb.notebook.arguments import opening_of, options_of
 from copilot_nb.notebook.code import code_of, insert_code
 from copilot_nb.notebook.display import output_for
-from copilot_nb.notebook.kernel import assign, attachable, check_variable
+from copilot_nb.notebook.workspace import assign, attachable, check_variable
 
 if TYPE_CHECKING:
     from copilot_nb.named_sessions.manager import Manager
     from copilot_nb.named_sessions.session import Session
     from copilot_nb.named_sessions.turn import Turn
-    from copilot_nb.notebook.commands import Desk
+    from copilot_nb.notebook.context import MagicContext
 
 
 def recipients(args: argparse.Namespace, names: Sequence[str]) -> list[Recipient]:
@@ -68,7 +68,7 @@ def check_new(manager: Manager, names: Sequence[str], args: argparse.Namespace) 
     )
 
 
-def answer(desk: Desk, names: Sequence[str], prompt: str, args: argparse.Namespace) -> None:
+def answer(context: MagicContext, names: Sequence[str], prompt: str, args: argparse.Namespace) -> None:
     """Send `prompt`, show the answers while they come, and deliver them as `args` says.
 
     Raises
@@ -77,32 +77,32 @@ def answer(desk: Desk, names: Sequence[str], prompt: str, args: argparse.Namespa
         If the prompt cannot be sent, or a turn failed or was interrupted.
     """
     check_variable(args.out)
-    asked, images = attached(prompt, {name: attachable(desk.shell, name) for name in args.attach})
-    desk.manager.check_prompt(asked, images)
+    asked, images = attached(prompt, {name: attachable(context.shell, name) for name in args.attach})
+    context.manager.check_prompt(asked, images)
     if args.session_id and len(names) > 1:
         raise InputError("--id names one session, not several")
-    check_new(desk.manager, names, args)
-    sessions = [_session(desk.manager, recipient, args) for recipient in recipients(args, names)]
-    cells = [state_of(session).cells.key_of(prompt, desk.manager.notebook) for session in sessions]
+    check_new(context.manager, names, args)
+    sessions = [_session(context.manager, recipient, args) for recipient in recipients(args, names)]
+    cells = [state_of(session).cells.key_of(prompt, context.manager.notebook) for session in sessions]
     reruns = [state_of(session).cells.has(cell) for session, cell in zip(sessions, cells, strict=True)]
     turns = [
         session.send(asked, timeout_s=args.timeout_s, cell=cell, now=args.now, attach=images)
         for session, cell in zip(sessions, cells, strict=True)
     ]
     if args.out:
-        assign(desk.shell, args.out, turns[0] if len(turns) == 1 else turns)
-    is_background = args.background and not is_headless(desk.shell)
+        assign(context.shell, args.out, turns[0] if len(turns) == 1 else turns)
+    is_background = args.background and not is_headless(context.shell)
     plain = args.format in ("text", "json")
-    output = output_for(desk.shell, turns, quiet=args.quiet, plain=plain, background=is_background)
+    output = output_for(context.shell, turns, quiet=args.quiet, plain=plain, background=is_background)
     if is_background:
-        desk.background.add(output)
+        context.background.add(output)
         return
     try:
         wait(turns, on_update=lambda _turn: output.show())
     finally:
         output.finish()
     for turn, is_rerun in zip(turns, reruns, strict=True):
-        _deliver(desk, turn, args, is_rerun=is_rerun)
+        _deliver(context, turn, args, is_rerun=is_rerun)
 
 
 def _session(manager: Manager, recipient: Recipient, args: argparse.Namespace) -> Session:
@@ -114,7 +114,7 @@ def _listed(value: str | None) -> list[str]:
     return list(dict.fromkeys(word.strip() for word in (value or "").split(",") if word.strip()))
 
 
-def _deliver(desk: Desk, turn: Turn, args: argparse.Namespace, *, is_rerun: bool) -> None:
+def _deliver(context: MagicContext, turn: Turn, args: argparse.Namespace, *, is_rerun: bool) -> None:
     if args.format == "json":
         _check_json(turn)
     elif args.format == "code" and is_rerun:
@@ -123,7 +123,7 @@ def _deliver(desk: Desk, turn: Turn, args: argparse.Namespace, *, is_rerun: bool
             line = f"%copilot show {typed(turn.session.name)} --code"
             print(f"This cell has been run before, so no second cell is added below. To add one: {line}")
     elif args.format == "code":
-        insert_code(desk.shell, turn.session.name, turn.text)
+        insert_code(context.shell, turn.session.name, turn.text)
 
 
 def _check_json(turn: Turn) -> None:

@@ -14,17 +14,17 @@ from traitlets import TraitError
 from copilot_nb.console import accept_any_text
 from copilot_nb.errors import InputError
 from copilot_nb.frontend import has_rich_output
-from copilot_nb.notebook import questions
+from copilot_nb.notebook import input_transform
 from copilot_nb.notebook.magics import CopilotMagics
 from copilot_nb.settings import CopilotNB, adopt
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from copilot_nb.notebook.commands import OpenPanel
+    from copilot_nb.notebook.context import OpenPanel
 
 COMMANDS = ("%copilot ", "%%copilot ")
-_whole = questions.Whole()
+_whole = input_transform.Whole()
 _left: weakref.WeakKeyDictionary[InteractiveShell, CopilotNB] = weakref.WeakKeyDictionary()
 """The settings of shells that have unloaded the extension; sessions that are held still go by them."""
 
@@ -40,7 +40,7 @@ def load(shell: InteractiveShell, open_panel: OpenPanel) -> None:
     cast(list[Any], shell.configurables).append(settings)
     shell.register_magics(CopilotMagics(shell, settings, open_panel))
     shell.input_transformers_cleanup.insert(0, _whole)
-    shell.input_transformer_manager.token_transformers.extend(questions.TOKEN_TRANSFORMERS)
+    shell.input_transformer_manager.token_transformers.extend(input_transform.TOKEN_TRANSFORMERS)
     _matchers(shell).append(_complete)
     if settings.warm_start:
         shell.events.register("post_run_cell", _WarmStart(shell, settings))
@@ -62,7 +62,7 @@ def unload(shell: InteractiveShell) -> None:
     if _whole in shell.input_transformers_cleanup:
         shell.input_transformers_cleanup.remove(_whole)
     transformers = shell.input_transformer_manager.token_transformers
-    transformers[:] = [each for each in transformers if each not in questions.TOKEN_TRANSFORMERS]
+    transformers[:] = [each for each in transformers if each not in input_transform.TOKEN_TRANSFORMERS]
 
 
 def _new_settings(shell: InteractiveShell) -> CopilotNB:

@@ -9,7 +9,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from copilot_nb.notebook.commands import Desk, OpenPanel
+    from copilot_nb.notebook.context import MagicContext, OpenPanel
     from copilot_nb.settings import CopilotNB
 
 
@@ -31,7 +31,7 @@ class CopilotMagics(Magics):
         super().__init__(shell)
         self._open_panel = open_panel
         self._settings = settings
-        self._desk: Desk | None = None
+        self._context: MagicContext | None = None
 
     @no_var_expand
     @line_cell_magic
@@ -41,16 +41,18 @@ class CopilotMagics(Magics):
         ``%%copilot NAME`` sends the body of the cell to the session NAME; ``%copilot`` shows where things stand;
         ``%copilot help`` lists what else there is.
         """
-        desk = self._opened()
+        from copilot_nb.notebook.dispatch import run_cell, run_line
+
+        context = self._opened()
         if cell is None:
-            return desk.run_line(line)
-        desk.run_cell(line, cell)
+            return run_line(context, line)
+        run_cell(context, line, cell)
         return None
 
-    def _opened(self) -> Desk:
-        from copilot_nb.notebook.commands import Desk
+    def _opened(self) -> MagicContext:
+        from copilot_nb.notebook.context import MagicContext
 
         assert self.shell is not None
-        if self._desk is None:
-            self._desk = Desk(self.shell, self._settings, self._open_panel)
-        return self._desk
+        if self._context is None:
+            self._context = MagicContext(self.shell, self._settings, self._open_panel)
+        return self._context

@@ -10,7 +10,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.options import SessionOptions
 from copilot_nb.notebook.arguments import ASK_OPTIONS, options_of, parse_ask, parse_cell, split_head, split_words
-from copilot_nb.notebook.questions import TOKEN_TRANSFORMERS, Whole
+from copilot_nb.notebook.input_transform import TOKEN_TRANSFORMERS, Whole
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
+from typing import TYPE_CHECKING
+
 from copilot_nb.errors import InputError
 from copilot_nb.notebook.arguments import cell_parser
 from copilot_nb.notebook.subcommands import account, history, kernel, panel, providers, sessions, turns
-from copilot_nb.notebook.subcommands.base import Subcommand
+from copilot_nb.notebook.subcommands.base import Argument, Subcommand
 from copilot_nb.render.words import did_you_mean
+
+if TYPE_CHECKING:
+    from copilot_nb.notebook.context import MagicContext
+
+
+def help_(_context: MagicContext, args: argparse.Namespace) -> None:
+    """Print the subcommands, or the help of one."""
+    print(help_text(args.command))
+
 
 _ALL: tuple[Subcommand, ...] = (
     *kernel.LOOK,
@@ -17,6 +29,12 @@ _ALL: tuple[Subcommand, ...] = (
     *account.COMMANDS,
     *providers.COMMANDS,
     *kernel.CARE,
+    Subcommand(
+        "help",
+        "Show this list, or the help of one subcommand.",
+        help_,
+        (Argument("command", "the subcommand", "?", kind="command"),),
+    ),
 )
 SUBCOMMANDS = {subcommand.word: subcommand for subcommand in _ALL}
 

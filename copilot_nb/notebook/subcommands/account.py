@@ -19,7 +19,7 @@ from copilot_nb.runtime.login import GITHUB, log_in, login_program, token_variab
 from copilot_nb.runtime.providers.github import OFFLINE, ONLINE_HINT
 
 if TYPE_CHECKING:
-    from copilot_nb.notebook.commands import Desk
+    from copilot_nb.notebook.context import MagicContext
     from copilot_nb.runtime.account import Login, Quota
 
 WAYS_IN = (
@@ -29,23 +29,23 @@ WAYS_IN = (
 )
 
 
-def login(desk: Desk, args: argparse.Namespace) -> None:
+def login(context: MagicContext, args: argparse.Namespace) -> None:
     """Log in to Copilot by a code that is entered in any browser."""
-    _check_online(desk)
+    _check_online(context)
     if variable := token_variable():
         print(f"{variable} is set, and Copilot uses the login in it; to log in otherwise, unset it first.")
         return
-    if is_headless(desk.shell) and not args.plaintext:
+    if is_headless(context.shell) and not args.plaintext:
         raise InputError(
             "nobody is here to say where the login may be kept",
             "add --plaintext to allow a file of the runtime's, or set GH_TOKEN",
         )
     host = args.host if "://" in args.host else f"https://{args.host}"
-    program, home = login_program(desk.settings.runtime_path), require_home(desk.settings.home)
-    before = desk.manager.loop.blocking(_current(desk))
+    program, home = login_program(context.settings.runtime_path), require_home(context.settings.home)
+    before = context.manager.loop.blocking(_current(context))
     if before is not None:
-        _check_idle(desk)
-    output = SignInOutput(desk.shell)
+        _check_idle(context)
+    output = SignInOutput(context.shell)
     output.begin()
     try:
         user = log_in(program, home, host, output.wait, lambda: args.plaintext or _may_keep(home))
@@ -55,7 +55,7 @@ def login(desk: Desk, args: argparse.Namespace) -> None:
     except CopilotNBError:
         output.finish("Not logged in.")
         raise
-    _renew(desk, before)
+    _renew(context, before)
     output.finish(f"Logged in to Copilot as {user} ({host.partition('://')[2]}).")
 
 
@@ -68,59 +68,59 @@ def _may_keep(home: Path) -> bool:
         return False
 
 
-def _renew(desk: Desk, before: Login | None) -> None:
+def _renew(context: MagicContext, before: Login | None) -> None:
     """Have the runtime look for the login again: it does by itself, but for one in the place of another."""
-    desk.manager.account_changed()
+    context.manager.account_changed()
     if before is not None:
-        desk.manager.restart()
+        context.manager.restart()
 
 
-def logout(desk: Desk, _args: argparse.Namespace) -> None:
+def logout(context: MagicContext, _args: argparse.Namespace) -> None:
     """Log out of Copilot."""
-    _check_online(desk)
-    current = desk.manager.loop.blocking(_current(desk))
+    _check_online(context)
+    current = context.manager.loop.blocking(_current(context))
     if current is None:
         print("Nobody is logged in to Copilot.")
         return
-    _check_idle(desk)
-    needs_restart = desk.manager.loop.blocking(_log_out(desk, current))
-    desk.manager.account_changed()
+    _check_idle(context)
+    needs_restart = context.manager.loop.blocking(_log_out(context, current))
+    context.manager.account_changed()
     if needs_restart:
-        desk.manager.restart()
+        context.manager.restart()
     print(f"Logged out {current.account}.")
 
 
-def whoami(desk: Desk, _args: argparse.Namespace) -> Card | None:
+def whoami(context: MagicContext, _args: argparse.Namespace) -> Card | None:
     """Say who is logged in, where the login comes from, and what is left of the quota."""
-    if desk.settings.offline:
+    if context.settings.offline:
         print(f"Nobody needs to be logged in: {OFFLINE}. To change that: {ONLINE_HINT}.")
         return None
-    current = desk.manager.loop.blocking(_current(desk))
+    current = context.manager.loop.blocking(_current(context))
     if current is None:
-        problems = desk.manager.loop.blocking(_problems(desk))
+        problems = context.manager.loop.blocking(_problems(context))
         return Card("Nobody is logged in to Copilot", (*WAYS_IN, *(("the runtime says", each) for each in problems)))
     rows = [("account", current.account), ("kept in", current.where)]
-    rows += [(f"quota: {each.name}", _quota(each)) for each in desk.manager.loop.blocking(_quotas(desk))]
+    rows += [(f"quota: {each.name}", _quota(each)) for each in context.manager.loop.blocking(_quotas(context))]
     return Card("Logged in to Copilot", tuple(rows))
 
 
-def models(desk: Desk, args: argparse.Namespace) -> Table | None:
+def models(context: MagicContext, args: argparse.Namespace) -> Table | None:
     """List the models that can answer."""
-    found = listed(desk.manager, args.provider, refresh=args.refresh)
+    found = listed(context.manager, args.provider, refresh=args.refresh)
     if not args.json:
         return found.table()
     print(json.dumps(found.as_json(), indent=2))
     return None
 
 
-def _check_online(desk: Desk) -> None:
-    if desk.settings.offline:
+def _check_online(context: MagicContext) -> None:
+    if context.settings.offline:
         raise ProviderError(f"there is no login: {OFFLINE}", ONLINE_HINT)
 
 
-def _check_idle(desk: Desk) -> None:
+def _check_idle(context: MagicContext) -> None:
     """Check that no turn is under way: to forget a login, the runtime is started again."""
-    if any(session.is_busy for session in desk.manager):
+    if any(session.is_busy for session in context.manager):
         raise InputError("turns are under way", "%copilot wait, or %copilot stop --all")
 
 
@@ -131,20 +131,20 @@ def _quota(quota: Quota) -> str:
     return f"{quota.used:,} of {quota.entitled:,} used, {quota.left_percent:g} % left{resets}"
 
 
-async def _current(desk: Desk) -> Login | None:
-    return await (await desk.manager.client()).account.login()
+async def _current(context: MagicContext) -> Login | None:
+    return await (await context.manager.client()).account.login()
 
 
-async def _problems(desk: Desk) -> list[str]:
-    return await (await desk.manager.client()).account.problems()
+async def _problems(context: MagicContext) -> list[str]:
+    return await (await context.manager.client()).account.problems()
 
 
-async def _quotas(desk: Desk) -> list[Quota]:
-    return await (await desk.manager.client()).account.quota()
+async def _quotas(context: MagicContext) -> list[Quota]:
+    return await (await context.manager.client()).account.quota()
 
 
-async def _log_out(desk: Desk, current: Login) -> bool:
-    return await (await desk.manager.client()).account.log_out(current)
+async def _log_out(context: MagicContext, current: Login) -> bool:
+    return await (await context.manager.client()).account.log_out(current)
 
 
 COMMANDS = (

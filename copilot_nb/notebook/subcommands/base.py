@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from copilot_nb.notebook.arguments import Option, Parser, split_words
 
 if TYPE_CHECKING:
-    from copilot_nb.notebook.commands import Desk
+    from copilot_nb.notebook.context import MagicContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Subcommand:
     word, summary : str
         What is typed, and what it does.
     run : callable
-        Gets the desk and the parsed rest of the line; what it returns is what the cell shows.
+        Gets the context and the parsed rest of the line; what it returns is what the cell shows.
     takes, options : tuple
         What follows the word.
     is_literal : bool
@@ -59,7 +59,7 @@ class Subcommand:
 
     word: str
     summary: str
-    run: Callable[[Desk, argparse.Namespace], object]
+    run: Callable[[MagicContext, argparse.Namespace], object]
     takes: tuple[Argument, ...] = ()
     options: tuple[Option, ...] = ()
     is_literal: bool = False

@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from copilot_nb.named_sessions.search import SearchResults
     from copilot_nb.named_sessions.session import Session
     from copilot_nb.named_sessions.usage import UsageReport
-    from copilot_nb.notebook.commands import Desk
+    from copilot_nb.notebook.context import MagicContext
 
 SHOWN_TURNS = 10
 
 
-def show(desk: Desk, args: argparse.Namespace) -> History | None:
+def show(context: MagicContext, args: argparse.Namespace) -> History | None:
     """Return turns of a session, which the notebook renders; or put the code of the last one into the next cell."""
-    session = desk.manager.existing(args.name)
+    session = context.manager.existing(args.name)
     shown = _chosen(session, args)
     if not args.code:
         return shown
-    insert_code(desk.shell, session.name, shown[-1].text if shown else "")
+    insert_code(context.shell, session.name, shown[-1].text if shown else "")
     return None
 
 
@@ -47,25 +47,25 @@ def _chosen(session: Session, args: argparse.Namespace) -> History:
     return session.last_turns(args.number or SHOWN_TURNS)[:]
 
 
-def search(desk: Desk, args: argparse.Namespace) -> SearchResults:
+def search(context: MagicContext, args: argparse.Namespace) -> SearchResults:
     """Return where a text occurs in all sessions."""
-    return desk.manager.search(args.text)
+    return context.manager.search(args.text)
 
 
-def usage(desk: Desk, args: argparse.Namespace) -> UsageReport:
+def usage(context: MagicContext, args: argparse.Namespace) -> UsageReport:
     """Return what sessions took."""
-    return desk.manager.usage(args.names)
+    return context.manager.usage(args.names)
 
 
-def export(desk: Desk, args: argparse.Namespace) -> None:
+def export(context: MagicContext, args: argparse.Namespace) -> None:
     """Write a conversation to a file."""
-    path = desk.manager.existing(args.name).export(args.file, force=args.force)
+    path = context.manager.existing(args.name).export(args.file, force=args.force)
     print(f"Wrote {path}")
 
 
-def import_(desk: Desk, args: argparse.Namespace) -> None:
+def import_(context: MagicContext, args: argparse.Namespace) -> None:
     """Make a session of an exported conversation."""
-    session = import_session(desk.manager, args.file, args.as_name)
+    session = import_session(context.manager, args.file, args.as_name)
     print(f"{session.name}: {state_of(session).resume_note}")
 
 

@@ -1,37 +1,30 @@
-"""Subcommands about the whole: where things stand, help, the runtime."""
+"""Subcommands about the whole: where things stand, and the runtime."""
 
 from __future__ import annotations
 
 import argparse
 from typing import TYPE_CHECKING
 
-from copilot_nb.notebook import inspection
-from copilot_nb.notebook.subcommands.base import Argument, Subcommand
+from copilot_nb.notebook.status import checkup, status_card
+from copilot_nb.notebook.subcommands.base import Subcommand
 
 if TYPE_CHECKING:
-    from copilot_nb.notebook.commands import Desk
+    from copilot_nb.notebook.context import MagicContext
 
 
-def status(desk: Desk, _args: argparse.Namespace) -> object:
+def status(context: MagicContext, _args: argparse.Namespace) -> object:
     """Return the card that says where things stand."""
-    return inspection.status_card(desk.manager, desk.used)
+    return status_card(context.manager, context.default_session)
 
 
-def help_(_desk: Desk, args: argparse.Namespace) -> None:
-    """Print the subcommands, or the help of one."""
-    from copilot_nb.notebook.subcommands import help_text
-
-    print(help_text(args.command))
-
-
-def doctor(desk: Desk, _args: argparse.Namespace) -> object:
+def doctor(context: MagicContext, _args: argparse.Namespace) -> object:
     """Check everything an answer needs."""
-    return inspection.checkup(desk.shell, desk.settings)
+    return checkup(context.shell, context.settings)
 
 
-def restart(desk: Desk, _args: argparse.Namespace) -> None:
+def restart(context: MagicContext, _args: argparse.Namespace) -> None:
     """Stop the runtime; the next use starts it again."""
-    desk.manager.restart()
+    context.manager.restart()
     print("The Copilot runtime is stopped; the next prompt starts it again. Sessions are kept.")
 
 
@@ -41,10 +34,4 @@ LOOK = (
 CARE = (
     Subcommand("doctor", "Check the runtime, the versions, the provider and the model.", doctor),
     Subcommand("restart", "Stop the Copilot runtime; the next prompt starts it again. Sessions are kept.", restart),
-    Subcommand(
-        "help",
-        "Show this list, or the help of one subcommand.",
-        help_,
-        (Argument("command", "the subcommand", "?", kind="command"),),
-    ),
 )

@@ -19,7 +19,7 @@ from copilot_nb.runtime.providers.keys import KeyringKey, NoKey, Secret, secret
 from copilot_nb.runtime.providers.spec import APIS, CUSTOM, WIRES, Spec, is_custom_named, spec_of
 
 if TYPE_CHECKING:
-    from copilot_nb.notebook.commands import Desk
+    from copilot_nb.notebook.context import MagicContext
     from copilot_nb.runtime.providers.byok import Byok
 
 SHOWN_MODELS = 6
@@ -28,27 +28,27 @@ _ALWAYS = {"github": "a login to Copilot", "local": "none needed"}
 """The providers that are always there, and the key that each takes."""
 
 
-def provider(desk: Desk, args: argparse.Namespace) -> Table | None:
+def provider(context: MagicContext, args: argparse.Namespace) -> Table | None:
     """List, add or remove providers of one's own."""
     if args.action not in ("", *ACTIONS):
         raise InputError("%copilot provider does not know that", f"it knows: {', '.join(ACTIONS)}")
     if args.action in ("", "ls"):
-        return listing(desk)
+        return listing(context)
     if len(args.names) != 1:  # what is too much is not repeated either: it may be a key
         raise InputError("one provider at a time", f"%copilot provider {args.action} NAME [options]")
     (name,) = args.names
     if args.action == "rm":
-        desk.manager.providers.remove_own(name)
+        context.manager.providers.remove_own(name)
         print(f"Removed {name} from this kernel.")
     else:
-        add(desk, name, args)
+        add(context, name, args)
     return None
 
 
-def listing(desk: Desk) -> Table:
+def listing(context: MagicContext) -> Table:
     """Return all providers, whether or not they can answer."""
-    providers = desk.manager.providers
-    rows = [(name, "", "", "", needs, _readiness(desk, name)) for name, needs in _ALWAYS.items()]
+    providers = context.manager.providers
+    rows = [(name, "", "", "", needs, _readiness(context, name)) for name, needs in _ALWAYS.items()]
     if not is_custom_named():
         rows.append((CUSTOM, "", "", "", "", "COPILOT_PROVIDER_BASE_URL is not set"))
     for name in providers.own_names:
@@ -62,10 +62,10 @@ def listing(desk: Desk) -> Table:
     return Table(("provider", "type", "address", "model", "key", "state"), tuple(rows))
 
 
-def _readiness(desk: Desk, name: str) -> str:
+def _readiness(context: MagicContext, name: str) -> str:
     """Say whether a provider that is always there can answer."""
     try:
-        desk.manager.loop.blocking(desk.manager.selector.resolve(name, ""))
+        context.manager.loop.blocking(context.manager.selector.resolve(name, ""))
     except CopilotNBError as error:
         return error.message
     return "ready"
@@ -82,7 +82,7 @@ def _state(one: Byok) -> str:
     return "; ".join(("ready", *one.spec.warnings))
 
 
-def add(desk: Desk, name: str, args: argparse.Namespace) -> None:
+def add(context: MagicContext, name: str, args: argparse.Namespace) -> None:
     """Add a provider for this kernel, and say what it has."""
     chosen = [args.api_key_env is not None, args.ask_key, args.keyring]
     if sum(chosen) > 1:
@@ -99,11 +99,11 @@ def add(desk: Desk, name: str, args: argparse.Namespace) -> None:
     origin = "%copilot provider add"
     spec = spec_of(name, fields, origin=origin)
     if args.ask_key:
-        spec = spec_of(name, fields, origin=origin, typed=_asked(desk, name))
+        spec = spec_of(name, fields, origin=origin, typed=_asked(context, name))
     elif isinstance(spec.key, KeyringKey):
-        _keep(desk, spec.key)
-    one = desk.manager.providers.add_own(spec)
-    print(f"Added {spec.name} ({spec.api}, {spec.base_url}; key: {spec.key.where}). {_what_it_has(desk, one)}")
+        _keep(context, spec.key)
+    one = context.manager.providers.add_own(spec)
+    print(f"Added {spec.name} ({spec.api}, {spec.base_url}; key: {spec.key.where}). {_what_it_has(context, one)}")
     for warning in spec.warnings:
         print(f"Note: {warning}.")
     print(f"For this kernel; for good: c.CopilotNB.providers[{spec.name!r}] = {_as_setting(spec, args)}")
@@ -115,15 +115,15 @@ def _as_setting(spec: Spec, args: argparse.Namespace) -> dict[str, object]:
     return {name: value for name, value in (fields | more).items() if value}
 
 
-def _keep(desk: Desk, key: KeyringKey) -> None:
+def _keep(context: MagicContext, key: KeyringKey) -> None:
     """See to it that the keyring has the key."""
     if not key.is_kept():
-        key.keep(_asked(desk, key.name))
+        key.keep(_asked(context, key.name))
 
 
-def _asked(desk: Desk, name: str) -> Secret:
+def _asked(context: MagicContext, name: str) -> Secret:
     nobody = InputError("nobody is here to type a key", "name its variable: --api-key-env VAR")
-    if is_headless(desk.shell):
+    if is_headless(context.shell):
         raise nobody
     try:
         with warnings.catch_warnings():
@@ -133,12 +133,12 @@ def _asked(desk: Desk, name: str) -> Secret:
         raise nobody from None
 
 
-def _what_it_has(desk: Desk, one: Byok) -> str:
+def _what_it_has(context: MagicContext, one: Byok) -> str:
     """Say which models it has; where asking would send a key, leave that to the user."""
     if not isinstance(one.spec.key, NoKey):
         return f"Its models: %copilot models -p {one.name}"
     try:
-        models = [model.model_id for model in desk.manager.loop.blocking(one.list_models())]
+        models = [model.model_id for model in context.manager.loop.blocking(one.list_models())]
     except CopilotNBError as error:
         return f"It does not answer yet: {error}"
     if not models:

@@ -22,7 +22,7 @@ from copilot_nb.notebook.subcommands.base import (
 from copilot_nb.render.words import count
 
 if TYPE_CHECKING:
-    from copilot_nb.notebook.commands import Desk
+    from copilot_nb.notebook.context import MagicContext
 
 LISTED = 100
 """Sessions that are listed unless more are asked for: of thousands, the last used are found sooner (count)."""
@@ -30,56 +30,56 @@ MAX_NAMED = 20
 """Sessions that are named one by one before they are deleted (count)."""
 
 
-def ls(desk: Desk, args: argparse.Namespace) -> SessionList:
+def ls(context: MagicContext, args: argparse.Namespace) -> SessionList:
     """List the stored sessions."""
-    notebook = _this_notebook(desk) if args.here else args.notebook
+    notebook = _this_notebook(context) if args.here else args.notebook
     is_narrow = args.pattern or args.model or notebook or args.older_than or args.sort != "used"
     limit = args.number or (None if is_narrow else LISTED)
-    found = desk.manager.sessions(limit, everything=args.all)
+    found = context.manager.sessions(limit, everything=args.all)
     fitting = found.filter(args.pattern, model=args.model, notebook=notebook, older_than=args.older_than)
-    return fitting.sorted_by(args.sort).marked_ready(desk.background.ready)
+    return fitting.sorted_by(args.sort).marked_ready(context.background.ready)
 
 
-def _this_notebook(desk: Desk) -> str:
-    if not desk.manager.notebook:
+def _this_notebook(context: MagicContext) -> str:
+    if not context.manager.notebook:
         raise InputError("the front end does not tell which notebook this is", "name it: --notebook NAME")
-    return desk.manager.notebook
+    return context.manager.notebook
 
 
-def new(desk: Desk, args: argparse.Namespace) -> None:
+def new(context: MagicContext, args: argparse.Namespace) -> None:
     """Create a session without asking it anything."""
-    session = desk.manager.open(args.name, options_of(args), opening_of(args))
+    session = context.manager.open(args.name, options_of(args), opening_of(args))
     session.create()
     print(f"Created {session!r}")
 
 
-def use(desk: Desk, args: argparse.Namespace) -> None:
+def use(context: MagicContext, args: argparse.Namespace) -> None:
     """Choose the session of ``%%copilot`` cells that name none."""
     if args.name:
-        desk.used = check_name(args.name)
-    print(f"%%copilot without a name goes to: {desk.used or '(none chosen)'}")
+        context.default_session = check_name(args.name)
+    print(f"%%copilot without a name goes to: {context.default_session or '(none chosen)'}")
 
 
-def rename(desk: Desk, args: argparse.Namespace) -> None:
+def rename(context: MagicContext, args: argparse.Namespace) -> None:
     """Give a session another name."""
-    session = desk.manager.existing(args.name)
+    session = context.manager.existing(args.name)
     before = session.name
     session.rename(args.new_name)
-    desk.used = session.name if desk.used == before else desk.used
+    context.default_session = session.name if context.default_session == before else context.default_session
     print(f"{before} is now called {session.name} (its id stays {session.session_id}).")
 
 
-def fork(desk: Desk, args: argparse.Namespace) -> None:
+def fork(context: MagicContext, args: argparse.Namespace) -> None:
     """Copy a session under a name of its own."""
-    source = desk.manager.existing(args.name)
+    source = context.manager.existing(args.name)
     copy = source.fork(args.new_name, args.at)
     begins = f"{copy.name} begins with {count(state_of(copy).turn_count, 'turn')} of {source.name}"
     print(f"{begins}; go on: %%copilot {typed(copy.name)}")
 
 
-def rewind(desk: Desk, args: argparse.Namespace) -> None:
+def rewind(context: MagicContext, args: argparse.Namespace) -> None:
     """Take turns back, or bring them back."""
-    session = desk.manager.existing(args.name)
+    session = context.manager.existing(args.name)
     if args.undo:
         if args.to is not None:
             raise InputError("--undo brings back what was taken back, --to takes back", "leave one of them out")
@@ -90,50 +90,50 @@ def rewind(desk: Desk, args: argparse.Namespace) -> None:
     print(f"Took back {count(removed, 'turn')} of {session.name}{undo}")
 
 
-def rm(desk: Desk, args: argparse.Namespace) -> None:
+def rm(context: MagicContext, args: argparse.Namespace) -> None:
     """Delete sessions and their histories."""
     if bool(args.names) == bool(args.older_than):
         raise InputError("delete which sessions?", "%copilot rm NAME…, or %copilot rm --older-than 30d")
     if args.older_than:
-        doomed: Sequence[StoredSession] = desk.manager.sessions().filter(older_than=args.older_than)
+        doomed: Sequence[StoredSession] = context.manager.sessions().filter(older_than=args.older_than)
     else:
-        doomed = _named(desk, [check_name(name) for name in args.names])
-    _delete(desk, doomed, is_confirmed=args.yes)
+        doomed = _named(context, [check_name(name) for name in args.names])
+    _delete(context, doomed, is_confirmed=args.yes)
 
 
-def prune(desk: Desk, args: argparse.Namespace) -> None:
+def prune(context: MagicContext, args: argparse.Namespace) -> None:
     """Delete the sessions that were never asked anything."""
-    busy = {session.name for session in desk.manager if session.is_busy}
-    empty = [each for each in desk.manager.stored() if not each.turns and each.name not in busy]
-    _delete(desk, empty, is_confirmed=args.yes)
+    busy = {session.name for session in context.manager if session.is_busy}
+    empty = [each for each in context.manager.stored() if not each.turns and each.name not in busy]
+    _delete(context, empty, is_confirmed=args.yes)
 
 
-def _named(desk: Desk, names: Sequence[str]) -> list[StoredSession]:
+def _named(context: MagicContext, names: Sequence[str]) -> list[StoredSession]:
     """Return the sessions of those names; one that is only in this kernel counts too."""
-    here = [state_of(session) for session in desk.manager]
-    known = {each.name: each for each in merged(desk.manager.stored(), here, counts=lambda _state: True, is_fresh=True)}
+    begun = merged(context.manager.stored(), map(state_of, context.manager), counts=lambda _: True, is_fresh=True)
+    known = {each.name: each for each in begun}
     for name in names:
         if name not in known:
             raise SessionNotFound(f"there is no session {name!r}", "see %copilot ls")
     return [known[name] for name in dict.fromkeys(names)]
 
 
-def _delete(desk: Desk, doomed: Sequence[StoredSession], *, is_confirmed: bool) -> None:
+def _delete(context: MagicContext, doomed: Sequence[StoredSession], *, is_confirmed: bool) -> None:
     if not doomed:
         print("There is nothing to delete.")
         return
-    if not is_confirmed and not _agreed(desk, doomed):
+    if not is_confirmed and not _agreed(context, doomed):
         print("Nothing was deleted.")
         return
     for stored in doomed:
-        desk.manager.delete(stored.name)
-        desk.used = "" if desk.used == stored.name else desk.used
+        context.manager.delete(stored.name)
+        context.default_session = "" if context.default_session == stored.name else context.default_session
         print(f"Deleted {stored.name}.")
 
 
-def _agreed(desk: Desk, doomed: Sequence[StoredSession]) -> bool:
+def _agreed(context: MagicContext, doomed: Sequence[StoredSession]) -> bool:
     named = [f"{each.name} (id {each.session_id}, {count(each.turns, 'turn')})" for each in doomed]
-    if is_headless(desk.shell):
+    if is_headless(context.shell):
         raise InputError(f"nobody is here to confirm deleting {', '.join(named)}", "add -y to delete without asking")
     if len(named) > MAX_NAMED:
         print("\n".join(named))

@@ -14,17 +14,17 @@ from copilot_nb.notebook.progress import wait_for
 from copilot_nb.notebook.subcommands.base import MAYBE_ONE_SESSION, MAYBE_SESSIONS, ONE_SESSION, Subcommand
 
 if TYPE_CHECKING:
-    from copilot_nb.notebook.commands import Desk
+    from copilot_nb.notebook.context import MagicContext
 
 
-def ask(desk: Desk, args: argparse.Namespace) -> None:
+def ask(context: MagicContext, args: argparse.Namespace) -> None:
     """Send one line to a session and show the answer."""
-    answer(desk, [args.name], args.prompt, args)
+    answer(context, [args.name], args.prompt, args)
 
 
-def wait(desk: Desk, args: argparse.Namespace) -> None:
+def wait(context: MagicContext, args: argparse.Namespace) -> None:
     """Wait for the turns that run in the background, and fail if one of them did."""
-    turns = desk.background.take_turns([check_name(name) for name in args.names])
+    turns = context.background.take_turns([check_name(name) for name in args.names])
     stopped = [turn for turn in turns if turn.stop_requested]
     going = [turn for turn in turns if turn not in stopped]
     if not going:
@@ -32,17 +32,17 @@ def wait(desk: Desk, args: argparse.Namespace) -> None:
     try:
         for _ in as_completed(stopped):
             pass  # they were stopped on purpose: that they did not finish is no failure
-        wait_for(desk.shell, going)
+        wait_for(context.shell, going)
     finally:
-        desk.background.settle()
+        context.background.settle()
 
 
-def stop(desk: Desk, args: argparse.Namespace) -> None:
+def stop(context: MagicContext, args: argparse.Namespace) -> None:
     """Stop the turns of one session or of all: the one under way, and those that wait."""
     if bool(args.name) == args.all:
         raise InputError("stop what?", "%copilot stop NAME, or %copilot stop --all")
     name = "" if args.all else check_name(args.name)
-    busy = [session for session in desk.manager if session.is_busy and name in ("", session.name)]
+    busy = [session for session in context.manager if session.is_busy and name in ("", session.name)]
     for session in busy:
         session.stop()
     print(f"Stopped: {', '.join(session.name for session in busy)}" if busy else "Nothing was under way.")

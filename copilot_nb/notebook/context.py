@@ -1,0 +1,50 @@
+"""What the magics of one shell work with: its sessions, its settings, the outputs that stream behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from copilot_nb.named_sessions.api import shared_manager
+from copilot_nb.notebook.background import Background
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from copilot_nb.named_sessions.manager import Manager
+    from copilot_nb.settings import CopilotNB
+
+OpenPanel = Callable[[Sequence[str], Callable[[str], object]], object]
+
+
+class MagicContext:
+    """What the magics of one shell work with.
+
+    Parameters
+    ----------
+    shell : InteractiveShell
+        The shell the calls come from.
+    settings : CopilotNB
+        The settings of its sessions.
+    open_panel : callable
+        Returns the panel for sessions of those names, and is told how an expression is evaluated.
+
+    Attributes
+    ----------
+    default_session : str
+        The session chosen by ``%copilot use``, ``""`` for none.
+    background : Background
+        The outputs that stream behind the running cell.
+    """
+
+    def __init__(self, shell: InteractiveShell, settings: CopilotNB, open_panel: OpenPanel) -> None:
+        self.shell = shell
+        self.open_panel = open_panel
+        self.settings = settings
+        self.default_session = ""
+        self.background = Background()
+
+    @property
+    def manager(self) -> Manager:
+        """The sessions of this kernel."""
+        return shared_manager(self.settings)

@@ -1,0 +1,46 @@
+"""Serves ``%%copilot`` and ``%copilot``: the prompt of a cell, or a subcommand (see `subcommands`)."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from copilot_nb.conversation.prompt import interpolate
+from copilot_nb.errors import InputError
+from copilot_nb.named_sessions.names import check_name
+from copilot_nb.notebook import arguments
+from copilot_nb.notebook.answer import answer
+from copilot_nb.notebook.code import HELD
+from copilot_nb.notebook.subcommands import SUBCOMMANDS
+from copilot_nb.notebook.workspace import evaluate
+from copilot_nb.render.words import did_you_mean
+
+if TYPE_CHECKING:
+    from copilot_nb.notebook.context import MagicContext
+
+
+def run_cell(context: MagicContext, line: str, body: str) -> None:
+    """Serve ``%%copilot``: send the body and show the answer."""
+    if line.split()[:1] == [HELD]:
+        print("Not run: a model wrote this code. To run it, delete the first line of the cell.")
+        return
+    args = arguments.parse_cell(line)
+    names = [check_name(name) for name in args.names] or ([context.default_session] if context.default_session else [])
+    if not names:
+        raise InputError("which session?", "name it (%%copilot session1), or choose one (%copilot use session1)")
+    prompt = interpolate(body.strip("\n"), lambda expression: evaluate(context.shell, expression))
+    answer(context, names, prompt, args)
+
+
+def run_line(context: MagicContext, line: str) -> object:
+    """Serve ``%copilot``: a subcommand, or the status card."""
+    word, _, rest = line.strip().partition(" ")
+    name = word or "status"
+    if name not in SUBCOMMANDS:
+        hint = f"{did_you_mean(word, SUBCOMMANDS)}see %copilot help; to ask: %copilot ask NAME PROMPT"
+        raise InputError(f"%copilot does not know {arguments.masked(repr(word))}", hint)
+    command = SUBCOMMANDS[name]
+    if name == "ask":
+        args, prompt = arguments.parse_ask(rest)
+        return command.run(context, argparse.Namespace(**vars(args), prompt=prompt))
+    return command.run(context, command.parse(rest))
