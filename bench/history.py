@@ -11,9 +11,11 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from bench.logs import copies, reply, store
 from bench.report import Result, ratios
+from copilot_nb.named_sessions.formats.import_json import import_session
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.render.markdown import _kept_html
 from copilot_nb.runtime.providers.embedded import InKernel
@@ -33,7 +35,7 @@ def run() -> list[Result]:
         manager = Manager(CopilotNB(provider="scripted", home=home))
         manager.providers.add(InKernel("scripted", lambda: model))
         try:
-            return [*_page(manager), *_thousands(manager)]
+            return [*_page(manager), _imported(manager, Path(home, "long.json")), *_thousands(manager)]
         finally:
             manager.close()
 
@@ -65,6 +67,15 @@ def _page(manager: Manager) -> list[Result]:
         ratios(f"{name}, answers not rendered before", first, bare_beside),
         Result("history: (the bare read)", [1000 * took_s for took_s in bare], "ms"),
     ]
+
+
+def _imported(manager: Manager, path: Path) -> Result:
+    manager.existing("long").export(path)
+    began_s = time.perf_counter()
+    session = import_session(manager, path, "long again")
+    took_s = time.perf_counter() - began_s
+    session.delete()
+    return Result(f"history: {LONG_TURNS:,} turns imported", [took_s], "s", at_most=15)
 
 
 async def _bare_page(manager: Manager) -> None:

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from typing import Unpack
 
-from copilot_nb.named_sessions.formats.import_replay import import_session
+from copilot_nb.named_sessions.formats.import_json import import_session
 from copilot_nb.named_sessions.listing import SessionList
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.named_sessions.options import Opening, OptionValues, SessionOptions, takes_options

@@ -12,7 +12,7 @@ import pytest
 
 from copilot_nb.conversation.parts import TurnState
 from copilot_nb.errors import InputError
-from copilot_nb.named_sessions.formats.import_replay import import_session
+from copilot_nb.named_sessions.formats.import_json import import_session
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.named_sessions.session import state_of
 from copilot_nb.testing import ScriptedModel

@@ -5,8 +5,7 @@ from __future__ import annotations
 import _thread
 import dataclasses
 import json
-import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,15 +15,15 @@ import pytest
 from copilot_nb.conversation.parts import Reasoning, Text, ToolCall, TurnState, Usage
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import CopilotNBError, InputError, SessionError
-from copilot_nb.named_sessions.formats import import_replay
+from copilot_nb.named_sessions.formats import import_json
 from copilot_nb.named_sessions.formats.export import Exported, export
-from copilot_nb.named_sessions.formats.import_replay import import_session
+from copilot_nb.named_sessions.formats.import_json import import_session
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.named_sessions.session import Session, state_of
 from copilot_nb.runtime.providers.chat import ChatError, ChatRequest
 from copilot_nb.runtime.providers.embedded import InKernel
+from copilot_nb.runtime.providers.pattern import PatternModel
 from copilot_nb.runtime.providers.pieces import Piece
-from copilot_nb.runtime.providers.recorded import RecordedModel
 from copilot_nb.testing import ScriptedModel
 from tests.loopback import Loopback
 
@@ -226,11 +225,10 @@ def test_a_file_that_cannot_be_read_makes_nothing(manager: Manager, tmp_path: Pa
     assert not is_stored(manager, "from-later")
 
 
-class Acting(RecordedModel):
-    """A record during whose `at`-th answer something happens."""
+class Acting(PatternModel):
+    """A model during whose `at`-th answer something happens."""
 
-    def __init__(self, turns: Sequence[TurnRecord], at: int, act: Callable[[], object]) -> None:
-        super().__init__(turns)
+    def __init__(self, at: int, act: Callable[[], object]) -> None:
         self.until = at
         self.act = act
 
@@ -243,14 +241,18 @@ class Acting(RecordedModel):
 
 @pytest.fixture
 def during(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], object]], None]:
-    """Let something happen during the import of a turn."""
+    """Let something happen during the import, while a turn is played."""
 
     def arrange(at: int, act: Callable[[], object]) -> None:
-        monkeypatch.setattr(
-            import_replay, "recorded", lambda turns: InKernel("recorded-test", lambda: Acting(turns, at, act))
-        )
+        provider = InKernel("pattern-test", lambda: Acting(at, act))
+        monkeypatch.setattr(import_json, "pattern_provider", lambda: provider)
 
     return arrange
+
+
+def both_kinds() -> tuple[TurnRecord, ...]:
+    """Return turns with and without an answer: both must be played."""
+    return said(1, "word"), said(2, "", state=TurnState.FAILED, error="no"), said(3, "word")
 
 
 def test_an_import_during_which_the_runtime_dies_leaves_no_session(
@@ -261,9 +263,9 @@ def test_an_import_during_which_the_runtime_dies_leaves_no_session(
     manager.session("other").ask("still here?")
     children = psutil.Process().children(recursive=True)
     (runtime,) = [child for child in children if child.environ().get("COPILOT_HOME") == manager.settings.home]
-    during(3, runtime.kill)
+    during(2, runtime.kill)
     with pytest.raises(CopilotNBError) as caught:
-        import_session(manager, exported(tmp_path, *(said(number, "word") for number in range(5))))
+        import_session(manager, exported(tmp_path, *both_kinds()))
     assert "\n" not in str(caught.value)
     assert [stored.name for stored in manager.stored()] == ["other"]
     assert [session.name for session in manager] == ["other"]
@@ -273,8 +275,8 @@ def test_an_import_during_which_the_runtime_dies_leaves_no_session(
 def test_an_interrupted_import_leaves_no_session(
     manager: Manager, tmp_path: Path, during: Callable[[int, Callable[[], object]], None]
 ) -> None:
-    during(3, _thread.interrupt_main)
-    path = exported(tmp_path, *(said(number, "word") for number in range(200)))
+    during(2, _thread.interrupt_main)
+    path = exported(tmp_path, *both_kinds())
     with pytest.raises(SessionError, match="the import was interrupted, nothing is left of it"):
         import_session(manager, path, "interrupted")
     assert not is_stored(manager, "interrupted")
@@ -288,15 +290,44 @@ def test_an_import_that_the_runtime_does_not_take_leaves_no_session(
         raise ChatError(400, "no more")
 
     during(2, refuse)
-    with pytest.raises(SessionError, match=r"turn 2 could not be imported: .* no more") as caught:
-        import_session(manager, exported(tmp_path, *(said(number, "word") for number in range(5))), "refused-midway")
+    with pytest.raises(SessionError, match=r"the conversation could not be imported: .* no more") as caught:
+        import_session(manager, exported(tmp_path, *both_kinds()), "refused-midway")
     assert "\n" not in str(caught.value)
     assert not is_stored(manager, "refused-midway")
 
 
-def test_two_hundred_turns_take_seconds(manager: Manager, tmp_path: Path) -> None:
-    turns = [said(number, "Some text of an answer. " * 50) for number in range(200)]
-    start_s = time.monotonic()
+def test_an_import_that_the_runtime_reads_differently_leaves_no_session(
+    manager: Manager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_json, "compose", lambda log, pattern, _turns: log.write_bytes(pattern))
+    with pytest.raises(SessionError, match="could not be imported: the runtime reads it differently"):
+        import_session(manager, exported(tmp_path, said(1, "one")), "misread")
+    assert not is_stored(manager, "misread")
+
+
+def test_an_imported_conversation_is_told_to_the_model_rewound_and_searched_like_any_other(
+    own_manager: MakeManager, tmp_path: Path
+) -> None:
+    model = ScriptedModel()
+    manager = own_manager(model)
+    turns = [said(n, f"answer {n}", prompt=f"prompt {n} 11111111-2222-3333-4444-555555555555") for n in (1, 2, 3)]
+    session = import_session(manager, exported(tmp_path, *turns))
+    assert len({turn.turn_id for turn in session.history}) == len(turns)
+    assert session.rewind(2) == 1
+    session.ask("next")
+    assert model.requests[-1].user_texts == (turns[0].prompt, turns[1].prompt, "next")
+    said_before = [each.bare_text for each in model.requests[-1].messages if each.role == "assistant"]
+    assert said_before == ["answer 1", "answer 2"]
+    assert [(hit.turn, hit.role) for hit in manager.search("answer 2")] == [(2, "model")]
+    copy = session.fork("a-copy", at=1)
+    assert [turn.text for turn in copy.history] == ["answer 1"]
+
+
+def test_of_a_thousand_turns_one_is_played(manager: Manager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    played: list[str] = []
+    play = import_json._play
+    monkeypatch.setattr(import_json, "_play", lambda session, asked: played.append(asked) or play(session, asked))
+    turns = [said(number, "Some text of an answer. " * 50) for number in range(1_000)]
     session = import_session(manager, exported(tmp_path, *turns), "long")
-    assert time.monotonic() - start_s < 60
-    assert [turn.prompt for turn in session.history] == [f"prompt {number}" for number in range(200)]
+    assert [turn.prompt for turn in session.history] == [f"prompt {number}" for number in range(1_000)]
+    assert len(played) == 1

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError
-from copilot_nb.named_sessions.formats.import_replay import import_session
+from copilot_nb.named_sessions.formats.import_json import import_session
 from copilot_nb.named_sessions.session import state_of
 from copilot_nb.notebook.arguments import Option
 from copilot_nb.notebook.code import insert_code

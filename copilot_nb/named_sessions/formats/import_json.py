@@ -1,9 +1,9 @@
 """An exported conversation as a session again.
 
-The runtime's files are not written: the recorded prompts are sent to a new session, in which a model in the kernel
-repeats the recorded answers (`runtime.providers.recorded`). After that the session is handed to the default provider:
-a file chooses nobody who is paid and no model to download. What it had in place of that, its system message, and what
-the runtime cannot take back this way are said in one line, which is the note of the session's next turn.
+A new session plays two turns, and its log is composed of what the runtime has written of them (`runtime.composing`);
+then the runtime reads it back. After that the session is handed to the default provider: a file chooses nobody who is
+paid and no model to download. What it had in place of that, its system message, and what does not come back this way
+are said in one line, which is the note of the session's next turn.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from copilot_nb.named_sessions.session import state_of
 from copilot_nb.render.escape import well_formed
 from copilot_nb.render.turn import images_text
 from copilot_nb.render.words import count
+from copilot_nb.runtime.composing import compose, is_answered
 from copilot_nb.runtime.loop import wait_for
-from copilot_nb.runtime.providers.recorded import is_answered, recorded
+from copilot_nb.runtime.providers.pattern import ASKED, ASKED_IN_VAIN, pattern_provider
+from copilot_nb.runtime.threads import in_thread
 
 if TYPE_CHECKING:
     from copilot_nb.conversation.transcript import TurnRecord
@@ -69,7 +71,7 @@ def import_session(manager: Manager, path: str | Path, name: str = "") -> Sessio
     _check(manager, name, turns)
     provider, model, note = manager.loop.blocking(_chosen(manager, imported.facts))
     try:
-        session = _played(manager, name, turns, imported.facts.system, (provider, model))
+        session = _made(manager, name, turns, imported.facts.system, (provider, model))
     except KeyboardInterrupt:
         raise SessionError("the import was interrupted, nothing is left of it") from None
     state_of(session).resume_note = "; ".join(
@@ -113,17 +115,17 @@ async def _can_use(manager: Manager, provider: str, model: str) -> bool:
         return False
 
 
-def _played(manager: Manager, name: str, turns: Sequence[TurnRecord], system: str, heir: tuple[str, str]) -> Session:
+def _made(manager: Manager, name: str, turns: Sequence[TurnRecord], system: str, heir: tuple[str, str]) -> Session:
     """Return a new session in which `turns` were asked and answered, and which then goes to `heir`."""
-    player = recorded(turns)
+    player = pattern_provider()
     manager.providers.add(player)
     try:
         session = manager.session(name, provider=player.name, system=system or None)
         try:
             session.create()
-            for number, turn in enumerate(turns, 1):
-                _play(session, turn, number)
-            manager.loop.blocking(_hand_over(state_of(session), manager.engine, *heir))
+            for prompt in _patterns(turns):
+                _play(session, prompt)
+            manager.loop.blocking(_hand_over(state_of(session), manager.engine, turns, *heir))
         except BaseException:
             with suppress(CopilotNBError):
                 session.delete()
@@ -133,26 +135,47 @@ def _played(manager: Manager, name: str, turns: Sequence[TurnRecord], system: st
         manager.providers.remove(player)
 
 
-def _play(session: Session, turn: TurnRecord, number: int) -> None:
-    asked = session.send(_said(turn), model=turn.model, cell="")
+def _patterns(turns: Sequence[TurnRecord]) -> Iterator[str]:
+    """Yield the prompts of the turns that must be played."""
+    if not all(map(is_answered, turns)):
+        yield ASKED_IN_VAIN
+    if any(map(is_answered, turns)):
+        yield ASKED
+
+
+def _play(session: Session, prompt: str) -> None:
+    asked = session.send(prompt, cell="")
     wait_for(asked.ended)  # not `Turn.wait`: an interrupt ends the import, not the one turn
-    is_expected = isinstance(asked.error, TurnFailed) and not is_answered(turn)
+    is_expected = isinstance(asked.error, TurnFailed) and prompt == ASKED_IN_VAIN
     if asked.error is not None and not is_expected:
-        raise SessionError(f"turn {number} could not be imported: {asked.error.message}") from asked.error
+        raise SessionError(f"the conversation could not be imported: {asked.error.message}") from asked.error
 
 
 def _said(turn: TurnRecord) -> str:
     return turn.prompt if turn.prompt.strip() else images_text(turn)
 
 
-async def _hand_over(state: SessionState, engine: Engine, provider: str, model: str) -> None:
-    """Let another provider answer from the next turn on, also in the next kernel."""
+async def _hand_over(
+    state: SessionState, engine: Engine, turns: Sequence[TurnRecord], provider: str, model: str
+) -> None:
+    """Let the session have had `turns`, and another provider answer from the next one on, also in the next kernel."""
     async with state.lock:
         connection = await engine.loaded(state)
         state.options = dataclasses.replace(state.options, provider=provider, model=model)
         state.requested = SessionOptions()
+        state.last_outcome = "" if all(map(is_answered, turns[-1:])) else TurnState.FAILED.value
         await engine.annotate(state, connection)
+        await connection.flush()
+        archive = (await engine.client()).archive
+        log = archive.log(state.session_id)
+        pattern = await in_thread(log.read_bytes)
         await state.runner.disconnect()
+        if turns:
+            await in_thread(compose, log, pattern, [dataclasses.replace(turn, prompt=_said(turn)) for turn in turns])
+            read_back = (await archive.history(state.session_id)).turns
+            if [turn.text.strip() for turn in read_back] != [well_formed(turn.text).strip() for turn in turns]:
+                raise SessionError("the conversation could not be imported: the runtime reads it differently")
+        state.tell("history")
 
 
 def _note(file: str, turns: Sequence[TurnRecord]) -> str:
