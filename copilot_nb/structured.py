@@ -90,16 +90,17 @@ class Schema:
     def read(self, answer: str) -> Checked:
         """Return the value in an answer, bare, in a code fence or between other text, or what is wrong with it.
 
-        The first JSON in it that conforms to the schema counts. Raises what a validator of the user's own raises,
-        if that is neither a ValueError nor an AssertionError.
+        The first JSON in it that conforms to the schema counts; where none does, the error is that of the longest.
+        Raises what a validator of the user's own raises, if that is neither a ValueError nor an AssertionError.
         """
-        first = Checked(error="the answer holds no JSON")
-        for number, source in enumerate(_candidates(answer)):
+        failed, chars = Checked(error="the answer holds no JSON"), 0
+        for source in _candidates(answer):
             checked = self._check(source)
             if not checked.error:
                 return checked
-            first = first if number else checked
-        return first
+            if len(source) > chars:
+                failed, chars = checked, len(source)
+        return failed
 
     def row(self, checked: Checked) -> dict[str, object]:
         """Return the columns of an answer; ``None`` in each where it did not conform."""

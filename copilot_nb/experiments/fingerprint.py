@@ -5,87 +5,101 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
-from collections.abc import Callable, Iterator, Sequence
-from types import CodeType, FunctionType
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import CodeType, FunctionType, MethodType, ModuleType
 
 from copilot_nb.errors import InputError
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
+_ADDRESS = " at 0x"
+_MAX_REPR_CHARS = 10_000
 
 
 def fingerprint(function: Callable[..., object]) -> str:
     """Return 16 hexadecimal digits that follow what `function` does.
 
-    They follow its code without comments and line numbers, its defaults, and the plain values and functions that it
-    closes over or uses from its own module. They do not follow other modules, files, or objects without plain values.
-    Python versions compile differently, so they differ between them.
+    They follow its code without comments and line numbers, its defaults, and the values that it closes over or uses
+    from its own module: numbers, texts, lists, sets, dicts, functions, classes and their objects, and other objects
+    whose repr tells them apart. They do not follow the code of other modules, or files. Python versions compile
+    differently, so they differ between them.
     """
     digest = hashlib.sha256()
-    for part in _parts(function, set()):
+    for part in _Parts(function).of(function):
         digest.update(part.encode("utf-8", "surrogatepass") + b"\0")
     return digest.hexdigest()[:16]
 
 
-def _parts(value: object, seen: set[int]) -> Iterator[str]:
-    """Yield what tells `value` apart; of what has been seen already, nothing but its type."""
-    if isinstance(value, _PLAIN):
-        yield f"{type(value).__name__} {value!r}"
-        return
-    yield type(value).__qualname__
-    if id(value) in seen:
-        return
-    seen.add(id(value))
-    match value:
-        case FunctionType():
-            yield from _function_parts(value, seen)
-        case CodeType():
-            yield from _code_parts(value, seen)
-        case functools.partial():
-            yield from _all_parts([value.func, value.args, value.keywords], seen)
-        case list() | tuple():
-            yield from _all_parts(value, seen)
-        case set() | frozenset():
-            yield from sorted("\0".join(_parts(item, seen)) for item in value)
-        case dict():
-            yield from _all_parts([item for pair in value.items() for item in pair], seen)
-        case _ if inspect.ismethod(value):
-            yield from _all_parts([value.__func__, value.__self__], seen)
-        case _:
-            yield from _object_parts(value, seen)
+class _Parts:
+    """Yields what tells values apart. Code is followed within the module of one function, its home."""
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        self._home = getattr(function, "__module__", None)
+        self._seen: dict[int, object] = {}  # holds them: the id of what is gone may be another's
+
+    def of(self, value: object) -> Iterator[str]:
+        """Yield the parts of `value`; of what has been seen already, nothing but its type."""
+        yield type(value).__qualname__
+        if isinstance(value, _PLAIN):
+            yield repr(value)
+            return
+        if id(value) in self._seen:
+            return
+        self._seen[id(value)] = value
+        match value:
+            case list() | tuple():
+                yield from self._of_all(value)
+            case dict():
+                yield from self._of_all([item for pair in value.items() for item in pair])
+            case set() | frozenset():
+                yield from sorted("\0".join(self.of(item)) for item in value)
+            case functools.partial():
+                yield from self._of_all([value.func, value.args, value.keywords])
+            case MethodType():
+                yield from self._of_all([value.__func__, value.__self__])
+            case CodeType():
+                yield from self._of_code(value)
+            case FunctionType() if value.__module__ == self._home:
+                yield from self._of_function(value)
+            case type() if value.__module__ == self._home:
+                yield from self._of_all(
+                    [name_and_value for name_and_value in vars(value).items() if _is_own(*name_and_value)]
+                )
+            case type() | FunctionType() | ModuleType():
+                yield f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', value.__name__)}"
+            case _:
+                yield from self._of_object(value)
+
+    def _of_all(self, values: Sequence[object]) -> Iterator[str]:
+        yield str(len(values))
+        for value in values:
+            yield from self.of(value)
+
+    def _of_function(self, function: FunctionType) -> Iterator[str]:
+        yield from self.of(function.__code__)
+        yield from self._of_all([function.__defaults__, function.__kwdefaults__])
+        yield from self._of_all([cell.cell_contents for cell in function.__closure__ or ()])
+        for name in dict.fromkeys(_names(function.__code__)):
+            if name in function.__globals__:
+                yield name
+                yield from self.of(function.__globals__[name])
+
+    def _of_code(self, code: CodeType) -> Iterator[str]:
+        yield code.co_code.hex()
+        yield from (*code.co_names, *code.co_varnames)
+        yield from self._of_all(code.co_consts)
+
+    def _of_object(self, value: object) -> Iterator[str]:
+        kind = type(value)
+        yield f"{kind.__module__}.{kind.__qualname__}"
+        if kind.__module__ == self._home:
+            yield from self._of_all([kind, getattr(value, "__dict__", {})])
+        elif _ADDRESS not in (shown := repr(value)):
+            yield shown[:_MAX_REPR_CHARS]
 
 
-def _function_parts(function: FunctionType, seen: set[int]) -> Iterator[str]:
-    yield from _parts(function.__code__, seen)
-    yield from _all_parts([function.__defaults__, function.__kwdefaults__], seen)
-    for cell in function.__closure__ or ():
-        yield from _parts(cell.cell_contents, seen)
-    names = (name for name in _names(function.__code__) if name in function.__globals__)
-    for name in dict.fromkeys(names):
-        value = function.__globals__[name]
-        if isinstance(value, _PLAIN) or getattr(value, "__module__", None) == function.__module__:
-            yield name
-            yield from _parts(value, seen)
-
-
-def _code_parts(code: CodeType, seen: set[int]) -> Iterator[str]:
-    yield code.co_code.hex()
-    yield from (*code.co_names, *code.co_varnames)
-    yield from _all_parts(code.co_consts, seen)
-
-
-def _object_parts(value: object, seen: set[int]) -> Iterator[str]:
-    """Yield what tells a callable object or a class apart: the code of its class and its plain attributes."""
-    kind = value if isinstance(value, type) else type(value)
-    yield f"{kind.__module__}.{kind.__qualname__}"
-    functions = [member for member in vars(kind).values() if isinstance(member, FunctionType)]
-    attributes = [] if value is kind else list(getattr(value, "__dict__", {}).items())
-    yield from _all_parts([*functions, *attributes], seen)
-
-
-def _all_parts(values: Sequence[object], seen: set[int]) -> Iterator[str]:
-    yield str(len(values))
-    for value in values:
-        yield from _parts(value, seen)
+def _is_own(name: str, value: object) -> bool:
+    """Whether an attribute of a class is written in it: a method, or a plain value."""
+    return isinstance(value, FunctionType) or (isinstance(value, _PLAIN) and not name.startswith("__"))
 
 
 def _names(code: CodeType) -> Iterator[str]:
@@ -96,7 +110,7 @@ def _names(code: CodeType) -> Iterator[str]:
             yield from _names(constant)
 
 
-def parameters_of(function: Callable[..., object], known: Sequence[str]) -> tuple[list[str], list[str]]:
+def parameters_of(function: Callable[..., object], known: Iterable[str]) -> tuple[list[str], list[str]]:
     """Return which of the `known` parameters `function` has, and the names of others that it must be given.
 
     Its first parameter is neither. A callable that cannot be inspected (of C) has none.
@@ -110,12 +124,8 @@ def parameters_of(function: Callable[..., object], known: Sequence[str]) -> tupl
         parameters = list(inspect.signature(function).parameters.values())
     except ValueError:
         return [], []
-    positional = (
-        inspect.Parameter.POSITIONAL_ONLY,
-        inspect.Parameter.POSITIONAL_OR_KEYWORD,
-        inspect.Parameter.VAR_POSITIONAL,
-    )
-    if not parameters or parameters[0].kind not in positional:
+    first = parameters[0] if parameters else None
+    if first is None or first.kind in (first.KEYWORD_ONLY, first.VAR_KEYWORD):
         name = getattr(function, "__name__", type(function).__name__)
         raise InputError(f"the scorer {name} takes no answer", "its first parameter is the answer's text")
     rest = [p for p in parameters[1:] if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]

@@ -45,7 +45,7 @@ VERDICT: TIE
 """
 _PLACES = ("{request}", "{first}", "{second}")
 _PLACE = re.compile(r"\{(mark|request|first|second|rubric)\}")
-_VERDICT = re.compile(r"verdict\W{0,9}(A|B|tie)\b", re.IGNORECASE)
+_VERDICT = re.compile(r"(?i:verdict)\W{0,9}(?:a )?((?i:tie)|A|B)\b")
 _BARE = re.compile(r"\W*(A|B|tie)\W*", re.IGNORECASE)
 
 

@@ -75,7 +75,7 @@ class Picture(Figure):
         file = io.BytesIO()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=r"Glyph .* missing from")  # a name in a script without a font
-            self.savefig(file, format="png", dpi=_DPI * _SCALE)
+            self.savefig(file, format="png", dpi=_DPI * _SCALE, metadata={"Software": None})
         width, height = (round(inches * _DPI) for inches in self.get_size_inches())
         return file.getvalue(), {"width": width, "height": height}
 

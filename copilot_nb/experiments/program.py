@@ -1,9 +1,9 @@
 """Run Python code that a model wrote, in a process of its own.
 
 What is isolated: the program gets a fresh interpreter, an empty folder that is removed afterwards, and none of the
-kernel's environment variables, so no keys. It is ended after `timeout_s` seconds, and with it everything in its process
-group. Each of its processes may take `memory_mb` MB of memory and write files of 16 MB (not on Windows; on macOS the
-limit of memory has no effect).
+kernel's environment variables, so no keys. It is ended after `timeout_s` seconds, or when the kernel dies, and with it
+everything in its process group. Each of its processes may take `memory_mb` MB of memory and write files of 16 MB (not
+on Windows; on macOS the limit of memory has no effect).
 
 What is not: it runs as the same user. It can read and change this user's files, use the network, and read the
 environment of the user's other processes, the kernel among them; a process that starts a session of its own
@@ -26,11 +26,18 @@ from pathlib import Path
 MAX_OUTPUT_CHARS = 2000
 _PASSED = "passed"
 
-# The last line is reached only by a program that ran to its end: `sys.exit(0)` before the tests is no pass.
+# Standard input is a pipe that nobody writes to: it ends with the kernel, however that ends. The file is written only
+# by a program that ran to its end: `sys.exit(0)` before the tests is no pass.
 _BOOTSTRAP = """
-import os, sys, types
+import os, sys, threading, types
 token, seconds, megabytes, *sources = sys.argv[1:]
 del sys.argv[1:]
+lifeline = os.dup(0)
+os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+def end_with_parent():
+    os.read(lifeline, 1)
+    os.killpg(0, 9) if hasattr(os, "killpg") else os._exit(9)
+threading.Thread(target=end_with_parent, daemon=True).start()
 try:
     import resource
 except ImportError:
@@ -88,7 +95,8 @@ def run_python(code: str, tests: str = "", *, timeout_s: float = 10.0, memory_mb
         sources = {"answer.py": code} | ({"tests.py": tests} if tests.strip() else {})
         for place, source in sources.items():
             (folder / place).write_text(source, encoding="utf-8", errors="replace")
-        options = [token, str(int(timeout_s) + 1), str(memory_mb), *sources]
+        cpu_s = int(timeout_s + 1) * (os.cpu_count() or 1)  # of all its threads
+        options = [token, str(cpu_s), str(memory_mb), *sources]
         with tempfile.TemporaryFile() as output:
             timed_out = _run(
                 [sys.executable, "-I", "-B", "-c", _BOOTSTRAP, *options], folder, output.fileno(), timeout_s
@@ -104,7 +112,7 @@ def _run(argv: list[str], folder: Path, output: int, timeout_s: float) -> bool:
     """Run a program to its end and kill what is left of its process group; return whether it took too long."""
     process = subprocess.Popen(  # noqa: S603 - Python itself; what it runs is what the user asked to be run
         argv,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=output,
         stderr=output,
         cwd=folder,
@@ -117,7 +125,7 @@ def _run(argv: list[str], folder: Path, output: int, timeout_s: float) -> bool:
         return True
     finally:
         _kill(process)
-        process.wait()
+        process.communicate()  # takes its end, and closes the pipe
     return False
 
 

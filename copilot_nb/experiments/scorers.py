@@ -24,9 +24,10 @@ from copilot_nb.experiments.fingerprint import fingerprint, parameters_of
 from copilot_nb.experiments.program import run_python
 from copilot_nb.experiments.scores import MAX_SCORE
 from copilot_nb.render.markdown import code_blocks
+from copilot_nb.render.words import shortened
 from copilot_nb.structured import schema_of
 
-_SHOWN_CHARS = 60
+_SHOWN_CHARS, _SHOWN_ERROR_CHARS = 60, 300
 _NAMED = ("target", "prompt", "variables")
 _PYTHON = ("", "python", "python3", "py")
 _NUMBER = re.compile(r"(?:(?<![\w.])[-+−])?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?")
@@ -84,11 +85,10 @@ class Outcome:
 def score(scorer: Scorer, sample: Sample) -> Outcome:
     """Return the score of one answer. Never raises: what the scorer raises is the outcome's error."""
     try:
-        value = scorer.measure(sample)
-    except Exception as error:  # noqa: BLE001 - a scorer of the user may raise anything; the answer stays
-        why = " ".join(str(error).split())
+        return _checked(scorer.name, scorer.measure(sample))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a scorer of the user may raise anything; the answer stays
+        why = shortened(" ".join(str(error).split()), _SHOWN_ERROR_CHARS)
         return Outcome(None, f"the scorer {scorer.name} raised {type(error).__name__}{': ' if why else ''}{why}")
-    return _checked(scorer.name, value)
 
 
 def _checked(name: str, value: object) -> Outcome:
@@ -124,8 +124,8 @@ def of_callable(function: Callable[..., object], id: str = "", version: str = ""
     id : str, optional
         The name; by default the function's.
     version : str, optional
-        Change it when the function changes. By default the identity follows the function's code, its defaults, the
-        plain values it closes over, and the plain values and functions of its own module that it uses.
+        Change it when the function changes. By default the identity follows the function's code and what it uses of its
+        own module (see `fingerprint`).
 
     Raises
     ------
@@ -262,8 +262,8 @@ def python_passes(tests: str | None = None, *, timeout_s: float = 10.0, memory_m
     """
 
     def measure(sample: Sample) -> bool:
-        checks = sample.target if tests is None else tests
-        return run_python(_python_in(sample.answer), checks, timeout_s=timeout_s, memory_mb=memory_mb).passed
+        code, checks = _python_in(sample.answer), sample.target if tests is None else tests
+        return bool(code) and run_python(code, checks, timeout_s=timeout_s, memory_mb=memory_mb).passed
 
     return _built_in("python_passes", measure, tests=tests, timeout_s=timeout_s, memory_mb=memory_mb)
 
@@ -272,7 +272,7 @@ def _python_in(answer: str) -> str:
     """Return the Python code blocks of an answer as one program; an answer without code blocks is code itself."""
     blocks = code_blocks(answer)
     python = [block.code for block in blocks if block.language.lower() in _PYTHON]
-    return "\n\n".join(python) if blocks else answer
+    return ("\n\n".join(python) if blocks else answer).strip()
 
 
 def _last_number(text: str) -> float | None:

@@ -39,6 +39,8 @@ def test_a_template_of_the_user_keeps_its_braces_and_lacks_no_place() -> None:
         ("A is right.\nVERDICT: A", "A"),
         ("First I thought VERDICT: A, but no.\n**Verdict: B**", "B"),
         ("verdict: tie.", "tie"),
+        ("Verdict: a tie", "tie"),
+        ("Verdict: a close call\nVERDICT: B", "B"),
         ("**B**", "B"),
         (" tie\n", "tie"),
         ("Answer A is better", None),

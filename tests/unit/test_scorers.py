@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import select
+import subprocess
+import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -100,6 +102,21 @@ def test_a_scorer_that_raises_is_one_line() -> None:
     assert outcome.error == "the scorer broken raised KeyError: 'two\\nlines'"
 
 
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda _: 10**400, "raised OverflowError"),
+        (lambda _: sys.exit(1), "raised SystemExit"),
+        (lambda _: {}["x" * 1000], "more characters)"),
+    ],
+)
+def test_whatever_a_scorer_raises_is_one_short_line(function: Callable[..., object], said: str) -> None:
+    outcome = score(of_callable(function), Sample("x"))
+    assert outcome.value is None
+    assert said in outcome.error
+    assert len(outcome.error) < 400
+
+
 def test_a_callable_is_given_what_it_names() -> None:
     def measure(answer: str, target: str, *, variables: object, weight: float = 2.0) -> float:
         return weight * (answer == target) * variables["factor"]
@@ -126,6 +143,10 @@ def identity(source: str) -> str:
     return as_scorer(cell["f"]).identity
 
 
+def twice(source: str, *values: object) -> list[str]:
+    return [source.format(value) for value in values]
+
+
 def test_the_identity_follows_what_a_callable_does() -> None:
     first = identity("limit = 3\ndef g(a): return len(a)\ndef f(a): return g(a) > limit")
     same = identity("limit = 3\n\n\ndef g(a):\n  return len(a)\ndef f(a):\n  # a comment\n  return g(a) > limit")
@@ -135,13 +156,16 @@ def test_the_identity_follows_what_a_callable_does() -> None:
         "limit = 3\ndef g(a): return len(a) + 1\ndef f(a): return g(a) > limit",
         "limit = 3\ndef g(a): return len(a)\ndef f(a): return g(a) >= limit",
         "limit = 3\ndef g(a): return len(a)\ndef f(a, b=2): return g(a) > limit",
-        "def make(limit):\n  def f(a): return len(a) > limit\n  return f\nf = make(3)",
-        "def make(limit):\n  def f(a): return len(a) > limit\n  return f\nf = make(4)",
-        "import functools\ndef g(a, b): return len(a) > b\nf = functools.partial(g, b=3)",
-        "import functools\ndef g(a, b): return len(a) > b\nf = functools.partial(g, b=4)",
-        "class C:\n  def __init__(s, n): s.n = n\n  def __call__(s, a): return len(a) > s.n\nf = C(3)",
-        "class C:\n  def __init__(s, n): s.n = n\n  def __call__(s, a): return len(a) > s.n\nf = C(4)",
-        "class C:\n  def __init__(s, n): s.n = n\n  def __call__(s, a): return len(a) >= s.n\nf = C(3)",
+        *twice("def make(limit):\n  def f(a): return len(a) > limit\n  return f\nf = make({})", 3, 4),
+        *twice("import functools\ndef g(a, b): return len(a) > b\nf = functools.partial(g, b={})", 3, 4),
+        *twice("class C:\n  n = {}\n  def __call__(s, a): return len(a) > s.n\nf = C()", 3, 4),
+        *twice("class C:\n  def __init__(s, n): s.n = n\n  def __call__(s, a): return len(a) > s.n\nf = C({})", 3, 4),
+        *twice("class C:\n  def __call__(s, a): return len(a) {} 3\nf = C()", ">", ">="),
+        *twice("words = {}\ndef f(a): return a in words", ["a"], ["b"]),
+        *twice("words = {}\ndef f(a): return a in words", {"a": 1}, {"a": 2}),
+        *twice("import re\npattern = re.compile({!r})\ndef f(a): return bool(pattern.search(a))", "a", "b"),
+        *twice("import datetime\nday = datetime.date(2026, 1, {})\ndef f(a): return str(day) in a", 1, 2),
+        *twice("from math import {0}\ndef f(a): return {0}(len(a))", "sqrt", "log"),
     ]
     identities = {first, *map(identity, changed)}
     assert len(identities) == 1 + len(changed)
@@ -149,6 +173,11 @@ def test_the_identity_follows_what_a_callable_does() -> None:
 
 def test_the_identity_survives_recursion_and_a_set_of_words() -> None:
     source = "def f(a): return f(a[1:]) if a in {'x', 'y', 'z'} else 1.0"
+    assert identity(source) == identity(source)
+
+
+def test_the_identity_does_not_follow_other_modules_nor_addresses() -> None:
+    source = "import pandas, threading\nlock = threading.Lock()\ndef f(a): return pandas.isna(a), lock"
     assert identity(source) == identity(source)
 
 
@@ -175,6 +204,8 @@ def test_the_code_of_an_answer_is_tested() -> None:
     assert value(python_passes("assert add(1, 2) == 3"), ADD) == 1.0
     assert value(python_passes(), ADD, target="assert add(1, 2) == 4") == 0.0
     assert value(python_passes(), "print(1 / 1)") == 1.0
+    assert value(python_passes(), "```bash\nls\n```") == 0.0
+    assert value(python_passes(), "") == 0.0
 
 
 @pytest.mark.parametrize(
@@ -241,3 +272,15 @@ def test_what_a_program_started_ends_with_it(tmp_path: Path, end: str, timeout_s
         assert os.read(reader, 1) == b""
     finally:
         os.close(reader)
+
+
+def test_a_program_ends_with_the_kernel(tmp_path: Path) -> None:
+    wire = tmp_path / "wire"
+    os.mkfifo(wire)
+    code = f"import time\nwire = open({str(wire)!r}, 'w')\nprint('up', file=wire, flush=True)\ntime.sleep(600)"
+    kernel = f"from copilot_nb.experiments.program import run_python\nrun_python({code!r}, timeout_s=600)"
+    with subprocess.Popen([sys.executable, "-c", kernel]) as process, wire.open() as reader:
+        assert reader.readline() == "up\n"
+        process.kill()
+        assert select.select([reader], [], [], 10)[0], "the program still holds the pipe"
+        assert reader.read() == ""

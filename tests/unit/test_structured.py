@@ -85,7 +85,7 @@ def test_the_model_is_told_the_schema_and_the_type_name() -> None:
         '```json\n{"label": "ham"}\n```',
         'Here it is:\n\n```\n{"label": "ham"}\n```\nAnything else?',
         'First I thought:\n```json\n{"label": "other"}\n```\nBut:\n```json\n{"label": "ham"}\n```',
-        'The answer is {"label": "ham"}, as {you} see.',
+        'The answer [1] is {"label": "ham"}, as {you} see.',
         '```json\n{"label": "ham"}',
     ],
 )
@@ -100,6 +100,7 @@ def test_json_is_found_wherever_it_stands(answer: str) -> None:
         (JSON_SCHEMA, "ham", "the answer holds no JSON"),
         (JSON_SCHEMA, '{"label": "other"}', "label: 'other' is not one of ['spam', 'ham']"),
         (JSON_SCHEMA, '{"label": NaN}', "the answer holds no JSON"),
+        (JSON_SCHEMA, 'As [1] says: {"label": "other"}', "label: 'other' is not one of"),
         (JSON_SCHEMA, "[" * 100_000, "the answer holds no JSON"),
         (Label, '{"label": "spam", "sure": 2}', "sure: Input should be less than or equal to 1"),
         (
