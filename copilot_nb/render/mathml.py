@@ -65,6 +65,8 @@ _KNOWN_AS = {
     **{name: name for name in ("matrix", "pmatrix", "bmatrix", "Bmatrix", "vmatrix", "Vmatrix", "smallmatrix")},
     **{name: name for name in ("array", "cases", "substack")},
 }
+_CHILDREN = {**dict.fromkeys(("msub", "msup", "munder", "mover"), 2), "msubsup": 3, "munderover": 3}
+"""How many an element has of them, the first of which is the base (count)."""
 _CANNOT = (ArithmeticError, AttributeError, LookupError, RecursionError, StopIteration, TypeError, ValueError)
 """What latex2mathml raises beside errors of its own."""
 
@@ -137,9 +139,17 @@ def _written(element: Element, depth: int) -> Iterator[str]:
         attributes["style"] = f"text-align:{attributes['columnalign']}"
     kept = (f' {name}="{value}"' for name, value in attributes.items() if name in _VALUES and _fits(name, value))
     yield f"<{tag}{''.join(kept)}>{quote(_in_alphabet(text, variant))}"
-    for child in element:
-        yield from _written(child, depth + 1)
+    yield from _children(element, depth)
     yield f"</{tag}>"
+
+
+def _children(element: Element, depth: int) -> Iterator[str]:
+    """Yield what is in an element; where latex2mathml hands over its base in pieces (a matrix), in one piece."""
+    last_of_base = len(element) - _CHILDREN.get(element.tag, len(element))
+    for place, child in enumerate(element):
+        yield "<mrow>" * (place == 0 and last_of_base > 0)
+        yield from _written(child, depth + 1)
+        yield "</mrow>" * (place == last_of_base > 0)
 
 
 def _fits(name: str, value: str) -> bool:

@@ -6,6 +6,7 @@ import random
 import re
 import time
 from html import unescape
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given, settings
@@ -89,6 +90,14 @@ def test_lines_of_a_formula_are_rows_without_numbers(name: str) -> None:
     html = mathml(f"\\begin{{{name}}}\na &= b \\\\\nc &= d\n\\end{{{name}}}", display=True)
     assert html.count("<mtr>") == 2
     assert text_of(html) == "a=bc=d"
+
+
+@pytest.mark.parametrize(("script", "tag"), [("^{-1}", "msup"), ("_n", "msub"), ("_n^2", "msubsup")])
+def test_what_a_script_belongs_to_is_one_piece(script: str, tag: str) -> None:
+    html = mathml(rf"\begin{{pmatrix}}1 & 2\end{{pmatrix}}{script}", display=False)
+    (scripted,) = ET.fromstring(html).iter(tag)
+    assert [len(scripted), scripted[0].tag] == [1 + len(re.findall(r"[_^]", script)), "mrow"]
+    assert text_of(html).startswith("(12)")
 
 
 def test_a_formula_in_lines_of_its_own_is_displayed() -> None:
