@@ -27,7 +27,7 @@ from copilot_nb.experiments.scoring import checked
 from copilot_nb.experiments.store import Store
 from copilot_nb.named_sessions.api import shared_manager
 from copilot_nb.render.words import count
-from copilot_nb.runtime.loop import POLL_S, wait_for
+from copilot_nb.runtime.loop import POLL_S
 
 if TYPE_CHECKING:
     from copilot_nb.named_sessions.manager import Manager
@@ -162,5 +162,5 @@ def _drive(manager: Manager, runner: Runner, on_progress: OnProgress) -> None:
 
 def _stop(manager: Manager, runner: Runner, running: concurrent.futures.Future[None]) -> None:
     manager.loop.call_soon(runner.stop)
-    with suppress(KeyboardInterrupt, TimeoutError, InputError):
-        wait_for(running, STOP_GRACE_S)
+    with suppress(KeyboardInterrupt):
+        concurrent.futures.wait([running], STOP_GRACE_S)

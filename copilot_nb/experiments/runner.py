@@ -24,7 +24,6 @@ from copilot_nb.experiments.grid import Cell, Grid, Variant
 from copilot_nb.experiments.options import CompareOptions
 from copilot_nb.experiments.progress import Progress
 from copilot_nb.experiments.store import BEAT_S, AnsweredTurn, Store, new_owner
-from copilot_nb.named_sessions.options import Opening
 from copilot_nb.runtime.providers.byok import Byok
 from copilot_nb.runtime.providers.embedded import InKernel
 from copilot_nb.runtime.threads import in_thread
@@ -185,8 +184,8 @@ class Runner:
         """Ask one cell and keep what came of it."""
         turns: list[Turn] = []
         stays = False
+        session = self._manager.registry.open_new(session_id, cell.variant.options)
         try:
-            session = await self._open(cell.variant, session_id)
             await self._talk(session, cell, turns)
         except CopilotNBError as error:
             await self._note_failure(cell, error)
@@ -201,7 +200,7 @@ class Runner:
             had = [turn for turn in turns if turn.usage or turn.state is TurnState.DONE]
             self._budget.add([self._usage(cell.variant, turn) for turn in had])
             if not stays:
-                await asyncio.shield(self._delete([session_id]))
+                await asyncio.shield(self._discard(session))
 
     def _usage(self, variant: Variant, turn: Turn) -> Usage:
         """Return what a turn took. A cost of 0 is one only of models in this kernel and of a Copilot account.
@@ -211,9 +210,6 @@ class Runner:
         usage, provider = turn.usage or Usage(), self._manager.providers[variant.options.provider]
         unpriced = 0.0 if isinstance(provider, InKernel) else None if isinstance(provider, Byok) else usage.cost
         return dataclasses.replace(usage, cost=usage.cost or unpriced)
-
-    async def _open(self, variant: Variant, session_id: str) -> Session:
-        return await self._manager.registry.open(session_id, variant.options, Opening(session_id=session_id))
 
     async def _talk(self, session: Session, cell: Cell, turns: list[Turn]) -> None:
         for number, text in enumerate(cell.prompt.turns):
@@ -234,8 +230,12 @@ class Runner:
             return
         self._failed += 1
 
+    async def _discard(self, session: Session) -> None:
+        with suppress(CopilotNBError):  # its answer is kept; a session more does no harm
+            await self._manager.registry.discard(session)
+
     async def _delete(self, session_ids: list[str]) -> None:
-        """Delete sessions, stopping what they do; one that is not there, or cannot be deleted, is passed over."""
+        """Delete what dead processes have left; a session that is not there, or cannot be deleted, is passed over."""
         for session_id in session_ids:
             with suppress(CopilotNBError):
                 await self._manager.registry.delete(session_id)

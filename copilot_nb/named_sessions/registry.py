@@ -57,6 +57,10 @@ class SessionRegistry:
         state.tell("listed")
         return session
 
+    def open_new(self, session_id: str, options: SessionOptions) -> Session:
+        """Return a new session that is called as its id, which nothing has: it is not looked for, as `open` would."""
+        return self._announced(SessionState(name=session_id, session_id=session_id, options=options))
+
     async def open(self, name: str, options: SessionOptions, opening: Opening) -> Session:
         """Return the session called `name`: this kernel's, else one stored before, else a new one.
 
@@ -271,6 +275,12 @@ class SessionRegistry:
         await queue_of(session).quiesce()
         self._sessions.pop(state.name, None)
         state.tell("gone")
+
+    async def discard(self, session: Session) -> None:
+        """Delete a session of this kernel and its history, irreversibly; a turn under way is stopped first."""
+        await self.forget(session)
+        if state_of(session).exists:
+            await (await self._engine.client()).archive.delete(session.session_id)
 
     async def delete(self, name: str, user: str = "") -> None:
         """Delete a session and its history, irreversibly; a turn under way is stopped first.
