@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from copilot_nb.errors import InputError
 from copilot_nb.experiments.extras import extra
 
 with extra("experiments"):
@@ -22,7 +23,7 @@ Floats = NDArray[np.float64]
 LEVEL = 0.95
 POWER = 0.8
 MAX_ENUMERATED = 12  # prompts whose 2**12 sign flips are enumerated
-_TINY = 1e-12
+_TINY, _ROUNDING = 1e-12, 1e-9
 _MANY = 1000  # prompts from which t is normal
 
 
@@ -47,8 +48,8 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
-    """A two-sided p-value and the name of the test that it is from."""
+class PValue:
+    """A two-sided p-value, and the name of the test that it is from."""
 
     p: float
     method: str
@@ -57,12 +58,23 @@ class Test:
 @cache
 def t_quantile(level: float, freedom: int) -> float:
     """Return Student's two-sided quantile: half the width of an interval, in standard errors."""
-    return float(stats.t.ppf((1 + level) / 2, freedom))
+    return float(stats.t.ppf(_upper(level), freedom))
 
 
 @cache
 def _z_quantile(level: float) -> float:
-    return float(stats.norm.ppf((1 + level) / 2))
+    return float(stats.norm.ppf(_upper(level)))
+
+
+def _upper(level: float) -> float:
+    """Return the upper end of the middle `level` of a distribution."""
+    if not 0 < level < 1:
+        raise InputError(f"the level of an interval is between 0 and 1, not {level}", "use 0.95")
+    return (1 + level) / 2
+
+
+def _is_constant(x: Floats) -> bool:
+    return float(np.ptp(x)) <= _TINY * max(1.0, float(np.abs(x).max()))
 
 
 def mean_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
@@ -81,10 +93,9 @@ def mean_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
     mean = float(x.mean())
     if x.size == 1:
         return Interval(mean, note="one prompt: no interval can be computed")
-    error = float(x.std(ddof=1)) / float(np.sqrt(x.size))
-    if error < _TINY:
+    if _is_constant(x):
         return Interval(mean, note=f"the same value on all {x.size} prompts: no interval can be computed")
-    half = t_quantile(level, x.size - 1) * error
+    half = t_quantile(level, x.size - 1) * float(x.std(ddof=1)) / float(np.sqrt(x.size))
     return Interval(mean, mean - half, mean + half)
 
 
@@ -147,14 +158,12 @@ def proportion_interval(means: Sequence[float], answers: float, level: float = L
     share = float(x.mean())
     if answers <= x.size or x.size == 1:
         return wilson_interval(share, x.size, level)
-    variance = float(x.var(ddof=1)) / x.size
-    spread = share * (1 - share)
     ratio = _z_quantile(level) / t_quantile(level, x.size - 1)
-    effective = spread / variance * ratio**2 if variance > _TINY else float(x.size)
+    effective = float(x.size) if _is_constant(x) else share * (1 - share) / (x.var(ddof=1) / x.size) * ratio**2
     return wilson_interval(share, min(max(effective, x.size * ratio**2), answers), level)
 
 
-def paired_test(differences: Sequence[float]) -> Test | None:
+def paired_test(differences: Sequence[float]) -> PValue | None:
     r"""Return a two-sided test that the differences, one per prompt, are 0 on average; ``None`` without any.
 
     Notes
@@ -172,13 +181,13 @@ def paired_test(differences: Sequence[float]) -> Test | None:
         return sign_test(int((d > 0).sum()), int((d < 0).sum()), "McNemar")
     if d.size <= MAX_ENUMERATED:
         return sign_flip(d)
+    if _is_constant(d):
+        return PValue(1.0 if abs(d.mean()) <= _TINY else float(2.0 ** (1 - d.size)), "sign flip")
     error = float(d.std(ddof=1)) / float(np.sqrt(d.size))
-    if error < _TINY:
-        return Test(1.0, "t") if abs(d.mean()) < _TINY else Test(min(1.0, float(2.0 ** (1 - d.size))), "sign flip")
-    return Test(float(2 * stats.t.sf(abs(d.mean()) / error, d.size - 1)), "t")
+    return PValue(float(2 * stats.t.sf(abs(d.mean()) / error, d.size - 1)), "t")
 
 
-def sign_test(wins: int, losses: int, method: str = "sign test") -> Test:
+def sign_test(wins: int, losses: int, method: str = "sign test") -> PValue:
     r"""Return the exact two-sided test that wins and losses are equally likely; ties are not counted.
 
     Notes
@@ -186,15 +195,15 @@ def sign_test(wins: int, losses: int, method: str = "sign test") -> Test:
     :math:`2\,P(B \le \min(w, l))` for :math:`B \sim \mathrm{Bin}(w + l, 1/2)`: J. Arbuthnott (1710).
     """
     decided = wins + losses
-    return Test(float(stats.binomtest(wins, decided).pvalue) if decided else 1.0, method)
+    return PValue(float(stats.binomtest(wins, decided).pvalue) if decided else 1.0, method)
 
 
-def sign_flip(differences: Floats) -> Test:
+def sign_flip(differences: Floats) -> PValue:
     """Return the exact sign-flip test of at most `MAX_ENUMERATED` differences (see `paired_test`)."""
     size = differences.size
     signs = 1 - 2 * ((np.arange(2**size)[:, None] >> np.arange(size)) & 1)
     sums = np.abs(signs @ differences)
-    return Test(float((sums >= abs(differences.sum()) - 1e-9).mean()), "sign flip")
+    return PValue(float((sums >= abs(differences.sum()) - _ROUNDING * np.abs(differences).sum()).mean()), "sign flip")
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
@@ -224,7 +233,7 @@ def detectable_effect(differences: Sequence[float], level: float = LEVEL, power:
     :math:`(z_{1-\alpha/2} + z_{power})\,s/\sqrt P` of E. Miller (2024), arXiv:2411.00640, section 5.
     """
     d = np.asarray(differences, dtype=np.float64)
-    if d.size < 2 or float(d.std(ddof=1)) < _TINY:  # noqa: PLR2004 - a variance takes two
+    if d.size < 2 or _is_constant(d):  # noqa: PLR2004 - a variance takes two
         return None
     return noncentrality(d.size, level, power) * float(d.std(ddof=1)) / float(np.sqrt(d.size))
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from copilot_nb.errors import InputError
 from copilot_nb.experiments.extras import extra
 from copilot_nb.experiments.forest import number
 from copilot_nb.experiments.intervals import LEVEL, POWER, Floats, detectable_effect, prompts_needed
@@ -104,8 +105,10 @@ def power(
     Raises
     ------
     InputError
-        If there are no rows.
+        If there are no rows, or a parameter is out of its range.
     """
+    if not 0 < probability < 1 or (repeats is not None and repeats < 1):
+        raise InputError("a probability is between 0 and 1, and repeats are at least 1", "power(effect=0.1, repeats=3)")
     aim = _Aim(effect, repeats, level, probability)
     scores = scores_by_variant(rows)
     return Powers(_power(pair, (scores[pair[0]], scores[pair[1]]), aim) for pair in itertools.combinations(scores, 2))

@@ -288,6 +288,25 @@ def test_no_number_is_nan_and_a_missing_interval_says_why(scores: dict[str, Sequ
     assert all(interval.low is None or interval.low < interval.high for interval in found)
 
 
+def test_a_level_of_95_and_no_repeats_are_refused() -> None:
+    table = rows(DEGENERATE["two prompts"])
+    for call in (
+        lambda: summarize(table, 95),
+        lambda: differences(table, 1.0),
+        lambda: power(table, repeats=0),
+        lambda: power(table, probability=80),
+    ):
+        with pytest.raises(InputError, match="between 0 and 1"):
+            call()
+
+
+@pytest.mark.parametrize("level", [0.5, 0.95, 0.999])
+@pytest.mark.parametrize("prompts", [2, 3, 30, 3000])
+def test_what_is_detectable_is_found_at_any_level_and_size(level: float, prompts: int) -> None:
+    found = detectable_effect(np.arange(prompts) % 2 + np.arange(prompts) % 3 / 10, level)
+    assert 0 < found < math.inf
+
+
 def test_a_table_without_rows_is_refused() -> None:
     for reader in (summarize, differences, power):
         with pytest.raises(InputError, match="no scores"):
