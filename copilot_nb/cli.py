@@ -1,7 +1,7 @@
-"""The command `copilot-nb`: what is done outside of a notebook.
+"""The command `copilot-nb`: installation, checks and the demo.
 
 Everything a command needs is imported inside it, so that ``copilot-nb --help`` is
-instant. A command returns its exit code; what goes wrong is one line on stderr.
+instant. A command returns its exit code; an error is one line on stderr.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _terminated(_number: int, _frame: object) -> NoReturn:
-    raise SystemExit(128 + signal.SIGTERM)  # what was started is ended on the way out
+    raise SystemExit(128 + signal.SIGTERM)  # exit handlers end the programs that were started
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("copilot-nb", description="Set up copilot_nb, look at the set-up, and try it out.")
+    parser = argparse.ArgumentParser("copilot-nb", description="Set up copilot_nb, check the set-up, and try it out.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     runtime = commands.add_parser(
         "install-runtime", help="install the Copilot runtime (GitHub's software; 420 MB on disk)"
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         "--method",
         choices=["auto", "sdk", "npm"],
         default="auto",
-        help="where from: GitHub (sdk), npm, or the first that works",
+        help="download from GitHub (sdk), by npm, or by the first that works",
     )
     commands.add_parser(
         "install-model", help="install the very small embedded model, which needs no account (200 MB on disk)"
@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("doctor", help="show what is installed and what is missing")
     demo = commands.add_parser("demo", help="open the first notebook, answered by the embedded model")
     demo.add_argument("--headless", action="store_true", help="run the notebook here and print its answers")
-    demo.add_argument("--notebook", type=Path, metavar="PATH", help="another notebook than the first")
+    demo.add_argument("--notebook", type=Path, metavar="PATH", help="open this notebook instead")
     return parser
 
 
@@ -89,7 +89,7 @@ def _doctor(_options: argparse.Namespace) -> int:
 
 
 def _table(findings: Sequence[Finding]) -> list[str]:
-    """Return aligned lines: a mark, the thing, what was found, and below it what to type."""
+    """Return aligned lines: a mark, the subject, the finding, and below it what to type."""
     width = max(len(finding.what) for finding in findings)
     lines = []
     for finding in findings:

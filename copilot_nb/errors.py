@@ -3,7 +3,7 @@
 ::
 
     CopilotNBError
-    ├── InputError              what was typed cannot be used
+    ├── InputError              an input is not valid
     ├── RuntimeUnavailable      the Copilot runtime is missing, unusable or gone
     ├── ProviderError           no model can answer: not installed, not logged in, refused
     ├── SessionError            a session cannot be opened or changed
@@ -15,10 +15,10 @@
         ├── TurnInterrupted
         └── TurnTimeout
 
-An error is one line for a reader of a notebook: what happened, and what to type next. IPython asks a
-raised object for `_render_traceback_` before it formats a traceback, so that one line is all that a cell
-shows. (A *subclass* of `IPython.core.error.UsageError` would not do: IPython compares that one by
-identity and prints the whole traceback of a subclass.)
+In a notebook an error is one line: what happened, and what to type next. IPython calls the error's
+`_render_traceback_` before it formats a traceback, so a cell shows only that line.
+(A subclass of `IPython.core.error.UsageError` would not do: IPython compares that class by identity, and prints the
+whole traceback of a subclass.)
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class CopilotNBError(Exception):
     Attributes
     ----------
     message, hint : str
-        The parameters; `hint` is ``""`` where there is none.
+        The parameters; `hint` is ``""`` if there is none.
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
@@ -55,7 +55,7 @@ class CopilotNBError(Exception):
 
 
 class InputError(CopilotNBError):
-    """What was typed cannot be used: an empty prompt, an unknown option, an illegal name."""
+    """An input is not valid: an empty prompt, an unknown option, an illegal name."""
 
 
 class RuntimeUnavailable(CopilotNBError):
@@ -63,7 +63,7 @@ class RuntimeUnavailable(CopilotNBError):
 
 
 class ProviderError(CopilotNBError):
-    """No model can answer: it is not installed, nobody is logged in, or the provider refused."""
+    """No model can answer: not installed, not logged in, or refused by the provider."""
 
 
 class SessionError(CopilotNBError):
@@ -71,7 +71,7 @@ class SessionError(CopilotNBError):
 
 
 class SessionNotFound(SessionError):
-    """There is no session of that name."""
+    """No session has that name."""
 
 
 class SessionInUse(SessionError):
@@ -79,11 +79,11 @@ class SessionInUse(SessionError):
 
 
 class BudgetReached(SessionError):
-    """The session has had as many turns or tokens as the settings allow; nothing was sent."""
+    """The session has reached its limit of turns or tokens; nothing was sent."""
 
 
 class TurnError(CopilotNBError):
-    """A turn was sent and did not finish; what had been answered is kept."""
+    """A turn was sent and did not finish; the partial answer is kept."""
 
 
 class TurnFailed(TurnError):
@@ -91,8 +91,8 @@ class TurnFailed(TurnError):
 
 
 class TurnInterrupted(TurnError):
-    """The turn was stopped: by the kernel's interrupt, by `stop`, or by the runtime's death."""
+    """The turn was stopped: by an interrupt, by `stop`, or because the runtime ended."""
 
 
 class TurnTimeout(TurnError):
-    """Nothing came from the model for longer than `timeout_s`."""
+    """The model sent nothing for longer than `timeout_s`."""

@@ -1,7 +1,7 @@
 """The settings of `copilot_nb`: one traitlets `Configurable`, reachable by `%config CopilotNB`.
 
-Every trait can also be set in `ipython_config.py` (``c.CopilotNB.model = "gpt-5"``). The precedence of
-what is said about a turn is: the flag in the cell, then the session's own, then these, then the default.
+Every trait can also be set in `ipython_config.py` (``c.CopilotNB.model = "gpt-5"``). For a turn, the flag in the cell
+comes first, then what the session has, then these settings, then the default.
 Durations are in seconds (``_s``), sizes in bytes (``_bytes``), tokens (``_tokens``) or counts.
 """
 
@@ -27,7 +27,7 @@ PROVIDER_FIELDS = (
     "api_version",
     "max_prompt_tokens",
 )
-"""What the setting `providers` may say of one; a key is not among it."""
+"""The fields of a provider in the setting `providers`; a key is not among them."""
 
 
 class _Process:
@@ -42,7 +42,7 @@ def process_settings() -> CopilotNB:
 
 
 def adopt(settings: CopilotNB | None) -> None:
-    """Let `settings` be those of this process; ``None``: the defaults."""
+    """Make `settings` those of this process; ``None``: the defaults."""
     _Process.settings = settings
 
 
@@ -50,10 +50,10 @@ class CopilotNB(Configurable):
     """Settings for the sessions of this kernel."""
 
     home_in_use: Callable[[], str] = staticmethod(str)
-    """Returns the home that sessions of this process are stored in, which stays then; ``""``: there are none."""
+    """Returns the home in which this process has stored sessions, which cannot be changed then; ``""``: none stored."""
 
     provider = Unicode(
-        help="Where answers come from: 'github', 'local', a provider of your own, or '' to choose (a Copilot login, "
+        help="Where answers come from: 'github', 'local', one you added, or '' to choose (a Copilot login, "
         "else COPILOT_PROVIDER_BASE_URL, else the embedded model). Default: the environment variable "
         "COPILOT_NB_PROVIDER, else ''.",
     ).tag(config=True)
@@ -62,7 +62,7 @@ class CopilotNB(Configurable):
         "Default: the environment variable COPILOT_NB_MODEL, else ''.",
     ).tag(config=True)
     providers = Dict(
-        help="Providers of your own, by name; each has a 'type' (openai, azure, anthropic, ollama, openai-compatible) "
+        help="Your own providers, by name; each has a 'type' (openai, azure, anthropic, ollama, openai-compatible) "
         "and, as needed, 'base_url', 'model', 'api_key_env' (the variable that holds the key) or 'keyring': True, "
         "'bearer_token_env', 'wire_api' (completions, responses), 'api_version' (Azure's), 'max_prompt_tokens' "
         "(tokens). Never the key itself.",
@@ -79,7 +79,7 @@ class CopilotNB(Configurable):
     ).tag(config=True)
     user_template = Unicode(
         "{user}-{name}",
-        help="Name of the session that cp.session(NAME, user=USER) is, made of {user} and {name}.",
+        help="Stored name of cp.session(NAME, user=USER), made of {user} and {name}.",
     ).tag(config=True)
     home = Unicode(
         help="Folder in which the Copilot runtime keeps its sessions. Default: COPILOT_HOME, else ~/.copilot.",
@@ -88,7 +88,7 @@ class CopilotNB(Configurable):
         help="Path of the Copilot runtime's executable; '' searches for it (see `%copilot doctor`).",
     ).tag(config=True)
     offline = Bool(
-        help="Start the runtime in its offline mode: no request leaves this machine, only models on it answer. "
+        help="Start the runtime in its offline mode: no request leaves this machine, and only models on it answer. "
         "Default: whether COPILOT_OFFLINE is 'true' or '1'.",
     ).tag(config=True)
     warm_start = Bool(
@@ -97,7 +97,7 @@ class CopilotNB(Configurable):
     ).tag(config=True)
     timeout_s = Float(
         120.0,
-        help="Seconds without any sign from the model after which a turn is given up (idle time, not total).",
+        help="Stop a turn if the model sends nothing for this many seconds (idle time, not total).",
     ).tag(config=True)
     unload_after_s = Float(
         600.0,
@@ -111,14 +111,14 @@ class CopilotNB(Configurable):
     rerun = Enum(
         ("replace-last", "append", "rewind"),
         "replace-last",
-        help="What running a %%copilot cell again does to its session. 'replace-last': takes back what the cell had "
-        "asked and what this notebook's cells asked after it, unless more was said elsewhere; 'rewind': takes back all "
-        "that was said since; 'append': takes nothing back.",
+        help="What running a %%copilot cell again does. 'replace-last': replaces its turn and all later turns from "
+        "this notebook, unless something was said elsewhere since; 'rewind': replaces its turn and everything since; "
+        "'append': replaces nothing.",
     ).tag(config=True)
     max_turns = Int(
         0,
         min=0,
-        help="Turns a session may have (count); a prompt beyond is not sent. 0: no limit.",
+        help="Turns a session may have (count); further prompts are not sent. 0: no limit.",
     ).tag(config=True)
     max_tokens_per_session = Int(
         0,
@@ -128,12 +128,12 @@ class CopilotNB(Configurable):
     max_rounds = Int(
         50,
         min=0,
-        help="Times the model is called for one turn (count): once for a plain answer, again after the tools that it "
-        "called. Then the turn is stopped. 0: no limit.",
+        help="Model calls for one turn (count): one for a plain answer, another after each round of tools. Then the "
+        "turn is stopped. 0: no limit.",
     ).tag(config=True)
     max_prompt_bytes = Int(
         500_000,
-        help="Largest prompt that is sent, in bytes of UTF-8.",
+        help="Largest prompt, in bytes of UTF-8.",
     ).tag(config=True)
     local_model_path = Unicode(
         help="GGUF file of the embedded model; '' takes the one that `copilot-nb install-model` installs. "
@@ -148,7 +148,7 @@ class CopilotNB(Configurable):
     ).tag(config=True)
     local_idle_s = Float(
         600.0,
-        help="Seconds without use after which a local model is taken out of memory; it is loaded again when asked.",
+        help="Seconds without use after which a local model is unloaded; its next use loads it again.",
     ).tag(config=True)
     local_context_tokens = Int(
         4096,
@@ -187,18 +187,18 @@ class CopilotNB(Configurable):
     def _names_both(self, proposal: dict[str, Any]) -> object:
         template = proposal["value"]
         if "{user}" not in template or template.count("{name}") != 1:
-            raise TraitError("CopilotNB.user_template must hold {user}, and {name} once")
+            raise TraitError("CopilotNB.user_template must contain {user}, and {name} once")
         return template
 
     @validate("providers")
     def _no_key(self, proposal: dict[str, Any]) -> object:
         for name, fields in proposal["value"].items():
-            # No value is told: it may be a key.
+            # The values are not shown: one may be a key.
             if not isinstance(fields, dict):
-                raise TraitError(f"CopilotNB.providers: {name!r} is not described by a dictionary")
+                raise TraitError(f"CopilotNB.providers: {name!r} must be a dictionary")
             if unknown := [field for field in fields if field not in PROVIDER_FIELDS]:
                 raise TraitError(
-                    f"CopilotNB.providers: {name!r} may not say {', '.join(map(repr, unknown))}, but: "
+                    f"CopilotNB.providers: {name!r} has the unknown field {', '.join(map(repr, unknown))}; known are: "
                     f"{', '.join(PROVIDER_FIELDS)} (a key stays in its variable, or in the keyring)"
                 )
         return proposal["value"]

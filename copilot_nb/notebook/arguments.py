@@ -1,7 +1,7 @@
 """The grammar of ``%%copilot`` and ``%copilot``: parsers whose help is the documentation.
 
-A prompt is literal text: no quote, brace or dollar in it is looked at. Only the words before it are split, by
-`split_head`, which therefore knows which options take a value.
+A prompt is literal text: quotes, braces and dollars in it mean nothing. Only the words before it are split, by
+`split_head`, which therefore has to know which options take a value.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FORMATS = ("markdown", "text", "code", "json")
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that raises instead of leaving the process, and that says one line."""
+    """A parser that raises an error of one line instead of leaving the process."""
 
     def __init__(self, prog: str, description: str) -> None:
         super().__init__(
@@ -37,18 +37,18 @@ class Parser(argparse.ArgumentParser):
         )
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
-        """Parse words; what might be a key is refused and never repeated.
+        """Parse words; a word that may be a key is refused and never repeated.
 
         Raises
         ------
         InputError
-            If they cannot be understood.
+            If they are not valid.
         """
         options = words[: words.index("--")] if "--" in words else words
         if any(_KEY_OPTION.fullmatch(word) for word in options):
             raise InputError(
-                "a key has no place in a cell: it would stay in the notebook and in the history",
-                "delete it; %copilot provider add NAME --ask-key asks for it, --api-key-env VAR names its variable",
+                "do not type a key into a cell: it would stay in the notebook and in the history",
+                "delete it from the cell, then: %copilot provider add NAME --ask-key (or --api-key-env VAR)",
             )
         known, unknown = self.parse_known_args(words)
         if unknown:
@@ -60,7 +60,7 @@ class Parser(argparse.ArgumentParser):
         return known
 
     def error(self, message: str) -> NoReturn:
-        """Raise what argparse would print.
+        """Raise the error that argparse would print.
 
         Raises
         ------
@@ -75,13 +75,13 @@ class Parser(argparse.ArgumentParser):
 
 
 def masked(text: str) -> str:
-    """Return `text` without its long words: what is out of place may be a key."""
+    """Return `text` without its long words: a misplaced word may be a key."""
     return _LONG_WORD.sub("…", text)
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """An option: its spellings, its help, and the value it takes (``""``: none)."""
+    """An option: its flags, its help, and the name of its value (``""``: it takes none)."""
 
     flags: tuple[str, ...]
     help: str
@@ -102,7 +102,7 @@ def _seconds(value: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"a number of seconds above 0 is needed, not {value!r}")
+        raise argparse.ArgumentTypeError(f"give a number of seconds above 0, not {value!r}")
     return seconds
 
 
@@ -113,18 +113,18 @@ def _of_flag(flag: Flag) -> Option:
 SESSION_OPTIONS = (
     *map(_of_flag, FLAGS.values()),
     Option(("--id",), "id under which the runtime stores a new session", "SESSION_ID", (("dest", "session_id"),)),
-    Option(("--new",), "begin anew, with the session's own model and options; the earlier one is kept as NAME~1"),
-    Option(("--take-over",), "where another process has the session open: go on in a copy, NAME~1"),
+    Option(("--new",), "start again with the session's model and options; the earlier session is kept as NAME~1"),
+    Option(("--take-over",), "if another process has the session open: go on in a copy, NAME~1"),
 )
 TURN_OPTIONS = (
     Option(
         ("-a", "--attach"),
-        "a file or a variable that goes with the prompt: text, an image, a figure, a table; may be repeated",
+        "attach a file or a variable: text, an image, a figure, a table; may be repeated",
         "PATH|VARIABLE",
         (("action", "append"), ("default", [])),
     ),
     Option(("-q", "--quiet"), "show nothing (see --out)"),
-    Option(("-o", "--out"), "variable that receives the Turn", "VAR"),
+    Option(("-o", "--out"), "put the Turn into this variable", "VAR"),
     Option(
         ("-f", "--format"),
         "markdown: rendered; text: as it is; code: its code goes into the next cell; json: checked and shown",
@@ -133,15 +133,15 @@ TURN_OPTIONS = (
     ),
     Option(
         ("--timeout",),
-        "seconds without a sign from the model after which the turn is given up",
+        "stop if the model sends nothing for this many seconds",
         "SECONDS",
         (("type", _seconds), ("default", 0.0), ("dest", "timeout_s")),
     ),
 )
 FAN_OPTIONS = (
-    Option(("--now",), "do not wait in line: the answer under way is stopped, and the model told what it had said"),
+    Option(("--now",), "do not wait in line: stop the answer under way; the model is told what it had said"),
     Option(("-b", "--background"), "return at once; the answer goes on streaming into this cell"),
-    Option(("--create",), "of several names: create those that are new"),
+    Option(("--create",), "with several names: create those that are new"),
     Option(("--models",), "one session for each model, named NAME@MODEL, side by side", "MODEL,MODEL"),
     Option(("--providers",), "one session for each provider, named NAME@PROVIDER, side by side", "PROVIDER,PROVIDER"),
 )
@@ -156,7 +156,10 @@ def cell_parser() -> Parser:
         r"The body is literal text; only {{ expression }} is replaced by its value (\{{ writes two braces).",
     )
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="the sessions, side by side; none: the one chosen by %%copilot use"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="the sessions, side by side; without a name: the one chosen by %%copilot use",
     )
     for option in ASK_OPTIONS:
         option.add_to(parser)
@@ -178,7 +181,7 @@ def parse_cell(line: str) -> argparse.Namespace:
     Raises
     ------
     InputError
-        If it cannot be understood.
+        If it is not valid.
     """
     return cell_parser().parse(split_words(line))
 
@@ -189,7 +192,7 @@ def parse_ask(rest: str) -> tuple[argparse.Namespace, str]:
     Raises
     ------
     InputError
-        If it cannot be understood.
+        If it is not valid.
     """
     head, prompt = split_head(rest, ASK_OPTIONS)
     return ask_parser().parse(head), prompt
@@ -201,19 +204,19 @@ def split_words(line: str) -> list[str]:
     Raises
     ------
     InputError
-        If a quotation is not closed.
+        If a quote is not closed.
     """
     try:
         return shlex.split(line)
     except ValueError as error:
-        raise InputError(f"cannot read {line.strip()[:60]!r}: {str(error).lower()}", "close the quotation") from error
+        raise InputError(f"cannot read {line.strip()[:60]!r}: {str(error).lower()}", "add the closing quote") from error
 
 
 _WORD = re.compile(r"""\s*((?:"[^"]*"|'[^']*'|[^\s"'])+)""")
 
 
 def split_head(text: str, options: Sequence[Option]) -> tuple[list[str], str]:
-    """Split options and one name off the beginning of `text`; the rest is returned as it is."""
+    """Split options and one name off the beginning of `text`; return them and the rest, unchanged."""
     takes_value = {flag for option in options if option.value for flag in option.flags}
     head: list[str] = []
     while (match := _WORD.match(text)) is not None:

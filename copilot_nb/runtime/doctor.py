@@ -1,4 +1,4 @@
-"""What is there and what is missing, each finding with the line to type.
+"""Checks the installation: what is there, what is missing, and what to type.
 
 Nothing is sent anywhere and the SDK is not imported; the runtime is started once to ask for its version. The
 findings are plain data: the command line prints them, and the notebook adds its own (front end, login).
@@ -28,18 +28,18 @@ PROVIDERS = ("", "github", "local")
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes
     ----------
     what : str
-        The thing, in a word or two.
+        The subject, in a word or two.
     ok : bool
-        Whether it is as it must be.
+        Whether it is as required.
     detail : str
         What was found.
     fix : str
-        What to type; with `ok`, a thing worth doing that nothing depends on.
+        What to type; with `ok`, an optional improvement.
     """
 
     what: str
@@ -49,7 +49,7 @@ class Finding:
 
 
 def diagnose(settings: CopilotNB) -> list[Finding]:
-    """Look at everything that `copilot_nb` needs below the notebook."""
+    """Check everything that `copilot_nb` needs outside the notebook."""
     return [
         _python(),
         _own_version(),
@@ -111,14 +111,14 @@ def _compared(location: RuntimeLocation) -> Finding:
 
 
 def _npm() -> Finding:
-    """Only `install-runtime` may need it, where GitHub cannot be reached: a note, never a fault."""
+    """Only `install-runtime` may need npm, if GitHub cannot be reached: a note, never a fault."""
     npm = shutil.which("npm")
     return Finding("npm", True, npm or "not installed", "" if npm else "install Node.js, if GitHub cannot be reached")
 
 
 def _home(settings: CopilotNB) -> Finding:
     home = Path(settings.home).expanduser()
-    # the runtime makes its home itself, so the nearest folder that exists is what must let it
+    # the runtime makes its home itself, so the nearest existing folder has to be writable
     existing = next(folder for folder in (home, *home.absolute().parents) if folder.exists())
     try:
         with tempfile.TemporaryFile(dir=existing):

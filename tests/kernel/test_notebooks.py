@@ -190,7 +190,7 @@ def test_a_failed_turn_stops_run_all(home: Path) -> None:
 
 
 def test_rm_without_anybody_to_ask_fails(home: Path) -> None:
-    with pytest.raises(CellExecutionError, match=r"nobody is here to confirm deleting a .*add -y to delete"):
+    with pytest.raises(CellExecutionError, match=r"nobody can be asked whether to delete a .*add -y to delete"):
         execute(notebook_of(SCRIPTED.format(""), "%%copilot a\nhi", "%copilot rm a"))
 
 

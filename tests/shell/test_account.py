@@ -138,8 +138,8 @@ def test_where_nobody_can_be_asked_a_flag_has_to_say_so(
     monkeypatch.setattr("copilot_nb.notebook.subcommands.account.is_headless", lambda _shell: True)
     asked = answering(monkeypatch)
     assert here.run(f"%copilot login --host {github.url}").complaint == (
-        "InputError: nobody is here to say where the login may be kept → add --plaintext to allow a file of the "
-        "runtime's, or set GH_TOKEN"
+        "InputError: nobody can be asked where to keep the login → add --plaintext to keep it in the "
+        "runtime's file, or set GH_TOKEN"
     )
     assert not github.asked
     assert here.run(f"%copilot login --plaintext --host {github.url}").ok
@@ -179,7 +179,7 @@ def test_a_token_in_the_environment_is_the_login(
 ) -> None:
     monkeypatch.setenv("GITHUB_TOKEN", TOKEN)
     said = here.run(f"%copilot login --host {github.url}").out
-    assert said == ("GITHUB_TOKEN is set, and Copilot uses the login in it; to log in otherwise, unset it first.\n")
+    assert said == ("GITHUB_TOKEN is set, and Copilot uses the login in it; to log in differently, unset it first.\n")
     card = here.run("%copilot whoami").result
     assert card.title == "Nobody is logged in to Copilot"
     assert "Failed to fetch PAT user login" in str(card)
@@ -191,7 +191,7 @@ def test_offline_there_is_no_login(here: Notebook) -> None:
     here.settings.offline = True
     for word in ("login", "logout"):
         assert here.run(f"%copilot {word}").complaint.startswith(
-            "ProviderError: there is no login: the runtime is set to be offline, no request leaves this machine → "
+            "ProviderError: cannot log in: the runtime is set to be offline, no request leaves this machine → "
         )
     (line,) = here.run("%copilot whoami").out.splitlines()
     assert line.startswith("Nobody needs to be logged in: the runtime is set to be offline")

@@ -42,11 +42,11 @@ OF_THE_CELL = [
     ("%%copilot a -m\nx", "InputError: %%copilot: argument -m/--model: expected one argument → "),
     ("%%copilot a -s\nx", "InputError: %%copilot: argument -s/--system: expected one argument → "),
     ("%%copilot a -f xml\nx", "InputError: %%copilot: argument -f/--format: invalid choice: 'xml'"),
-    ("%%copilot a --timeout soon\nx", "a number of seconds above 0 is needed, not 'soon'"),
-    ("%%copilot a --timeout -3\nx", "a number of seconds above 0 is needed, not '-3'"),
-    ("%%copilot a --timeout inf\nx", "a number of seconds above 0 is needed, not 'inf'"),
-    ("%%copilot 'a\nx", "no closing quotation → close the quotation"),
-    ("%%copilot it's\nx", "no closing quotation → close the quotation"),
+    ("%%copilot a --timeout soon\nx", "give a number of seconds above 0, not 'soon'"),
+    ("%%copilot a --timeout -3\nx", "give a number of seconds above 0, not '-3'"),
+    ("%%copilot a --timeout inf\nx", "give a number of seconds above 0, not 'inf'"),
+    ("%%copilot 'a\nx", "no closing quotation → add the closing quote"),
+    ("%%copilot it's\nx", "no closing quotation → add the closing quote"),
     ("%%copilot ''\nx", "InputError: a session needs a name → for example: %%copilot session1"),
     ("%%copilot ls\nx", "InputError: 'ls' is a word of %copilot and cannot name a session → try ls1, or %copilot ls"),
     ("%%copilot ls", "InputError: 'ls' is a word of %copilot and cannot name a session → "),
@@ -88,13 +88,19 @@ OF_THE_LINE = [
     ("%copilot new a -m gpt-9", "ProviderError: provider 'scripted' has no model 'gpt-9'"),
     ("%copilot new a -p github", "ProviderError: 'github' cannot answer"),
     ("%copilot use ls", "InputError: 'ls' is a word of %copilot"),
-    ("%copilot rm", "InputError: delete which sessions? → %copilot rm NAME…, or %copilot rm --older-than 30d"),
+    (
+        "%copilot rm",
+        "InputError: name the sessions to delete, or their age → %copilot rm NAME…, or %copilot rm --older-than 30d",
+    ),
     ("%copilot rm nobody -y", "SessionNotFound: there is no session 'nobody' → see %copilot ls"),
     ("%copilot rm nobody", "SessionNotFound: there is no session 'nobody' → see %copilot ls"),
     ("%copilot show nobody", "SessionNotFound: there is no session 'nobody' → see %copilot ls"),
-    ("%copilot stop", "InputError: stop what? → %copilot stop NAME, or %copilot stop --all"),
-    ("%copilot stop a --all", "InputError: stop what? → "),
-    ("%copilot ls --here", "InputError: the front end does not tell which notebook this is → name it: --notebook NAME"),
+    (
+        "%copilot stop",
+        "InputError: name the session to stop, or all of them → %copilot stop NAME, or %copilot stop --all",
+    ),
+    ("%copilot stop a --all", "InputError: name the session to stop, or all of them → "),
+    ("%copilot ls --here", "InputError: the front end does not say which notebook this is → name it: --notebook NAME"),
     ("%copilot ls a b", "InputError: %copilot ls: unrecognized arguments: b → see %copilot help ls"),
     ("%copilot modls", "InputError: %copilot does not know 'modls' → did you mean models? see %copilot help; to ask: "),
     ("%copilot sk-0123456789abcdefghij", "InputError: %copilot does not know '…' → "),
@@ -103,7 +109,7 @@ OF_THE_LINE = [
         "InputError: %copilot has no subcommand 'modls' → did you mean models? there are: status, ",
     ),
     ("%copilot help foo", "InputError: %copilot has no subcommand 'foo' → there are: status, "),
-    ("%copilot rm 'a", "no closing quotation → close the quotation"),
+    ("%copilot rm 'a", "no closing quotation → add the closing quote"),
 ]
 
 WORDS = [word for word, command in SUBCOMMANDS.items() if word != "ask" and not command.is_literal]
@@ -126,7 +132,7 @@ def test_what_cannot_be_used(nb: Notebook, cell: str, said: str) -> None:
 def test_a_key_in_any_line_is_refused_and_not_shown(nb: Notebook, line: str, flag: str) -> None:
     for given in (f"{flag} s3cret", f"{flag}=s3cret"):
         complaint = nb.run(line.format(given)).complaint
-        assert complaint.startswith("InputError: a key has no place in a cell: ")
+        assert complaint.startswith("InputError: do not type a key into a cell: ")
         assert "s3cret" not in complaint
 
 

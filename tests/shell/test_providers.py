@@ -124,7 +124,7 @@ def test_a_key_in_a_line_is_refused_and_not_shown(line: str, here: Notebook) -> 
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        ("%copilot provider add", "InputError: one provider at a time → %copilot provider add NAME [options]"),
+        ("%copilot provider add", "InputError: name one provider → %copilot provider add NAME [options]"),
         ("%copilot provider rm nope", "ProviderError: provider 'nope' is not there → see %copilot provider"),
         ("%copilot provider rm ollama", "ProviderError: provider 'ollama' comes from elsewhere → "),
         ("%copilot provider add local --type ollama", "ProviderError: that cannot be a provider's name → "),
@@ -132,7 +132,7 @@ def test_a_key_in_a_line_is_refused_and_not_shown(line: str, here: Notebook) -> 
         ("%copilot provider add mine --ask-key --keyring", "InputError: one key is enough → use "),
         (
             "%copilot provider add mine --base-url http://127.0.0.1:1/v1 --ask-key",
-            "InputError: nobody is here to type a key → name its variable: --api-key-env VAR",
+            "InputError: nobody can be asked for the key → name its variable: --api-key-env VAR",
         ),
     ],
 )

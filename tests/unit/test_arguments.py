@@ -57,7 +57,7 @@ def test_a_line_that_cannot_be_understood_is_one_line(line: str) -> None:
 
 
 def test_an_open_quotation() -> None:
-    with pytest.raises(InputError, match="no closing quotation → close the quotation"):
+    with pytest.raises(InputError, match="no closing quotation → add the closing quote"):
         split_words("it's")
 
 

@@ -1,4 +1,4 @@
-"""Subcommands about the Copilot account and the models one can use: login, logout, whoami, models."""
+"""Subcommands about the Copilot account and its models: login, logout, whoami, models."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def login(context: MagicContext, args: argparse.Namespace) -> None:
     """Log in to Copilot by a code that is entered in any browser."""
     _check_online(context)
     if variable := token_variable():
-        print(f"{variable} is set, and Copilot uses the login in it; to log in otherwise, unset it first.")
+        print(f"{variable} is set, and Copilot uses the login in it; to log in differently, unset it first.")
         return
     if is_headless(context.shell) and not args.plaintext:
         raise InputError(
-            "nobody is here to say where the login may be kept",
-            "add --plaintext to allow a file of the runtime's, or set GH_TOKEN",
+            "nobody can be asked where to keep the login",
+            "add --plaintext to keep it in the runtime's file, or set GH_TOKEN",
         )
     host = args.host if "://" in args.host else f"https://{args.host}"
     program, home = login_program(context.settings.runtime_path), require_home(context.settings.home)
@@ -69,7 +69,7 @@ def _may_keep(home: Path) -> bool:
 
 
 def _renew(context: MagicContext, before: Login | None) -> None:
-    """Have the runtime look for the login again: it does by itself, but for one in the place of another."""
+    """Have the runtime look for the login again; it does so by itself, except when one login replaces another."""
     context.manager.account_changed()
     if before is not None:
         context.manager.restart()
@@ -91,7 +91,7 @@ def logout(context: MagicContext, _args: argparse.Namespace) -> None:
 
 
 def whoami(context: MagicContext, _args: argparse.Namespace) -> Card | None:
-    """Say who is logged in, where the login comes from, and what is left of the quota."""
+    """Show who is logged in, where the login comes from, and what is left of the quota."""
     if context.settings.offline:
         print(f"Nobody needs to be logged in: {OFFLINE}. To change that: {ONLINE_HINT}.")
         return None
@@ -115,11 +115,11 @@ def models(context: MagicContext, args: argparse.Namespace) -> Table | None:
 
 def _check_online(context: MagicContext) -> None:
     if context.settings.offline:
-        raise ProviderError(f"there is no login: {OFFLINE}", ONLINE_HINT)
+        raise ProviderError(f"cannot log in: {OFFLINE}", ONLINE_HINT)
 
 
 def _check_idle(context: MagicContext) -> None:
-    """Check that no turn is under way: to forget a login, the runtime is started again."""
+    """Check that no turn is under way, because the runtime has to restart to forget a login."""
     if any(session.is_busy for session in context.manager):
         raise InputError("turns are under way", "%copilot wait, or %copilot stop --all")
 
@@ -127,7 +127,7 @@ def _check_idle(context: MagicContext) -> None:
 def _quota(quota: Quota) -> str:
     if quota.entitled < 0:
         return "unlimited"
-    resets = f"; begins anew on {quota.resets}" if quota.resets else ""
+    resets = f"; resets on {quota.resets}" if quota.resets else ""
     return f"{quota.used:,} of {quota.entitled:,} used, {quota.left_percent:g} % left{resets}"
 
 
@@ -162,21 +162,21 @@ COMMANDS = (
             ),
             Option(
                 ("--plaintext",),
-                "where the system has no keychain: keep the login in a file of the runtime's, without asking",
+                "if the system has no keychain: keep the login in the runtime's file, without asking",
             ),
         ),
     ),
     Subcommand("logout", "Log out of Copilot.", logout),
-    Subcommand("whoami", "Say who is logged in to Copilot, and where the login comes from.", whoami),
+    Subcommand("whoami", "Show who is logged in to Copilot, and where the login comes from.", whoami),
     Subcommand(
         "models",
-        "List the models that can answer, with what their providers tell of them.",
+        "List the models that can answer, with their window, abilities and price.",
         models,
         (),
         (
-            Option(("-p", "--provider"), "of this one only", "PROVIDER", (("default", ""),)),
+            Option(("-p", "--provider"), "only those of this provider", "PROVIDER", (("default", ""),)),
             Option(("--json",), "as JSON; what is unknown is null"),
-            Option(("--refresh",), "ask anew (else what was heard in the last five minutes)"),
+            Option(("--refresh",), "ask the providers again (a list is kept for five minutes)"),
         ),
     ),
 )

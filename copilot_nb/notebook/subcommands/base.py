@@ -1,4 +1,4 @@
-"""What a subcommand of ``%copilot`` is: its word, its help, what it takes and what it does."""
+"""A subcommand of ``%copilot``: its word, its help, its arguments and its function."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """A word that a subcommand takes after its own.
+    """A positional argument of a subcommand.
 
     Attributes
     ----------
     name, help : str
-        What it is called where it is documented.
+        Its name and its explanation in the help.
     many : str
         argparse's `nargs`: ``""`` (one), ``"?"``, ``"*"`` or ``"+"``.
     kind : str
-        What completes it: ``"session"``, ``"command"``, ``"model"``, ``"provider"`` or ``""``.
+        What Tab completes it with: ``"session"``, ``"command"``, ``"model"``, ``"provider"`` or ``""``.
     """
 
     name: str
@@ -48,13 +48,13 @@ class Subcommand:
     Attributes
     ----------
     word, summary : str
-        What is typed, and what it does.
+        The word to type, and one line about it.
     run : callable
         Gets the context and the parsed rest of the line; what it returns is what the cell shows.
     takes, options : tuple
-        What follows the word.
+        The arguments and options after the word.
     is_literal : bool
-        Whether the rest of the line is one text, in which no quotation is looked for.
+        Whether the rest of the line is one text, in which quotes mean nothing.
     """
 
     word: str
@@ -65,7 +65,7 @@ class Subcommand:
     is_literal: bool = False
 
     def parser(self) -> Parser:
-        """Return the parser of what follows the word."""
+        """Return the parser of the rest of the line."""
         parser = Parser(f"%copilot {self.word}", self.summary)
         for argument in self.takes:
             argument.add_to(parser)
@@ -74,12 +74,12 @@ class Subcommand:
         return parser
 
     def parse(self, rest: str) -> argparse.Namespace:
-        """Parse what follows the word.
+        """Parse the rest of the line.
 
         Raises
         ------
         InputError
-            If it cannot be understood.
+            If it is not valid.
         """
         if self.is_literal:
             return self.parser().parse(["--", rest.strip()] if rest.strip() else [])

@@ -1,4 +1,4 @@
-"""Subcommands about what was said: show, search, usage, export, import."""
+"""Subcommands about conversations: show, search, usage, export, import."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def show(context: MagicContext, args: argparse.Namespace) -> History | None:
 
 def _chosen(session: Session, args: argparse.Namespace) -> History:
     if args.number is not None and args.number < 1:
-        raise InputError(f"-n takes how many turns to show, not {args.number}", "for example: -n 5")
+        raise InputError(f"-n takes a number of turns above 0, not {args.number}", "for example: -n 5")
     if args.turn is not None:
         history = session.history
         history.turn(args.turn)
@@ -48,12 +48,12 @@ def _chosen(session: Session, args: argparse.Namespace) -> History:
 
 
 def search(context: MagicContext, args: argparse.Namespace) -> SearchResults:
-    """Return where a text occurs in all sessions."""
+    """Return the places where a text occurs in all sessions."""
     return context.manager.search(args.text)
 
 
 def usage(context: MagicContext, args: argparse.Namespace) -> UsageReport:
-    """Return what sessions took."""
+    """Return the usage of sessions."""
     return context.manager.usage(args.names)
 
 
@@ -64,7 +64,7 @@ def export(context: MagicContext, args: argparse.Namespace) -> None:
 
 
 def import_(context: MagicContext, args: argparse.Namespace) -> None:
-    """Make a session of an exported conversation."""
+    """Make a session from an exported conversation."""
     session = import_session(context.manager, args.file, args.as_name)
     print(f"{session.name}: {state_of(session).resume_note}")
 
@@ -76,37 +76,42 @@ COMMANDS = (
         show,
         (ONE_SESSION,),
         (
-            Option(("-n", "--number"), f"how many of its last turns ({SHOWN_TURNS})", "N", (("type", int),)),
-            Option(("--full",), "all of them"),
-            Option(("--search",), "those that hold TEXT, with it marked", "TEXT"),
-            Option(("--turn",), "this one, counted from 1", "TURN", (("type", int),)),
-            Option(("--code",), "put the code of the last of them into the next cell, where it is not run"),
+            Option(("-n", "--number"), f"how many turns ({SHOWN_TURNS})", "N", (("type", int),)),
+            Option(("--full",), "all turns"),
+            Option(("--search",), "the turns that contain TEXT, marked", "TEXT"),
+            Option(("--turn",), "this turn, counted from 1", "TURN", (("type", int),)),
+            Option(("--code",), "put the code of the last turn into the next cell, which does not run"),
         ),
     ),
     Subcommand(
         "search",
-        "Look for a text in all sessions.",
+        "Search the prompts and answers of all sessions.",
         search,
-        (Argument("text", "what to look for; case is ignored"),),
+        (Argument("text", "the text; upper and lower case are the same"),),
         is_literal=True,
     ),
-    Subcommand("usage", "Show what sessions took: tokens, time, cost, the model's window.", usage, (MAYBE_SESSIONS,)),
+    Subcommand(
+        "usage",
+        "Show the tokens, time and cost of sessions, and how full the model's window is.",
+        usage,
+        (MAYBE_SESSIONS,),
+    ),
     Subcommand(
         "export",
         "Write a conversation to a file: .md, .html, .json or .ipynb.",
         export,
-        (ONE_SESSION, Argument("file", "where to")),
-        (Option(("--force",), "replace a file that is there"),),
+        (ONE_SESSION, Argument("file", "the file to write")),
+        (Option(("--force",), "replace an existing file"),),
     ),
     Subcommand(
         "import",
-        "Make a session of a conversation that was exported as .json.",
+        "Make a session from a conversation that was exported as .json.",
         import_,
-        (Argument("file", "what to read"),),
+        (Argument("file", "the file to read"),),
         (
             Option(
                 ("--as",),
-                "the session's name; by default the one in the file",
+                "the session's name (default: the one in the file)",
                 "NAME",
                 (("dest", "as_name"), ("default", "")),
             ),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def status(context: MagicContext, _args: argparse.Namespace) -> object:
-    """Return the card that says where things stand."""
+    """Return the status card."""
     return status_card(context.manager, context.default_session)
 
 

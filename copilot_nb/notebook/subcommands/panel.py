@@ -28,7 +28,7 @@ def panel(context: MagicContext, args: argparse.Namespace) -> object:
 COMMANDS = (
     Subcommand(
         "panel",
-        "Open a panel: of one session to chat in, of several to compare them, without a name: the list of all.",
+        "Open a panel: a chat with one session, a comparison of several, or without a name the list of sessions.",
         panel,
         (Argument("names", "the sessions", "*", kind="session"),),
     ),

@@ -1,6 +1,6 @@
-"""The subcommand about providers of one's own: list them, add one for this kernel, remove it.
+"""The subcommand `provider`: list the user's own providers, add one for this kernel, remove it.
 
-A key has no place in a line: it would stay in the notebook and in the history. `arguments.Parser` refuses it.
+A key must not be typed into a line: it would stay in the notebook and in the history. `arguments.Parser` refuses it.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 SHOWN_MODELS = 6
 ACTIONS = ("ls", "add", "rm")
 _ALWAYS = {"github": "a login to Copilot", "local": "none needed"}
-"""The providers that are always there, and the key that each takes."""
+"""The providers that always exist, and what each needs."""
 
 
 def provider(context: MagicContext, args: argparse.Namespace) -> Table | None:
-    """List, add or remove providers of one's own."""
+    """List, add or remove the user's own providers."""
     if args.action not in ("", *ACTIONS):
-        raise InputError("%copilot provider does not know that", f"it knows: {', '.join(ACTIONS)}")
+        raise InputError("unknown action of %copilot provider", f"one of: {', '.join(ACTIONS)}")
     if args.action in ("", "ls"):
         return listing(context)
-    if len(args.names) != 1:  # what is too much is not repeated either: it may be a key
-        raise InputError("one provider at a time", f"%copilot provider {args.action} NAME [options]")
+    if len(args.names) != 1:  # a word too many is not repeated: it may be a key
+        raise InputError("name one provider", f"%copilot provider {args.action} NAME [options]")
     (name,) = args.names
     if args.action == "rm":
         context.manager.providers.remove_own(name)
@@ -116,13 +116,13 @@ def _as_setting(spec: Spec, args: argparse.Namespace) -> dict[str, object]:
 
 
 def _keep(context: MagicContext, key: KeyringKey) -> None:
-    """See to it that the keyring has the key."""
+    """Ask for the key, unless the keyring has it."""
     if not key.is_kept():
         key.keep(_asked(context, key.name))
 
 
 def _asked(context: MagicContext, name: str) -> Secret:
-    nobody = InputError("nobody is here to type a key", "name its variable: --api-key-env VAR")
+    nobody = InputError("nobody can be asked for the key", "name its variable: --api-key-env VAR")
     if is_headless(context.shell):
         raise nobody
     try:
@@ -134,7 +134,7 @@ def _asked(context: MagicContext, name: str) -> Secret:
 
 
 def _what_it_has(context: MagicContext, one: Byok) -> str:
-    """Say which models it has; where asking would send a key, leave that to the user."""
+    """Say which models the provider has; if asking would send a key, leave that to the user."""
     if not isinstance(one.spec.key, NoKey):
         return f"Its models: %copilot models -p {one.name}"
     try:
@@ -150,22 +150,24 @@ def _what_it_has(context: MagicContext, one: Byok) -> str:
 OPTIONS = (
     Option(
         ("--type",),
-        f"its API: {', '.join(APIS)} (default: its name, if that is one; else the last)",
+        f"its API: {', '.join(APIS)} (default: its name, if it is one of these; else the last)",
         "TYPE",
         (("choices", APIS), ("dest", "api")),
     ),
     Option(("--base-url",), "its address, such as https://HOST/v1", "URL"),
-    Option(("-m", "--model"), "the model that answers where none is named", "MODEL"),
+    Option(("-m", "--model"), "the model that answers when none is named", "MODEL"),
     Option(("--api-key-env",), "the environment variable that holds its key", "VAR"),
     Option(("--ask-key",), "ask for its key now; this kernel keeps it until it ends"),
-    Option(("--keyring",), "its key is in the system keyring; asked for once for each address (pip install keyring)"),
+    Option(
+        ("--keyring",), "keep its key in the system keyring; you are asked once for each address (pip install keyring)"
+    ),
     Option(("--wire-api",), f"which of OpenAI's APIs: {', '.join(WIRES)}", "WIRE", (("choices", WIRES),)),
     Option(("--api-version",), "Azure's API version", "VERSION"),
 )
 COMMANDS = (
     Subcommand(
         "provider",
-        "List providers of your own, add one for this kernel, remove it: %copilot provider add NAME --ask-key",
+        "List your own providers, add one for this kernel, remove it: %copilot provider add NAME --ask-key",
         provider,
         (
             Argument("action", f"{', '.join(ACTIONS[:-1])} or {ACTIONS[-1]}", "?"),

@@ -1,4 +1,4 @@
-"""Subcommands about stored sessions: list, create, choose, rename, copy, go back, delete."""
+"""Subcommands about stored sessions: list, create, choose, rename, fork, rewind, delete."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from copilot_nb.notebook.context import MagicContext
 
 LISTED = 100
-"""Sessions that are listed unless more are asked for: of thousands, the last used are found sooner (count)."""
+"""How many sessions `ls` lists by default: of thousands, the last used are found sooner (count)."""
 MAX_NAMED = 20
-"""Sessions that are named one by one before they are deleted (count)."""
+"""Up to so many sessions are named in the question before they are deleted (count)."""
 
 
 def ls(context: MagicContext, args: argparse.Namespace) -> SessionList:
@@ -42,19 +42,19 @@ def ls(context: MagicContext, args: argparse.Namespace) -> SessionList:
 
 def _this_notebook(context: MagicContext) -> str:
     if not context.manager.notebook:
-        raise InputError("the front end does not tell which notebook this is", "name it: --notebook NAME")
+        raise InputError("the front end does not say which notebook this is", "name it: --notebook NAME")
     return context.manager.notebook
 
 
 def new(context: MagicContext, args: argparse.Namespace) -> None:
-    """Create a session without asking it anything."""
+    """Create a session without sending a prompt."""
     session = context.manager.open(args.name, options_of(args), opening_of(args))
     session.create()
     print(f"Created {session!r}")
 
 
 def use(context: MagicContext, args: argparse.Namespace) -> None:
-    """Choose the session of ``%%copilot`` cells that name none."""
+    """Choose the session of ``%%copilot`` cells without a name."""
     if args.name:
         context.default_session = check_name(args.name)
     print(f"%%copilot without a name goes to: {context.default_session or '(none chosen)'}")
@@ -82,7 +82,7 @@ def rewind(context: MagicContext, args: argparse.Namespace) -> None:
     session = context.manager.existing(args.name)
     if args.undo:
         if args.to is not None:
-            raise InputError("--undo brings back what was taken back, --to takes back", "leave one of them out")
+            raise InputError("--undo brings turns back and --to takes turns back", "give only one of them")
         print(f"Brought back {count(session.undo_rewind(), 'turn')} of {session.name}.")
         return
     removed = session.rewind(args.to)
@@ -93,7 +93,9 @@ def rewind(context: MagicContext, args: argparse.Namespace) -> None:
 def rm(context: MagicContext, args: argparse.Namespace) -> None:
     """Delete sessions and their histories."""
     if bool(args.names) == bool(args.older_than):
-        raise InputError("delete which sessions?", "%copilot rm NAME…, or %copilot rm --older-than 30d")
+        raise InputError(
+            "name the sessions to delete, or their age", "%copilot rm NAME…, or %copilot rm --older-than 30d"
+        )
     if args.older_than:
         doomed: Sequence[StoredSession] = context.manager.sessions().filter(older_than=args.older_than)
     else:
@@ -102,14 +104,14 @@ def rm(context: MagicContext, args: argparse.Namespace) -> None:
 
 
 def prune(context: MagicContext, args: argparse.Namespace) -> None:
-    """Delete the sessions that were never asked anything."""
+    """Delete the sessions that were never sent a prompt."""
     busy = {session.name for session in context.manager if session.is_busy}
     empty = [each for each in context.manager.stored() if not each.turns and each.name not in busy]
     _delete(context, empty, is_confirmed=args.yes)
 
 
 def _named(context: MagicContext, names: Sequence[str]) -> list[StoredSession]:
-    """Return the sessions of those names; one that is only in this kernel counts too."""
+    """Return the sessions of those names, also those that exist in this kernel only."""
     begun = merged(context.manager.stored(), map(state_of, context.manager), counts=lambda _: True, is_fresh=True)
     known = {each.name: each for each in begun}
     for name in names:
@@ -134,7 +136,7 @@ def _delete(context: MagicContext, doomed: Sequence[StoredSession], *, is_confir
 def _agreed(context: MagicContext, doomed: Sequence[StoredSession]) -> bool:
     named = [f"{each.name} (id {each.session_id}, {count(each.turns, 'turn')})" for each in doomed]
     if is_headless(context.shell):
-        raise InputError(f"nobody is here to confirm deleting {', '.join(named)}", "add -y to delete without asking")
+        raise InputError(f"nobody can be asked whether to delete {', '.join(named)}", "add -y to delete without asking")
     if len(named) > MAX_NAMED:
         print("\n".join(named))
         named = [count(len(named), "session")]
@@ -142,40 +144,42 @@ def _agreed(context: MagicContext, doomed: Sequence[StoredSession]) -> bool:
     return answer.strip().lower() in ("y", "yes")
 
 
-_YES = Option(("-y", "--yes"), "do not ask (needed where nobody can be asked)")
-_OLDER = Option(("--older-than",), "not used for so long: 30d, 12h, 45m, 2w", "AGE", (("default", ""),))
-_NEW_NAME = Argument("new_name", "the other name")
+_YES = Option(("-y", "--yes"), "do not ask; needed in a headless run")
+_OLDER = Option(("--older-than",), "not used for this long: 30d, 12h, 45m, 2w", "AGE", (("default", ""),))
+_NEW_NAME = Argument("new_name", "the new name")
 
 COMMANDS = (
     Subcommand(
         "ls",
         "List the stored sessions that copilot_nb made.",
         ls,
-        (Argument("pattern", "of the name, with * and ?", "?"),),
+        (Argument("pattern", "a part of names, with * and ?", "?"),),
         (
-            Option(("--model",), "a part of the model's or provider's name", "MODEL", (("default", ""),)),
-            Option(("--notebook",), "a part of the notebook's path", "NOTEBOOK", (("default", ""),)),
-            Option(("--here",), "those of this notebook"),
+            Option(("--model",), "only sessions whose model or provider contains this", "MODEL", (("default", ""),)),
+            Option(
+                ("--notebook",), "only sessions whose notebook's path contains this", "NOTEBOOK", (("default", ""),)
+            ),
+            Option(("--here",), "only sessions of this notebook"),
             _OLDER,
             Option(("--sort",), "the order", "KEY", (("choices", SORTS), ("default", "used"))),
             Option(
                 ("-n", "--number"),
-                "look at so many, the last used (100; all where something is filtered or sorted)",
+                "how many, the last used (100; all when filtered or sorted)",
                 "N",
                 (("type", int), ("default", 0)),
             ),
-            Option(("--all",), "your other Copilot sessions too, marked as such"),
+            Option(("--all",), "also list your other Copilot sessions, marked as such"),
         ),
     ),
-    Subcommand("new", "Create a session without asking it anything yet.", new, (ONE_SESSION,), SESSION_OPTIONS),
-    Subcommand("use", "Choose the session of %%copilot cells that name none.", use, (MAYBE_ONE_SESSION,)),
+    Subcommand("new", "Create a session without sending a prompt.", new, (ONE_SESSION,), SESSION_OPTIONS),
+    Subcommand("use", "Choose the session of %%copilot cells without a name.", use, (MAYBE_ONE_SESSION,)),
     Subcommand("rename", "Give a session another name; its id stays.", rename, (ONE_SESSION, _NEW_NAME)),
     Subcommand(
         "fork",
-        "Copy a session: a new one that begins with its history.",
+        "Make a new session that begins with the history of another.",
         fork,
         (ONE_SESSION, _NEW_NAME),
-        (Option(("--at",), "the last turn that is copied (all)", "TURN", (("type", int),)),),
+        (Option(("--at",), "the last turn to copy (default: all)", "TURN", (("type", int),)),),
     ),
     Subcommand(
         "rewind",
@@ -183,8 +187,8 @@ COMMANDS = (
         rewind,
         (ONE_SESSION,),
         (
-            Option(("--to",), "the turn that becomes the last one; 0: none is left", "TURN", (("type", int),)),
-            Option(("--undo",), "bring back what was taken back, if nothing has been said since"),
+            Option(("--to",), "the turn that becomes the last one; 0 removes all", "TURN", (("type", int),)),
+            Option(("--undo",), "bring the turns back, if no prompt was sent since"),
         ),
     ),
     Subcommand(
@@ -194,5 +198,5 @@ COMMANDS = (
         (Argument("names", "the sessions", "*", kind="session"),),
         (_OLDER, _YES),
     ),
-    Subcommand("prune", "Delete the sessions that were never asked anything.", prune, (), (_YES,)),
+    Subcommand("prune", "Delete the sessions that were never sent a prompt.", prune, (), (_YES,)),
 )

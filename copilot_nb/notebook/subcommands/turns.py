@@ -23,7 +23,7 @@ def ask(context: MagicContext, args: argparse.Namespace) -> None:
 
 
 def wait(context: MagicContext, args: argparse.Namespace) -> None:
-    """Wait for the turns that run in the background, and fail if one of them did."""
+    """Wait for the turns that run in the background, and raise if one of them failed."""
     turns = context.background.take_turns([check_name(name) for name in args.names])
     stopped = [turn for turn in turns if turn.stop_requested]
     going = [turn for turn in turns if turn not in stopped]
@@ -31,16 +31,16 @@ def wait(context: MagicContext, args: argparse.Namespace) -> None:
         print("No turn in the background is left to wait for.")
     try:
         for _ in as_completed(stopped):
-            pass  # they were stopped on purpose: that they did not finish is no failure
+            pass  # stopped on purpose, so not a failure
         wait_for(context.shell, going)
     finally:
         context.background.settle()
 
 
 def stop(context: MagicContext, args: argparse.Namespace) -> None:
-    """Stop the turns of one session or of all: the one under way, and those that wait."""
+    """Stop the turns of one session or of all: those under way and those that wait."""
     if bool(args.name) == args.all:
-        raise InputError("stop what?", "%copilot stop NAME, or %copilot stop --all")
+        raise InputError("name the session to stop, or all of them", "%copilot stop NAME, or %copilot stop --all")
     name = "" if args.all else check_name(args.name)
     busy = [session for session in context.manager if session.is_busy and name in ("", session.name)]
     for session in busy:
@@ -52,10 +52,10 @@ COMMANDS = (
     Subcommand(
         "ask", "Send one line to a session: %copilot ask [options] NAME PROMPT", ask, (ONE_SESSION,), ASK_OPTIONS
     ),
-    Subcommand("wait", "Wait for the turns in the background, and fail if one of them did.", wait, (MAYBE_SESSIONS,)),
+    Subcommand("wait", "Wait for the turns in the background; fails if one of them failed.", wait, (MAYBE_SESSIONS,)),
     Subcommand(
         "stop",
-        "Stop the turns under way; what has come is kept.",
+        "Stop the turns under way; partial answers are kept.",
         stop,
         (MAYBE_ONE_SESSION,),
         (Option(("--all",), "every session of this kernel"),),
