@@ -23,7 +23,7 @@ from copilot_nb.experiments import intervals
 from copilot_nb.experiments.forest import interval, number
 from copilot_nb.experiments.intervals import LEVEL, Interval
 from copilot_nb.experiments.scores import ScoreRow, Scores, scores_by_variant
-from copilot_nb.experiments.tabular import Tabular, p_value, table_of
+from copilot_nb.experiments.tabular import Tabular, p_value, percent, table_of
 from copilot_nb.render.table import Table
 
 FEW_PROMPTS = 10
@@ -109,7 +109,7 @@ class Differences(Tabular[Difference]):
         """The differences as a table."""
         columns = {
             "Difference": [f"{one.first} − {one.second}" for one in self],
-            f"Effect [{self[0].level:.0%} interval]" if self else "Effect": [
+            f"Effect [{percent(self[0].level if self else LEVEL)} interval]": [
                 interval(one.effect, signed=True) for one in self
             ],
         }

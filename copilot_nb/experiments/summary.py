@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from copilot_nb.characters import visible
 from copilot_nb.experiments.forest import forest, interval
 from copilot_nb.experiments.intervals import LEVEL
 from copilot_nb.experiments.preferences import HeadToHead, Ranking, head_to_head, rank
@@ -17,7 +18,7 @@ from copilot_nb.experiments.statistics import (
     differences,
     summarize,
 )
-from copilot_nb.experiments.tabular import p_value, table_of
+from copilot_nb.experiments.tabular import p_value, percent, table_of
 from copilot_nb.render.escape import escape, quote
 from copilot_nb.render.table import Printer, Table
 from copilot_nb.render.words import count
@@ -54,25 +55,22 @@ class Summary:
     ranking: Ranking | None = None
     notes: tuple[str, ...] = ()
     level: float = LEVEL
-    _parts: tuple[Table | str, ...] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_parts", tuple(part for part in self._drawn() if part))
 
     def _repr_html_(self) -> str:
-        parts = [part._repr_html_() if isinstance(part, Table) else f"<pre>{quote(part)}</pre>" for part in self._parts]
+        parts = [
+            part._repr_html_() if isinstance(part, Table) else f"<pre>{quote(part)}</pre>" for part in self._parts()
+        ]
         notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
         return f'<div class="copilot-nb">{"".join(parts)}{f"<ul>{notes}</ul>" if notes else ""}</div>'
 
     def __str__(self) -> str:
-        return "\n\n".join(
-            [*map(str, self._parts), *(["\n".join(f"· {note}" for note in self.notes)] * bool(self.notes))]
-        )
+        notes = "\n".join(f"· {visible(note)}" for note in self.notes)
+        return "\n\n".join(filter(None, [*map(str, self._parts()), notes]))
 
     def _repr_pretty_(self, printer: Printer, cycle: bool) -> None:  # noqa: ARG002 - the signature is IPython's
         printer.text(str(self))
 
-    def _drawn(self) -> list[Table | str]:
+    def _parts(self) -> list[Table | str]:
         """Return tables and, as text, forest plots: what there is, in the order in which it is read."""
         parts: list[Table | str] = []
         if self.variants:
@@ -85,7 +83,7 @@ class Summary:
             parts += [_ranking_table(self.ranking, self.level), forest(rows)]
         if self.head_to_head:
             parts.append(_head_to_head_table(self.head_to_head[:MAX_PAIRS], self.level))
-        return parts
+        return [part for part in parts if part]
 
 
 def summary(
@@ -123,7 +121,7 @@ def _scores_table(variants: Sequence[VariantSummary], level: float) -> Table:
     columns: dict[str, list[str]] = {
         "Variant": [one.variant for one in variants],
         "Prompts": [f"{one.prompts:,}" for one in variants],
-        f"Mean score [{level:.0%} interval]": [interval(one.mean) for one in variants],
+        f"Mean score [{percent(level)} interval]": [interval(one.mean) for one in variants],
     }
     if any(one.failed for one in variants):
         columns["With failures as 0"] = [interval(one.mean_with_failures) for one in variants]
@@ -138,7 +136,7 @@ def _scores_table(variants: Sequence[VariantSummary], level: float) -> Table:
 def _ranking_table(ranking: Ranking, level: float) -> Table:
     columns = {
         "Variant": [rating.variant for rating in ranking.ratings],
-        f"Points [{level:.0%} interval]": [interval(rating.points, signed=True) for rating in ranking.ratings],
+        f"Points [{percent(level)} interval]": [interval(rating.points, signed=True) for rating in ranking.ratings],
     }
     return table_of(f"Ranking by preference, {count(ranking.prompts, 'prompt')}", columns)
 
@@ -146,7 +144,7 @@ def _ranking_table(ranking: Ranking, level: float) -> Table:
 def _head_to_head_table(pairs: Sequence[HeadToHead], level: float) -> Table:
     columns = {
         "Pair": [f"{one.first} : {one.second}" for one in pairs],
-        f"Share won [{level:.0%} interval]": [interval(one.share) for one in pairs],
+        f"Share won [{percent(level)} interval]": [interval(one.share) for one in pairs],
         "Won": [str(one.wins) for one in pairs],
         "Tied": [str(one.ties) for one in pairs],
         "Lost": [str(one.losses) for one in pairs],
@@ -166,7 +164,7 @@ def _notes(
     if pairs:
         methods = " and ".join(dict.fromkeys(_METHODS[one.method] for one in pairs if one.method))
         corrected = f", corrected for {len(pairs)} pairs (Holm)" if len(pairs) > 1 else ""
-        notes.append(f"Each interval covers {level:.0%} by itself. p is of {methods or 'no test'}{corrected}.")
+        notes.append(f"Each interval covers {percent(level)} by itself. p is of {methods or 'no test'}{corrected}.")
     if len(pairs) > MAX_PAIRS:
         notes.append(f"The first {MAX_PAIRS} of {len(pairs):,} pairs are shown; all of them count in the correction.")
     if any(prompts < FEW_PROMPTS for prompts in [one.prompts for one in variants] + [one.prompts for one in pairs]):
@@ -185,7 +183,7 @@ def _preference_notes(votes: Sequence[HeadToHead], ranking: Ranking | None) -> l
     if ranking and ranking.ratings:
         notes.append("Points: 0 is the mean of the variants; 400 points more win ten times as often as they lose.")
     if ranking and ranking.note:
-        notes.append(f"{ranking.note.capitalize()}.")
+        notes.append(f"{ranking.note[0].upper()}{ranking.note[1:]}.")
     if any(one.wins + one.ties + one.losses < FEW_PROMPTS for one in votes):
         notes.append(f"Preferences on fewer than {FEW_PROMPTS} prompts are too few to tell variants apart.")
     return notes

@@ -34,6 +34,11 @@ def table_of(caption: str, columns: dict[str, list[str]]) -> Table:
     return Table(tuple(columns), tuple(zip(*columns.values(), strict=True)), caption=caption, is_dense=True)
 
 
+def percent(level: float) -> str:
+    """Return the level of an interval: ``95%``, ``99.9%``."""
+    return f"{100 * level:.4g}%"
+
+
 def p_value(value: float | None) -> str:
     """Return a p-value in three digits; ``–`` for none."""
     if value is None:

@@ -138,6 +138,10 @@ def test_many_pairs_are_cut_short() -> None:
     assert len(shown.differences) == 45
 
 
+def test_the_level_is_shown() -> None:
+    assert "Mean score [99.9% interval]" in str(summary(rows(), level=0.999))
+
+
 def test_one_variant_and_two_by_preference_and_nothing_at_all() -> None:
     assert "Differences" not in str(summary(rows(["a"])))
     two = str(summary((), votes(["a", "b"])))
@@ -147,7 +151,7 @@ def test_one_variant_and_two_by_preference_and_nothing_at_all() -> None:
 
 
 def test_names_are_text_in_html_and_command_no_terminal() -> None:
-    shown = summary(rows([HOSTILE, "b", "c"]), votes([HOSTILE, "b", "c"]))
+    shown = summary(rows([HOSTILE, "b", "c"]), votes([HOSTILE, "b", "c"]), [HOSTILE])
     html, text = shown._repr_html_(), str(shown)
     assert "<img" not in html
     assert "<script" not in html
