@@ -106,9 +106,10 @@ class Runner:
 
     def stop(self) -> None:
         """Ask no more and stop what is under way (on the loop's thread); `run` returns when that has ended."""
-        self._is_stopping = True
-        for task in self._going:
-            task.cancel()
+        if not self._is_stopping:  # a second cancelling would not wait for what the first one stops
+            self._is_stopping = True
+            for task in self._going:
+                task.cancel()
 
     async def _begin(self) -> None:
         """Find out what is to be asked."""
@@ -149,6 +150,8 @@ class Runner:
             return
         ids = {cell.key: self._session_id(cell) for cell in cells}
         claimed = await in_thread(self._store.claim, ids, self._owner, self._before_s)
+        if self._is_stopping:
+            return
         for cell in cells:
             if cell.key in claimed:
                 self._going[asyncio.create_task(self._ask(cell, ids[cell.key]))] = cell
@@ -247,8 +250,7 @@ class Runner:
 
     async def _stop_all(self) -> None:
         """Stop what is under way and give its cells back."""
-        for task in self._going:
-            task.cancel()
+        self.stop()
         await asyncio.gather(*self._going, return_exceptions=True)
         await in_thread(self._store.release, self._owner)
 
