@@ -57,9 +57,7 @@ class Summary:
     level: float = LEVEL
 
     def _repr_html_(self) -> str:
-        parts = [
-            part._repr_html_() if isinstance(part, Table) else f"<pre>{quote(part)}</pre>" for part in self._parts()
-        ]
+        parts = (part._repr_html_() if isinstance(part, Table) else _picture(part) for part in self._parts())
         notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
         return f'<div class="copilot-nb">{"".join(parts)}{f"<ul>{notes}</ul>" if notes else ""}</div>'
 
@@ -111,6 +109,11 @@ def summary(
     votes = head_to_head(judged, level) if judged else ()
     told = [*_notes(table, variants, pairs, level), *_preference_notes(votes, ranking), *notes]
     return Summary(variants, pairs, votes, ranking, tuple(told), level)
+
+
+def _picture(characters: str) -> str:
+    """Return a forest plot as HTML; a screen reader has its numbers in the table before it."""
+    return f'<pre aria-hidden="true">{quote(characters)}</pre>'
 
 
 def _names(judged: Sequence[Preference]) -> set[str]:
