@@ -49,6 +49,7 @@ class Comparison:
         self.beforehand = Beforehand()
         with suppress(CopilotNBError):  # a log that cannot be read: what it held is not shown
             kept = rounds.kept_rounds(manager, self.sessions)
+            self.beforehand = Beforehand(kept)
             self.beforehand = beforehand(manager, self.sessions, kept, blind=blind)
         self.rounds = self.beforehand.rounds
         self._kept = {each.key: each for each in self.rounds}  # as they were when they were kept

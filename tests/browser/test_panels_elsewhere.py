@@ -128,3 +128,6 @@ def test_models_are_compared_blindly(lab: Lab, app: str) -> None:
     page.get_by_role("button", name="Answer B").click()
     page.get_by_text("★ Best: B: test@scripted").wait_for()
     page.get_by_text("1 of 1 round voted").wait_for()
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Download CSV").click()
+    assert saved.value.path().read_text("utf-8").count("You said Why?") == 2
