@@ -1,1 +1,1 @@
-"""The pure middle: what a conversation is, with no runtime, no notebook and no I/O in it."""
+"""Conversations as immutable data: no runtime, no notebook and no I/O."""

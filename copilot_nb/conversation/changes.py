@@ -1,4 +1,4 @@
-"""What can happen to a conversation: the changes that `transcript.advance` folds."""
+"""The changes of a conversation, which `transcript.advance` applies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Prompted:
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """More of an answer."""
+    """The next piece of an answer."""
 
     part_id: str
     text: str
@@ -30,7 +30,7 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class TextDone:
-    """A whole message of the answer, as the runtime stored it; `model` wrote it."""
+    """A complete message of the answer, as the runtime stored it, and the model that wrote it."""
 
     part_id: str
     text: str
@@ -40,7 +40,7 @@ class TextDone:
 
 @dataclass(frozen=True, slots=True)
 class ReasoningDelta:
-    """More of the reasoning."""
+    """The next piece of the reasoning."""
 
     part_id: str
     text: str
@@ -49,7 +49,7 @@ class ReasoningDelta:
 
 @dataclass(frozen=True, slots=True)
 class ReasoningDone:
-    """The whole reasoning of one model call, as the runtime stored it."""
+    """The complete reasoning of one model call, as the runtime stored it."""
 
     part_id: str
     text: str
@@ -75,7 +75,7 @@ class ToolFinished:
 
 @dataclass(frozen=True, slots=True)
 class UsageReported:
-    """What one model call cost; `first_token_at` where the call's own deltas are not kept."""
+    """The usage of one model call; `first_token_at` is set if the call's own deltas are not kept."""
 
     usage: Usage
     model: str = ""
@@ -84,7 +84,7 @@ class UsageReported:
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """The runtime calls the model again: what had come of that call is void.
+    """The runtime calls the model again; the pieces of the failed call are dropped.
 
     `times` counts, where it is known, how often it has; without a reason there is nothing to tell that was not told.
     """
@@ -95,24 +95,24 @@ class Retried:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """Something a reader should know: a compaction, a model switch."""
+    """A note for the reader: a compaction, a model switch."""
 
     note: str
 
 
 @dataclass(frozen=True, slots=True)
 class RoundStarted:
-    """The model is called: once for a plain answer, again after each tool."""
+    """A model call begins: one for a plain answer, another after each round of tools."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoundEnded:
-    """The model has said what it had to say in this round; unless it called a tool, that is the answer."""
+    """A model call has ended; unless the model called a tool, its text is the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A turn that the runtime may not have stored (not its end, or not at all), read back from where it was kept."""
+    """A turn that the runtime may not have stored completely, read back from our own entry in its log."""
 
     turn_id: str
     prompt: str

@@ -1,4 +1,4 @@
-"""What a turn consists of: its state, its usage, and the pieces of what followed the prompt."""
+"""The parts of a turn: its state, its usage, and the pieces of the answer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 
 class TurnState(enum.Enum):
-    """Where a turn stands."""
+    """The state of a turn."""
 
     QUEUED = "queued"
     WORKING = "working"
@@ -17,13 +17,13 @@ class TurnState(enum.Enum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing more will happen to the turn."""
+        """Whether the turn has ended."""
         return self in (TurnState.DONE, TurnState.FAILED, TurnState.INTERRUPTED)
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a turn cost; counts are tokens.
+    """The usage of a turn, in tokens.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Reasoning:
-    """A piece of the model's reasoning, where the provider shows it."""
+    """A piece of the model's reasoning, if the provider shows it."""
 
     part_id: str
     text: str

@@ -1,4 +1,4 @@
-r"""From the body of a cell to the prompt: only ``{{ expression }}`` is looked at, all other braces are literal.
+r"""Turns the body of a cell into a prompt: only ``{{ expression }}`` is replaced, all other braces are literal.
 
 `str.format` would trip over every ``{`` of a code example; here a prompt is literal text, and ``\{{`` writes two
 braces. An expression may hold braces itself: it ends at the first ``}}`` that makes it valid Python.
@@ -55,7 +55,7 @@ def interpolate(body: str, evaluate: Callable[[str], object], names: Collection[
 
 
 def sendable(text: str, what: str) -> str:
-    r"""Return `text` as it can be encoded: the two UTF-16 halves of a character, which JSON writes apart, are joined.
+    r"""Return `text` so that it can be encoded: the two UTF-16 halves of a character, which JSON separates, are joined.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def sendable(text: str, what: str) -> str:
 
 
 def as_body(prompt: str) -> str:
-    r"""Return the body of a cell that sends `prompt` to the letter: the inverse of `interpolate`.
+    r"""Return the body of a cell that sends exactly `prompt`: the inverse of `interpolate`.
 
     Outer line ends and control characters, which a cell or a front end drops, are written as expressions.
 

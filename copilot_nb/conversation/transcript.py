@@ -1,6 +1,6 @@
-"""A conversation as immutable data, and the one pure step that moves it on.
+"""A conversation as immutable data, and the pure step that advances it.
 
-A `Transcript` is a tuple of `TurnRecord`; a `Change` is something that happened to its last turn. `advance`
+A `Transcript` is a tuple of `TurnRecord`; a `Change` happened to its last turn. `advance`
 gives the next transcript, and the same changes give the same transcript whether they come live from the
 runtime or are read back from its event log: history and display cannot differ.
 
@@ -35,23 +35,23 @@ from copilot_nb.conversation.changes import (
 from copilot_nb.conversation.parts import Image, Part, Reasoning, Text, ToolCall, TurnState, Usage
 
 ONLY_REASONING = "the model sent its reasoning and no answer"
-"""Why a turn failed that ended as it should, but with nothing in it to read as the answer."""
+"""The error of a turn that ended regularly but without an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class TurnRecord:
-    """One prompt and all that followed from it.
+    """A prompt and its answer.
 
     Attributes
     ----------
     turn_id : str
         The runtime's message id of the prompt.
     prompt : str
-        What the user typed, after interpolation.
+        The prompt as it was sent.
     parts : tuple of Text, Reasoning or ToolCall
-        What followed, in order.
+        The parts of the answer, in order.
     state : TurnState
-        Where the turn stands.
+        The state of the turn.
     model : str
         The model that answered, as the runtime names it; ``""`` until known.
     usage : Usage or None
@@ -59,13 +59,13 @@ class TurnRecord:
     started_at, first_token_at, finished_at : datetime or None
         Times (with zone) of the prompt, of the first token and of the end.
     notes : tuple of str
-        What the runtime did on the way: retries, compaction, a model switch.
+        What the runtime did meanwhile: retries, compaction, a model switch.
     error : str
-        Why the turn failed; ``""`` where it did not.
+        Why the turn failed; ``""`` if it did not.
     event_id : str
         The runtime's id of the event that began the turn (what rewind and fork refer to).
     images : tuple of Image
-        What went with the prompt.
+        The attached images.
     """
 
     turn_id: str
@@ -84,7 +84,7 @@ class TurnRecord:
 
     @property
     def text(self) -> str:
-        """The answer's Markdown: its text parts joined (a blank line where a tool call stands between)."""
+        """The answer's Markdown: its text parts joined, with a blank line in place of a tool call."""
         pieces: list[str] = []
         adjacent = False
         for part in self.parts:
@@ -100,17 +100,17 @@ class TurnRecord:
 
     @property
     def reasoning(self) -> str:
-        """The model's reasoning, joined; ``""`` where there is none."""
+        """The model's reasoning, joined; ``""`` if there is none."""
         return "\n\n".join(part.text for part in self.parts if isinstance(part, Reasoning))
 
     @property
     def time_to_first_token_s(self) -> float | None:
-        """Seconds from the prompt to the first token; ``None`` until there is one."""
+        """Seconds from the prompt to the first token; ``None`` before that."""
         return _seconds(self.started_at, self.first_token_at)
 
     @property
     def duration_s(self) -> float | None:
-        """Seconds from the prompt to the end; ``None`` until it has ended."""
+        """Seconds from the prompt to the end; ``None`` before that."""
         return _seconds(self.started_at, self.finished_at)
 
 
@@ -136,7 +136,7 @@ def advance(transcript: Transcript, change: Change) -> Transcript:
 
 
 def replay(changes: Iterable[Change]) -> Transcript:
-    """Fold `changes` into a transcript (one pass; for history read back whole)."""
+    """Apply all `changes` and return the transcript, in one pass."""
     done: list[TurnRecord] = []
     for change in changes:
         if (begun := _begun(change, done[-1] if done else None)) is not None:
@@ -209,7 +209,7 @@ def advance_turn(turn: TurnRecord, change: Change) -> TurnRecord:
 
 
 def is_only_reasoned(turn: TurnRecord) -> bool:
-    """Whether all that came of a turn is the model's reasoning."""
+    """Whether a turn consists of reasoning only."""
     return bool(turn.parts) and all(isinstance(part, Reasoning) for part in turn.parts)
 
 
@@ -232,7 +232,7 @@ def _appended(turn: TurnRecord, piece: Text | Reasoning, at: datetime | None) ->
 
 
 def _reasoned(turn: TurnRecord, whole: Reasoning) -> TurnRecord:
-    """Put the whole reasoning of a model call in the place of what had come of it, and before the call's answer."""
+    """Replace the pieces of a call's reasoning by the complete reasoning, before the call's answer."""
     kept = [part for part in turn.parts if not isinstance(part, Reasoning) or part.complete]
     answer = [part for part in kept[-1:] if isinstance(part, Text) and not part.complete]
     return dataclasses.replace(turn, parts=(*kept[: len(kept) - len(answer)], whole, *answer))

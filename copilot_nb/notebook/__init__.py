@@ -1,1 +1,1 @@
-"""The face towards IPython: magics, completion, live output."""
+"""The IPython front end: magics, completion, live output."""

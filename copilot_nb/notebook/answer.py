@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def recipients(args: argparse.Namespace, names: Sequence[str]) -> list[Recipient]:
-    """Return whom the cell speaks to: its sessions, or one for each of ``--models`` or ``--providers``.
+    """Return the sessions that a cell addresses, or one for each of ``--models`` or ``--providers``.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def check_new(manager: Manager, names: Sequence[str], args: argparse.Namespace) 
 
 
 def answer(context: MagicContext, names: Sequence[str], prompt: str, args: argparse.Namespace) -> None:
-    """Send `prompt`, show the answers while they come, and deliver them as `args` says.
+    """Send `prompt`, show the answers as they stream, and deliver them as `args` says.
 
     Raises
     ------

@@ -1,9 +1,9 @@
-"""Turns whose cell has ended: their outputs go on streaming in place, whichever cell runs meanwhile.
+"""Streams the outputs of turns whose cell has ended, while other cells run.
 
-An output is replaced by its display id, so the message need not belong to the cell; and it must not: ipykernel 7 stamps
-what is sent with the cell of the sender's context, and a front end that executes a notebook without a page (nbclient,
-papermill) drops what is stamped with a cell that has ended. Updates are therefore sent from a thread and a context of
-their own. In a run without a page there is no background: the cell waits.
+An output is replaced by its display id, so the message need not belong to the cell. It must not: ipykernel 7 marks a
+message with the cell of the sender's context, and a front end without a page (nbclient, papermill) drops messages of a
+cell that has ended. So updates are sent from a separate thread and context. In a run without a page nothing runs in the
+background: the cell waits.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PUMP_EVERY_S = 0.1
 
 
 class Background:
-    """The outputs that stream behind the running cell."""
+    """The outputs that stream in the background."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -42,7 +42,7 @@ class Background:
                 self._thread.start()
 
     def take_turns(self, names: list[str]) -> list[Turn]:
-        """Return the turns nobody has waited for, of the sessions `names` (none: of all), and forget them."""
+        """Return, and forget, the turns of the sessions `names` (empty: all) that were not yet waited for."""
         with self._lock:
             taken = [turn for turn in self._unwaited if not names or turn.session.name in names]
             self._unwaited = [turn for turn in self._unwaited if turn not in taken]
@@ -50,12 +50,12 @@ class Background:
 
     @property
     def ready(self) -> list[str]:
-        """The sessions with an answer that has come and that nobody has waited for."""
+        """The sessions with a finished answer that was not yet waited for."""
         with self._lock:
             return list(dict.fromkeys(turn.session.session_id for turn in self._unwaited if turn.done))
 
     def settle(self) -> None:
-        """Bring the outputs of ended turns up to date now."""
+        """Update the outputs of ended turns now."""
         contextvars.Context().run(self._refresh)
 
     def _pump(self) -> None:
@@ -63,7 +63,7 @@ class Background:
             time.sleep(PUMP_EVERY_S)
 
     def _refresh(self) -> bool:
-        """Bring all outputs up to date; whether any is left to look after (if not, the thread ends)."""
+        """Update all outputs; return whether any is unfinished (if not, the thread ends)."""
         with self._lock:
             for output in list(self._outputs):
                 if all(turn.done for turn in output.turns):

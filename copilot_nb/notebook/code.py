@@ -1,8 +1,8 @@
-"""The code of an answer, put into the next cell (``--format code``): once, and so that no Run All runs it.
+"""Inserts the code of an answer into the next cell (``--format code``), once, so that no Run All runs it.
 
-A Run All runs every cell there is, so the cell that holds a model's code begins with a line that keeps it from being
-run until a user deletes that line. And a cell that is run again must not add a second copy below: that it had asked
-before is known from the session's marks (`rerun`), also after the kernel was restarted.
+Run All runs every cell, so the cell with a model's code begins with a line that prevents it from running until the
+user deletes that line. A cell that is run again must not insert a second copy: the session's marks (`rerun`) say that
+it was run before, also after a kernel restart.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ _PYTHON = ("", "python", "python3", "py", "ipython")
 
 
 def insert_code(shell: InteractiveShell, name: str, answer: str) -> None:
-    """Put the code of an answer of the session `name` into the next cell; in a terminal Enter runs it, as it stands.
+    """Insert the code of an answer of the session `name` into the next cell; in a terminal, Enter runs it unchanged.
 
     Raises
     ------
     TurnFailed
-        If it holds no code.
+        If it has no code.
     """
     code = code_of(name, answer)
     shell.set_next_input(f"%%copilot {HELD} {typed(name)}\n{code}" if has_rich_output(shell) else code)
 
 
 def code_of(name: str, answer: str) -> str:
-    """Return the Python code of an answer, else what code it has.
+    """Return the Python code of an answer; if there is none, its code in other languages.
 
     Raises
     ------
     TurnFailed
-        If it holds none.
+        If it has none.
     """
     blocks = code_blocks(answer)
     chosen = [block for block in blocks if block.language.lower() in _PYTHON] or list(blocks)
     if not chosen:
-        raise TurnFailed(f"the answer of {name} holds no code", "ask again")
+        raise TurnFailed(f"the answer of {name} has no code", "ask for code, or choose another format")
     return "\n\n".join(block.code.rstrip("\n") for block in chosen)

@@ -1,4 +1,4 @@
-"""`copilot_nb.compare` as a notebook shows it: with a line that says how far it has come."""
+"""`copilot_nb.compare` with a progress line in a notebook."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @functools.wraps(api.compare)
 def compare(prompts: object, template: Template = "", **options: Unpack[OptionValues]) -> Comparison:
-    """Compare, and show how far that has come."""
+    """Compare, and show the progress."""
     shell = running_shell()
     if shell is None or options.get("on_progress") is not None:
         return api.compare(prompts, template, **options)
@@ -32,7 +32,7 @@ def compare(prompts: object, template: Template = "", **options: Unpack[OptionVa
 
 
 class _Line:
-    """A progress line that is there as soon as there is any progress."""
+    """A progress line that appears with the first progress."""
 
     def __init__(self, shell: InteractiveShell) -> None:
         from copilot_nb.notebook.progress import ProgressLine
@@ -41,11 +41,11 @@ class _Line:
         self._last: Progress | None = None
 
     def show(self, progress: Progress) -> None:
-        """Show how far it has come."""
+        """Show the progress."""
         self._last = progress
         self._line.show(lambda: str(progress))
 
     def finish(self) -> None:
-        """Leave what was shown last."""
+        """Leave the last progress shown."""
         if self._last is not None:
             self._line.finish(str(self._last))

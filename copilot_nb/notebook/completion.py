@@ -1,7 +1,7 @@
 """Tab completion of ``%copilot`` and ``%%copilot``: subcommands, options, session names, models, providers.
 
 IPython begins a new word at a quotation mark, a colon or a comma; a name with blanks and a model such as
-``smollm2-135m:creative`` are one word here. So it is told which piece of the line a candidate replaces.
+``smollm2-135m:creative`` are one word here. So each candidate says which part of the line it replaces.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def complete(before: str) -> SimpleMatcherResult:
 
 
 def _typed(before: str) -> tuple[list[str], str]:
-    """Return the words before the cursor, and the one that is being typed."""
+    """Return the words before the cursor, and the word being typed."""
     words = _WORD.findall(before)
     is_open = bool(words) and words[-1][0] in "\"'" and words[-1].count(words[-1][0]) == 1
     if not words or (before[-1].isspace() and not is_open):

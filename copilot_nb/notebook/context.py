@@ -1,4 +1,4 @@
-"""What the magics of one shell work with: its sessions, its settings, the outputs that stream behind it."""
+"""The objects that the magics of one shell use: its sessions, its settings, the outputs that stream behind it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OpenPanel = Callable[[Sequence[str], Callable[[str], object]], object]
 
 
 class MagicContext:
-    """What the magics of one shell work with.
+    """The objects that the magics of one shell use.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Turns as the live output of a cell.
+"""Shows turns as the live output of a cell.
 
 In a kernel one output is made and then replaced while the answer comes; the last replacement is the finished, static
 one. An update repeats the whole answer, so at a fixed rate they would cost the square of its length: `_Pace` makes the
@@ -51,19 +51,19 @@ LONG_CHARS = 1_500
 
 
 class Output(Protocol):
-    """Where turns are shown."""
+    """A place where turns are shown."""
 
     turns: Sequence[Turn]
 
     def show(self) -> None:
-        """Show the turns as they stand, if it is time to."""
+        """Show the current state of the turns, if an update is due."""
 
     def finish(self) -> None:
         """Show the ended turns."""
 
 
 class _Pace:
-    """Decides when an update goes: after a pause that pays for it. What it will take is told from the last one."""
+    """Decides when to send an update: after a pause as long as the last update took."""
 
     def __init__(self, answers: int) -> None:
         self._bytes_per_s = BYTES_PER_S * answers
@@ -76,7 +76,7 @@ class _Pace:
         return time.monotonic() - self._sent_at_s >= max(UPDATE_EVERY_S, update_bytes / self._bytes_per_s)
 
     def owe(self, update: str) -> None:
-        """Have the next update pay for this one, which went out at once."""
+        """Delay the next update by the cost of this one, which was sent at once."""
         self._owed_bytes += ENVELOPE_BYTES + _size(update)
 
     def sent(self, update: str, chars: int) -> None:
@@ -106,7 +106,7 @@ class CellOutput:
         self._is_shown = False
 
     def show(self) -> None:
-        """Replace the output by the turns as they stand, if they changed and the update is paid for."""
+        """Replace the output by the current state of the turns, if they changed and an update is due."""
         shown = [(turn.record, turn.label) for turn in self.turns]
         if shown != self._seen and self._pace.is_due(self._chars()):
             self._seen, live = shown, self._live()
@@ -137,7 +137,7 @@ class CellOutput:
         return {"text/html": html + quiet(self._elsewhere()), "text/plain": f"[{self._elsewhere()}]"}
 
     def _elsewhere(self) -> str:
-        """Say where the answer is if this output stays as it is: a page that was closed or reloaded loses the rest."""
+        """Say where to find the answer, in case a closed or reloaded page misses the rest."""
         names = ", ".join(f"%copilot show {typed(turn.session.name)}" for turn in self.turns)
         return f"answering; if the page is closed or reloaded before the end: {names}"
 
@@ -160,7 +160,7 @@ class CellOutput:
 
 
 class GrowingOutput(CellOutput):
-    """The output of a cell that has no other: the finished blocks of a long answer are outputs of their own at first.
+    """The output of a cell without other outputs: the finished blocks of a long answer begin as separate outputs.
 
     What is cleared when they become one is all that the cell shows, so this is for a cell that only asks.
     """
@@ -201,14 +201,14 @@ class GrowingOutput(CellOutput):
         return "" if self._sent_chars else head_html(turn.record, turn.label, live=True)
 
     def _send_piece(self, html: str) -> None:
-        """Let the output be a piece, and begin another one below it."""
+        """Make the output one piece of the answer, and begin the next output below it."""
         piece = piece_html(html)
         self._publish({"text/html": piece}, {})
         self._pace.owe(piece)
         self._begin()
 
     def _join(self) -> None:
-        """Let what is published next take the place of all pieces."""
+        """Let the next published output replace all pieces."""
         if self._sent_chars:
             clear_output(wait=True)
             self._begin()
@@ -220,7 +220,7 @@ class GrowingOutput(CellOutput):
 
 
 class BackgroundOutput(CellOutput):
-    """The output of a cell that has ended: it is made at once, and a failure is shown in it."""
+    """The output of a cell that has ended: it is created at once, and also shows a failure."""
 
     def _elsewhere(self) -> str:
         return f"in the background, {super()._elsewhere()}"
@@ -231,7 +231,7 @@ class BackgroundOutput(CellOutput):
 
 
 class PlainCellOutput(CellOutput):
-    """The same, as the text it is (``--format text`` and ``json``)."""
+    """The same as plain text (``--format text`` and ``json``)."""
 
     def _live(self) -> dict[str, str]:
         return {"text/plain": f"{self._final()['text/plain']}\n[{self._elsewhere()}]"}
@@ -241,7 +241,7 @@ class PlainCellOutput(CellOutput):
 
 
 class TerminalOutput:
-    """A terminal: the text of one turn is printed as it comes, that of several when they have ended."""
+    """A terminal: one turn is printed as it streams, several are printed when they have ended."""
 
     def __init__(self, turns: Sequence[Turn], *, is_streaming: bool) -> None:
         self.turns = turns
@@ -282,7 +282,7 @@ class TerminalOutput:
 
 
 class NoOutput:
-    """Nowhere (``--quiet``)."""
+    """Shows nothing (``--quiet``)."""
 
     def __init__(self, turns: Sequence[Turn]) -> None:
         self.turns = turns
@@ -297,7 +297,7 @@ class NoOutput:
 def output_for(
     shell: InteractiveShell, turns: Sequence[Turn], *, quiet: bool, plain: bool, background: bool = False
 ) -> Output:
-    """Return where the turns of this cell are shown."""
+    """Return the output for the turns of this cell."""
     if quiet:
         return NoOutput(turns)
     if not has_rich_output(shell):

@@ -1,4 +1,4 @@
-"""What ``%load_ext copilot_nb`` does: register, and no more. Whatever is heavy is imported at first use."""
+"""What ``%load_ext copilot_nb`` does: it only registers. Everything heavy is imported at its first use."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def load(shell: InteractiveShell, open_panel: OpenPanel) -> None:
 
 
 def unload(shell: InteractiveShell) -> None:
-    """Undo `load`: the magics go, and the runtime is stopped."""
+    """Undo `load`: remove the magics and stop the runtime."""
     from copilot_nb.named_sessions.api import rest
 
     rest()
@@ -83,7 +83,7 @@ def _matchers(shell: InteractiveShell) -> list[Any]:
 
 
 def _offer(context: CompletionContext) -> SimpleMatcherResult:
-    """Complete the lines that are ours."""
+    """Complete `%copilot` lines."""
     if not context.text_until_cursor.lstrip().startswith(COMMANDS):
         return {"completions": []}
     from copilot_nb.notebook.completion import complete

@@ -1,8 +1,8 @@
-"""What IPython would keep from us: lines that end in a question mark, cells without a body, and prompts in a body.
+"""Gets what IPython intercepts: lines that end in a question mark, cells without a body, shell prompts in a body.
 
 ``%copilot ask session1 How are you?`` must reach the session, and ``%copilot ls?`` must show the help of ``ls``, but
-IPython takes any such line for a request for its own help. Of a cell magic without a body it says that it is none. And
-from the lines of any cell, also of ours, it takes a leading ``>>> `` or ``In [1]: ``, the prompts of a shell.
+IPython takes any such line for a request for its own help. It refuses a cell magic without a body. And
+from the lines of any cell, ours too, it removes a leading ``>>> `` or ``In [1]: ``, the prompts of a shell.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _CELL = re.compile(r"^%%copilot(?:\s+(.*?))?\s*$")
 
 
 class Whole:
-    """The first of the input transformers: makes a ``%%copilot`` cell the call that it is, its body to the letter."""
+    """The first input transformer: turns a ``%%copilot`` cell into its call, with the body unchanged."""
 
     has_side_effects = True
     """IPython leaves a transformer out for this when it looks whether what is typed in a terminal is complete."""
@@ -42,7 +42,7 @@ class Whole:
 
 
 class _Line:
-    """Makes ``%copilot …`` the call that it is, question mark and all, where IPython's tokens show that it is code."""
+    """Turns ``%copilot …`` into its call, question mark included, where IPython's tokens show that it is code."""
 
     priority = 0
     """Before IPython's own, which would take the line for a request for help."""
@@ -81,7 +81,7 @@ class Assignment(_Line, MagicAssign):
 
     @classmethod
     def find(cls, tokens_by_line: Any) -> Any:
-        """Find the first assignment; it is told to begin with its line, as IPython's request for help does."""
+        """Find the first assignment; like IPython's help request, it is reported to begin with its line."""
         found = cast(Any, super()).find(tokens_by_line)
         if found is not None:
             found.magic_col, found.start_col = found.start_col, 0

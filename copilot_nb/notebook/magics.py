@@ -1,4 +1,4 @@
-"""``%%copilot`` and ``%copilot``: parse, call, return. What they do is in `commands`, imported at first use."""
+"""The magics ``%%copilot`` and ``%copilot``: parse, call, return. `dispatch` does the work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A line that says how far something has come; and waiting for background turns with it."""
+"""A progress line, and waiting for background turns with one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UPDATE_EVERY_S = 0.5
 
 
 class ProgressLine:
-    """One line that is replaced while something runs; nothing in a terminal, where lines only add up.
+    """One line that is replaced while something runs; in a terminal only its last state is printed.
 
     Parameters
     ----------
@@ -36,13 +36,13 @@ class ProgressLine:
         self._shown_at_s = -UPDATE_EVERY_S
 
     def show(self, text: Callable[[], str]) -> None:
-        """Show how it stands, twice a second; `text` is asked for only then."""
+        """Show the progress, twice a second; `text` is called only then."""
         if time.monotonic() - self._shown_at_s >= UPDATE_EVERY_S:
             self._shown_at_s = time.monotonic()
             self._publish(text())
 
     def finish(self, text: str) -> None:
-        """Show how it ended; in a terminal too."""
+        """Show the result; in a terminal, too."""
         if self._handle is None:
             print(text)
         self._publish(text)
@@ -58,14 +58,14 @@ class ProgressLine:
 
 
 def _outcome(turn: Turn) -> str:
-    """Return a line: how a turn ended, or where it stands."""
+    """Return a line that says how a turn ended, or its state."""
     figures = figures_text(turn.record)
     said = f"{turn.session.name}: {turn.state.value}, {count(len(turn.text), 'character')}"
     return f"{said}, {figures}" if figures else said
 
 
 def progress(turns: Sequence[Turn]) -> str:
-    """Return one line: how many turns have ended, and where the others stand."""
+    """Return a line that says how many turns have ended, and the state of the others."""
     going = [
         f"{turn.session.name}: {turn.state.value}, {count(len(turn.text), 'character')}"
         for turn in turns
@@ -76,7 +76,7 @@ def progress(turns: Sequence[Turn]) -> str:
 
 
 def wait_for(shell: InteractiveShell, turns: Sequence[Turn]) -> None:
-    """Wait for `turns`, showing how they stand.
+    """Wait for `turns` and show their progress.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""A login as the live output of a cell: where to enter which code, then that it is done.
+"""A login as the live output of a cell: where to enter which code, and then the result.
 
-The code is good for some minutes and for one login; the finished output no longer has it.
+The code is valid for some minutes and one login; the finished output does not contain it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LARGE = ' style="font-size:2em;letter-spacing:.1em;margin:.2em 0"'
 
 
 class SignInOutput:
-    """One output that is replaced as the login goes on; in a terminal, lines.
+    """An output that is replaced as the login proceeds; in a terminal, lines.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class SignInOutput:
         self._is_shown = False
 
     def begin(self) -> None:
-        """Say that a code is asked for."""
+        """Say that a code is being requested."""
         self._show("Asking GitHub for a code…")
 
     def wait(self, code: DeviceCode) -> None:
@@ -48,7 +48,7 @@ class SignInOutput:
         self._show(f"Open {code.url} and enter the code {code.code}\n{WAITING}", html)
 
     def finish(self, line: str) -> None:
-        """Show how it ended."""
+        """Show the result."""
         self._show(line)
 
     def _show(self, text: str, html: str = "") -> None:

@@ -1,4 +1,4 @@
-"""What ``%copilot`` and ``%copilot doctor`` show."""
+"""The outputs of ``%copilot`` and ``%copilot doctor``."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _answering(manager: Manager) -> tuple[str, str]:
 
 
 def checkup(shell: InteractiveShell, settings: CopilotNB) -> Table:
-    """Return the findings: each OK, or with the line to type."""
+    """Return the findings: each is OK, or says what to type."""
     findings = [(f.what, "OK" if f.ok else "✗", f.detail, f.fix) for f in diagnose(settings)]
     findings.append(("Front end", "OK", _front_end(shell), ""))
     columns = ("what", "state", "found", "to do") if any(fix for *_, fix in findings) else ("what", "state", "found")

@@ -1,4 +1,4 @@
-"""The running shell, seen as a place to work in: its variables, and those of the function that calls a magic."""
+"""The variables of the running shell, and those of the function that calls a magic."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MISSING = object()
 
 
 def evaluate(shell: InteractiveShell, expression: str) -> object:
-    """Return the value of an expression of the user's.
+    """Return the value of a user's expression.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def evaluate(shell: InteractiveShell, expression: str) -> object:
 
 
 def _callers_variables(shell: InteractiveShell) -> Mapping[str, object]:
-    """Return the variables of the function that calls the magic which is running; none at the top of a cell."""
+    """Return the variables of the function that called the running magic; empty at the top level of a cell."""
     frame = inspect.currentframe()
     while frame is not None and frame.f_back is not None:
         is_call = frame.f_code.co_name in ("run_line_magic", "run_cell_magic") and frame.f_locals.get("self") is shell
@@ -49,7 +49,7 @@ def _callers_variables(shell: InteractiveShell) -> Mapping[str, object]:
 
 
 def attachable(shell: InteractiveShell, word: str) -> object:
-    """Return what ``--attach PATH|VARIABLE`` names: the path of a file that is there, else the value of a variable.
+    """Return the object of ``--attach PATH|VARIABLE``: the path of an existing file, else the value of a variable.
 
     No other expression is evaluated: a word may be the name of a file that somebody else chose.
 
@@ -71,7 +71,7 @@ def attachable(shell: InteractiveShell, word: str) -> object:
 
 
 def check_variable(variable: str | None) -> None:
-    """Check the name of a variable before anything is sent.
+    """Check the name of the variable for the result, before anything is sent.
 
     Raises
     ------
@@ -83,5 +83,5 @@ def check_variable(variable: str | None) -> None:
 
 
 def assign(shell: InteractiveShell, variable: str, value: object) -> None:
-    """Give a variable of the notebook a value."""
+    """Assign a variable of the notebook."""
     shell.push({variable: value})

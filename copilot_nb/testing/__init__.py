@@ -1,4 +1,4 @@
-"""Deterministic models for tests, plugged in where the real one is: behind the real runtime.
+"""Deterministic models for tests, behind the real runtime.
 
 For example, in a notebook's test::
 

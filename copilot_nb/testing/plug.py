@@ -1,4 +1,4 @@
-"""Putting a model of one's own in the place of the real one, for this process."""
+"""Lets a test's model answer in place of a real one, in this process."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A model that says what a test tells it to: no network, no weights, no chance.
+"""A model that follows a script: no network, no weights, no randomness.
 
-It stands where a real model stands, behind the chat-completions wire, so that everything in front of it is
-real: the runtime, its retries, its history. A test needs no sleeping: it holds answers back and waits for
+It takes the place of a real model behind the chat-completions API, so everything else is real: the runtime, its
+retries, its history. A test needs no sleeping: it holds answers back and waits for
 what has happened (`wait_for_requests`, `wait_for_stalled`, `wait_for_abandoned`), from its own thread, while
 the model answers on the event loop's.
 
@@ -27,7 +27,7 @@ from copilot_nb.runtime.providers.chat import ChatModel, ChatRequest
 from copilot_nb.runtime.providers.pieces import Finish, FunctionCall, Piece
 
 WAIT_S = 10.0
-"""Seconds after which the `wait_for…` methods give up."""
+"""Seconds after which the `wait_for…` methods raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +37,18 @@ class Reply:
     Attributes
     ----------
     text : str
-        What it says.
+        The answer.
     calls : tuple of FunctionCall
-        The tools it calls after its text.
+        The tools that the model calls after its text.
     ending : {"stop", "length", "cut"}
-        How it ends: regularly, at the limit of tokens, or without an end, as when a connection breaks.
+        How the answer ends: regularly, at the limit of tokens, or cut off, as when a connection breaks.
     error : Exception or None
         Without text: a `ChatError` is the provider's error response, any other exception a failed connection
         (``httpx.ConnectError("refused")``). With text: raised after it, in the middle of the stream.
     stall_after_chars : int or None
-        Wait for `ScriptedModel.release` (or for being abandoned) after so many characters; 0: before the first.
+        Stall after this many characters until `ScriptedModel.release`; 0: before the first.
     stall_headers : bool
-        Wait before anything at all is sent, even the response's headers.
+        Stall before the response's headers are sent.
     """
 
     text: str = ""
@@ -63,19 +63,18 @@ Script = str | Reply | Callable[[ChatRequest], str | Reply] | Sequence[str | Rep
 
 
 def echo(request: ChatRequest) -> str:
-    """Say what was said and how many messages the user has sent: the reply of a model without a script."""
+    """Repeat the prompt and count the user's messages: the reply of a model without a script."""
     return f"You said: {request.prompt} (message {len(request.user_texts)})"
 
 
 class ScriptedModel(ChatModel):
-    """A model that follows a script, and remembers what it was asked. All its methods are thread-safe.
+    """A model that follows a script and records its requests. All its methods are thread-safe.
 
     Parameters
     ----------
     reply : str, Reply, callable or sequence, optional
-        What it answers: always the same; what the callable makes of the `ChatRequest`; or one reply after the
-        other, in the order in which requests arrive, whichever session (and retry) they come from, and
-        then `echo`. Default: `echo`.
+        The answer to every request; a callable that makes one of the `ChatRequest`; or a sequence, one reply for each
+        request in the order of their arrival (from any session, retries included), and then `echo`. Default: `echo`.
     delay_s : float, default 0.0
         Seconds before the first piece.
     chunk_delay_s : float, default 0.0
@@ -83,7 +82,7 @@ class ScriptedModel(ChatModel):
     chunk_chars : int, default 16
         Characters in a piece.
     models : sequence of str, default ("scripted", "scripted-b")
-        The models it passes for.
+        The names of its models.
     """
 
     def __init__(
@@ -108,39 +107,39 @@ class ScriptedModel(ChatModel):
 
     @property
     def model_ids(self) -> tuple[str, ...]:
-        """The models it passes for."""
+        """The names of its models."""
         return self._models
 
     @property
     def sees_images(self) -> bool:
-        """Images reach it: `Message.images` has those it was sent."""
+        """Whether it takes images: `Message.images` has them."""
         return True
 
     @property
     def requests(self) -> list[ChatRequest]:
-        """What it was asked, oldest first; `ChatRequest.session_id` tells the sessions apart."""
+        """The requests so far, oldest first; `ChatRequest.session_id` says from which session."""
         with self._changed:
             return list(self._requests)
 
     @property
     def abandoned(self) -> int:
-        """How many answers were given up by the other side before their end, as `stop` does."""
+        """How many answers the other side cancelled before their end, as `stop` does."""
         with self._changed:
             return self._abandoned
 
     @property
     def stalled(self) -> int:
-        """How many answers wait for `release`."""
+        """How many answers are stalled until `release`."""
         with self._changed:
             return len(self._stalled)
 
     def hold(self) -> None:
-        """Let every answer that begins from now on stop after its first piece, until `release`."""
+        """Stall every new answer after its first piece, until `release`."""
         with self._changed:
             self._held = True
 
     def release(self) -> None:
-        """Let every answer that waits go on, and end `hold`."""
+        """Continue all stalled answers, and end `hold`."""
         with self._changed:
             self._held = False
             for event, loop in self._stalled.items():
@@ -148,7 +147,7 @@ class ScriptedModel(ChatModel):
             self._stalled.clear()
 
     def wait_for_requests(self, count: int, timeout_s: float = WAIT_S) -> None:
-        """Block until it has been asked `count` times; not on the event loop's thread.
+        """Block until `count` requests have arrived; do not call it on the event loop's thread.
 
         Raises
         ------
@@ -158,11 +157,11 @@ class ScriptedModel(ChatModel):
         self._wait(lambda: len(self._requests), count, "requests", timeout_s)
 
     def wait_for_stalled(self, count: int, timeout_s: float = WAIT_S) -> None:
-        """Block until at least `count` answers wait for `release`; see `wait_for_requests`."""
+        """Block until at least `count` answers are stalled; see `wait_for_requests`."""
         self._wait(lambda: len(self._stalled), count, "stalled answers", timeout_s)
 
     def wait_for_abandoned(self, count: int, timeout_s: float = WAIT_S) -> None:
-        """Block until `count` answers have been given up by the other side; see `wait_for_requests`."""
+        """Block until the other side has cancelled `count` answers; see `wait_for_requests`."""
         self._wait(lambda: self._abandoned, count, "abandoned answers", timeout_s)
 
     def _wait(self, number: Callable[[], int], count: int, what: str, timeout_s: float) -> None:
@@ -212,7 +211,7 @@ class ScriptedModel(ChatModel):
     async def _stall(self, *, only_held: bool = False) -> None:
         event = asyncio.Event()
         with self._changed:
-            if only_held and not self._held:  # released before it came here
+            if only_held and not self._held:  # released meanwhile
                 return
             self._stalled[event] = asyncio.get_running_loop()
             self._changed.notify_all()
@@ -248,7 +247,7 @@ def _cut(text: str, chars: int, also_at: int | None) -> Iterator[str]:
 
 
 def _finish(request: ChatRequest, reply: Reply) -> Finish:
-    """End a reply; its usage counts words, for want of tokens."""
+    """End a reply; its usage counts words in place of tokens."""
     words = sum(len(m.bare_text.split()) for m in request.messages)
     reason: Literal["stop", "length", "tool_calls"] = "length" if reply.ending == "length" else "stop"
     return Finish("tool_calls" if reply.calls else reason, words, len(reply.text.split()))

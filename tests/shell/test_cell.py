@@ -196,7 +196,8 @@ def test_format_json_is_checked(nb: Notebook) -> None:
 
 def test_format_code_without_code_fails(nb: Notebook) -> None:
     nb.answer(ScriptedModel("I would rather not."))
-    assert nb.run("%%copilot a -q -f code\nx").complaint == "TurnFailed: the answer of a holds no code → ask again"
+    complaint = nb.run("%%copilot a -q -f code\nx").complaint
+    assert complaint == "TurnFailed: the answer of a has no code → ask for code, or choose another format"
 
 
 def test_timeout(nb: Notebook) -> None:
