@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from copilot_nb.runtime.providers.embedded import InKernel
+from copilot_nb.providers.in_kernel import InKernel
 from copilot_nb.settings import DEFAULT_SYSTEM_MESSAGE
 from copilot_nb.testing import ScriptedModel
 

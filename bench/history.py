@@ -17,8 +17,8 @@ from bench.logs import copies, reply, store
 from bench.report import Result, ratios
 from copilot_nb.named_sessions.formats.import_json import import_session
 from copilot_nb.named_sessions.manager import Manager
+from copilot_nb.providers.in_kernel import InKernel
 from copilot_nb.render.markdown import _kept_html
-from copilot_nb.runtime.providers.embedded import InKernel
 from copilot_nb.settings import CopilotNB
 from copilot_nb.testing import ScriptedModel
 

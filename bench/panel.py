@@ -24,8 +24,8 @@ from bench.report import Result, ratios
 from bench.stream import setup
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.panels.feed import PAGE_TURNS
+from copilot_nb.providers.in_kernel import InKernel
 from copilot_nb.render.markdown import markdown_to_html
-from copilot_nb.runtime.providers.embedded import InKernel
 from copilot_nb.settings import CopilotNB
 from copilot_nb.testing import ScriptedModel
 from tests.browser.conftest import Lab, Notebook

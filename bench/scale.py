@@ -18,7 +18,7 @@ import psutil
 from bench.bare import bare_session
 from bench.report import Result, ratios
 from copilot_nb.named_sessions.manager import Manager
-from copilot_nb.runtime.providers.embedded import InKernel
+from copilot_nb.providers.in_kernel import InKernel
 from copilot_nb.settings import CopilotNB
 from copilot_nb.testing import ScriptedModel
 

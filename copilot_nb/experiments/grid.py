@@ -25,7 +25,7 @@ from copilot_nb.experiments.options import CompareOptions, Names, Systems
 from copilot_nb.experiments.prompts import Prompt
 from copilot_nb.named_sessions.aliases import split
 from copilot_nb.named_sessions.options import SessionOptions
-from copilot_nb.runtime.providers.byok import Byok
+from copilot_nb.providers.byok import Byok
 
 if TYPE_CHECKING:
     from copilot_nb.named_sessions.manager import Manager

@@ -24,9 +24,9 @@ from copilot_nb.experiments.grid import Cell, Grid, Variant
 from copilot_nb.experiments.options import CompareOptions
 from copilot_nb.experiments.progress import Progress
 from copilot_nb.experiments.store import BEAT_S, AnsweredTurn, Store, new_owner
-from copilot_nb.runtime.providers.byok import Byok
-from copilot_nb.runtime.providers.embedded import InKernel
-from copilot_nb.runtime.threads import in_thread
+from copilot_nb.providers.byok import Byok
+from copilot_nb.providers.in_kernel import InKernel
+from copilot_nb.system.threads import in_thread
 
 if TYPE_CHECKING:
     from copilot_nb.named_sessions.manager import Manager

@@ -17,14 +17,14 @@ from copilot_nb.named_sessions.repository import SessionRepository
 from copilot_nb.named_sessions.seats import Seats
 from copilot_nb.named_sessions.selector import ModelSelector
 from copilot_nb.named_sessions.users import own_name
+from copilot_nb.providers.registry import Providers
 from copilot_nb.runtime.loop import LoopThread, PerLoop
-from copilot_nb.runtime.providers.registry import Providers
 
 if TYPE_CHECKING:
     from copilot_nb.named_sessions.state import SessionState
+    from copilot_nb.providers.base import ModelInfo
     from copilot_nb.runtime.client import RuntimeClient
     from copilot_nb.runtime.connection import Connection
-    from copilot_nb.runtime.providers.base import ModelInfo
     from copilot_nb.settings import CopilotNB
 
 CLOSE_TIMEOUT_S = 8.0
@@ -112,7 +112,12 @@ class Engine:
 
     def turn_error(self, state: SessionState, message: str) -> CopilotNBError:
         """Return the error of a turn that the runtime reported as failed with `message`."""
-        return self.providers.error(state.options.provider, state.session_id, message, state.options.model)
+        provider, model = state.options.provider, state.options.model
+        if (known := self.providers.error(provider, state.session_id, message, model)) is not None:
+            return known
+        from copilot_nb.runtime.sdk_errors import turn_error
+
+        return turn_error(message, f"{model} ({provider})" if model else "")
 
     def hold(self, task: asyncio.Task[None]) -> None:
         """Keep a reference to a running task (the loop itself holds only a weak one)."""

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from copilot_nb.conversation.parts import Image
     from copilot_nb.named_sessions.selector import ModelSelector
     from copilot_nb.named_sessions.state import SessionState
+    from copilot_nb.providers.registry import Providers
     from copilot_nb.runtime.client import RuntimeClient
     from copilot_nb.runtime.loop import LoopThread
-    from copilot_nb.runtime.providers.registry import Providers
     from copilot_nb.settings import CopilotNB
 
 COMPLETION_TIMEOUT_S = 1.0

@@ -17,7 +17,7 @@ from copilot_nb.render.table import Table
 
 if TYPE_CHECKING:
     from copilot_nb.named_sessions.manager import Manager
-    from copilot_nb.runtime.providers.base import ModelInfo
+    from copilot_nb.providers.base import ModelInfo
 
 COLUMNS = ("model", "provider", "window", "output", "tools", "images", "efforts", "price")
 UNKNOWN = "–"

@@ -17,7 +17,7 @@ from typing import Any, ParamSpec, TypedDict, TypeVar
 
 from copilot_nb.conversation.prompt import sendable
 from copilot_nb.errors import InputError
-from copilot_nb.runtime.providers.base import CONTEXTS
+from copilot_nb.providers.base import CONTEXTS
 
 MAX_SYSTEM_BYTES = 16_000
 """The runtime stores at most 16 KiB in one entry of a session's metadata."""

@@ -19,7 +19,7 @@ from copilot_nb.named_sessions.names import typed
 from copilot_nb.named_sessions.reading import refresh
 from copilot_nb.render.words import count
 from copilot_nb.runtime.logfile import prompt_ids
-from copilot_nb.runtime.threads import in_thread
+from copilot_nb.system.threads import in_thread
 
 if TYPE_CHECKING:
     from copilot_nb.conversation.transcript import TurnRecord

@@ -11,7 +11,7 @@ from copilot_nb.named_sessions.dataframes import frame
 from copilot_nb.named_sessions.metadata import PREFIX
 from copilot_nb.render.table import Table
 from copilot_nb.render.words import count
-from copilot_nb.runtime.threads import in_thread
+from copilot_nb.system.threads import in_thread
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -75,7 +75,7 @@ async def search(engine: Engine, text: str) -> SearchResults:
     """
     if not text.strip():
         raise InputError("search for what?", "%copilot search TEXT")
-    from copilot_nb.runtime.grep import Grep
+    from copilot_nb.runtime.log_search import Grep
 
     archive = (await engine.client()).archive
     grep = Grep(text.strip())

@@ -15,12 +15,12 @@ from copilot_nb.conversation.prompt import sendable
 from copilot_nb.errors import CopilotNBError, InputError, ProviderError
 from copilot_nb.named_sessions.aliases import expanded
 from copilot_nb.named_sessions.options import SessionOptions, model_label
-from copilot_nb.runtime.providers.registry import WAYS_IN, Providers
-from copilot_nb.runtime.providers.spec import CUSTOM, is_custom_named
+from copilot_nb.providers.registry import WAYS_IN, Providers
+from copilot_nb.providers.spec import CUSTOM, is_custom_named
 
 if TYPE_CHECKING:
+    from copilot_nb.providers.base import ModelInfo
     from copilot_nb.runtime.client import RuntimeClient
-    from copilot_nb.runtime.providers.base import ModelInfo
     from copilot_nb.settings import CopilotNB
 
 
@@ -122,7 +122,7 @@ class ModelSelector:
         github = self._providers.github
         github.check()
         if not await self._is_logged_in():
-            from copilot_nb.runtime.faults import not_logged_in
+            from copilot_nb.runtime.sdk_errors import not_logged_in
 
             raise not_logged_in()  # the runtime would accept the prompt and fall silent
         if model and model not in github.models:

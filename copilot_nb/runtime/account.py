@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from copilot.generated import rpc
 
 from copilot_nb.errors import ProviderError, RuntimeUnavailable
-from copilot_nb.runtime.faults import SDK_ERRORS, not_logged_in, translated
+from copilot_nb.providers.base import ModelInfo
 from copilot_nb.runtime.login import token_variable
-from copilot_nb.runtime.providers.base import ModelInfo
+from copilot_nb.runtime.sdk_errors import SDK_ERRORS, not_logged_in, translated
 
 if TYPE_CHECKING:
     from copilot import CopilotClient

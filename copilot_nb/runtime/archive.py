@@ -19,9 +19,9 @@ from copilot.session_events import SessionEvent
 
 from copilot_nb.errors import SessionError
 from copilot_nb.runtime.events import history
-from copilot_nb.runtime.faults import CALL_TIMEOUT_S, DAMAGED_HINT, SDK_ERRORS, translated
 from copilot_nb.runtime.logfile import count_prompts, last_turn_id
-from copilot_nb.runtime.threads import in_thread
+from copilot_nb.runtime.sdk_errors import CALL_TIMEOUT_S, DAMAGED_HINT, SDK_ERRORS, translated
+from copilot_nb.system.threads import in_thread
 
 if TYPE_CHECKING:
     from copilot import CopilotClient

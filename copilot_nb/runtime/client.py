@@ -28,16 +28,16 @@ from copilot_nb.errors import RuntimeUnavailable
 from copilot_nb.runtime.account import Account
 from copilot_nb.runtime.archive import Archive
 from copilot_nb.runtime.connection import Connection
-from copilot_nb.runtime.environment import LOGIN_TOKENS, without_keys
-from copilot_nb.runtime.faults import SDK_ERRORS, translated
 from copilot_nb.runtime.home import require_home
 from copilot_nb.runtime.process import end, has_ended, hold_pipes, own_session, process_id
 from copilot_nb.runtime.provision import find_runtime
 from copilot_nb.runtime.router import Router
+from copilot_nb.runtime.sdk_errors import SDK_ERRORS, translated
+from copilot_nb.system.environment import LOGIN_TOKENS, without_keys
 
 if TYPE_CHECKING:
     from copilot_nb.conversation.changes import Change
-    from copilot_nb.runtime.providers.base import Endpoint
+    from copilot_nb.providers.base import Endpoint
     from copilot_nb.settings import CopilotNB
 
 log = logging.getLogger(__name__)

@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from copilot_nb.conversation.transcript import TurnRecord
-from copilot_nb.render.escape import well_formed
-from copilot_nb.runtime.providers.base import NEVER_FULL_TOKENS
-from copilot_nb.runtime.providers.pattern import (
+from copilot_nb.providers.base import NEVER_FULL_TOKENS
+from copilot_nb.providers.pattern import (
     ANSWER,
     ASKED,
     ASKED_IN_VAIN,
@@ -31,6 +30,7 @@ from copilot_nb.runtime.providers.pattern import (
     TOKENS_IN,
     TOKENS_OUT,
 )
+from copilot_nb.render.escape import well_formed
 
 NAMELESS = "recorded"
 """The model of a turn in which none is named."""

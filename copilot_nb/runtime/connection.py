@@ -11,7 +11,7 @@ from copilot.generated import rpc
 from copilot.session import Attachment, BlobAttachment
 
 from copilot_nb.runtime.events import changes, keep_line
-from copilot_nb.runtime.faults import translated
+from copilot_nb.runtime.sdk_errors import translated
 
 if TYPE_CHECKING:
     from copilot import CopilotClient, CopilotSession

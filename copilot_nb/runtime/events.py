@@ -40,8 +40,8 @@ from copilot_nb.conversation.changes import (
 )
 from copilot_nb.conversation.parts import Image, Text, TurnState, Usage
 from copilot_nb.conversation.transcript import Transcript, TurnRecord, advance_turn, is_only_reasoned, replay
-from copilot_nb.runtime.providers.base import NEVER_FULL_TOKENS
-from copilot_nb.runtime.providers.fault import of_call
+from copilot_nb.providers.base import NEVER_FULL_TOKENS
+from copilot_nb.providers.provider_error import of_call
 
 MAX_RETRIES = 5
 """How often the runtime calls a model again that fails."""

@@ -26,23 +26,23 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from copilot_nb.errors import InputError, ProviderError, RuntimeUnavailable
+from copilot_nb.providers.local_file import find_local_model
 from copilot_nb.runtime.cache import incoming, locked, publish, writing
-from copilot_nb.runtime.environment import without_keys
 from copilot_nb.runtime.integrity import check_model, check_npm_package
-from copilot_nb.runtime.longrun import folder_size_mb, run_patiently
 from copilot_nb.runtime.older import remove_older
-from copilot_nb.runtime.pin import checksums_url, pinned_version, runtime_platform
 from copilot_nb.runtime.provision import (
     CLI_NAME,
     OWN_SOURCE,
     RuntimeLocation,
     check_runtime,
     entry_point,
-    find_local_model,
     own_folder,
     own_runtime,
     sdk_runtime,
 )
+from copilot_nb.runtime.sdk_pin import checksums_url, pinned_version, runtime_platform
+from copilot_nb.runtime.subprocesses import folder_size_mb, run_patiently
+from copilot_nb.system.environment import without_keys
 
 Progress = Callable[[str], None]
 

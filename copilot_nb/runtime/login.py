@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from copilot_nb.errors import ProviderError, RuntimeUnavailable
-from copilot_nb.runtime.environment import LOGIN_TOKENS, without_keys
-from copilot_nb.runtime.pin import pinned_version
 from copilot_nb.runtime.provision import INSTALL_HINT, find_runtime, own_runtime
+from copilot_nb.runtime.sdk_pin import pinned_version
+from copilot_nb.system.environment import LOGIN_TOKENS, without_keys
 
 GITHUB = "https://github.com"
 POLL_S = 0.1

@@ -20,7 +20,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 from copilot_nb.errors import InputError
-from copilot_nb.runtime.threads import DaemonPool, file_threads
+from copilot_nb.system.threads import DaemonPool, file_threads
 
 T = TypeVar("T")
 

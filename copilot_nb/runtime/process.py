@@ -12,7 +12,7 @@ from collections.abc import Awaitable
 
 from copilot import CopilotClient, RuntimeConnection
 
-from copilot_nb.runtime.forks import hold_alone
+from copilot_nb.system.forks import hold_alone
 
 _SETSID = "import os, sys; os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])"
 

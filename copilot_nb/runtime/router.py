@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 from copilot import CopilotRequestContext, CopilotRequestHandler
 
-from copilot_nb.runtime.providers.chat import SESSION_EXTENSION
+from copilot_nb.providers.chat import SESSION_EXTENSION
 
 
 class Router(CopilotRequestHandler):

@@ -8,8 +8,8 @@ For example, in a notebook's test::
     testing.install(model)
 """
 
-from copilot_nb.runtime.providers.chat import ChatError, ChatRequest, Message
-from copilot_nb.runtime.providers.pieces import FunctionCall
+from copilot_nb.providers.chat import ChatError, ChatRequest, Message
+from copilot_nb.providers.pieces import FunctionCall
 from copilot_nb.testing.plug import install
 from copilot_nb.testing.scripted import Reply, ScriptedModel
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from copilot_nb.named_sessions.api import shared_manager
-from copilot_nb.runtime.providers.embedded import InKernel
+from copilot_nb.providers.in_kernel import InKernel
 
 if TYPE_CHECKING:
-    from copilot_nb.runtime.providers.chat import ChatModel
+    from copilot_nb.providers.chat import ChatModel
 
 
 def install(model: ChatModel, name: str = "scripted") -> None:

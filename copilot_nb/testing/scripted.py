@@ -23,8 +23,8 @@ from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from copilot_nb.runtime.providers.chat import ChatModel, ChatRequest
-from copilot_nb.runtime.providers.pieces import Finish, FunctionCall, Piece
+from copilot_nb.providers.chat import ChatModel, ChatRequest
+from copilot_nb.providers.pieces import Finish, FunctionCall, Piece
 
 WAIT_S = 10.0
 """Seconds after which the `wait_for…` methods raise."""

@@ -33,7 +33,7 @@ from websockets.sync.server import ServerConnection, serve
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.panels.base import Panel
 from copilot_nb.panels.chat import ChatPanel
-from copilot_nb.runtime.providers.embedded import InKernel
+from copilot_nb.providers.in_kernel import InKernel
 from copilot_nb.settings import CopilotNB
 from copilot_nb.testing import ScriptedModel
 from copilot_nb.testing.scripted import Script

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from copilot_nb.named_sessions.manager import Manager
-from copilot_nb.runtime.providers.embedded import InKernel
+from copilot_nb.providers.in_kernel import InKernel
 from copilot_nb.settings import CopilotNB
 from copilot_nb.testing import ScriptedModel
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from copilot_nb.experiments.api import compare
 from copilot_nb.experiments.progress import Progress
 from copilot_nb.named_sessions.api import drop_manager, shared_manager
-from copilot_nb.runtime.providers.embedded import InKernel
+from copilot_nb.providers.in_kernel import InKernel
 from copilot_nb.settings import CopilotNB
 from copilot_nb.testing import ChatRequest, Reply, ScriptedModel
 

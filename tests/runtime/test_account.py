@@ -17,10 +17,10 @@ import psutil
 import pytest
 
 from copilot_nb.errors import ProviderError
+from copilot_nb.providers.network import Network
 from copilot_nb.runtime.account import Login, Quota
 from copilot_nb.runtime.client import RuntimeClient
 from copilot_nb.runtime.login import DeviceCode, log_in, login_program
-from copilot_nb.runtime.network import Network
 from copilot_nb.settings import CopilotNB
 from tests.github import CODE, TOKEN, USER, GitHubStandIn, github_here
 

@@ -13,7 +13,7 @@ import pytest
 
 from copilot_nb.errors import ProviderError
 from copilot_nb.named_sessions.manager import Manager
-from copilot_nb.runtime.providers.spec import spec_of
+from copilot_nb.providers.spec import spec_of
 from copilot_nb.settings import CopilotNB
 from tests.loopback import Loopback, page, status
 

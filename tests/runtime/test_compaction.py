@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from copilot_nb.named_sessions.manager import Manager, manager_of
 from copilot_nb.named_sessions.session import Session
-from copilot_nb.runtime.providers.base import Endpoint
-from copilot_nb.runtime.providers.chat import ChatRequest
-from copilot_nb.runtime.providers.embedded import InKernel
+from copilot_nb.providers.base import Endpoint
+from copilot_nb.providers.chat import ChatRequest
+from copilot_nb.providers.in_kernel import InKernel
 from copilot_nb.testing import ScriptedModel
 
 WINDOW_TOKENS = 4000

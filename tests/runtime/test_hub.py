@@ -19,7 +19,7 @@ COMMIT = "a" * 40
 FETCH = """
 import json, sys
 from copilot_nb.errors import ProviderError
-from copilot_nb.runtime.providers import hub
+from copilot_nb.providers import hub
 
 told = []
 for reference, offline in json.loads(sys.argv[1]):

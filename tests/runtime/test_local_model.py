@@ -17,11 +17,11 @@ from typing import Any
 import httpx
 import pytest
 
-from copilot_nb.runtime.providers.chat import Message
-from copilot_nb.runtime.providers.llama import Engine
-from copilot_nb.runtime.providers.local import LocalModel, _body
-from copilot_nb.runtime.providers.presets import preset
-from copilot_nb.runtime.providers.resident import Resident
+from copilot_nb.providers.chat import Message
+from copilot_nb.providers.llama import Engine
+from copilot_nb.providers.local import LocalModel, _body
+from copilot_nb.providers.model_loader import Resident
+from copilot_nb.providers.presets import preset
 from copilot_nb.settings import CopilotNB
 
 URL = "http://local/v1/chat/completions"
@@ -30,7 +30,7 @@ SILENCE = """
 import asyncio, json, os, sys, psutil
 from pathlib import Path
 import httpx
-from copilot_nb.runtime.providers.local import LocalModel
+from copilot_nb.providers.local import LocalModel
 from copilot_nb.settings import CopilotNB
 
 async def main():

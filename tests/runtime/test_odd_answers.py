@@ -14,7 +14,7 @@ from copilot_nb.conversation.parts import TurnState
 from copilot_nb.errors import CopilotNBError, TurnFailed
 from copilot_nb.named_sessions.manager import Manager, manager_of
 from copilot_nb.named_sessions.session import Session, state_of
-from copilot_nb.runtime.providers.spec import spec_of
+from copilot_nb.providers.spec import spec_of
 from copilot_nb.settings import CopilotNB
 from tests.loopback import (
     Asked,

@@ -20,10 +20,10 @@ from copilot_nb.named_sessions.formats.export import Exported, export
 from copilot_nb.named_sessions.formats.import_json import import_session
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.named_sessions.session import Session, state_of
-from copilot_nb.runtime.providers.chat import ChatError, ChatRequest
-from copilot_nb.runtime.providers.embedded import InKernel
-from copilot_nb.runtime.providers.pattern import PatternModel
-from copilot_nb.runtime.providers.pieces import Piece
+from copilot_nb.providers.chat import ChatError, ChatRequest
+from copilot_nb.providers.in_kernel import InKernel
+from copilot_nb.providers.pattern import PatternModel
+from copilot_nb.providers.pieces import Piece
 from copilot_nb.testing import ScriptedModel
 from tests.loopback import Loopback
 

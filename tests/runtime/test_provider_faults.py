@@ -17,7 +17,7 @@ from copilot_nb.errors import CopilotNBError, ProviderError, TurnFailed, TurnInt
 from copilot_nb.named_sessions.manager import Manager, manager_of
 from copilot_nb.named_sessions.session import Session
 from copilot_nb.named_sessions.turn import Turn
-from copilot_nb.runtime.providers.spec import spec_of
+from copilot_nb.providers.spec import spec_of
 from copilot_nb.settings import CopilotNB
 from tests.loopback import (
     Fault,

@@ -27,7 +27,7 @@ from copilot_nb.errors import (
 from copilot_nb.named_sessions.manager import Manager, manager_of
 from copilot_nb.named_sessions.session import state_of
 from copilot_nb.named_sessions.turn import Turn
-from copilot_nb.runtime.faults import translated
+from copilot_nb.runtime.sdk_errors import translated
 from copilot_nb.testing import ChatError, Reply, ScriptedModel
 
 from .conftest import script

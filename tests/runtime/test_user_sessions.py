@@ -13,7 +13,7 @@ from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.named_sessions.session import state_of
 from copilot_nb.panels.chat import ChatPanel
 from copilot_nb.panels.feed import Feed
-from copilot_nb.runtime.providers.embedded import InKernel
+from copilot_nb.providers.in_kernel import InKernel
 from copilot_nb.testing import ScriptedModel
 
 Makes = Callable[..., Manager]

@@ -14,7 +14,7 @@ import copilot_nb
 from copilot_nb.errors import CopilotNBError
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.notebook.subcommands import SUBCOMMANDS
-from copilot_nb.runtime.providers.embedded import InKernel
+from copilot_nb.providers.in_kernel import InKernel
 from copilot_nb.testing import ChatError, Reply, ScriptedModel
 
 from .conftest import Notebook

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from copilot_nb.named_sessions.api import shared_manager
-from copilot_nb.runtime.providers.base import ModelInfo
+from copilot_nb.providers.base import ModelInfo
 from tests.github import TOKEN, USER, GitHubStandIn, github_here, model
 from tests.loopback import Loopback
 from tests.shell.conftest import Notebook
@@ -49,7 +49,7 @@ def learn(monkeypatch: pytest.MonkeyPatch, *infos: ModelInfo) -> None:
     async def ask(*_: object) -> list[ModelInfo]:
         return list(infos)
 
-    monkeypatch.setattr("copilot_nb.runtime.providers.catalogue.ask", ask)
+    monkeypatch.setattr("copilot_nb.providers.catalogue.ask", ask)
 
 
 def test_the_accounts_models_are_listed_as_the_runtime_tells_them(

@@ -15,14 +15,14 @@ from keyring.backend import KeyringBackend
 from traitlets import TraitError
 
 from copilot_nb.errors import ProviderError
+from copilot_nb.providers.base import ModelInfo
+from copilot_nb.providers.byok import Byok
+from copilot_nb.providers.catalogue import parsed
+from copilot_nb.providers.keys import EnvironmentKey, KeyringKey, NoKey, Secret, secret
+from copilot_nb.providers.provider_error import Fault, from_runtime, in_stream, read, seconds_of, told
+from copilot_nb.providers.registry import Providers
+from copilot_nb.providers.spec import Spec, from_environment, ollama_url, spec_of
 from copilot_nb.render.words import nearest
-from copilot_nb.runtime.providers.base import ModelInfo
-from copilot_nb.runtime.providers.byok import Byok
-from copilot_nb.runtime.providers.catalogue import parsed
-from copilot_nb.runtime.providers.fault import Fault, from_runtime, in_stream, read, seconds_of, told
-from copilot_nb.runtime.providers.keys import EnvironmentKey, KeyringKey, NoKey, Secret, secret
-from copilot_nb.runtime.providers.registry import Providers
-from copilot_nb.runtime.providers.spec import Spec, from_environment, ollama_url, spec_of
 from copilot_nb.settings import CopilotNB
 
 KEY = "sk-planted-4c1f"

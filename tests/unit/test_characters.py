@@ -10,11 +10,11 @@ from copilot_nb.characters import visible, without_controls
 from copilot_nb.conversation.parts import Text, TurnState
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import ProviderError
+from copilot_nb.providers.catalogue import parsed
 from copilot_nb.render.history import Extract, history_markdown
 from copilot_nb.render.inert import fenced, inert, literal
 from copilot_nb.render.table import Card, Table
 from copilot_nb.render.turn import Label, footer_text, turn_text
-from copilot_nb.runtime.providers.catalogue import parsed
 
 STEERING = "a\x1b]52;c;eA==\x07\x9b2J\x7f\rb"
 CONTROLS = {chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))} - {"\t", "\n"}

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from copilot_nb.runtime.providers.chat import (
+from copilot_nb.providers.chat import (
     SESSION_EXTENSION,
     ChatError,
     ChatModel,
@@ -16,7 +16,7 @@ from copilot_nb.runtime.providers.chat import (
     Message,
     parse_request,
 )
-from copilot_nb.runtime.providers.pieces import Finish, FunctionCall, Piece, Thought
+from copilot_nb.providers.pieces import Finish, FunctionCall, Piece, Thought
 
 URL = "http://model/v1/chat/completions"
 HELLO = {"model": "m", "messages": [{"role": "user", "content": "hello"}], "stream": True}

@@ -12,8 +12,8 @@ import pytest
 from copilot_nb.errors import ProviderError
 from copilot_nb.named_sessions.options import SessionOptions
 from copilot_nb.named_sessions.selector import ModelSelector
+from copilot_nb.providers.registry import Providers
 from copilot_nb.runtime.loop import LoopThread
-from copilot_nb.runtime.providers.registry import Providers
 from copilot_nb.settings import CopilotNB
 
 

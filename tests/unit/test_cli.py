@@ -19,7 +19,7 @@ from copilot_nb import cli, demo
 from copilot_nb.errors import RuntimeUnavailable
 from copilot_nb.runtime import doctor, install
 from copilot_nb.runtime.doctor import Finding, diagnose
-from copilot_nb.runtime.pin import pinned_version
+from copilot_nb.runtime.sdk_pin import pinned_version
 from copilot_nb.settings import CopilotNB
 
 DEADLINE_S = 60.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from copilot_nb.runtime.environment import LOGIN_TOKENS, small, without_keys
+from copilot_nb.system.environment import LOGIN_TOKENS, small, without_keys
 
 KEYS = (
     "OPENAI_API_KEY",

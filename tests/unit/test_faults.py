@@ -8,8 +8,8 @@ import pytest
 
 from copilot_nb.conversation.transcript import ONLY_REASONING
 from copilot_nb.errors import ProviderError, RuntimeUnavailable, TurnFailed
-from copilot_nb.runtime.environment import LOGIN_TOKENS
-from copilot_nb.runtime.faults import translate, translated, turn_error
+from copilot_nb.runtime.sdk_errors import translate, translated, turn_error
+from copilot_nb.system.environment import LOGIN_TOKENS
 
 EXPIRED = "Authorization error. Your credentials may be expired or invalid."
 REFUSED = "Copilot does not accept the login: it has expired, or may not use Copilot"

@@ -29,12 +29,12 @@ import psutil
 import pytest
 
 from copilot_nb.errors import CopilotNBError, InputError, RuntimeUnavailable
-from copilot_nb.runtime import install, longrun
+from copilot_nb.runtime import install, subprocesses
 from copilot_nb.runtime.cache import INCOMING, locked
 from copilot_nb.runtime.install import install_runtime
 from copilot_nb.runtime.integrity import NPM_SHA512
-from copilot_nb.runtime.pin import pinned_version, runtime_platform, sdk_versions
 from copilot_nb.runtime.provision import WRAPPER_NAME, find_runtime
+from copilot_nb.runtime.sdk_pin import pinned_version, runtime_platform, sdk_versions
 
 PIN = pinned_version() or ""
 PLATFORM = runtime_platform() or ""
@@ -229,7 +229,7 @@ def test_what_cannot_be_started_is_left_for_the_complete_program(cache: Path, np
 
 
 def test_a_heartbeat_tells_the_size(cache: Path, npm: FakeNpm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(longrun, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(subprocesses, "HEARTBEAT_S", 0.05)
     npm.wait()
     said: list[str] = []
 
@@ -327,7 +327,7 @@ def test_no_npm(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_npm_that_hangs_is_stopped(cache: Path, npm: FakeNpm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(longrun, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(subprocesses, "HEARTBEAT_S", 0.05)
     monkeypatch.setattr(install, "DOWNLOAD_TIMEOUT_S", 0.5)
     npm.script(NPM.replace("package.mkdir", "open(here / 'runs', 'a').write(f'{os.getpid()}\\n'); package.mkdir"))
     npm.wait()

@@ -15,7 +15,7 @@ import pytest
 
 from copilot_nb.named_sessions.turn import Turn
 from copilot_nb.runtime.loop import LoopThread
-from copilot_nb.runtime.threads import DaemonPool
+from copilot_nb.system.threads import DaemonPool
 
 LIMIT_S = 30.0
 
@@ -70,7 +70,7 @@ else:
 def test_a_forked_child_does_not_keep_what_ends_with_its_standard_input() -> None:
     said = printed("""
 import os, signal, subprocess
-from copilot_nb.runtime.forks import hold_alone
+from copilot_nb.system.forks import hold_alone
 reader = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
 hold_alone(reader)
 if (child := os.fork()) == 0:
@@ -87,7 +87,7 @@ def test_a_thread_that_outlives_the_main_one_is_served() -> None:
     said = printed("""
 import asyncio, threading
 from copilot_nb.runtime.loop import LoopThread
-from copilot_nb.runtime.threads import in_thread
+from copilot_nb.system.threads import in_thread
 loop = LoopThread()
 loop.blocking(asyncio.sleep(0))
 
@@ -114,7 +114,7 @@ def test_a_pool_hands_on_what_its_jobs_return_and_raise_until_it_is_closed() -> 
 def test_a_forked_child_has_threads_of_its_own() -> None:
     said = printed("""
 import asyncio, os
-from copilot_nb.runtime.threads import in_thread
+from copilot_nb.system.threads import in_thread
 asyncio.run(in_thread(len, "parent"))
 if (child := os.fork()) == 0:
     print(asyncio.run(in_thread(len, "child")))

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from copilot_nb.errors import ProviderError
-from copilot_nb.runtime.providers import hub, llama
-from copilot_nb.runtime.providers.chat import ChatError, Message
-from copilot_nb.runtime.providers.hub import HubFile
-from copilot_nb.runtime.providers.local import _merge
-from copilot_nb.runtime.providers.local_names import LocalNames
-from copilot_nb.runtime.providers.pieces import Finish, FunctionCall, Piece, Thought
-from copilot_nb.runtime.providers.presets import preset
-from copilot_nb.runtime.providers.window import MESSAGE_TOKENS, fit
+from copilot_nb.providers import hub, llama
+from copilot_nb.providers.chat import ChatError, Message
+from copilot_nb.providers.hub import HubFile
+from copilot_nb.providers.local import _merge
+from copilot_nb.providers.local_names import LocalNames
+from copilot_nb.providers.pieces import Finish, FunctionCall, Piece, Thought
+from copilot_nb.providers.presets import preset
+from copilot_nb.providers.window import MESSAGE_TOKENS, fit
 from copilot_nb.settings import CopilotNB
 
 SYSTEM = Message("system", "Be kind.")

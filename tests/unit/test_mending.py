@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copilot_nb.runtime.providers.keys import Secret
-from copilot_nb.runtime.providers.mending import fault_in, mended_request, mender
-from copilot_nb.runtime.providers.sse import Decoder, Event, is_stream
-from copilot_nb.runtime.providers.thinking import Splitter
+from copilot_nb.providers.keys import Secret
+from copilot_nb.providers.mending import fault_in, mended_request, mender
+from copilot_nb.providers.sse import Decoder, Event, is_stream
+from copilot_nb.providers.thinking import Splitter
 
 Data = dict[str, Any]
 

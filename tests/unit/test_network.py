@@ -5,9 +5,9 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from copilot_nb.providers.network import Network, proxy_for
+from copilot_nb.providers.spec import is_this_machine
 from copilot_nb.runtime.loop import LoopThread
-from copilot_nb.runtime.network import Network, proxy_for
-from copilot_nb.runtime.providers.spec import is_this_machine
 
 
 @pytest.mark.parametrize(

@@ -11,16 +11,10 @@ from pathlib import Path
 import pytest
 
 from copilot_nb.errors import ProviderError, RuntimeUnavailable
+from copilot_nb.providers.local_file import find_local_model
 from copilot_nb.runtime import provision
-from copilot_nb.runtime.pin import pinned_version, runtime_platform
-from copilot_nb.runtime.provision import (
-    CLI_NAME,
-    WRAPPER_NAME,
-    RuntimeLocation,
-    check_runtime,
-    find_local_model,
-    find_runtime,
-)
+from copilot_nb.runtime.provision import CLI_NAME, WRAPPER_NAME, RuntimeLocation, check_runtime, find_runtime
+from copilot_nb.runtime.sdk_pin import pinned_version, runtime_platform
 
 PIN = pinned_version() or ""
 PLATFORM = runtime_platform() or ""
@@ -297,7 +291,7 @@ def test_the_installed_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_finding_does_not_import_the_sdk() -> None:
     code = (
-        "import sys; from copilot_nb.runtime.provision import find_runtime; from copilot_nb.runtime.pin import *\n"
+        "import sys; from copilot_nb.runtime.provision import find_runtime; from copilot_nb.runtime.sdk_pin import *\n"
         "from copilot_nb.errors import RuntimeUnavailable\n"
         "try: find_runtime()\nexcept RuntimeUnavailable: pass\n"
         "print(pinned_version(), 'copilot' in sys.modules)"

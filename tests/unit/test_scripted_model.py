@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from copilot_nb.runtime.providers.chat import SESSION_EXTENSION
+from copilot_nb.providers.chat import SESSION_EXTENSION
 from copilot_nb.testing import ChatError, FunctionCall, Reply, ScriptedModel
 
 URL = "http://scripted/v1/chat/completions"

@@ -27,15 +27,17 @@ FLOORS = {
     "conversation": 1,
     "render": 1,
     "structured": 1.5,  # reads code blocks by `render`
-    "runtime": 2,
-    "named_sessions": 3,
-    "testing": 3.5,  # plugs a model in below the sessions; no room imports it
-    "experiments": 3.5,
-    "notebook": 4,
-    "panels": 4,
-    "": 5,  # copilot_nb/__init__.py
-    "demo": 4,
-    "cli": 5,
+    "system": 0,
+    "providers": 2,
+    "runtime": 3,
+    "named_sessions": 4,
+    "testing": 4.5,  # plugs a model in below the sessions; no room imports it
+    "experiments": 5,
+    "notebook": 6,
+    "panels": 6,
+    "": 7,  # copilot_nb/__init__.py
+    "demo": 6,
+    "cli": 7,
 }
 # Types flow from the conversation to what shows it, never back.
 SIDEWAYS = {("render", "copilot_nb.conversation.transcript"), ("render", "copilot_nb.conversation.parts")}
@@ -47,10 +49,10 @@ DOORS = {
     "anywidget": {"panels"},
     "copilot": {"runtime", "testing"},
     "distributed": {"experiments"},
-    "httpx": {"runtime", "testing"},
-    "huggingface_hub": {"runtime"},
+    "httpx": {"providers", "runtime", "testing"},
+    "huggingface_hub": {"providers"},
     "jsonschema": {"structured"},
-    "keyring": {"runtime"},
+    "keyring": {"providers"},
     "latex2mathml": {"render"},
     "markdown_it": {"render"},
     "matplotlib": {"experiments"},
@@ -69,16 +71,16 @@ DOORS = {
     "scipy": {"experiments"},
     "traitlets": {"errors", "settings", "notebook", "panels"},
     "typing_extensions": {"structured"},
-    "xllamacpp": {"runtime"},
+    "xllamacpp": {"providers"},
     "zmq": {"demo"},
 }
 NARROW_DOORS = {
-    "huggingface_hub": "copilot_nb.runtime.providers.hub",
+    "huggingface_hub": "copilot_nb.providers.hub",
     "PIL": "copilot_nb.named_sessions.attach",
-    "keyring": "copilot_nb.runtime.providers.keys",
+    "keyring": "copilot_nb.providers.keys",
     "matplotlib": "copilot_nb.experiments.plots",
     "rapidfuzz": "copilot_nb.experiments.scorers",
-    "xllamacpp": "copilot_nb.runtime.providers.llama_process",
+    "xllamacpp": "copilot_nb.providers.llama_process",
 }
 TYPING_ONLY = {("", "IPython"), ("frontend", "IPython"), ("panels", "pandas")}
 
@@ -89,7 +91,7 @@ BROAD_EXCEPTS = {
     "panels/chat.py",  # an expression of the user's own
     "panels/pump.py",  # a job of a panel's own thread, which must outlive it
     "runtime/connection.py",  # an event of the SDK, which swallows what a handler raises
-    "runtime/threads.py",  # a job of another thread: its error goes to the caller that waits for it
+    "system/threads.py",  # a job of another thread: its error goes to the caller that waits for it
     "notebook/workspace.py",  # an expression of the user's own
 }
 
@@ -361,7 +363,7 @@ def test_the_floors_allow_and_forbid(room: str, target: str, allowed: bool) -> N
 @pytest.mark.parametrize(
     ("module", "library", "typing_only", "allowed"),
     [
-        ("copilot_nb.runtime.providers.llama_process", "xllamacpp", False, True),
+        ("copilot_nb.providers.llama_process", "xllamacpp", False, True),
         ("copilot_nb.runtime.client", "xllamacpp", False, False),
         ("copilot_nb.named_sessions.session", "copilot", False, False),
         ("copilot_nb", "IPython", True, True),

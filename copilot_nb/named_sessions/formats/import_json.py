@@ -21,13 +21,13 @@ from copilot_nb.named_sessions.formats.export import load
 from copilot_nb.named_sessions.names import check_name, typed
 from copilot_nb.named_sessions.options import SessionOptions, model_label
 from copilot_nb.named_sessions.session import state_of
+from copilot_nb.providers.pattern import ASKED, ASKED_IN_VAIN, pattern_provider
 from copilot_nb.render.escape import well_formed
 from copilot_nb.render.turn import images_text
 from copilot_nb.render.words import count
 from copilot_nb.runtime.composing import compose, is_answered
 from copilot_nb.runtime.loop import wait_for
-from copilot_nb.runtime.providers.pattern import ASKED, ASKED_IN_VAIN, pattern_provider
-from copilot_nb.runtime.threads import in_thread
+from copilot_nb.system.threads import in_thread
 
 if TYPE_CHECKING:
     from copilot_nb.conversation.transcript import TurnRecord

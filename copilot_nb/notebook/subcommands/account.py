@@ -13,10 +13,10 @@ from copilot_nb.named_sessions.models import listed
 from copilot_nb.notebook.arguments import Option
 from copilot_nb.notebook.signin import SignInOutput
 from copilot_nb.notebook.subcommands.base import Subcommand
+from copilot_nb.providers.github import OFFLINE, ONLINE_HINT
 from copilot_nb.render.table import Card, Table
 from copilot_nb.runtime.home import require_home
 from copilot_nb.runtime.login import GITHUB, log_in, login_program, token_variable
-from copilot_nb.runtime.providers.github import OFFLINE, ONLINE_HINT
 
 if TYPE_CHECKING:
     from copilot_nb.notebook.context import MagicContext

@@ -14,13 +14,13 @@ from copilot_nb.errors import CopilotNBError, InputError
 from copilot_nb.frontend import is_headless
 from copilot_nb.notebook.arguments import Option
 from copilot_nb.notebook.subcommands.base import Argument, Subcommand
+from copilot_nb.providers.keys import KeyringKey, NoKey, Secret, secret
+from copilot_nb.providers.spec import APIS, CUSTOM, WIRES, Spec, is_custom_named, spec_of
 from copilot_nb.render.table import Table
-from copilot_nb.runtime.providers.keys import KeyringKey, NoKey, Secret, secret
-from copilot_nb.runtime.providers.spec import APIS, CUSTOM, WIRES, Spec, is_custom_named, spec_of
 
 if TYPE_CHECKING:
     from copilot_nb.notebook.context import MagicContext
-    from copilot_nb.runtime.providers.byok import Byok
+    from copilot_nb.providers.byok import Byok
 
 SHOWN_MODELS = 6
 ACTIONS = ("ls", "add", "rm")

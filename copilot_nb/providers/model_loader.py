@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from copilot_nb.errors import ProviderError
-from copilot_nb.runtime.providers.llama import Engine
-from copilot_nb.runtime.threads import DaemonPool
+from copilot_nb.providers.llama import Engine
+from copilot_nb.system.threads import DaemonPool
 
 Told = Callable[[str], None]
 

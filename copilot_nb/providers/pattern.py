@@ -8,9 +8,9 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncGenerator
 
-from copilot_nb.runtime.providers.chat import ChatError, ChatModel, ChatRequest
-from copilot_nb.runtime.providers.embedded import InKernel
-from copilot_nb.runtime.providers.pieces import Finish, Piece
+from copilot_nb.providers.chat import ChatError, ChatModel, ChatRequest
+from copilot_nb.providers.in_kernel import InKernel
+from copilot_nb.providers.pieces import Finish, Piece
 
 MODEL = "copilot-nb-pattern-model"
 ASKED, ASKED_IN_VAIN = "copilot-nb-pattern-prompt", "copilot-nb-pattern-question"

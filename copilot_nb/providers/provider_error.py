@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from copilot_nb.conversation.transcript import ONLY_REASONING
 from copilot_nb.errors import CopilotNBError, ProviderError, TurnFailed
+from copilot_nb.providers.keys import NoKey, Secret
 from copilot_nb.render.words import nearest
-from copilot_nb.runtime.providers.keys import NoKey, Secret
 
 if TYPE_CHECKING:
-    from copilot_nb.runtime.providers.spec import Spec
+    from copilot_nb.providers.spec import Spec
 
 Kind = Literal["status", "refused", "unknown host", "unreachable", "tls", "proxy", "broken", "page", "key", "empty"]
 

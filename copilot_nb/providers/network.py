@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 
-from copilot_nb.runtime.providers.spec import is_this_machine
+from copilot_nb.providers.spec import is_this_machine
 
 CONNECT_TIMEOUT_S = 15.0
 """To connect, that is: how long an answer may be silent, the turn's own timeout says."""

@@ -14,12 +14,12 @@ from typing import Any
 import httpx
 
 from copilot_nb.characters import without_controls
-from copilot_nb.runtime.network import Network
-from copilot_nb.runtime.providers.base import ModelInfo
-from copilot_nb.runtime.providers.fault import Fault, read, told
-from copilot_nb.runtime.providers.keys import obtained
-from copilot_nb.runtime.providers.relay import fault_of, key_headers
-from copilot_nb.runtime.providers.spec import Spec
+from copilot_nb.providers.base import ModelInfo
+from copilot_nb.providers.keys import obtained
+from copilot_nb.providers.network import Network
+from copilot_nb.providers.provider_error import Fault, read, told
+from copilot_nb.providers.relay import fault_of, key_headers
+from copilot_nb.providers.spec import Spec
 
 LIST_TIMEOUT_S = 4.0
 _WINDOWS = ("context_length", "max_model_len", "context_window", "max_context_length", "max_input_tokens", "n_ctx")

@@ -28,9 +28,9 @@ from typing import Any
 import httpx
 
 from copilot_nb.errors import ProviderError
-from copilot_nb.runtime.environment import without_keys
-from copilot_nb.runtime.forks import hold_alone
-from copilot_nb.runtime.providers import llama_process
+from copilot_nb.providers import llama_process
+from copilot_nb.system.environment import without_keys
+from copilot_nb.system.forks import hold_alone
 
 BATCH_TOKENS = 64
 """Tokens of a prompt read between two looks at whether the answer is still wanted (full speed from here up)."""

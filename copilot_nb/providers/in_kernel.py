@@ -11,11 +11,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import ProviderError
+from copilot_nb.providers.base import NEVER_FULL_TOKENS, Endpoint, ModelInfo
 from copilot_nb.render.words import did_you_mean
-from copilot_nb.runtime.providers.base import NEVER_FULL_TOKENS, Endpoint, ModelInfo
 
 if TYPE_CHECKING:
-    from copilot_nb.runtime.providers.chat import ChatModel
+    from copilot_nb.providers.chat import ChatModel
     from copilot_nb.settings import CopilotNB
 
 
@@ -99,7 +99,7 @@ def embedded(settings: CopilotNB) -> InKernel:
     def make() -> ChatModel:
         if not has_engine():
             raise ProviderError("the embedded model's engine is not installed", "run: copilot-nb install-model")
-        from copilot_nb.runtime.providers.local import LocalModel
+        from copilot_nb.providers.local import LocalModel
 
         return LocalModel(settings)
 

@@ -12,14 +12,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import CopilotNBError, ProviderError
-from copilot_nb.runtime.providers.base import LIST_AGE_S, Endpoint, ModelInfo
-from copilot_nb.runtime.providers.fault import from_runtime, told
-from copilot_nb.runtime.providers.keys import EnvironmentKey
-from copilot_nb.runtime.providers.spec import CUSTOM, Spec
+from copilot_nb.providers.base import LIST_AGE_S, Endpoint, ModelInfo
+from copilot_nb.providers.keys import EnvironmentKey
+from copilot_nb.providers.provider_error import from_runtime, told
+from copilot_nb.providers.spec import CUSTOM, Spec
 
 if TYPE_CHECKING:
-    from copilot_nb.runtime.network import Network
-    from copilot_nb.runtime.providers.relay import Relay
+    from copilot_nb.providers.network import Network
+    from copilot_nb.providers.relay import Relay
     from copilot_nb.settings import CopilotNB
 
 SHOWN_MODELS = 6
@@ -142,7 +142,7 @@ class Byok:
         """
         if refresh or self._listed is None or time.monotonic() > self._listed_s + LIST_AGE_S:
             self.check()
-            from copilot_nb.runtime.providers.catalogue import ask
+            from copilot_nb.providers.catalogue import ask
 
             self._listed = await ask(self.spec, self._network())
             self._listed_s = time.monotonic()
@@ -156,7 +156,7 @@ class Byok:
     def transport(self) -> tuple[str, Relay]:
         """Return the host name and the relay that serves it."""
         if self._relay is None:
-            from copilot_nb.runtime.providers.relay import Relay
+            from copilot_nb.providers.relay import Relay
 
             self._relay = Relay(self.spec, self._network(), self._look_again)
         return self.host, self._relay

@@ -10,17 +10,17 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import CopilotNBError, ProviderError
+from copilot_nb.providers.base import Provider
+from copilot_nb.providers.byok import Byok
+from copilot_nb.providers.github import GitHub
+from copilot_nb.providers.in_kernel import embedded
+from copilot_nb.providers.spec import CUSTOM, Spec, add_line, from_environment, is_custom_named, spec_of
 from copilot_nb.render.words import did_you_mean
-from copilot_nb.runtime.providers.base import Provider
-from copilot_nb.runtime.providers.byok import Byok
-from copilot_nb.runtime.providers.embedded import embedded
-from copilot_nb.runtime.providers.github import GitHub
-from copilot_nb.runtime.providers.spec import CUSTOM, Spec, add_line, from_environment, is_custom_named, spec_of
 
 if TYPE_CHECKING:
     import httpx
 
-    from copilot_nb.runtime.network import Network
+    from copilot_nb.providers.network import Network
     from copilot_nb.settings import CopilotNB
 
 WAYS_IN = (
@@ -141,7 +141,7 @@ class Providers:
     def network(self) -> Network:
         """Return the way out of this machine."""
         if self._network is None:
-            from copilot_nb.runtime.network import Network
+            from copilot_nb.providers.network import Network
 
             self._network = Network()
         return self._network
@@ -178,14 +178,10 @@ class Providers:
         provider = self[name]
         return provider.warnings() if isinstance(provider, Byok) else ()
 
-    def error(self, name: str, session_id: str, message: str, model: str) -> CopilotNBError:
-        """Return the error of a turn that the runtime reported as failed with `message`."""
+    def error(self, name: str, session_id: str, message: str, model: str) -> CopilotNBError | None:
+        """Return the error of a turn that failed with `message`, as far as its provider knows more than the runtime."""
         provider = self[name]
-        if isinstance(provider, Byok):
-            return provider.explain(session_id, message, model)
-        from copilot_nb.runtime.faults import turn_error
-
-        return turn_error(message, f"{model} ({name})" if model else "")
+        return provider.explain(session_id, message, model) if isinstance(provider, Byok) else None
 
     def close(self) -> None:
         """Free what the providers hold."""

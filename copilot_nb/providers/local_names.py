@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import ProviderError
+from copilot_nb.providers import hub
+from copilot_nb.providers.local_file import find_local_model
+from copilot_nb.providers.presets import CREATIVE
 from copilot_nb.render.words import did_you_mean
-from copilot_nb.runtime.providers import hub
-from copilot_nb.runtime.providers.presets import CREATIVE
-from copilot_nb.runtime.provision import find_local_model
 
 if TYPE_CHECKING:
     from copilot_nb.settings import CopilotNB

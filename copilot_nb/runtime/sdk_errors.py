@@ -22,8 +22,8 @@ from copilot_nb.errors import (
     SessionNotFound,
     TurnFailed,
 )
+from copilot_nb.providers.provider_error import from_runtime
 from copilot_nb.runtime.login import token_variable
-from copilot_nb.runtime.providers.fault import from_runtime
 
 SDK_ERRORS = (JsonRpcError, ProcessExitedError, RuntimeError, OSError, ValueError)
 """What calls of the SDK raise (it wraps most things in plain `RuntimeError`)."""

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import httpx
 
-from copilot_nb.runtime.providers.thinking import Splitter
+from copilot_nb.providers.thinking import Splitter
 
 FinishReason = Literal["stop", "length", "tool_calls"]
 

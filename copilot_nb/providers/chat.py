@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 
 from copilot_nb.errors import ProviderError
-from copilot_nb.runtime.providers.pieces import FunctionCall, Piece, stream_response, whole_response
+from copilot_nb.providers.pieces import FunctionCall, Piece, stream_response, whole_response
 
 SESSION_EXTENSION = "copilot_session_id"
 """Key in `httpx.Request.extensions` under which the session's id travels."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn, Protocol
 
 from copilot_nb.errors import ProviderError
-from copilot_nb.runtime.threads import in_thread
+from copilot_nb.system.threads import in_thread
 
 SERVICE = "copilot_nb"
 """The name under which the system keyring keeps our keys; the user of an entry is the provider's name and address."""

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import ProviderError
+from copilot_nb.providers.base import LIST_AGE_S, Endpoint, ModelInfo
 from copilot_nb.render.words import nearest
-from copilot_nb.runtime.providers.base import LIST_AGE_S, Endpoint, ModelInfo
 
 if TYPE_CHECKING:
     import httpx

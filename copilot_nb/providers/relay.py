@@ -21,13 +21,13 @@ from collections.abc import Awaitable, Callable, Iterator
 import httpx
 
 from copilot_nb.errors import ProviderError
-from copilot_nb.runtime.network import Network
-from copilot_nb.runtime.providers.chat import SESSION_EXTENSION
-from copilot_nb.runtime.providers.fault import Fault, one_line, words_of
-from copilot_nb.runtime.providers.incoming import AnswerStream, Body, Refused, answered, whole, wire_of
-from copilot_nb.runtime.providers.keys import Secret, obtained
-from copilot_nb.runtime.providers.mending import Data, mended_request, mender
-from copilot_nb.runtime.providers.spec import Spec
+from copilot_nb.providers.chat import SESSION_EXTENSION
+from copilot_nb.providers.incoming import AnswerStream, Body, Refused, answered, whole, wire_of
+from copilot_nb.providers.keys import Secret, obtained
+from copilot_nb.providers.mending import Data, mended_request, mender
+from copilot_nb.providers.network import Network
+from copilot_nb.providers.provider_error import Fault, one_line, words_of
+from copilot_nb.providers.spec import Spec
 
 OPTIONAL = (
     "reasoning_effort",

@@ -17,7 +17,7 @@ from typing import Any, Literal, cast
 from urllib.parse import SplitResult, urlsplit
 
 from copilot_nb.errors import ProviderError
-from copilot_nb.runtime.providers.keys import EnvironmentKey, Key, KeyringKey, NoKey, Secret, TypedKey
+from copilot_nb.providers.keys import EnvironmentKey, Key, KeyringKey, NoKey, Secret, TypedKey
 
 Api = Literal["openai", "azure", "anthropic", "ollama", "openai-compatible"]
 APIS: tuple[Api, ...] = ("openai", "azure", "anthropic", "ollama", "openai-compatible")

@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from copilot_nb.errors import ProviderError
-from copilot_nb.runtime.providers import hub
-from copilot_nb.runtime.providers.chat import ChatError, ChatModel, ChatRequest, Message
-from copilot_nb.runtime.providers.llama import Engine, default_threads
-from copilot_nb.runtime.providers.local_names import LocalName, LocalNames, default_name
-from copilot_nb.runtime.providers.pieces import Finish, Piece, Thought
-from copilot_nb.runtime.providers.presets import Preset, preset
-from copilot_nb.runtime.providers.resident import Resident, Told
-from copilot_nb.runtime.providers.window import fit
+from copilot_nb.providers import hub
+from copilot_nb.providers.chat import ChatError, ChatModel, ChatRequest, Message
+from copilot_nb.providers.llama import Engine, default_threads
+from copilot_nb.providers.local_names import LocalName, LocalNames, default_name
+from copilot_nb.providers.model_loader import Resident, Told
+from copilot_nb.providers.pieces import Finish, Piece, Thought
+from copilot_nb.providers.presets import Preset, preset
+from copilot_nb.providers.window import fit
 
 if TYPE_CHECKING:
     from copilot_nb.settings import CopilotNB

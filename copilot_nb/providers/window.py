@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from copilot_nb.runtime.providers.chat import ChatError, Message
+from copilot_nb.providers.chat import ChatError, Message
 
 MESSAGE_TOKENS = 8
 """Tokens kept for what the chat template adds to each message (SmolLM2: 5)."""

@@ -11,9 +11,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from copilot_nb.runtime.providers.fault import Fault, in_stream
-from copilot_nb.runtime.providers.keys import Secret
-from copilot_nb.runtime.providers.thinking import Splitter
+from copilot_nb.providers.keys import Secret
+from copilot_nb.providers.provider_error import Fault, in_stream
+from copilot_nb.providers.thinking import Splitter
 
 Data = dict[str, Any]
 SAID_NOTHING = "(no answer)"

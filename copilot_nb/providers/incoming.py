@@ -11,10 +11,10 @@ from contextlib import aclosing
 
 import httpx
 
-from copilot_nb.runtime.providers.fault import Fault, one_line, read
-from copilot_nb.runtime.providers.keys import Secret
-from copilot_nb.runtime.providers.mending import Data, Mender, fault_in, mender
-from copilot_nb.runtime.providers.sse import DECIDING_BYTES, Decoder, Event, is_stream
+from copilot_nb.providers.keys import Secret
+from copilot_nb.providers.mending import Data, Mender, fault_in, mender
+from copilot_nb.providers.provider_error import Fault, one_line, read
+from copilot_nb.providers.sse import DECIDING_BYTES, Decoder, Event, is_stream
 
 MAX_BODY_BYTES = 2_000_000
 
