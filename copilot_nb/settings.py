@@ -47,7 +47,13 @@ def adopt(settings: CopilotNB | None) -> None:
 
 
 class CopilotNB(Configurable):
-    """Settings for the sessions of this kernel."""
+    """Settings for the sessions of this kernel.
+
+    Examples
+    --------
+    >>> %config CopilotNB.model = "gpt-5"
+    >>> settings = CopilotNB(model="gpt-5", timeout_s=60)
+    """
 
     home_in_use: Callable[[], str] = staticmethod(str)
     """Returns the home in which this process has stored sessions, which cannot be changed then; ``""``: none stored."""

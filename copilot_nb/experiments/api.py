@@ -66,6 +66,11 @@ def compare(prompts: object, template: Template = "", **options: Unpack[OptionVa
         If there is no such model or provider, or it cannot answer.
     TurnInterrupted
         If the kernel is interrupted; the answers that have come are kept.
+
+    Examples
+    --------
+    >>> result = compare(["What is 2 + 2?"], models=["gpt-5", "claude-sonnet-4.5"])
+    >>> result.to_frame()
     """
     return _compared(shared_manager(), read_prompts(prompts, template), CompareOptions(**options))
 

@@ -93,6 +93,11 @@ def session(
         If the Copilot runtime cannot be started.
     ProviderError
         If no model can answer.
+
+    Examples
+    --------
+    >>> s1 = session("session1", model="gpt-5")
+    >>> s1.ask("How do I create a virtual environment?").text
     """
     opening = Opening(session_id=session_id, new=new, take_over=take_over, user=_checked(user))
     return shared_manager().open(name, SessionOptions(**options), opening)
@@ -119,6 +124,10 @@ def delete(name: str, *, user: str | None = None) -> None:
         If there is none.
     SessionInUse
         If another process has it open.
+
+    Examples
+    --------
+    >>> delete("session1")
     """
     shared_manager().delete(name, _checked(user))
 
@@ -137,6 +146,10 @@ def sessions(limit: int | None = None, *, user: str | None = None) -> SessionLis
     ------
     RuntimeUnavailable
         If the Copilot runtime cannot be started.
+
+    Examples
+    --------
+    >>> sessions().filter(model="gpt", older_than="30d")
     """
     if user is None:
         return shared_manager().sessions(limit)
@@ -150,6 +163,10 @@ def search(text: str) -> SearchResults:
     ------
     InputError
         If it is blank.
+
+    Examples
+    --------
+    >>> search("virtual environment").to_frame()
     """
     return shared_manager().search(text)
 
@@ -161,6 +178,10 @@ def usage(*names: str) -> UsageReport:
     ------
     SessionNotFound
         If there is none of a name.
+
+    Examples
+    --------
+    >>> usage("session1", "session2").total
     """
     return shared_manager().usage(names)
 
@@ -181,5 +202,9 @@ def import_conversation(path: str | Path, name: str = "") -> Session:
         If the file cannot be used, or there is a session of that name.
     SessionError
         If the runtime does not take the conversation; nothing is left of the session then.
+
+    Examples
+    --------
+    >>> import_conversation("session1.json", "copy of session1")
     """
     return import_session(shared_manager(), path, name)

@@ -67,6 +67,13 @@ class Session:
     """A conversation with a history, a model and options of its own; made by `copilot_nb.session`.
 
     Its methods may be called from any thread.
+
+    Examples
+    --------
+    >>> s1 = session("session1")
+    >>> turn = s1.send("How do I create a virtual environment?")
+    >>> s1.history[-1].text
+    >>> alternative = s1.fork("alternative")
     """
 
     def __init__(self, state: SessionState, engine: Engine, home: Home) -> None:

@@ -91,6 +91,12 @@ class Turn:
         Called with the turn after each change, on the thread that made it.
     replaces : str
         The id of the stored turn whose place it takes, and that of all turns after that; ``""``: it is appended.
+
+    Examples
+    --------
+    >>> turn = session("session1").send("How do I create a virtual environment?")
+    >>> turn.wait().text
+    >>> turn.usage
     """
 
     def __init__(

@@ -77,6 +77,11 @@ def wait(turns: Iterable[T], timeout_s: float | None = None, on_update: Callable
         After `timeout_s` seconds.
     RuntimeError
         If called from the thread that receives the answers, which would wait for itself.
+
+    Examples
+    --------
+    >>> turns = [session(name).send("Hello!") for name in ("session1", "session2")]
+    >>> wait(turns)
     """
     turns = list(turns)
     if (loop := _loop_of(turns)) is not None and loop.is_current():
@@ -99,6 +104,12 @@ def as_completed(turns: Iterable[T], timeout_s: float | None = None) -> Iterator
     ------
     TimeoutError
         If not all have ended after `timeout_s` seconds.
+
+    Examples
+    --------
+    >>> turns = [session(name).send("Hello!") for name in ("session1", "session2")]
+    >>> for turn in as_completed(turns):
+    ...     print(turn.session.name, turn.error or turn.text)
     """
     pending = list(turns)
     _loop_of(pending)
