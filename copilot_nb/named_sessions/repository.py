@@ -99,21 +99,31 @@ class SessionRepository:
         return await self._called(name)
 
     async def _called(self, name: str) -> StoredSession | None:
-        """Return the session of that name, the one last changed; only the names that may have changed are read anew."""
+        """Return the session of that name, the one last changed."""
         archive = (await self._client()).archive
-        steady_ns = time.time_ns() - STEADY_NS
         stamps = await archive.stamps()
-        changed = [each for each, stamp in stamps.items() if self._names.get(each, (0, ""))[0] != stamp]
-        entries = await archive.annotations(changed) if changed else {}
-        for each in changed:
-            stamp = stamps[each] if stamps[each] < steady_ns else 0
-            self._names[each] = stamp, entries.get(each, {}).get(f"{PREFIX}name", "")
-        called = [each for each in stamps if self._names[each][1] == name]
+        called = [each for each, found in (await self._names_of(stamps)).items() if found == name]
         if not called:
             return None
         session_id = max(called, key=lambda each: stamps[each])
         entry = (await archive.annotations([session_id])).get(session_id, {})
         return StoredSession.from_metadata(session_id, entry, await archive.changed_at(session_id))
+
+    async def names(self) -> dict[str, str]:
+        """Return the ids of the sessions that copilot_nb made, each with its name."""
+        names = await self._names_of(await (await self._client()).archive.stamps())
+        return {session_id: name for session_id, name in names.items() if name}
+
+    async def _names_of(self, stamps: Mapping[str, int]) -> dict[str, str]:
+        """Return the names of sessions, ``""`` for another program's; only what may have changed is read anew."""
+        archive = (await self._client()).archive
+        steady_ns = time.time_ns() - STEADY_NS
+        changed = [each for each, stamp in stamps.items() if self._names.get(each, (0, ""))[0] != stamp]
+        entries = await archive.annotations(changed) if changed else {}
+        for each in changed:
+            stamp = stamps[each] if stamps[each] < steady_ns else 0
+            self._names[each] = stamp, entries.get(each, {}).get(f"{PREFIX}name", "")
+        return {each: self._names[each][1] for each in stamps}
 
     async def free_id(self, wanted: str) -> str:
         """Return `wanted`, with a number behind it if it is taken."""

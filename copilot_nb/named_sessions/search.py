@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.dataframes import frame
-from copilot_nb.named_sessions.metadata import PREFIX
 from copilot_nb.render.table import Table
 from copilot_nb.render.words import count
 from copilot_nb.system.threads import in_thread
@@ -78,15 +77,9 @@ async def search(engine: Engine, text: str) -> SearchResults:
     from copilot_nb.runtime.log_search import Grep
 
     archive = (await engine.client()).archive
-    grep = Grep(text.strip())
-    ids = list(await archive.ids())
-    found = await in_thread(lambda: {each: hits for each in ids if (hits := grep.hits(archive.log_of(each)))})
-    entries = await archive.annotations(list(found))
-    names = {each: entry[f"{PREFIX}name"] for each, entry in entries.items() if f"{PREFIX}name" in entry}
+    names = await engine.repository.names()
+    found = await in_thread(Grep(text.strip()).found_in, archive.logs_of(names))
     matches = [
-        Match(names[session_id], hit.turn, hit.role, hit.snippet)
-        for session_id, hits in found.items()
-        if session_id in names
-        for hit in hits
+        Match(names[session_id], hit.turn, hit.role, hit.snippet) for session_id, hits in found.items() for hit in hits
     ]
     return SearchResults(text.strip(), matches)

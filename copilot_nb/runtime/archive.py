@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -188,7 +188,7 @@ class Archive:
 
     async def turns_of(self, session_ids: Sequence[str]) -> dict[str, int]:
         """Return how many prompts the log of each session holds (30 µs a log of 10 kB)."""
-        logs = {each: self.log_of(each) for each in session_ids}
+        logs = self.logs_of(session_ids)
         return await in_thread(lambda: {each: count_prompts(log) for each, log in logs.items()})
 
     async def _read(
@@ -228,6 +228,11 @@ class Archive:
     def log_of(self, session_id: str) -> Path:
         """Return where a session's log is, or would be."""
         return self._home() / LOGS / session_id / LOG_NAME
+
+    def logs_of(self, session_ids: Iterable[str]) -> dict[str, Path]:
+        """Return where the logs of many sessions are, or would be."""
+        folder = self._home() / LOGS
+        return {each: Path(folder, each, LOG_NAME) for each in session_ids}
 
     def log(self, session_id: str) -> Path:
         """Return the file that is a session's log.

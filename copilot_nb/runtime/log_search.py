@@ -7,13 +7,16 @@ JSON strings, so what is looked for in the bytes is the text as JSON writes it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from copilot_nb.runtime.events import PROMPT_MARK
 from copilot_nb.runtime.logfile import is_prompt
 
-ANSWER_MARK = b'"type":"assistant.message"'
+ANSWER = b'{"type":"assistant.message"'
+SAID = (b"{" + PROMPT_MARK, ANSWER)
+"""How the lines begin that hold what was said."""
 SNIPPET_CHARS = 120
 
 
@@ -40,13 +43,19 @@ class Grep:
         self._bytes = json.dumps(text, ensure_ascii=False)[1:-1].casefold().encode("utf-8", "replace")
         self._is_ascii = text.isascii()
 
+    def found_in(self, logs: Mapping[str, Path]) -> dict[str, list[Hit]]:
+        """Return where the text occurs in each of `logs` in which it does, the one last written to first."""
+        found = {name: hits for name, log in logs.items() if (hits := self.hits(log))}
+        return {name: found[name] for name in sorted(found, key=lambda name: _written_ns(logs[name]), reverse=True)}
+
     def hits(self, log: Path) -> list[Hit]:
         """Return where the text occurs in the prompts and answers of a log; nothing where the log cannot be read."""
         try:
             content = log.read_bytes()
         except OSError:
             return []
-        return list(self._in_lines(content)) if self._bytes in self._folded(content) else []
+        is_there = self._bytes in content or self._bytes in self._folded(content)  # the first is ten times as fast
+        return list(self._in_lines(content)) if is_there else []
 
     def _folded(self, content: bytes) -> bytes:
         return content.lower() if self._is_ascii else content.decode("utf-8", "replace").casefold().encode()
@@ -54,13 +63,22 @@ class Grep:
     def _in_lines(self, content: bytes) -> Iterator[Hit]:
         turn = 0
         for line in content.splitlines():
+            if not line.startswith(SAID):
+                continue
             is_asked = is_prompt(line)
             turn += is_asked
-            if (is_asked or ANSWER_MARK in line[:40]) and self._bytes in self._folded(line):
+            if (is_asked or line.startswith(ANSWER)) and self._bytes in self._folded(line):
                 said = _said(line)
                 place = said.casefold().find(self._text)
                 if place >= 0:
                     yield Hit(turn, "you" if is_asked else "model", _around(said, place))
+
+
+def _written_ns(log: Path) -> int:
+    try:
+        return log.stat().st_mtime_ns
+    except OSError:  # deleted meanwhile
+        return 0
 
 
 def _said(line: bytes) -> str:
