@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError, TurnFailed
+from copilot_nb.experiments.targets import Target, one_each
 from copilot_nb.frontend import is_headless
 from copilot_nb.named_sessions.attach import attached
 from copilot_nb.named_sessions.names import typed
-from copilot_nb.named_sessions.recipients import Recipient, one_each
 from copilot_nb.named_sessions.session import state_of
 from copilot_nb.named_sessions.waiting import wait
 from copilot_nb.notebook.arguments import opening_of, options_of
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from copilot_nb.notebook.context import MagicContext
 
 
-def recipients(args: argparse.Namespace, names: Sequence[str]) -> list[Recipient]:
+def targets(args: argparse.Namespace, names: Sequence[str]) -> list[Target]:
     """Return the sessions that a cell addresses, or one for each of ``--models`` or ``--providers``.
 
     Raises
@@ -37,7 +37,7 @@ def recipients(args: argparse.Namespace, names: Sequence[str]) -> list[Recipient
     model, provider = args.model or "", args.provider or ""
     models, providers = _listed(args.models), _listed(args.providers)
     if not models and not providers:
-        return [Recipient(name, model, provider) for name in dict.fromkeys(names)]
+        return [Target(name, model, provider) for name in dict.fromkeys(names)]
     if len(names) > 1:
         raise InputError(
             "--models and --providers make the sessions of one name", "for example: %%copilot test --models a,b"
@@ -82,7 +82,7 @@ def answer(context: MagicContext, names: Sequence[str], prompt: str, args: argpa
     if args.session_id and len(names) > 1:
         raise InputError("--id names one session, not several")
     check_new(context.manager, names, args)
-    sessions = [_session(context.manager, recipient, args) for recipient in recipients(args, names)]
+    sessions = [_session(context.manager, target, args) for target in targets(args, names)]
     cells = [state_of(session).cells.key_of(prompt, context.manager.notebook) for session in sessions]
     reruns = [state_of(session).cells.has(cell) for session, cell in zip(sessions, cells, strict=True)]
     turns = [
@@ -105,9 +105,9 @@ def answer(context: MagicContext, names: Sequence[str], prompt: str, args: argpa
         _deliver(context, turn, args, is_rerun=is_rerun)
 
 
-def _session(manager: Manager, recipient: Recipient, args: argparse.Namespace) -> Session:
-    own = {"model": recipient.model, "provider": recipient.provider}
-    return manager.open(recipient.name, dataclasses.replace(options_of(args), **own), opening_of(args))
+def _session(manager: Manager, target: Target, args: argparse.Namespace) -> Session:
+    own = {"model": target.model, "provider": target.provider}
+    return manager.open(target.name, dataclasses.replace(options_of(args), **own), opening_of(args))
 
 
 def _listed(value: str | None) -> list[str]:

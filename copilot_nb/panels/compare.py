@@ -1,9 +1,9 @@
 """The comparison as a panel: one prompt to several sessions, answers side by side, a vote.
 
-A round is shown as it comes: what is told of an answer are the fields of `feed`. What of them a blind round lets
-through is decided by `rounds`; in a blind comparison neither the list of names nor the count of wins goes to the page
-before the first vote. Rounds and votes are kept by the sessions (`compared`), so a panel that is made again, also after
-a restart of the kernel, goes on where the last one was.
+A round is shown as it comes: the page gets the fields of `feed`, of a blind round only those that `compare_view` lets
+through. In a blind comparison neither the list of names nor the count of wins goes to the page before the first vote.
+Rounds and votes are kept by the sessions (`round_store`), so a panel that is made again, also after a restart of the
+kernel, continues where the last one was.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from copilot_nb.errors import InputError
+from copilot_nb.experiments import rounds
+from copilot_nb.experiments.arena import Arena
+from copilot_nb.experiments.rounds import Round
+from copilot_nb.experiments.targets import Target, one_each
 from copilot_nb.named_sessions.api import shared_manager
-from copilot_nb.named_sessions.recipients import Recipient, one_each
 from copilot_nb.named_sessions.session import Session
-from copilot_nb.panels import column, rounds
+from copilot_nb.panels import compare_view
 from copilot_nb.panels.assets import script
 from copilot_nb.panels.base import Message, Panel
-from copilot_nb.panels.column import Column
-from copilot_nb.panels.comparison import Comparison
+from copilot_nb.panels.compare_view import Column
 from copilot_nb.panels.feed import Fields
 from copilot_nb.panels.frozen import Static
-from copilot_nb.panels.rounds import Round
 from copilot_nb.render.escape import well_formed
 from copilot_nb.render.words import count
 
@@ -84,7 +85,7 @@ class ComparePanel(Panel):
     ) -> None:
         manager = manager or shared_manager()
         listed = one_each(name, models=models, providers=providers, model=model, provider=provider)
-        self._comparison = Comparison(manager, _opened(manager, sessions, listed, provider), blind=blind)
+        self._arena = Arena(manager, _opened(manager, sessions, listed, provider), blind=blind)
         self._columns: dict[int, list[Column]] = {}
         self._told: dict[int, Round] = {}
         self._told_frame: Fields = {}
@@ -92,22 +93,22 @@ class ComparePanel(Panel):
         super().__init__(manager)
 
     def __repr__(self) -> str:
-        return f"<ComparePanel: {count(len(self.sessions), 'session')}, {count(len(self._comparison.rounds), 'round')}>"
+        return f"<ComparePanel: {count(len(self.sessions), 'session')}, {count(len(self._arena.rounds), 'round')}>"
 
     @property
     def sessions(self) -> tuple[Session, ...]:
         """The sessions that are compared."""
-        return self._comparison.sessions
+        return self._arena.sessions
 
     @property
     def results(self) -> list[Round]:
         """The rounds so far: prompts, answers, votes."""
-        return list(self._comparison.rounds)
+        return list(self._arena.rounds)
 
     @property
     def summary(self) -> Table:
         """Who won how often."""
-        return rounds.summary(self._comparison.rounds, self._comparison.sessions)
+        return rounds.summary(self._arena.rounds, self._arena.sessions)
 
     @property
     def blind(self) -> bool:
@@ -132,7 +133,7 @@ class ComparePanel(Panel):
         InputError
             If pandas is not installed.
         """
-        return rounds.to_frame(self._comparison.rounds)
+        return rounds.to_frame(self._arena.rounds)
 
     def ask(self, prompt: str) -> Round:
         """Send a prompt to all and return the round at once.
@@ -142,7 +143,7 @@ class ComparePanel(Panel):
         InputError
             If the prompt cannot be used, a session is gone, or the round before is still being answered.
         """
-        asked = self._comparison.ask(prompt, blind=self._is_blind)
+        asked = self._arena.ask(prompt, blind=self._is_blind)
         self.mark()
         return asked
 
@@ -161,7 +162,7 @@ class ComparePanel(Panel):
         InputError
             If there is no such round or choice, it is not over, or a blind vote has been given.
         """
-        voted = self._comparison.vote(number, choice)
+        voted = self._arena.vote(number, choice)
         self.mark()
         self._frozen.changed()
         return voted
@@ -181,23 +182,23 @@ class ComparePanel(Panel):
         InputError
             If it is not the last round, it has been voted on, the answer is still coming, or more has been said since.
         """
-        asked = self._comparison.retry(number, column)
+        asked = self._arena.retry(number, column)
         self.mark()
         return asked
 
     def stop(self) -> None:
         """Stop the answers under way; what has come is kept."""
-        self._comparison.stop()
+        self._arena.stop()
 
     def whole(self) -> dict[str, Any]:
         """Return the last rounds, and what is above and below them."""
-        shown = self._comparison.rounds
+        shown = self._arena.rounds
         first = max(0, len(shown) - PAGE_ROUNDS)
         self._told = {each.number: each for each in shown}
         self._columns = {each.number: [Column(turn) for turn in each.turns] for each in shown[first:]}
         self._told_frame = self._frame(shown)
-        told = [column.whole(each, self._columns[each.number]) for each in shown[first:]]
-        note = self._comparison.beforehand.note
+        told = [compare_view.whole(each, self._columns[each.number]) for each in shown[first:]]
+        note = self._arena.beforehand.note
         return {
             "rounds": told,
             "earlier": first,
@@ -208,17 +209,17 @@ class ComparePanel(Panel):
 
     def _apart(self, first: int, last: int) -> dict[str, Any]:
         """Return what was not asked of all sessions, before the rounds of these numbers."""
-        found = [each for each in self._comparison.beforehand.apart if first <= each.before <= last]
-        return {"apart": [column.apart(each, self.sessions) for each in found]}
+        found = [each for each in self._arena.beforehand.apart if first <= each.before <= last]
+        return {"apart": [compare_view.apart(each, self.sessions) for each in found]}
 
     def news(self) -> list[dict[str, Any]]:
         """Return new rounds and votes, and what has come of the answers."""
-        shown, items = self._comparison.rounds, []
+        shown, items = self._arena.rounds, []
         for asked in shown:
             told, self._told[asked.number] = self._told.get(asked.number), asked
             if told is None:
                 self._columns[asked.number] = [Column(turn) for turn in asked.turns]
-                items.append({"kind": "round", **column.whole(asked, self._columns[asked.number])})
+                items.append({"kind": "round", **compare_view.whole(asked, self._columns[asked.number])})
             elif told is not asked:
                 known = self._columns.get(asked.number, [None] * len(asked.turns))
                 columns = [
@@ -227,7 +228,7 @@ class ComparePanel(Panel):
                 ]
                 self._columns[asked.number] = columns
                 facts = [each.revealed(asked) if each in known else each.whole(asked) for each in columns]
-                items.append({"kind": "voted", **column.facts(asked, facts)})
+                items.append({"kind": "voted", **compare_view.facts(asked, facts)})
             else:
                 items += self._came(asked)
         if (frame := self._frame(shown)) != self._told_frame:
@@ -246,10 +247,10 @@ class ComparePanel(Panel):
 
     def transcript(self) -> Static:
         """Return the last rounds as a saved notebook shows them; a blind one as little as the page."""
-        shown = self._comparison.rounds
+        shown = self._arena.rounds
         wins = None if self._hides_names(shown) else self.summary
-        between = {each.before: each.static(self.sessions) for each in self._comparison.beforehand.apart}
-        return rounds.transcript(shown[-PAGE_ROUNDS:], wins, between)
+        between = {each.before: compare_view.apart_static(each, self.sessions) for each in self._arena.beforehand.apart}
+        return compare_view.transcript(shown[-PAGE_ROUNDS:], wins, between)
 
     def _hides_names(self, shown: Sequence[Round]) -> bool:
         return self._is_blind and not any(each.vote is not None for each in shown)
@@ -257,10 +258,10 @@ class ComparePanel(Panel):
     def _frame(self, shown: Sequence[Round]) -> Fields:
         """Return what is told beside the rounds; nothing of whom, before the first vote of a blind comparison."""
         has_votes = any(each.vote is not None for each in shown)
-        table = rounds.summary(shown, self._comparison.sessions)
+        table = rounds.summary(shown, self._arena.sessions)
         return {
             "blind": self._is_blind,
-            "number": len(self._comparison.sessions),
+            "number": len(self._arena.sessions),
             "names": [] if self._hides_names(shown) else [well_formed(each.name) for each in self.sessions],
             "heads": list(table.columns),
             "rows": [[well_formed(cell) for cell in row] for row in table.rows] if has_votes else [],
@@ -269,12 +270,12 @@ class ComparePanel(Panel):
 
     def wants(self, event: Event) -> bool:
         """Whether an answer of a round has changed, or a session its name."""
-        return event.turn in self._comparison.awaited or (event.kind == "session" and event.session in self.sessions)
+        return event.turn in self._arena.awaited or (event.kind == "session" and event.session in self.sessions)
 
     def noted(self, event: Event) -> None:
         """Have a round that is over kept, and a session's new name shown everywhere."""
         if event.turn is not None and event.turn.done:
-            self._pump.put(self._comparison.keep)
+            self._pump.put(self._arena.keep)
         known = self._told_frame.get("names")
         if event.kind == "session" and known and well_formed(event.session.name) not in known:
             self._say_whole()
@@ -301,22 +302,22 @@ class ComparePanel(Panel):
 
     def do_csv(self, _message: Message) -> dict[str, Any]:
         """Return the rounds as a file for a spreadsheet."""
-        return {"name": "comparison.csv", "text": rounds.to_csv(self._comparison.rounds)}
+        return {"name": "comparison.csv", "text": rounds.to_csv(self._arena.rounds)}
 
     def do_earlier(self, message: Message) -> dict[str, Any]:
         """Return the rounds before one."""
         end = max(0, message["before"] - 1)
         first = max(0, end - PAGE_ROUNDS)
-        shown = self._comparison.rounds[first:end]
+        shown = self._arena.rounds[first:end]
         return {
-            "rounds": [column.whole(each, [Column(turn) for turn in each.turns]) for each in shown],
+            "rounds": [compare_view.whole(each, [Column(turn) for turn in each.turns]) for each in shown],
             "earlier": first,
             **self._apart(first + 1, end),
         }
 
 
 def _opened(
-    manager: Manager, sessions: Sequence[str | Session], listed: Sequence[Recipient], provider: str
+    manager: Manager, sessions: Sequence[str | Session], listed: Sequence[Target], provider: str
 ) -> tuple[Session, ...]:
     """Return the sessions to compare, each once.
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from copilot_nb.errors import InputError, SessionNotFound, TurnFailed
-from copilot_nb.named_sessions.compared import ENTRY, Part, ask_again, keep
+from copilot_nb.experiments.round_store import ENTRY, Part, ask_again, keep
+from copilot_nb.experiments.rounds import Round
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.named_sessions.session import Session, engine_of, state_of
 from copilot_nb.panels.compare import ComparePanel
-from copilot_nb.panels.rounds import Round
 from copilot_nb.testing import ChatError, Reply, ScriptedModel
 
 from .conftest import script
@@ -30,7 +30,7 @@ def asked(panel: ComparePanel, prompt: str) -> Round:
     asked = panel.ask(prompt)
     for turn in asked.turns:
         turn.wait()
-    panel._comparison.keep()
+    panel._arena.keep()
     return asked
 
 

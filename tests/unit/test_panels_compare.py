@@ -14,12 +14,12 @@ from copilot_nb.conversation.changes import Ended, Noted, TextDelta, TextDone, U
 from copilot_nb.conversation.parts import TurnState, Usage
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import CopilotNBError, InputError, SessionInUse, TurnFailed
+from copilot_nb.experiments import rounds
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.named_sessions.options import SessionOptions
 from copilot_nb.named_sessions.session import Session, state_of
 from copilot_nb.named_sessions.state import SessionState
 from copilot_nb.named_sessions.turn import Turn
-from copilot_nb.panels import rounds
 from copilot_nb.panels.compare import ComparePanel
 from copilot_nb.settings import CopilotNB
 
@@ -318,8 +318,8 @@ def test_a_vote_that_could_not_be_kept_is_kept_later(
     monkeypatch.setattr(rounds, "keep_round", refuse)
     panel.vote(1, 1)
     monkeypatch.setattr(rounds, "keep_round", lambda _manager, asked: kept.append(asked.vote))
-    panel._comparison.keep()
-    panel._comparison.keep()
+    panel._arena.keep()
+    panel._arena.keep()
     assert kept == ["best"], "once, and not again"
 
 
@@ -330,7 +330,7 @@ def test_rounds_are_looked_at_when_an_answer_has_ended_not_while_it_streams(
     page.ask("hello")
     states: list[bool] = []
     turn, other = page.panel.ask("Why?").turns
-    monkeypatch.setattr(page.panel._comparison, "keep", lambda: states.append(turn.done))
+    monkeypatch.setattr(page.panel._arena, "keep", lambda: states.append(turn.done))
     page.item(kind="round", round=1)
     for word in ("One", " two", " three"):
         say(turn, word)

@@ -16,11 +16,9 @@ from datetime import UTC, datetime
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
-from copilot_nb.named_sessions.history import History
+from copilot_nb.experiments.rounds import Round, in_columns, past_turn
 from copilot_nb.named_sessions.reading import read_last
 from copilot_nb.named_sessions.session import engine_of, state_of
-from copilot_nb.panels.frozen import Static
-from copilot_nb.panels.rounds import Round, in_columns, past_turn
 from copilot_nb.render.words import count
 
 if TYPE_CHECKING:
@@ -50,16 +48,6 @@ class Apart:
 
     before: int
     turns: tuple[Row, ...]
-
-    def static(self, sessions: Sequence[Session]) -> Static:
-        """Return what a saved notebook shows of them."""
-        histories = [
-            History(session.name, session.provider, [turn.record for turn in turns])
-            for session, turns in zip(sessions, self.turns, strict=True)
-            if turns
-        ]
-        html = "".join(history._repr_html_() for history in histories)
-        return Static(f"<h3>{APART}</h3>{html}", "\n\n".join([f"# {APART}", *map(repr, histories)]))
 
 
 @dataclass(frozen=True)

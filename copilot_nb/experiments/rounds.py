@@ -1,8 +1,8 @@
 """The rounds of a comparison: one prompt, an answer from each session, and a vote on them.
 
 A blind round shows its columns in random order, as A, B, C, and without anything that tells whose they are: names,
-models, the line under an answer, notes, the wording of errors. That is decided here, in the kernel: what a vote has yet
-to reveal is never sent to the page, so there is nothing to find in it.
+models, the line under an answer, notes, the wording of errors. That is decided in the kernel: what a vote has yet to
+reveal is never sent to the page, so there is nothing to find in it.
 """
 
 from __future__ import annotations
@@ -19,18 +19,15 @@ from typing import TYPE_CHECKING, TypeVar
 from copilot_nb.conversation.parts import Reasoning
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import CopilotNBError, InputError
-from copilot_nb.named_sessions import compared
-from copilot_nb.named_sessions.compared import Part, keep, rounds_of
+from copilot_nb.experiments import round_store
+from copilot_nb.experiments.round_store import Part, keep, rounds_of
 from copilot_nb.named_sessions.dataframes import frame
 from copilot_nb.named_sessions.manager import manager_of
 from copilot_nb.named_sessions.session import engine_of, own_session, state_of
 from copilot_nb.named_sessions.turn import Turn
-from copilot_nb.panels.feed import Fields
-from copilot_nb.panels.frozen import Static
-from copilot_nb.render.columns import columns_html, columns_text
-from copilot_nb.render.escape import escape, well_formed
+from copilot_nb.render.escape import well_formed
 from copilot_nb.render.table import Table
-from copilot_nb.render.turn import Label, outcome_html
+from copilot_nb.render.turn import Label
 from copilot_nb.render.words import count
 
 if TYPE_CHECKING:
@@ -44,7 +41,6 @@ T = TypeVar("T")
 BEST, TIE, NONE_GOOD = "best", "tie", "none good"
 _SHUFFLE = random.SystemRandom().shuffle
 _HIDDEN_ERROR = "the reason is shown after the vote"
-_TELLS_NOTHING = {"state", "answer", "more", "open", "tail", "text", "draft"}
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,7 @@ class Round:
     winner : Turn or None
         The answer that was voted best.
     key : str
-        What the sessions call it (see `compared`).
+        What the sessions call it (see `round_store`).
     """
 
     number: int
@@ -124,29 +120,11 @@ class Round:
             for at, turn in enumerate(self.turns)
         }
 
-    def heading(self, at: int) -> dict[str, str | bool]:
-        """Return what stands over a column: in a hidden round a letter and no more."""
-        letter = chr(ord("A") + at)
-        if self.is_hidden:
-            return {"letter": letter, "name": ""}
-        turn = self.turns[at]
-        name, best = well_formed(turn.session.name), turn is self.winner
-        return {"letter": letter, "name": name, "shuffled": self.is_blind, "best": best}
-
-    def allowed(self, turn: Turn, fields: Fields) -> Fields:
-        """Return those of the `feed`'s fields of an answer that the page may see."""
-        if not self.is_hidden:
-            return {name: value for name, value in fields.items() if name != "prompt"}
-        allowed = {name: value for name, value in fields.items() if name in _TELLS_NOTHING}
-        if fields.get("outcome"):
-            allowed["outcome"] = outcome_html(_anonymous(turn.record))
-        return allowed
-
     def shown(self) -> list[tuple[TurnRecord, Label]]:
         """Return the answers to render, with what may be told of them."""
         if not self.is_hidden:
             return [(turn.record, turn.label) for turn in self.turns]
-        return [(_anonymous(turn.record), Label(self.title(at), "")) for at, turn in enumerate(self.turns)]
+        return [(anonymous(turn.record), Label(self.title(at), "")) for at, turn in enumerate(self.turns)]
 
     def title(self, at: int) -> str:
         """Return what one calls a column; of a hidden round by its letter."""
@@ -165,7 +143,7 @@ def _is_stored(turn: Turn) -> bool:
     return state.exists and not state.is_gone
 
 
-def _anonymous(record: TurnRecord) -> TurnRecord:
+def anonymous(record: TurnRecord) -> TurnRecord:
     """Return what a model answered, without what tells which one it was."""
     return TurnRecord(
         "",
@@ -173,33 +151,6 @@ def _anonymous(record: TurnRecord) -> TurnRecord:
         tuple(part for part in record.parts if not isinstance(part, Reasoning)),
         record.state,
         error=_HIDDEN_ERROR if record.error else "",
-    )
-
-
-def transcript(rounds: Sequence[Round], wins: Table | None, between: Mapping[int, Static]) -> Static:
-    """Return what a saved notebook shows of a comparison.
-
-    Parameters
-    ----------
-    rounds : sequence of Round
-        Consecutive ones, up to the last.
-    wins : Table or None
-        What comes last, where it may be told.
-    between : mapping of int to Static
-        What stands before a round, by its number, or after the last one.
-    """
-    parts = [part for each in rounds for part in (between.get(each.number), _static(each)) if part is not None]
-    parts += [part for number, part in between.items() if number > (rounds[-1].number if rounds else 0)]
-    parts += [Static(wins._repr_html_(), str(wins))] if wins is not None else []
-    return Static("".join(part.html for part in parts), "\n\n".join(part.text for part in parts))
-
-
-def _static(asked: Round) -> Static:
-    title, shown, verdict = f"Round {asked.number}", asked.shown(), asked.verdict
-    return Static(
-        f"<h3>{title}</h3><blockquote>{escape(asked.prompt)}</blockquote>"
-        f"{columns_html(shown)}<p><strong>{escape(verdict)}</strong></p>",
-        f"# {title}\n\n{well_formed(asked.prompt)}\n\n{columns_text(shown)}\n\n{well_formed(verdict)}",
     )
 
 
@@ -236,7 +187,7 @@ def ask_again(asked: Round, turn: Turn) -> Turn:
         If more has been said in the session since, or the round is hidden and the session cannot be used.
     """
     try:
-        return engine_of(turn.session).loop.blocking(compared.ask_again(turn))
+        return engine_of(turn.session).loop.blocking(round_store.ask_again(turn))
     except CopilotNBError:
         if not asked.is_hidden:
             raise

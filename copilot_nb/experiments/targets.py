@@ -9,7 +9,7 @@ from copilot_nb.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
-class Recipient:
+class Target:
     """A session to speak to, and what is wanted of it (``""``: nothing in particular)."""
 
     name: str
@@ -19,7 +19,7 @@ class Recipient:
 
 def one_each(
     name: str, *, models: Sequence[str] = (), providers: Sequence[str] = (), model: str = "", provider: str = ""
-) -> list[Recipient]:
+) -> list[Target]:
     """Return a session for each of `models`, called ``NAME@MODEL``, or for each of `providers`, ``NAME@PROVIDER``.
 
     Parameters
@@ -41,5 +41,5 @@ def one_each(
             "there is one session for each model, or one for each provider: not both",
             "list models and name their provider, or list providers and name their model",
         )
-    by_model = [Recipient(f"{name}@{each}", each, provider) for each in dict.fromkeys(models)]
-    return by_model or [Recipient(f"{name}@{each}", model, each) for each in dict.fromkeys(providers)]
+    by_model = [Target(f"{name}@{each}", each, provider) for each in dict.fromkeys(models)]
+    return by_model or [Target(f"{name}@{each}", model, each) for each in dict.fromkeys(providers)]

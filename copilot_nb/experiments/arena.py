@@ -1,4 +1,4 @@
-"""A comparison without its page: some sessions, and the rounds that were asked of them, voted on and kept."""
+"""An arena: sessions that are asked the same, and the rounds that were asked of them, voted on and kept."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import CopilotNBError, InputError
+from copilot_nb.experiments import rounds
+from copilot_nb.experiments.beforehand import Beforehand, beforehand
+from copilot_nb.experiments.rounds import Round
 from copilot_nb.named_sessions.session import own_session
-from copilot_nb.panels import rounds
-from copilot_nb.panels.beforehand import Beforehand, beforehand
-from copilot_nb.panels.rounds import Round
 
 if TYPE_CHECKING:
     from copilot_nb.named_sessions.manager import Manager
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from copilot_nb.named_sessions.turn import Turn
 
 
-class Comparison:
+class Arena:
     """Sessions that are asked the same.
 
     Parameters
@@ -38,7 +38,7 @@ class Comparison:
     rounds : tuple of Round
         What was asked, oldest first.
     beforehand : Beforehand
-        What they had said when the comparison was made.
+        What they had said when the arena was made.
     """
 
     def __init__(self, manager: Manager, sessions: Sequence[Session], *, blind: bool = False) -> None:

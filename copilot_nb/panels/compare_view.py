@@ -1,0 +1,139 @@
+"""What the page of a comparison, and a saved notebook, show of a round: the answers in their columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from copilot_nb.experiments.beforehand import APART, Apart
+from copilot_nb.experiments.rounds import Round, anonymous
+from copilot_nb.named_sessions.history import History
+from copilot_nb.panels.feed import Fields, LiveTurn, told_whole
+from copilot_nb.panels.frozen import Static
+from copilot_nb.render.columns import columns_html, columns_text
+from copilot_nb.render.escape import escape, well_formed
+from copilot_nb.render.table import Table
+from copilot_nb.render.turn import outcome_html
+
+if TYPE_CHECKING:
+    from copilot_nb.named_sessions.session import Session
+    from copilot_nb.named_sessions.turn import Turn
+
+
+_TELLS_NOTHING = {"state", "answer", "more", "open", "tail", "text", "draft"}
+
+
+class Column:
+    """One answer of a round, and what of it the page has been told. All of it runs on one thread.
+
+    Parameters
+    ----------
+    turn : Turn
+        The answer.
+    """
+
+    def __init__(self, turn: Turn) -> None:
+        self.turn = turn
+        self._live = LiveTurn(turn, "")
+        self.is_told = False
+
+    def whole(self, asked: Round) -> Fields:
+        """Return the answer as far as it has come; it counts as told."""
+        self.is_told = self.turn.done
+        return {"over": self.is_told, **allowed(asked, self.turn, self._live.whole())}
+
+    def patch(self, asked: Round) -> Fields:
+        """Return what has come since; it counts as told. Empty: nothing."""
+        was_told, self.is_told = self.is_told, self.turn.done
+        fields = allowed(asked, self.turn, self._live.patch())
+        return {"over": self.is_told, **fields} if fields or self.is_told != was_told else {}
+
+    def revealed(self, asked: Round) -> Fields:
+        """Return what a vote reveals, and what of the answer has not been told."""
+        new, known = self.patch(asked), self.whole(asked)
+        told = {"answer", "open", "tail", "draft"}
+        return {**{name: value for name, value in known.items() if name not in told}, **new}
+
+
+def heading(asked: Round, at: int) -> dict[str, str | bool]:
+    """Return what stands over a column: in a hidden round a letter and no more."""
+    letter = chr(ord("A") + at)
+    if asked.is_hidden:
+        return {"letter": letter, "name": ""}
+    turn = asked.turns[at]
+    name, best = well_formed(turn.session.name), turn is asked.winner
+    return {"letter": letter, "name": name, "shuffled": asked.is_blind, "best": best}
+
+
+def allowed(asked: Round, turn: Turn, fields: Fields) -> Fields:
+    """Return those of the `feed`'s fields of an answer that the page may see."""
+    if not asked.is_hidden:
+        return {name: value for name, value in fields.items() if name != "prompt"}
+    told = {name: value for name, value in fields.items() if name in _TELLS_NOTHING}
+    if fields.get("outcome"):
+        told["outcome"] = outcome_html(anonymous(turn.record))
+    return told
+
+
+def facts(asked: Round, columns: Sequence[Fields]) -> dict[str, Any]:
+    """Return a round, with what is told of each of its columns."""
+    told = [{**heading(asked, at), **fields} for at, fields in enumerate(columns)]
+    return {
+        "round": asked.number,
+        "prompt": well_formed(asked.prompt),
+        "blind": asked.is_blind,
+        "vote": asked.vote,
+        "columns": told,
+    }
+
+
+def whole(asked: Round, columns: Sequence[Column]) -> dict[str, Any]:
+    """Return a round with its answers as far as they have come."""
+    return facts(asked, [column.whole(asked) for column in columns])
+
+
+def apart(turns: Apart, sessions: Sequence[Session]) -> dict[str, Any]:
+    """Return turns that the sessions have not in common, a column for each session."""
+    columns = [
+        {"name": well_formed(session.name), "turns": [told_whole(turn.record, turn.label) for turn in own]}
+        for session, own in zip(sessions, turns.turns, strict=True)
+    ]
+    return {"title": APART, "before": turns.before, "columns": columns}
+
+
+def apart_static(turns: Apart, sessions: Sequence[Session]) -> Static:
+    """Return what a saved notebook shows of turns that the sessions have not in common."""
+    histories = [
+        History(session.name, session.provider, [turn.record for turn in own])
+        for session, own in zip(sessions, turns.turns, strict=True)
+        if own
+    ]
+    html = "".join(history._repr_html_() for history in histories)
+    return Static(f"<h3>{APART}</h3>{html}", "\n\n".join([f"# {APART}", *map(repr, histories)]))
+
+
+def transcript(rounds: Sequence[Round], wins: Table | None, between: Mapping[int, Static]) -> Static:
+    """Return what a saved notebook shows of a comparison.
+
+    Parameters
+    ----------
+    rounds : sequence of Round
+        Consecutive ones, up to the last.
+    wins : Table or None
+        What comes last, where it may be told.
+    between : mapping of int to Static
+        What stands before a round, by its number, or after the last one.
+    """
+    parts = [part for each in rounds for part in (between.get(each.number), _static(each)) if part is not None]
+    parts += [part for number, part in between.items() if number > (rounds[-1].number if rounds else 0)]
+    parts += [Static(wins._repr_html_(), str(wins))] if wins is not None else []
+    return Static("".join(part.html for part in parts), "\n\n".join(part.text for part in parts))
+
+
+def _static(asked: Round) -> Static:
+    title, shown, verdict = f"Round {asked.number}", asked.shown(), asked.verdict
+    return Static(
+        f"<h3>{title}</h3><blockquote>{escape(asked.prompt)}</blockquote>"
+        f"{columns_html(shown)}<p><strong>{escape(verdict)}</strong></p>",
+        f"# {title}\n\n{well_formed(asked.prompt)}\n\n{columns_text(shown)}\n\n{well_formed(verdict)}",
+    )
