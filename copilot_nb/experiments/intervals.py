@@ -242,7 +242,10 @@ def noncentrality(prompts: int, level: float, power: float) -> float:
     """Return the true difference, in standard errors, that a paired t test of `prompts` shows with `power`."""
     freedom = prompts - 1
     limit = t_quantile(level, freedom)
-    return float(optimize.brentq(lambda shift: float(stats.nct.sf(limit, freedom, shift)) - power, 0.0, 20 * limit))
+    if power <= 1 - _upper(level):  # shown as often where there is no difference
+        return 0.0
+    with np.errstate(divide="ignore"):  # scipy 1.12 divides by a difference of 0
+        return float(optimize.brentq(lambda shift: float(stats.nct.sf(limit, freedom, shift)) - power, 0.0, 20 * limit))
 
 
 def prompts_needed(effect: float, deviation: float, level: float = LEVEL, power: float = POWER) -> int:
@@ -251,7 +254,7 @@ def prompts_needed(effect: float, deviation: float, level: float = LEVEL, power:
     `deviation` is the standard deviation of a prompt's difference. The formula is that of `detectable_effect`.
     """
     ratio = abs(effect) / deviation
-    z = _z_quantile(level) + float(stats.norm.ppf(power))
+    z = max(0.0, _z_quantile(level) + float(stats.norm.ppf(power)))
     prompts = max(2, int(np.ceil((z / ratio) ** 2)))
     while prompts < _MANY and noncentrality(prompts, level, power) > ratio * float(np.sqrt(prompts)):
         prompts += 1

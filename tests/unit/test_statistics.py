@@ -288,6 +288,11 @@ def test_no_number_is_nan_and_a_missing_interval_says_why(scores: dict[str, Sequ
     assert all(interval.low is None or interval.low < interval.high for interval in found)
 
 
+def test_a_power_below_that_of_chance_needs_no_difference() -> None:
+    found = power(rows({"a": [[0.0], [1.0]], "b": [[0.5], [0.25]]}), effect=0.1, probability=0.01)[0]
+    assert (found.detectable, found.needed) == (0.0, 2)
+
+
 def test_a_level_of_95_and_no_repeats_are_refused() -> None:
     table = rows(DEGENERATE["two prompts"])
     for call in (
