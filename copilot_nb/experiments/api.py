@@ -28,6 +28,7 @@ from copilot_nb.experiments.store import Store
 from copilot_nb.named_sessions.api import shared_manager
 from copilot_nb.render.words import count
 from copilot_nb.runtime.loop import POLL_S
+from copilot_nb.structured import schema_of
 
 if TYPE_CHECKING:
     from copilot_nb.named_sessions.manager import Manager
@@ -77,6 +78,9 @@ def compare(prompts: object, template: Template = "", **options: Unpack[OptionVa
 
 def _compared(manager: Manager, prompts: tuple[Prompt, ...], options: CompareOptions) -> Comparison:
     scorers = checked(options.scorers)
+    schema = None if options.schema is None else schema_of(options.schema)
+    if schema is not None:
+        prompts = tuple(prompt.with_text(schema.instruction) for prompt in prompts)
     _check_prompts(manager, prompts, options.cluster)
     variants = manager.loop.blocking(variants_of(manager, options))
     grid = make_grid(prompts, variants, options.repeats, options.seed)
@@ -85,12 +89,12 @@ def _compared(manager: Manager, prompts: tuple[Prompt, ...], options: CompareOpt
         if not options.confirm:
             _check_size(grid, store, is_named=options.store is not None)
         store.want({key: _as_json(cell) for key, cell in grid.unique.items()})
-        runner = Runner(manager, grid, store, options)
+        runner = Runner(manager, grid, store, options, schema)
         if options.ask:
             _drive(manager, runner, on_progress)
             if runner.error is not None and not runner.progress.done:
                 raise runner.error
-    result = Comparison(manager, grid, store.path, runner.notes, options.cluster)
+    result = Comparison(manager, grid, store.path, runner.notes, cluster=options.cluster, schema=schema)
     said = runner.progress
     return result.score(
         scorers, lambda done, total: on_progress(replace(said, note=f"{done:,} of {count(total, 'score')}"))

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError
 from copilot_nb.experiments.grid import Cell, Grid, Variant
-from copilot_nb.experiments.notes import missing_notes, model_notes, score_notes
+from copilot_nb.experiments.notes import missing_notes, model_notes, schema_notes, score_notes
 from copilot_nb.experiments.options import Scorers
 from copilot_nb.experiments.plan import Plan
 from copilot_nb.experiments.scores import ScoreRow
 from copilot_nb.experiments.scoring import Progressed, ScoreSheet, checked
 from copilot_nb.experiments.store import Answer, Store
-from copilot_nb.experiments.tidy import numbers_of, to_frame, usage_table, written
+from copilot_nb.experiments.tidy import numbers_of, to_frame, usage_table, values_of, written
 from copilot_nb.render.table import Table
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from copilot_nb.experiments.summary import Summary
     from copilot_nb.named_sessions.manager import Manager
     from copilot_nb.named_sessions.session import Session
+    from copilot_nb.structured import Schema
 
 _NOTHING = Answer("wanted")
 MAX_SHOWN_PROMPTS = 10
@@ -47,6 +48,8 @@ class Comparison:
         What a reader should know of the run.
     cluster : str
         The column that says which prompts belong together; ``""``: each is by itself.
+    schema : Schema, optional
+        What answers must look like.
 
     Attributes
     ----------
@@ -54,11 +57,21 @@ class Comparison:
         What the file holds, by the cells' keys.
     """
 
-    def __init__(self, manager: Manager, grid: Grid, path: Path, notes: Sequence[str] = (), cluster: str = "") -> None:
+    def __init__(
+        self,
+        manager: Manager,
+        grid: Grid,
+        path: Path,
+        notes: Sequence[str] = (),
+        *,
+        cluster: str = "",
+        schema: Schema | None = None,
+    ) -> None:
         self._manager = manager
         self._grid = grid
         self._path = path
         self._cluster = cluster
+        self._schema = schema
         self._run_notes = tuple(notes)
         self._scores = ScoreSheet()
         with Store(path) as store:
@@ -76,7 +89,8 @@ class Comparison:
     def notes(self) -> tuple[str, ...]:
         """What a reader should know: answers that are missing, models of another name, scorers that raised."""
         missing, other = missing_notes(self.answers), model_notes(self._grid, self.answers)
-        return (*self._run_notes, *missing, *other, *score_notes(self._scores.outcomes.values()))
+        unfit = schema_notes(self._schema, self.answers.values()) if self._schema else ()
+        return (*self._run_notes, *missing, *other, *unfit, *score_notes(self._scores.outcomes.values()))
 
     def score(
         self,
@@ -211,15 +225,17 @@ class Comparison:
         ``model``, ``effort``, ``repeat`` (from 0), ``turn`` (from 1); ``prompt``, ``answer``, ``state``, ``error``;
         ``answered_by`` (the model's name as the provider told it), ``attempts``; of the turn ``input_tokens``,
         ``output_tokens``, ``cost``, ``duration_s``, ``first_token_s``; ``answered_at`` (UTC); and, on the last turn's
-        row, the score of each scorer under its name. What is not known is missing.
+        row, the values of a schema (``value``, if it is not flat) and the score of each scorer under its name. What is
+        not known is missing.
 
         Raises
         ------
         InputError
             If pandas is not installed.
         """
-        found = [(cell, self._answer(cell), self._scores.of(cell)) for cell in self._in_order()]
-        return to_frame(found, self._grid.prompts, list(self._scores.outcomes))
+        found = [(cell, self._answer(cell), self._read(cell)) for cell in self._in_order()]
+        columns = [*values_of(self._schema, _NOTHING), *self._scores.outcomes]
+        return to_frame(found, self._grid.prompts, columns)
 
     def to_csv(self, path: str | Path) -> Path:
         """Write `to_frame` to a CSV file and return its path.
@@ -304,6 +320,10 @@ class Comparison:
 
     def _answer(self, cell: Cell) -> Answer:
         return self.answers.get(cell.key, _NOTHING)
+
+    def _read(self, cell: Cell) -> dict[str, object]:
+        """Return what was read from an answer: its values by the schema, and its scores."""
+        return {**values_of(self._schema, self._answer(cell)), **self._scores.of(cell)}
 
     def _asked(self) -> list[tuple[Cell, Answer]]:
         cells = [(cell, self._answer(cell)) for cell in self._in_order()]

@@ -10,6 +10,7 @@ from copilot_nb.experiments.scorers import Outcome
 from copilot_nb.experiments.scoring import Place
 from copilot_nb.experiments.store import Answer
 from copilot_nb.render.words import count
+from copilot_nb.structured import Schema
 
 
 def missing_notes(answers: Mapping[str, Answer]) -> Iterator[str]:
@@ -46,3 +47,13 @@ def score_notes(scores: Iterable[Mapping[Place, Outcome]]) -> Iterator[str]:
             said, _ = errors.most_common(1)[0]
             verb = "has" if errors.total() == 1 else "have"
             yield f"{count(errors.total(), 'answer')} of {len(outcomes):,} {verb} no score: {said}"
+
+
+def schema_notes(schema: Schema, answers: Iterable[Answer]) -> Iterator[str]:
+    """Yield how many answers do not conform to the schema, and what is wrong with them most often."""
+    read = [schema.read(answer.turns[-1].text).error for answer in answers if answer.turns]
+    errors = Counter(error for error in read if error)
+    if errors:
+        said, _ = errors.most_common(1)[0]
+        verb = "does" if errors.total() == 1 else "do"
+        yield f"{count(errors.total(), 'answer')} of {len(read):,} {verb} not conform to the schema: {said}"

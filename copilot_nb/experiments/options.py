@@ -36,6 +36,7 @@ class OptionValues(TypedDict, total=False):
     systems: Systems | None
     efforts: Names
     repeats: int
+    schema: object
     scorers: Scorers
     cluster: str
     seed: int
@@ -62,6 +63,10 @@ class CompareOptions:
         System messages; a mapping gives them names.
     repeats : int
         How often each prompt is asked of each variant (count).
+    schema : dict or type, optional
+        What each answer must look like: a JSON schema, a dataclass, a TypedDict, a pydantic model, or a type such as
+        ``Literal["yes", "no"]``. The model is told, and asked once more where its answer does not conform; the values
+        are columns of `to_frame`.
     scorers : Scorer or callable, or several, optional
         What scores the answers: a function of the answer will do. See `copilot_nb.experiments.scorers`.
     cluster : str, optional
@@ -96,6 +101,7 @@ class CompareOptions:
     systems: Systems | None = None
     efforts: Names = ""
     repeats: int = 1
+    schema: object = None
     scorers: Scorers = ()
     cluster: str = ""
     seed: int = 0

@@ -12,7 +12,7 @@ import json
 import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,10 @@ class Prompt:
     images: tuple[Image, ...] = ()
     target: str = ""
     variables: Mapping[str, object] = field(default_factory=dict)
+
+    def with_text(self, text: str) -> Prompt:
+        """Return the prompt with `text` behind its last turn."""
+        return replace(self, turns=(*self.turns[:-1], f"{self.turns[-1]}\n\n{text}"))
 
 
 def read_prompts(prompts: object, template: Template = "") -> tuple[Prompt, ...]:

@@ -26,6 +26,7 @@ from copilot_nb.experiments.progress import Progress
 from copilot_nb.experiments.store import BEAT_S, AnsweredTurn, Store, new_owner
 from copilot_nb.providers.byok import Byok
 from copilot_nb.providers.in_kernel import InKernel
+from copilot_nb.structured import Schema, second_try
 from copilot_nb.system.threads import in_thread
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Runner:
         Where answers are kept; it holds the cells already.
     options : CompareOptions
         How it is run, and what it may cost.
+    schema : Schema, optional
+        What answers must look like; a model is asked once more where its answer does not.
 
     Attributes
     ----------
@@ -62,10 +65,13 @@ class Runner:
         Why a cell was not answered, the first time that happened.
     """
 
-    def __init__(self, manager: Manager, grid: Grid, store: Store, options: CompareOptions) -> None:
+    def __init__(
+        self, manager: Manager, grid: Grid, store: Store, options: CompareOptions, schema: Schema | None = None
+    ) -> None:
         self._manager = manager
         self._store = store
         self._budget = Budget(options.max_cost, options.max_tokens)
+        self._schema = schema
         self._retries = options.retries
         self._keeps_sessions = options.keep == "sessions"
         self._before_s = 0.0 if options.max_age is None else time.time() - options.max_age.total_seconds()
@@ -217,6 +223,9 @@ class Runner:
     async def _talk(self, session: Session, cell: Cell, turns: list[Turn]) -> None:
         for number, text in enumerate(cell.prompt.turns):
             turns.append(session.send(text, cell="", attach=cell.prompt.images if number == 0 else ()))
+            await turns[-1]
+        if self._schema is not None and (error := self._schema.read(turns[-1].text).error):
+            turns.append(session.send(second_try(error), cell=""))
             await turns[-1]
 
     async def _note_failure(self, cell: Cell, error: CopilotNBError) -> None:

@@ -15,6 +15,7 @@ from copilot_nb.experiments.store import Answer, AnsweredTurn
 from copilot_nb.named_sessions.dataframes import frame
 from copilot_nb.render.table import Table
 from copilot_nb.render.words import duration
+from copilot_nb.structured import Checked, Schema
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -41,23 +42,25 @@ _COLUMNS = (
     "answered_at",
 )
 
-Scored = tuple[Cell, Answer, Mapping[str, float | None]]
+Scored = tuple[Cell, Answer, Mapping[str, object]]
 
 
-def to_frame(cells: Iterable[Scored], prompts: Sequence[Prompt], scorers: Sequence[str]) -> DataFrame:
-    """Return one row for each turn; of the input's columns, those that are called as one of ours are left out.
+def to_frame(cells: Iterable[Scored], prompts: Sequence[Prompt], more: Sequence[str]) -> DataFrame:
+    """Return one row for each turn, with `more` columns of what was read from the answers.
+
+    Columns of the input that are called as one of ours are left out.
 
     Raises
     ------
     InputError
         If pandas is not installed.
     """
-    own = {"row", *_COLUMNS, *scorers}
+    own = {"row", *_COLUMNS, *more}
     names = dict.fromkeys(name for prompt in prompts for name in prompt.variables if name not in own)
-    return frame([row for each in cells for row in _rows(*each)], ("row", *names, *_COLUMNS, *scorers))
+    return frame([row for each in cells for row in _rows(*each)], ("row", *names, *_COLUMNS, *more))
 
 
-def _rows(cell: Cell, answer: Answer, scores: Mapping[str, float | None]) -> Iterator[dict[str, object]]:
+def _rows(cell: Cell, answer: Answer, read: Mapping[str, object]) -> Iterator[dict[str, object]]:
     options = cell.variant.options
     of_cell = {
         **cell.prompt.variables,
@@ -76,11 +79,19 @@ def _rows(cell: Cell, answer: Answer, scores: Mapping[str, float | None]) -> Ite
         yield {**of_cell, "turn": 1, "prompt": cell.prompt.turns[0]}
     for number, turn in enumerate(answer.turns, 1):
         is_last = number == len(answer.turns)
-        yield {**of_cell, **_of_turn(turn), "turn": number, **(scores if is_last else {})}
+        yield {**of_cell, **_of_turn(turn), "turn": number, **(read if is_last else {})}
 
 
 def _of_turn(turn: AnsweredTurn) -> dict[str, object]:
     return {"answer": turn.text, "answered_by": turn.model, **{name: getattr(turn, name) for name in _OF_TURN}}
+
+
+def values_of(schema: Schema | None, answer: Answer) -> dict[str, object]:
+    """Return the values in an answer by their columns: of a flat schema its own, else ``value``."""
+    if schema is None:
+        return {}
+    found = schema.read(answer.turns[-1].text) if answer.turns else Checked()
+    return schema.row(found) if schema.columns else {"value": found.data}
 
 
 def written(path: str | Path, write: Callable[[Path], object]) -> Path:

@@ -12,8 +12,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import pytest
@@ -319,6 +321,7 @@ def test_what_is_attached_goes_with_each_cell(model: ScriptedModel) -> None:
         ({"max_cost": 0}, "max_cost must be greater than 0"),
         ({"scorers": [len, len]}, "two scorers are called 'len'"),
         ({"scorers": [7]}, "7 is not a scorer"),
+        ({"schema": 7}, "7 is not a schema"),
         ({"cluster": "passage"}, "prompt 1 has no column 'passage', which cluster= names"),
         ({"store": "/proc/nowhere/a.sqlite"}, "/proc/nowhere/a.sqlite cannot be used"),
         ({"store": "other.sqlite"}, "other.sqlite holds 1 answer, and none of them belongs to this comparison"),
@@ -339,3 +342,29 @@ def test_bad_input_is_one_line_before_anything_is_asked(
 def test_a_file_with_other_answers_takes_more_when_that_is_confirmed(model: ScriptedModel) -> None:
     compare(["another"], models="scripted", store="other.sqlite")
     assert compare(["a"], models="scripted", store="other.sqlite", confirm=True).plan().kept == 1
+
+
+@dataclass
+class Label:
+    label: Literal["spam", "ham"]
+    sure: float
+
+
+def test_a_schema_maps_a_prompt_over_a_table_and_asks_once_more(manager: Manager) -> None:
+    def reply(request: ChatRequest) -> str:
+        if "cannot be used" in request.prompt:
+            return '{"label": "ham", "sure": 0.5}'
+        return '{"label": "spam", "sure": 1}' if "buy" in request.prompt else '{"label": "nothing"}'
+
+    model = script(manager, ScriptedModel(reply))
+    table = pd.DataFrame({"text": ["buy now", "hello"]})
+    result = compare(table, "Classify: {{ text }}", models="scripted", schema=Label)
+    last = result.to_frame().groupby("row").last()
+    assert last["label"].tolist() == ["spam", "ham"]
+    assert last["sure"].tolist() == [1.0, 0.5]
+    assert all('"label"' in request.user_texts[0] for request in model.requests)
+    assert (len(model.requests), result.notes) == (3, ())
+    script(manager, ScriptedModel("no idea"))
+    result = compare(["a", "b"], models="scripted", schema={"type": "array"})
+    assert result.notes == ("2 answers of 2 do not conform to the schema: the answer holds no JSON",)
+    assert result.to_frame()["value"].isna().all()
