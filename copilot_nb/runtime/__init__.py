@@ -1,1 +1,1 @@
-"""The Copilot runtime: found, started, kept alive and spoken to; the only room that imports the SDK."""
+"""Finds, starts and talks to the Copilot runtime; only this folder imports the SDK."""

@@ -1,8 +1,8 @@
 """The Copilot account, as the runtime knows it: who is logged in, what the account may use, logging out.
 
-The runtime finds a login by itself (a variable, the system's keychain, a file of its own, the GitHub CLI) and keeps the
-token to itself. The one thing done here in its place is logging out where there is no keychain: the runtime 1.0.102
-then refuses to, even if it keeps the login in its file, so that login is taken out of the file.
+The runtime finds a login by itself (a variable, the system's keychain, a file of its own, the GitHub CLI) and does not
+hand out the token. Logging out without a keychain is done here: the runtime 1.0.102 refuses to, even if it keeps the
+login in its own file, so we remove the login from that file.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ class Login:
 
     @property
     def account(self) -> str:
-        """The account as one reads it: ``"octocat (github.com)"``."""
+        """The account for a reader: ``"octocat (github.com)"``."""
         return f"{self.user or 'somebody'} ({self.host.partition('://')[2] or self.host})"
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What an account may use of something in a period, and has used; -1 entitled: without limit."""
+    """The allowance of an account for a period, and how much is used; -1 entitled: no limit."""
 
     name: str
     used: int
@@ -83,7 +83,7 @@ class Account:
         self._home = home
 
     async def login(self) -> Login | None:
-        """Return who is logged in; ``None``: nobody is."""
+        """Return who is logged in; ``None`` if nobody is."""
         client = await self._ready()
         async with translated("asking for the login"):
             status = await client.get_auth_status()
@@ -109,7 +109,7 @@ class Account:
             return list((await client.rpc.account.get_current_auth()).auth_errors or [])
 
     async def log_out(self, login: Login) -> bool:
-        """Log out; whether the runtime has to be started again to forget the login.
+        """Log out; return whether the runtime has to restart to forget the login.
 
         Raises
         ------
@@ -136,7 +136,7 @@ class Account:
         return False
 
     async def models(self) -> list[ModelInfo]:
-        """Return the models that the account may use, with what the runtime tells of them.
+        """Return the models that the account may use, as the runtime describes them.
 
         Raises
         ------
@@ -152,7 +152,7 @@ class Account:
         return [_model(entry) for entry in told.get("models") or () if isinstance(entry, dict)]
 
     async def quota(self) -> list[Quota]:
-        """Return what the account may use, where the runtime reports it."""
+        """Return the account's quotas, if the runtime reports them."""
         client = await self._ready()
         async with translated("asking for the quota"):
             found = (await client.rpc.account.get_quota(rpc.AccountGetQuotaRequest())).quota_snapshots
@@ -190,7 +190,7 @@ def _part(entry: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _if(kind: type[T], value: Any) -> T | None:
-    """Return a value of the JSON as what it should be; ``None`` where it is not."""
+    """Return a JSON value if it has the expected type, else ``None``."""
     return kind(value) if isinstance(value, bool if kind is bool else int | float) else None
 
 
@@ -198,7 +198,7 @@ def _if(kind: type[T], value: Any) -> T | None:
 
 
 def _config(path: Path) -> tuple[str, dict[str, Any]]:
-    """Return the lines of comment, and what follows them; nothing where that is no such file."""
+    """Return the comment lines and the settings after them; empty if the file is not of that form."""
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError):
@@ -223,7 +223,7 @@ def _mentions(path: Path, user: str, host: str) -> bool:
 
 
 def _forget(path: Path, user: str, host: str) -> None:
-    """Take a login out of the runtime's file; the file appears whole, for its owner only."""
+    """Remove a login from the runtime's file, which is replaced at once and readable by its owner only."""
     head, data = _config(path)
     for name in _OWN:
         if isinstance(kept := data.get(name), dict):

@@ -1,7 +1,7 @@
-"""The sessions on disk, as the runtime's own calls give them: listed, read, copied, deleted.
+"""Lists, reads, copies and deletes the sessions on disk, by the runtime's own calls.
 
-A log is read in pages, the newest first where only the last turns are wanted. Where the runtime refuses to read a
-damaged log, its lines are read one by one and those that cannot be read are counted: what is there is shown.
+A log is read in pages, the newest first if only the last turns are needed. If the runtime refuses to read a damaged
+log, its lines are read one by one: the readable ones are shown and the others counted.
 """
 
 from __future__ import annotations
@@ -59,14 +59,14 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A process that has a session open: its number, and the lock it has left beside the session's log."""
+    """A process that has a session open: its id, and its lock beside the session's log."""
 
     process_id: int
     lock: Path
 
     @property
     def command(self) -> tuple[str, ...]:
-        """What it was started as; nothing where the system does not tell (only Linux does)."""
+        """Its command line; empty where the system does not give it (only Linux does)."""
         try:
             words = Path(f"/proc/{self.process_id}/cmdline").read_bytes().split(b"\0")
         except OSError:
@@ -75,7 +75,7 @@ class Holder:
 
 
 class Archive:
-    """What is stored; sessions need not be loaded for it.
+    """The stored sessions; they need not be loaded.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ class Archive:
         return {entry.session_id: str(entry.name or entry.summary or "") for entry in listed.sessions[:count]}
 
     async def annotations(self, session_ids: Sequence[str]) -> dict[str, dict[str, str]]:
-        """Return what `Connection.annotate` stored, for those of `session_ids` that exist."""
+        """Return the metadata that `Connection.annotate` stored, for those of `session_ids` that exist."""
         client = await self._ready()
         batches = [session_ids[start : start + METADATA_BATCH] for start in range(0, len(session_ids), METADATA_BATCH)]
         async with translated("reading the sessions' metadata"):
@@ -166,14 +166,14 @@ class Archive:
         return holders == [process_id] and last_turn_id(self.log_of(session_id)) == turn_id
 
     async def changed_at(self, session_id: str) -> str:
-        """Return when the session was last changed (ISO 8601); ``""`` where there is none of that id."""
+        """Return when the session was last changed (ISO 8601); ``""`` if it does not exist."""
         client = await self._ready()
         async with translated(f"looking at session {session_id}"):
             metadata = await client.get_session_metadata(session_id)
         return metadata.modified_time.isoformat() if metadata else ""
 
     async def last_turns(self, session_id: str, count: int) -> Reading:
-        """Read the last `count` turns of a session, or all there are."""
+        """Read the last `count` turns of a session."""
         size = min(EVENTS_PER_TURN * (count + 1), MAX_PAGE_EVENTS)
         reading = await self._read(session_id, rpc.EventsReadDirection.BACKWARD, size, count)
         return Reading(reading.turns[-count:] if count else (), reading.damaged_lines)
@@ -183,7 +183,7 @@ class Archive:
         return await self._read(session_id, rpc.EventsReadDirection.FORWARD, MAX_PAGE_EVENTS)
 
     async def count_turns(self, session_id: str) -> int:
-        """Return how many prompts a session's log holds, without reading what they say; 0 where it has none."""
+        """Return how many prompts a session's log holds, without reading their text; 0 without a log."""
         return await in_thread(count_prompts, self.log_of(session_id))
 
     async def turns_of(self, session_ids: Sequence[str]) -> dict[str, int]:
@@ -270,7 +270,7 @@ def _stamps(folder: Path) -> dict[str, int]:
 
 
 def _events_of(path: Path) -> tuple[list[SessionEvent], int]:
-    """Return the events of a log that can be read, and how many lines cannot."""
+    """Return the readable events of a log, and how many lines are not readable."""
     events: list[SessionEvent] = []
     damaged = 0
     for line in path.read_bytes().splitlines():

@@ -1,12 +1,12 @@
-"""Our own cache folder: one installer at a time, and what arrives there arrives whole.
+"""Our own cache folder: one installer at a time, and an installation appears there complete or not at all.
 
 An installation is built in a folder named ``.incoming-…`` beside its destination and moved into place by one
-`os.replace`, so that a reader sees all of it or nothing. Such folders are only made under the lock: whoever
-holds the lock may delete every one it finds, they are left from an installer that was killed.
+`os.replace`, so a reader sees all of it or nothing. Such folders are only made under the lock. The holder of the lock
+may delete every one that it finds: an installer that was killed has left it.
 
-The lock is the operating system's own (`fcntl.flock`, `msvcrt.locking`) on a file that stays: the system lets
-go of it when its holder dies, however it dies, so that there is no stale lock to recognise. A package for this
-(filelock) would be one more dependency for fifteen lines.
+The lock is the operating system's own (`fcntl.flock`, `msvcrt.locking`) on a file that stays: the system releases
+it when its holder ends in any way, so locks do not become stale. A package for this (filelock) would be one more
+dependency for fifteen lines.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ def cache_root(environ: Mapping[str, str] = os.environ) -> Path:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Turn an `OSError` from writing below `folder` into one line.
+    """Translate an `OSError` from writing below `folder` into an error of one line.
 
     Raises
     ------
     RuntimeUnavailable
-        If the system refuses: no right to write, no room, a file where a folder should be.
+        If the system refuses: no permission, no space, a file in place of a folder.
     """
     try:
         yield
@@ -71,7 +71,7 @@ def locked(folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
             _wait_for_lock(handle, waiting)
         yield
     finally:
-        os.close(handle)  # which also lets go of the lock
+        os.close(handle)  # which also releases the lock
 
 
 def _wait_for_lock(handle: int, waiting: Callable[[], None]) -> None:
@@ -105,9 +105,9 @@ else:
 
 @contextmanager
 def incoming(folder: Path) -> Iterator[Path]:
-    """Give a new empty folder in `folder` to build in, and delete what is left of it afterwards.
+    """Yield a new empty folder in `folder` to build in, and delete its remains afterwards.
 
-    To be called with the lock held: it first deletes what killed installers left.
+    Call it with the lock held: it first deletes the folders of killed installers.
     """
     with writing(folder):
         for stale in folder.glob(f"{INCOMING}*"):
@@ -120,7 +120,7 @@ def incoming(folder: Path) -> Iterator[Path]:
 
 
 def publish(built: Path, target: Path, scrap: Path) -> None:
-    """Move the folder `built` to `target` at once; what was there goes into the folder `scrap`."""
+    """Move the folder `built` to `target` at once; an existing `target` is moved into the folder `scrap`."""
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():

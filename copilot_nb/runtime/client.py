@@ -1,9 +1,9 @@
-"""The one `CopilotClient` of this kernel: started at first use, healed when it dies, stopped with the kernel.
+"""The `CopilotClient` of this kernel: started at its first use, restarted when it dies, stopped with the kernel.
 
-This module is the door to the SDK: its objects and its exceptions do not leave this room. It is imported on the
+Objects and exceptions of the SDK do not leave this folder. It is imported on the
 loop's own thread (`import copilot` alone takes about 1.5 s) and everything in it runs there.
 
-Three things the SDK leaves to its host, measured on 1.0.25:
+The SDK leaves three things to us, measured on 1.0.25:
 
 * A process started with the kernel gets the kernel's interrupts (SIGINT goes to the whole process group) and
   ends; `process.own_session` starts it in a session of its own. It still ends when its standard input closes, so a
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from copilot_nb.settings import CopilotNB
 
 log = logging.getLogger(__name__)
-# Both log tracebacks of what is told to the user in one line; whoever configures logging still gets them.
+# Both log tracebacks of errors that the user sees in one line; a program that configures logging still gets them.
 logging.getLogger("copilot").addHandler(logging.NullHandler())
 logging.getLogger("copilot_nb").addHandler(logging.NullHandler())
 
@@ -85,7 +85,7 @@ either: the runtime then denies every request at once.
 
 
 class RuntimeClient:
-    """Owns the SDK's client and the runtime's process; `archive` is what it has stored, `account` who is logged in.
+    """Owns the SDK's client and the runtime's process; `archive` has the stored sessions, `account` the login.
 
     Parameters
     ----------
@@ -127,16 +127,16 @@ class RuntimeClient:
 
     @property
     def is_running(self) -> bool:
-        """Whether a runtime has been started and not been lost since."""
+        """Whether a runtime was started and still runs, as far as is known."""
         return self._client is not None
 
     @property
     def process_id(self) -> int:
-        """The number of the runtime's process; 0 where there is none."""
+        """The id of the runtime's process; 0 if there is none."""
         return process_id(self._client) if self._client is not None else 0
 
     async def ready(self) -> CopilotClient:
-        """Return the SDK's client, connected: started if need be, replaced if it no longer answers.
+        """Return the connected client; start it if necessary, and replace it if it no longer answers.
 
         Raises
         ------
@@ -152,7 +152,7 @@ class RuntimeClient:
             return self._client
 
     async def _start_or_wait(self) -> CopilotClient:
-        """Start the runtime; one that just failed to start is not tried again at once, for all who ask for it."""
+        """Start the runtime; if that has just failed, all waiting callers get that error instead of trying again."""
         await self._none_is_ending.wait()  # a lost one has its sessions open until it is gone
         now_s = asyncio.get_running_loop().time()
         if self._failure is not None and now_s < self._failed_s + START_BACKOFF_S:
@@ -250,7 +250,7 @@ class RuntimeClient:
         *,
         title: str | None = None,
     ) -> Connection:
-        """Load a session: create it where `title` is given, else resume it.
+        """Load a session: create it if `title` is given, else resume it.
 
         The caller must know which: the SDK's `create_session` over an id that is on disk mixes two histories
         without an error.
@@ -276,7 +276,7 @@ class RuntimeClient:
 
 
 def _current_folder() -> Path | None:
-    """Return the current folder; None if it has been deleted, where the SDK would not start the runtime."""
+    """Return the current folder; None if it has been deleted, since the SDK would not start the runtime there."""
     try:
         return Path.cwd()
     except FileNotFoundError:

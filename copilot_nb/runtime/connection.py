@@ -1,4 +1,4 @@
-"""A session as the runtime has it loaded: prompts go in, changes of its transcript come out."""
+"""A session that the runtime has loaded: takes prompts, yields changes of its transcript."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Connection:
             return await self._session.send(prompt, display_prompt=display_prompt, attachments=attachments or None)
 
     async def abort(self) -> None:
-        """Stop the turn under way; without one, nothing happens."""
+        """Stop the turn under way, if there is one."""
         async with translated(f"stopping {self.session_id}"):
             await self._session.abort()
 
@@ -89,7 +89,7 @@ class Connection:
             await self._session.rpc.name.set(rpc.NameSetRequest(name=title))
 
     async def truncate(self, event_id: str) -> None:
-        """Remove an event and all that came after it, from the log and from what the model knows.
+        """Remove an event and all later ones, from the log and from the model's context.
 
         Raises
         ------
@@ -100,19 +100,19 @@ class Connection:
             await self._session.rpc.history.truncate(rpc.HistoryTruncateRequest(event_id=event_id))
 
     async def tokens(self) -> int:
-        """Return how many tokens the session has taken so far, as the runtime counts them."""
+        """Return how many tokens the session has used so far, as the runtime counts them."""
         async with translated(f"asking what {self.session_id} has taken"):
             metrics = (await self._session.rpc.usage.get_metrics()).model_metrics.values()
         return sum(metric.usage.input_tokens + metric.usage.output_tokens for metric in metrics)
 
     async def set_effort(self, effort: str) -> None:
-        """Let the model reason with `effort` from now on; ``""``: with its default one."""
+        """Set the model's reasoning effort from now on; ``""``: its default."""
         async with translated(f"setting the reasoning effort of {self.session_id}"):
             request = rpc.ModelSetReasoningEffortRequest(reasoning_effort=effort)
             await self._session.rpc.model.set_reasoning_effort(request)
 
     async def flush(self) -> None:
-        """Have the runtime write to disk what it still holds of the session's log (it does so with a delay)."""
+        """Have the runtime write the session's log to disk now (it does so with a delay)."""
         async with translated(f"saving session {self.session_id}"):
             await self._client.rpc.sessions.save(rpc.SessionsSaveRequest(session_id=self.session_id))
 

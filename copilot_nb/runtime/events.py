@@ -1,10 +1,10 @@
-"""What the runtime reports, as changes to a transcript: SDK event → `Change`; an unknown event is none.
+"""Translates the runtime's events into changes of a transcript; an unknown event gives none.
 
 The same table serves live events and the ones read back from a session's log. Deltas, usage and
 `session.idle` are live only; a log ends where the process did, so `history` settles the last turn. The reasoning of a
-model call comes with its message, live and stored; the runtime's own event for it, live only, would tell it twice.
+model call comes with its message, live and stored; the runtime's own event for it, live only, would repeat it.
 
-The partial answer of an interrupted turn is not stored by the runtime, nor the prompt of one whose runtime was killed
+The partial answer of an interrupted turn is not stored by the runtime, nor the prompt if the runtime was killed
 at once. We write both to the session's log as an information line (`keep_line`), where `copilot --resume` shows it in a
 terminal and `changes` finds it again.
 """
@@ -54,20 +54,20 @@ KEPT_MARK = _KEPT_PREFIX.encode()
 
 
 def keep_line(turn: TurnRecord) -> str:
-    """Return the line that keeps an interrupted turn in the session's log."""
+    """Return the line that stores an interrupted turn in the session's log."""
     kept = {"turn_id": turn.turn_id, "prompt": turn.prompt, "text": turn.text, "state": turn.state.value}
     return _KEPT_PREFIX + json.dumps(kept)
 
 
 def changes(event: sdk.SessionEvent) -> Iterator[Change]:
-    """Yield what `event` changes in a transcript; nothing for an event of no interest or of a sub-agent."""
+    """Yield the changes that `event` means for a transcript; none for events of sub-agents or without meaning here."""
     mapping = _CHANGES.get(event.type) or _RAW_CHANGES.get(event.raw_type or "")
     if mapping is not None and getattr(event.data, "parent_tool_call_id", None) is None:
         yield from mapping(event)
 
 
 def history(events: Iterable[sdk.SessionEvent]) -> Transcript:
-    """Fold the events of a session's log, oldest first, into its transcript."""
+    """Apply the events of a session's log, oldest first, and return its transcript."""
     transcript = replay(change for event in events for change in changes(event))
     return Transcript(tuple(_settled(turn) for turn in transcript.turns))
 
@@ -140,7 +140,7 @@ def _usage(event: sdk.SessionEvent) -> Iterator[Change]:
 
 
 def _usage_record(event: sdk.SessionEvent) -> Iterator[Change]:
-    """Yield what the log keeps of a model call; live, `assistant.usage` comes in its place."""
+    """Yield the usage of a model call from the log; live, `assistant.usage` has it."""
     data = event.data
     assert isinstance(data, sdk.RawSessionEventData)
     with suppress(KeyError, TypeError):  # the SDK does not know this event, so nobody has checked its shape
@@ -171,7 +171,7 @@ def _retried(event: sdk.SessionEvent) -> Iterator[Change]:
 
 
 def _call_failed(event: sdk.SessionEvent) -> Iterator[Change]:
-    """Yield a retry as soon as a call has failed: the runtime reports it only after a pause that may be long."""
+    """Yield a retry as soon as a call has failed: the runtime reports it only after its pause, which may be long."""
     data = event.data
     assert isinstance(data, sdk.ModelCallFailureData)
     times = (data.retry_attempt or 0) + 1

@@ -12,7 +12,7 @@ from copilot_nb.errors import RuntimeUnavailable
 
 
 def require_home(home: str) -> Path:
-    """Return the folder: made if it is missing, and tried for writing.
+    """Return the folder; make it if it is missing, and check that it is writable.
 
     Raises
     ------

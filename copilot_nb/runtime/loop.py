@@ -1,9 +1,9 @@
-"""The one thread and event loop that everything asynchronous of this kernel runs on.
+"""The thread with the event loop on which all asynchronous work of this kernel runs.
 
 The SDK's sessions belong to the loop they were made on, and the kernel's own loop is busy while a cell runs;
-so the client lives on a loop of its own, in a daemon thread that stays for the life of the process (a child
+so the client has its own loop, in a daemon thread that stays for the life of the process (a child
 process's death signal is tied to the thread that spawned it). Code here is written once, as coroutines;
-the synchronous face of a coroutine is `blocking(coroutine)`.
+synchronous code calls `blocking(coroutine)`.
 
 Never block this thread, and never use the loop's default executor for long work: the SDK writes through it
 (`threads.in_thread` is for that).
@@ -31,7 +31,7 @@ SDK_THREADS = 4
 
 
 class LoopThread:
-    """An event loop in a daemon thread, started at first use; a forked child has no part in it."""
+    """An event loop in a daemon thread, started at its first use; a forked child cannot use it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -143,7 +143,7 @@ class LoopThread:
 
 
 class PerLoop(Generic[T]):
-    """Something that belongs to an event loop, such as a lock, made anew for each loop that asks for it.
+    """An object that belongs to an event loop, such as a lock: one for each loop.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ class PerLoop(Generic[T]):
         self._made: tuple[asyncio.AbstractEventLoop, T] | None = None
 
     def __call__(self) -> T:
-        """Return that of the running loop."""
+        """Return the object of the running loop."""
         loop = asyncio.get_running_loop()
         if self._made is None or self._made[0] is not loop:
             self._made = loop, self._make()

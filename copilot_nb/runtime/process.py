@@ -1,6 +1,6 @@
-"""The runtime's process: started out of reach of the kernel's interrupts, looked after, and ended cleanly.
+"""Starts the runtime's process out of reach of the kernel's interrupts, watches it, and ends it cleanly.
 
-The SDK owns the process and offers no way to it; what is read here is its private attribute.
+The SDK owns the process and does not expose it, so its private attribute is read here.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ def own_session(path: str) -> RuntimeConnection:
 
 
 def _process(client: CopilotClient) -> subprocess.Popen[bytes] | None:
-    """Return the runtime's process, which the SDK keeps to itself."""
+    """Return the runtime's process, from the SDK's private attribute."""
     return getattr(client, "_cli_process", None)
 
 
 def process_id(client: CopilotClient) -> int:
-    """Return the process's number; 0 where the SDK has started none."""
+    """Return the process's number; 0 if the SDK has started none."""
     process = _process(client)
     return process.pid if process is not None else 0
 
@@ -43,7 +43,7 @@ def hold_pipes(client: CopilotClient) -> None:
 
 
 def has_ended(client: CopilotClient) -> bool:
-    """Whether the process is gone: asked before each use, because a ping would cost a tenth of a short turn."""
+    """Whether the process has ended; checked before each use, because a ping would cost a tenth of a short turn."""
     process = _process(client)
     return process is not None and _has_ended(process)
 
@@ -58,7 +58,7 @@ def _has_ended(process: subprocess.Popen[bytes]) -> bool:
 
 
 async def end(client: CopilotClient, ending: Awaitable[None]) -> None:
-    """Await the end of the runtime's process and close the pipes to it, which the SDK leaves to the collector."""
+    """Await the end of the runtime's process and close the pipes to it, which the SDK leaves open."""
     process = _process(client)
     try:
         await ending

@@ -1,6 +1,6 @@
-"""Where the Copilot runtime is, and whether it runs. Nothing here imports the SDK (1-2 s) or writes a file.
+"""Finds the Copilot runtime and checks that it runs. Nothing here imports the SDK (1-2 s) or writes a file.
 
-The runtime comes in two shapes, and both speak the SDK's protocol:
+The runtime consists of two programs, and both speak the SDK's protocol:
 
 - ``copilot``, the complete command line program: one file of 190 MB that unpacks itself (235 MB) the first
   time it is run. It also does what the SDK does not need, such as ``copilot login``.
@@ -65,7 +65,7 @@ class RuntimeLocation:
 
     @property
     def cli(self) -> Path | None:
-        """The complete command line program (for ``copilot login``), where this runtime comes with it."""
+        """The complete command line program (for ``copilot login``), if this runtime has it."""
         if self.path.name != WRAPPER_NAME:
             return self.path
         # <folder>/pkg/<platform>/<version>/prebuilds/<platform>/copilot-runtime
@@ -122,12 +122,12 @@ def _found(environ: Mapping[str, str]) -> Iterator[RuntimeLocation]:
 
 
 def _absolute_folders(path: str) -> str:
-    """Return `path` without what stands for the current folder: ``.``, an empty entry."""
+    """Return `path` without entries that mean the current folder, such as ``.`` or an empty one."""
     return os.pathsep.join(folder for folder in path.split(os.pathsep) if Path(folder).is_absolute())
 
 
 def sdk_runtime(version: str, environ: Mapping[str, str] = os.environ) -> RuntimeLocation | None:
-    """Return what the SDK itself has downloaded of `version`."""
+    """Return the runtime of `version` that the SDK has downloaded."""
     override = environ.get("COPILOT_CLI_EXTRACT_DIR", "")
     folder = Path(override).absolute() if override else _sdk_cache(environ) / "cli" / version
     wrapper = folder / "prebuilds" / (runtime_platform() or "-") / WRAPPER_NAME
@@ -153,7 +153,7 @@ def own_folder(version: str, environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def own_runtime(version: str, environ: Mapping[str, str] = os.environ) -> RuntimeLocation | None:
-    """Return what ``copilot-nb install-runtime`` has installed of `version`."""
+    """Return the runtime of `version` that ``copilot-nb install-runtime`` has installed."""
     path = entry_point(own_folder(version, environ))
     return RuntimeLocation(path, OWN_SOURCE, version) if path else None
 
@@ -171,7 +171,7 @@ def _has_content(file: Path) -> bool:
 
 
 def _installed_by_others(path: Path, source: str) -> RuntimeLocation:
-    """Take the program itself where `path` is npm's loader: one process less to start, and to stop."""
+    """Return the program itself if `path` is npm's loader: one process less to start and to stop."""
     loader = path.resolve()
     if loader.name == "npm-loader.js":
         scopes = (loader.parent / "node_modules" / "@github", loader.parent.parent)
@@ -199,7 +199,7 @@ def _version_beside(path: Path) -> str | None:
 def check_runtime(location: RuntimeLocation, *, unpack_to: Path | None = None) -> RuntimeLocation:
     """Run the runtime once and return `location` with the version that it answers.
 
-    A version other than the SDK's pin is no error (neighbours work): compare with `pinned_version`.
+    A version other than the SDK's pin is not an error (adjacent versions work): compare with `pinned_version`.
 
     Parameters
     ----------
@@ -211,7 +211,7 @@ def check_runtime(location: RuntimeLocation, *, unpack_to: Path | None = None) -
     Raises
     ------
     RuntimeUnavailable
-        If it is missing, not executable, made for another machine or C library, or something else altogether.
+        If it is missing, not executable, made for another machine or C library, or another program.
     """
     _require_executable(location)
     argv, request = _question(location.path)

@@ -1,4 +1,4 @@
-"""Every model request of the runtime comes through here: to a model in the kernel, a provider of one's own, or out."""
+"""Routes every model request of the runtime: to a model in the kernel, to one of the user's providers, or out."""
 
 from __future__ import annotations
 

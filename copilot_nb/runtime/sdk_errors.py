@@ -1,4 +1,4 @@
-"""The SDK's and the runtime's errors, translated into ours: one line, and what to type next.
+"""Translates the SDK's and the runtime's errors into ours: one line, and what to type next.
 
 Neither has error codes for these cases; the texts are those of the SDK 1.0.25 and the runtime 1.0.102, and a test
 provokes each on the real runtime.
@@ -52,7 +52,7 @@ _KINDS: tuple[tuple[str, type[CopilotNBError], str], ...] = (
 
 
 def translate(error: BaseException, doing: str) -> CopilotNBError:
-    """Return our error for one of the SDK's that came up while `doing` something ("opening session a")."""
+    """Return our error for one of the SDK's, raised while `doing` something ("opening session a")."""
     text = _plain(str(error) or type(error).__name__)
     for pattern, kind, hint in _KINDS:
         if re.search(pattern, text):

@@ -1,4 +1,4 @@
-"""Another program that takes a while: run with signs of life, and stopped with everything it started."""
+"""Runs programs that take long: with progress, and stopped together with everything they started."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def folder_size_mb(folder: Path) -> float:
-    """Return the size of the files in `folder`, in MB: what a program that downloads or unpacks has done so far."""
+    """Return the size of the files in `folder`, in MB: the progress of a download or unpacking."""
     total = 0
     for parent, _, names in os.walk(folder):
         for name in names:

@@ -252,7 +252,7 @@ NPM_FAILURES = [
         "No matching version.",
     ),
     ("something else\nsyntax error near x", "syntax error near x"),
-    ("", "it said nothing"),
+    ("", "no message"),
 ]
 
 
@@ -314,7 +314,7 @@ def test_the_pinned_runtime_has_a_checksum_for_each_platform() -> None:
 
 def test_npm_that_brings_another_version(cache: Path, npm: FakeNpm) -> None:
     (npm.folder / "cli").write_text("#!/bin/sh\necho 0.0.1\n")
-    assert failure().message == f"npm brought the Copilot CLI 0.0.1 instead of {PIN}"
+    assert failure().message == f"npm installed the Copilot CLI 0.0.1 instead of {PIN}"
     assert not (cache / "runtime" / PIN).exists()
 
 
@@ -322,7 +322,7 @@ def test_no_npm(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     assert failure().message == "npm is not installed"
     both = failure("auto")
-    assert both.message.startswith("npm is not installed (and before: GitHub's download cannot be reached: ")
+    assert both.message.startswith("npm is not installed (before that: GitHub's download cannot be reached: ")
     assert "nodejs.org" in both.hint
 
 
