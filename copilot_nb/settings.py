@@ -114,6 +114,12 @@ class CopilotNB(Configurable):
         256,
         help="Turns under way at the same time, over all sessions (count); more wait their turn.",
     ).tag(config=True)
+    hide_secrets = Bool(
+        True,
+        help="Hide secrets in what goes to a model and was not typed: attached files and tables, values of "
+        "{{ expressions }}, errors. A secret is the value of a variable or a line of a .env file that is called like a "
+        "key, a token or a password; a key of a provider; or what looks like the token of a well-known service.",
+    ).tag(config=True)
     rerun = Enum(
         ("replace-last", "append", "rewind"),
         "replace-last",

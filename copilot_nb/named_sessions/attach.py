@@ -42,7 +42,7 @@ Attachable = Any
 such, or a mapping from names to them."""
 
 
-def attached(prompt: str, things: Attachable) -> tuple[str, tuple[Image, ...]]:
+def attached(prompt: str, things: Attachable, hide: Callable[[str], str] = str) -> tuple[str, tuple[Image, ...]]:
     """Return a prompt with the text of what is attached before it, and the images that go with it.
 
     Parameters
@@ -51,6 +51,8 @@ def attached(prompt: str, things: Attachable) -> tuple[str, tuple[Image, ...]]:
         What the user says.
     things : Attachable
         What goes with it; an empty sequence: nothing.
+    hide : callable, optional
+        Hides the secrets in a text.
 
     Raises
     ------
@@ -64,7 +66,7 @@ def attached(prompt: str, things: Attachable) -> tuple[str, tuple[Image, ...]]:
         if isinstance(read, Image):
             images.append(read)
         else:
-            texts.append(read)
+            texts.append(hide(read))
     return "\n".join([*texts, prompt]), tuple(images)
 
 

@@ -18,6 +18,7 @@ from copilot_nb.named_sessions.seats import Seats
 from copilot_nb.named_sessions.selector import ModelSelector
 from copilot_nb.named_sessions.users import own_name
 from copilot_nb.providers.registry import Providers
+from copilot_nb.providers.secrets import redactor
 from copilot_nb.runtime.loop import LoopThread, PerLoop
 
 if TYPE_CHECKING:
@@ -109,6 +110,10 @@ class Engine:
     def seats(self) -> Seats:
         """Return the seats for turns (on the loop's thread)."""
         return self._seats()
+
+    def hide_secrets(self, text: str) -> str:
+        """Return a text that the user did not type as a model may see it (see the setting `hide_secrets`)."""
+        return redactor(self.providers).hide(text) if self.settings.hide_secrets else text
 
     def turn_error(self, state: SessionState, message: str) -> CopilotNBError:
         """Return the error of a turn that the runtime reported as failed with `message`."""

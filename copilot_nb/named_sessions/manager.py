@@ -86,6 +86,10 @@ class Manager:
         """The path of the notebook this kernel runs, as far as the front end tells it."""
         return self.engine.notebook
 
+    def hide_secrets(self, text: str) -> str:
+        """Return a text that the user did not type as a model may see it."""
+        return self.engine.hide_secrets(text)
+
     async def client(self) -> RuntimeClient:
         """Return the runtime's client, connected (see `Engine.client`)."""
         return await self.engine.client()

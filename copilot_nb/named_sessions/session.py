@@ -220,7 +220,7 @@ class Session:
             If the session has been deleted since; if it is answering, and turns are to be replaced.
         """
         state, settings = self._state, self._engine.settings
-        text, images = attached(prompt, attach)
+        text, images = attached(prompt, attach, self._engine.hide_secrets)
         text = self._checked(text, images)
         asked = self._engine.selector.expanded(SessionOptions(**options))
         cell = state.cells.key_of(prompt, self._engine.notebook) if cell is None else cell

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from copilot_nb.agent.redaction import MARK, hidden_count
 from copilot_nb.conversation.changes import Change, Ended, Kept, Prompted
 from copilot_nb.conversation.parts import Text, TurnState
 from copilot_nb.conversation.transcript import Transcript, TurnRecord, advance
@@ -142,7 +143,8 @@ class TurnRunner:
             If the runtime cannot be reached.
         """
         assert self._connection is not None
-        prompt, display = (reminded(turn.prompt, self._told), turn.prompt) if self._told else (turn.prompt, None)
+        prompt = reminded(explained(turn.prompt), self._told)
+        display = turn.prompt if prompt != turn.prompt else None
         self.current, self._breach_after, self._breach = turn, breach_after, None
         self._over, self._stirred = asyncio.Event(), asyncio.Event()
         self.sign()
@@ -264,8 +266,17 @@ def _silent(turn: Turn, timeout_s: float) -> TurnTimeout:
 
 
 def reminded(prompt: str, said: str) -> str:
-    """Return `prompt`, after what the model had said when it was interrupted (the runtime drops that)."""
+    """Return `prompt`, after what the model had said when it was interrupted (the runtime drops that), if anything."""
+    if not said:
+        return prompt
     return (
         "[The answer before this was interrupted by the user and is not in the conversation above. "
         f"What had been said:\n\n{said}\n\nEnd of the interrupted answer.]\n\n{prompt}"
     )
+
+
+def explained(prompt: str) -> str:
+    """Return `prompt`, after a line on what stands in it for hidden secrets, if any does."""
+    if not hidden_count(prompt):
+        return prompt
+    return f"[{MARK}NAME› stands for a secret that is set and was hidden before sending; it is no error.]\n\n{prompt}"

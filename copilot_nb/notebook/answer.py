@@ -77,7 +77,8 @@ def answer(context: MagicContext, names: Sequence[str], prompt: str, args: argpa
         If the prompt cannot be sent, or a turn failed or was interrupted.
     """
     check_variable(args.out)
-    asked, images = attached(prompt, {name: attachable(context.shell, name) for name in args.attach})
+    things = {name: attachable(context.shell, name) for name in args.attach}
+    asked, images = attached(prompt, things, context.manager.hide_secrets)
     context.manager.check_prompt(asked, images)
     if args.session_id and len(names) > 1:
         raise InputError("--id names one session, not several")

@@ -28,8 +28,11 @@ def run_cell(context: MagicContext, line: str, body: str) -> None:
     names = [check_name(name) for name in args.names] or ([context.default_session] if context.default_session else [])
     if not names:
         raise InputError("which session?", "name it (%%copilot session1), or choose one (%copilot use session1)")
-    prompt = interpolate(body.strip("\n"), lambda expression: evaluate(context.shell, expression))
-    answer(context, names, prompt, args)
+
+    def value(expression: str) -> str:
+        return context.manager.hide_secrets(str(evaluate(context.shell, expression)))
+
+    answer(context, names, interpolate(body.strip("\n"), value), args)
 
 
 def run_line(context: MagicContext, line: str) -> object:

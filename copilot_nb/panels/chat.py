@@ -76,7 +76,7 @@ def as_written(expression: str) -> str:
     return f"{{{{ {expression} }}}}"
 
 
-def with_files(prompt: str, files: Sequence[Message]) -> tuple[str, list[Image]]:
+def with_files(prompt: str, files: Sequence[Message], hide: Callable[[str], str] = str) -> tuple[str, list[Image]]:
     """Return a prompt with the text of a page's files before it, and the images among them.
 
     Parameters
@@ -85,13 +85,15 @@ def with_files(prompt: str, files: Sequence[Message]) -> tuple[str, list[Image]]
         What is said of them.
     files : sequence of mapping
         Each has a ``name`` and either ``text`` or, of an image, ``base64``.
+    hide : callable, optional
+        Hides the secrets in a text.
 
     Raises
     ------
     InputError
         If one is too large, or no image.
     """
-    texts = [with_text(file["name"], file["text"]) for file in files if "text" in file]
+    texts = [hide(with_text(file["name"], file["text"])) for file in files if "text" in file]
     images = [image(file["name"], base64.b64decode(file["base64"])) for file in files if "base64" in file]
     return "\n".join([*texts, prompt]), images
 
@@ -220,10 +222,13 @@ class ChatPanel(Panel):
         """Return what was written: its expressions evaluated, its files put before it, and the images among them."""
         text = str(message["text"]).strip("\n")
         try:
-            prompt = text if message.get("literal") else interpolate(text, self._evaluate)
+            prompt = text if message.get("literal") else interpolate(text, self._value)
         except InputError as error:
             raise _ExpressionError(error.message, error.hint) from error
-        return with_files(prompt, message.get("files", ()))
+        return with_files(prompt, message.get("files", ()), self._manager.hide_secrets)
+
+    def _value(self, expression: str) -> str:
+        return self._manager.hide_secrets(self._evaluate(expression))
 
     def do_rewind(self, message: Message) -> dict[str, Any]:
         """Take back the last turns; ``None``: all of them."""

@@ -185,6 +185,17 @@ class KeyringKey:
         self._value = value
 
 
+def at_hand(key: Key) -> Secret | None:
+    """Return a key without asking the system for it; ``None``: this kernel does not hold it."""
+    match key:
+        case TypedKey(value) | KeyringKey(_value=value):
+            return value
+        case EnvironmentKey(variable) if variable in os.environ:
+            return Secret(os.environ[variable].strip())
+        case _:
+            return None
+
+
 async def obtained(key: Key) -> Secret | None:
     """Return what `key` reads, without holding up the loop while the system asks whether it may be read."""
     return await in_thread(key.read) if isinstance(key, KeyringKey) else key.read()

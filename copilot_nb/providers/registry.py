@@ -14,6 +14,7 @@ from copilot_nb.providers.base import Provider
 from copilot_nb.providers.byok import Byok
 from copilot_nb.providers.github import GitHub
 from copilot_nb.providers.in_kernel import embedded
+from copilot_nb.providers.keys import at_hand
 from copilot_nb.providers.spec import CUSTOM, Spec, add_line, from_environment, is_custom_named, spec_of
 from copilot_nb.render.words import did_you_mean
 
@@ -91,6 +92,15 @@ class Providers:
         """The names of the providers of one's own, whether or not they can answer."""
         names = [*from_environment(), *self._settings.providers, *self._added]
         return tuple(name for name in dict.fromkeys(names) if name not in self._providers)
+
+    def keys_at_hand(self) -> dict[str, str]:
+        """Return the keys that this kernel holds, by the name of their provider; the system is not asked for any."""
+        keys: dict[str, str] = {}
+        for name in self.own_names:
+            with suppress(ProviderError):  # not described well
+                if (key := at_hand(self._spec(name).key)) is not None:
+                    keys[name] = key.reveal()
+        return keys
 
     @property
     def chosen_names(self) -> tuple[str, ...]:

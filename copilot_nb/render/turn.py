@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from copilot_nb.agent.redaction import hidden_count
 from copilot_nb.characters import visible
 from copilot_nb.conversation.parts import Part, Text, ToolCall, TurnState
 from copilot_nb.conversation.transcript import TurnRecord
@@ -104,12 +105,14 @@ def images_text(turn: TurnRecord) -> str:
 
 
 def figures_text(turn: TurnRecord) -> str:
-    """Return the figures of a turn: times, tokens, cost; what is unknown is left out."""
+    """Return the figures of a turn: times, tokens, cost, hidden secrets; what is unknown is left out."""
     facts = [_times(turn)]
     if turn.usage and (turn.usage.input_tokens or turn.usage.output_tokens):
         facts.append(f"{count(turn.usage.input_tokens, 'token')} in, {turn.usage.output_tokens:,} out")
     if turn.usage and turn.usage.cost:
         facts.append(f"cost {turn.usage.cost:.3g}")
+    if hidden := hidden_count(turn.prompt):
+        facts.append(f"{count(hidden, 'secret')} hidden from the model")
     return " · ".join(fact for fact in facts if fact)
 
 

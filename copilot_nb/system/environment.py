@@ -13,12 +13,30 @@ from collections.abc import Collection, Mapping
 
 LOGIN_TOKENS = ("COPILOT_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN")
 """The variables in which the runtime finds a login, the first one first; any of them comes before %copilot login."""
-_SECRET = re.compile(r"(^|_)(APIKEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS)$", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"((^|[_.-])(key|pass|pwd|pat)|password|passwd|passphrase|secret|token|credentials?"
+    r"|(api|access|account|auth|client|encryption|private|secret|signing)key)"
+    r"([_-]?\d+|[_-](base|dev|new|old|prod|production|staging|test))?$",
+    re.IGNORECASE,
+)
+_NOT_SECRET = frozenset({"PWD", "OLDPWD"})
+"""The working folder of a shell, and the one before it."""
 _SMALL = re.compile(
     r"(PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_\w+|TZ|TERM|TMPDIR|TEMP|TMP|LD_LIBRARY_PATH|DYLD_\w+"
     r"|SYSTEMROOT|USERPROFILE|APPDATA|LOCALAPPDATA|XDG_\w+)$",
     re.IGNORECASE,
 )
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a variable of that name is a secret: it ends like a key, a token or a password.
+
+    Examples
+    --------
+    >>> [is_secret_name(name) for name in ("OPENAI_API_KEY", "db_password_2", "MONKEY", "max_tokens")]
+    [True, True, False, False]
+    """
+    return bool(_SECRET_NAME.search(name)) and name not in _NOT_SECRET
 
 
 def without_keys(
@@ -36,7 +54,7 @@ def without_keys(
         Variables that stay although they are called like keys.
     """
     return {
-        name: value for name, value in environ.items() if name in kept or not (name in named or _SECRET.search(name))
+        name: value for name, value in environ.items() if name in kept or not (name in named or is_secret_name(name))
     }
 
 

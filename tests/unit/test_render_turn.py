@@ -53,6 +53,12 @@ def test_the_text_of_any_other_turn_says_its_state_in_one_line(state: TurnState,
         assert turn_text(in_state(state, error=error, parts=()), LABEL) == line
 
 
+def test_the_footer_counts_the_secrets_that_the_model_was_not_sent() -> None:
+    turn = in_state(TurnState.DONE, prompt="‹secret: A› and ‹secret: B›")
+    assert footer_text(turn, LABEL).endswith(" · 2 secrets hidden from the model")
+    assert "hidden" not in footer_text(DONE, LABEL)
+
+
 def test_an_interrupted_turn_without_an_answer_says_so() -> None:
     turn = in_state(TurnState.INTERRUPTED, parts=())
     assert turn_text(turn, LABEL) == "[session1: interrupted: nothing had been answered yet]"

@@ -24,6 +24,7 @@ FLOORS = {
     "errors": 0.5,  # its lines show no control characters
     "frontend": 0,
     "settings": 0,
+    "agent": 1,
     "conversation": 1,
     "render": 1,
     "structured": 1.5,  # reads code blocks by `render`
@@ -40,7 +41,11 @@ FLOORS = {
     "cli": 7,
 }
 # Types flow from the conversation to what shows it, never back.
-SIDEWAYS = {("render", "copilot_nb.conversation.transcript"), ("render", "copilot_nb.conversation.parts")}
+SIDEWAYS = {
+    ("render", "copilot_nb.agent.redaction"),  # how many secrets are hidden
+    ("render", "copilot_nb.conversation.parts"),
+    ("render", "copilot_nb.conversation.transcript"),
+}
 NOBODY_IMPORTS = {"testing", "cli"}
 
 DOORS = {

@@ -1,0 +1,171 @@
+"""Hides secrets in text that goes to a model, but which the user did not type: files, tables, values, tracebacks.
+
+Three ways to know a secret, from the surest to the weakest:
+
+1. its exact value, because the kernel holds it: a variable of the environment, a line of a ``.env`` file, a key that a
+   provider was given (`providers.secrets` collects these);
+2. its shape: `SHAPES` are the tokens of well-known services, which have a prefix of their own;
+3. the name before it: ``password = "…"``, if what follows looks like no word.
+
+Each is replaced by ``‹secret: NAME›``, so the model sees that there is a value, and the count can be read off the text.
+Every way takes time in proportion to the text: a value or a prefix is searched for before any pattern is tried, and no
+pattern looks at a character more than a few times.
+
+Libraries were tried: detect-secrets takes 2.6 ms a line and reports words such as ``id``; scrubadub needs scikit-learn.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from copilot_nb.system.environment import is_secret_name
+
+MARK = "‹secret: "
+MIN_CHARS = 8
+"""Shorter values are placeholders or words ("ollama", "none", "true"), which texts use anyway (characters)."""
+MIN_LETTERS = 16
+"""A value of nothing but letters is a word, unless it has so many of them (characters)."""
+MIN_BARE_DIGITS = 2
+"""A value without quotation marks that has fewer digits may be the name of a variable (count)."""
+MAX_NAME_CHARS = 60
+
+_URL_PASSWORD = re.compile(r"://[^\s/:@\"']{0,100}:([^\s/@\"']{1,200})@")
+SHAPES: tuple[tuple[str, str, str], ...] = (
+    (  # the first one, because its lines may look like others
+        "private key",
+        "-----BEGIN ",
+        r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[A-Za-z0-9+/=\\\s]*+(?:-----END [A-Z ]{0,40}-----)?",
+    ),
+    ("API key", "sk-", r"sk-(?<![\w-]sk-)(?=[A-Za-z_-]*\d)[\w-]{20,}"),
+    ("GitHub token", "gh", r"gh[pousr]_(?<!\w.{4})[A-Za-z0-9]{36,}"),
+    ("GitHub token", "github_pat_", r"github_pat_\w{22,}"),
+    ("GitLab token", "glpat-", r"glpat-[\w-]{20,}"),
+    ("AWS key", "AKIA", r"AKIA(?<!\wAKIA)[A-Z0-9]{16}(?!\w)"),
+    ("AWS key", "ASIA", r"ASIA(?<!\wASIA)[A-Z0-9]{16}(?!\w)"),
+    ("Slack token", "xox", r"xox[abeoprs]-[A-Za-z0-9-]{10,}"),
+    ("Google key", "AIza", r"AIza(?<!\wAIza)[\w-]{35}"),
+    ("Hugging Face token", "hf_", r"hf_(?<!\whf_)[A-Za-z0-9]{30,}"),
+    ("Stripe key", "k_live_", r"k_live_[A-Za-z0-9]{16,}"),
+    ("npm token", "npm_", r"npm_(?<!\wnpm_)[A-Za-z0-9]{36}"),
+    ("PyPI token", "pypi-", r"pypi-AgE[\w-]{50,}"),
+    ("SendGrid key", "SG.", r"SG\.(?<!\wSG.)[\w-]{20,24}\.[\w-]{40,46}"),
+    ("JSON Web Token", "eyJ", r"eyJ(?<![\w-]eyJ)[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}"),
+    ("bearer token", "earer ", r"earer ([\w.~+/-]{16,}=*)"),
+    ("password", "Basic ", r"Basic ([A-Za-z0-9+/]{12,}={0,2})(?![\w-])"),
+    ("password", "://", _URL_PASSWORD.pattern),
+)
+"""The name of a secret, the text that is searched for first, and the pattern (its group, or all of it, is hidden)."""
+_SHAPES = tuple((name, prefix, re.compile(pattern)) for name, prefix, pattern in SHAPES)
+
+_KEYWORDS = (
+    *("assw", "ASSW", "assphrase", "ASSPHRASE", "pwd", "PWD", "ecret", "ECRET", "oken", "OKEN"),
+    *("key", "Key", "KEY", "redential", "REDENTIAL"),
+)
+"""What the names of secrets contain, without a first letter that may be large or small."""
+_VALUE = (
+    r"[\w-]{0,20}+\\?[\"']?+\]?+\s{0,3}+[=:]\s{0,3}+"
+    r"(?:[bfru]?\\?[\"'](?P<quoted>[^\s\"'\\]{8,}+)\\?[\"']|(?P<bare>[A-Za-z0-9+/=-]{12,}+))"
+)
+_ASSIGNED = tuple((keyword, re.compile(f"{keyword}{_VALUE}")) for keyword in _KEYWORDS)
+_END_OF_NAME = re.compile(r"[\w-]*$")
+_NAME = re.compile(r"[\w-]*")
+_GOES_ON = tuple("_.([")
+_SPECIAL = re.compile(r"[0-9!@#$%^&*+=~]")
+_NO_LITERAL = ("<", "{", "$", "%", "/", "~", "./", "../", "http", MARK[0])
+
+
+def is_distinctive(value: str) -> bool:
+    """Whether a secret's value can be searched for: it is no short value and no word that texts use anyway."""
+    return len(value) >= MIN_CHARS and not (value.isalpha() and len(value) < MIN_LETTERS)
+
+
+def looks_random(value: str) -> bool:
+    """Whether a value that follows a secret's name is the secret: not a word, a path or a placeholder."""
+    is_mixed = bool(_SPECIAL.search(value)) and any(char.isalpha() for char in value)
+    return len(value) >= MIN_CHARS and is_mixed and not value.startswith(_NO_LITERAL)
+
+
+def hidden_count(text: str) -> int:
+    """Return how many secrets are hidden in a text."""
+    return text.count(MARK)
+
+
+def url_password(value: str) -> str:
+    """Return the password in an address such as ``postgres://user:password@host``; ``""``: there is none."""
+    found = _URL_PASSWORD.search(value)
+    return found[1] if found else ""
+
+
+@dataclass(frozen=True)
+class Redactor:
+    """Hides secrets.
+
+    Attributes
+    ----------
+    known : mapping from str to str
+        The name of each secret whose value is known, by the value.
+    """
+
+    known: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def hide(self, text: str) -> str:
+        """Return `text` with ``‹secret: NAME›`` in place of each secret."""
+        names = {form: name for value, name in self.known.items() for form in _forms(value) if form in text}
+        if names:
+            longest_first = sorted(names, key=len, reverse=True)
+            text = re.sub("|".join(map(re.escape, longest_first)), lambda found: mark(names[found[0]]), text)
+        for name, prefix, pattern in _SHAPES:
+            if prefix in text:
+                text = pattern.sub(partial(_hide_shape, name), text)
+        for keyword, pattern in _ASSIGNED:
+            if keyword in text:
+                text = pattern.sub(_hide_assigned, text)
+        return text
+
+
+def mark(name: str) -> str:
+    """Return what stands in place of a secret."""
+    return f"{MARK}{' '.join(name.split())[:MAX_NAME_CHARS].replace('›', '')}›"
+
+
+def _forms(value: str) -> set[str]:
+    """Return how a value may be written: as it is, in Python, in JSON, in an address."""
+    in_json = json.dumps(value)[1:-1]
+    return {value, repr(value)[1:-1], in_json, in_json.replace("/", "\\/"), urllib.parse.quote(value, safe="")}
+
+
+def _hide_shape(name: str, found: re.Match[str]) -> str:
+    group = found.re.groups  # 1: the secret is a part of what was found
+    if found[group].startswith(MARK[0]):
+        return found[0]
+    start, end = found.start(group) - found.start(), found.end(group) - found.start()
+    return f"{found[0][:start]}{mark(name)}{found[0][end:]}"
+
+
+def _hide_assigned(found: re.Match[str]) -> str:
+    kind = "bare" if found["bare"] else "quoted"
+    value = found[kind]
+    name = _name_around(found)
+    if kind == "bare" and not _is_bare_value(value, found.string[found.end() : found.end() + 1]):
+        return found[0]
+    if name.lower() == "key" or not looks_random(value) or not is_secret_name(name):  # sort(key=…), a dictionary's key
+        return found[0]
+    start, end = found.start(kind) - found.start(), found.end(kind) - found.start()
+    return f"{found[0][:start]}{mark(name)}{found[0][end:]}"
+
+
+def _is_bare_value(value: str, next_char: str) -> bool:
+    """Whether what is not in quotation marks is a value, and not the beginning of an expression."""
+    return sum(map(str.isdigit, value)) >= MIN_BARE_DIGITS and next_char not in _GOES_ON
+
+
+def _name_around(found: re.Match[str]) -> str:
+    """Return the whole name of which the keyword that was found is a part."""
+    before = found.string[max(0, found.start() - MAX_NAME_CHARS) : found.start()]
+    begin, rest = _END_OF_NAME.search(before), _NAME.match(found[0])
+    return f"{begin[0] if begin else ''}{rest[0] if rest else ''}"
