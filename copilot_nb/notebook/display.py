@@ -181,7 +181,7 @@ class GrowingOutput(CellOutput):
 
     def _live(self) -> dict[str, str]:
         (turn,) = self.turns
-        if turn.text and (len(turn.text) < LONG_CHARS or any(isinstance(part, ToolCall) for part in turn.record.parts)):
+        if len(turn.text) < LONG_CHARS or any(isinstance(part, ToolCall) for part in turn.record.parts):
             self._join()
             return super()._live()
         blocks = self._stream.feed(turn.text)

@@ -189,3 +189,10 @@ def test_an_answer_that_is_cut_short_is_one_output_too(page: Page) -> None:
     growing.output.finish()
     assert len(page.outputs) == 1
     assert "Interrupted" in page.text
+
+
+def test_a_tool_call_before_any_text_is_shown(page: Page) -> None:
+    growing = Growing()
+    growing.becomes(ToolCall("c1", "grep", "{}"))
+    growing.output.show()
+    assert "grep" in page.text
