@@ -106,7 +106,7 @@ def constant_interval(value: float, size: int, level: float = LEVEL) -> Interval
     -----
     With Wilson's lower limit L of `size` out of `size`, at most a share of 1 - L of all prompts differs otherwise, by
     at most 1 - value upwards and 1 + value downwards: the interval is :math:`d - (1 - L)(1 + d)` to
-    :math:`d + (1 - L)(1 - d)`. It is wider than it need be.
+    :math:`d + (1 - L)(1 - d)`. The bound is conservative.
     """
     others = 1 - float(wilson_interval(1.0, size, level).low or 0.0)
     note = f"the same on all {size} prompts: a bound, by Wilson's interval"
