@@ -200,12 +200,15 @@ def model_label(provider: str, model: str) -> str:
 def takes_options(call: Callable[_P, _R]) -> Callable[_P, _R]:
     """Show the ``**options`` of a call as parameters, in its signature and (where it says ``{options}``) its docs."""
     signature, unset = inspect.signature(call), SessionOptions()
-    named = [each for each in signature.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
+    by_name = inspect.Parameter.KEYWORD_ONLY
+    given = list(signature.parameters.values())
     options = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=getattr(unset, name), annotation=hint)
+        inspect.Parameter(name, by_name, default=getattr(unset, name), annotation=hint.__forward_arg__)
         for name, hint in OptionValues.__annotations__.items()
     ]
-    vars(call)["__signature__"] = signature.replace(parameters=[*named, *options])
+    others = [each for each in given if each.kind is by_name]
+    placed = [each for each in given if each.kind not in (by_name, inspect.Parameter.VAR_KEYWORD)]
+    vars(call)["__signature__"] = signature.replace(parameters=[*placed, *options, *others])
     call.__doc__ = re.sub(r"^( *)\{options\}$", _documented, call.__doc__ or "", flags=re.MULTILINE)
     return call
 

@@ -57,5 +57,6 @@ def test_every_option_is_a_flag_a_parameter_and_documented(call: object) -> None
     assert [option.flags for option in SESSION_OPTIONS[: len(names)]] == [flag.names for flag in FLAGS.values()]
     assert inspect.isroutine(call)
     assert set(names) < set(inspect.signature(call).parameters)
+    assert "model: 'str' = '', provider: 'str' = ''" in str(inspect.signature(call))
     for name in names:
         assert f"{name} : str, optional\n" in (inspect.getdoc(call) or "")
