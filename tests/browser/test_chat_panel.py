@@ -178,6 +178,7 @@ def test_what_was_refused_for_its_braces_or_its_slash_can_be_sent_as_it_is(panel
     say(shown, r"\frac{{a}}{{b}} and {{ a b }}")
     notice(shown).get_by_role("button", name="Send as it is").click()
     shown.locator(".cnb-prompt").get_by_text(r"\frac").wait_for()
+    shown.locator(".cnb-prompt").nth(1).wait_for(state="detached")  # those it replaces go once its turn has come
     turn(shown, 0)
     assert shown.locator(".cnb-prompt").all_inner_texts() == [r"\frac{{a}}{{b}} and {{ a b }}"]
 

@@ -254,7 +254,8 @@ def test_settings_of_the_shell_count_for_python_too(own_kernel: Kernel) -> None:
     ran = own_kernel.run(
         "%load_ext copilot_nb\n%config CopilotNB.timeout_s = 7\n"
         "import copilot_nb as cp, copilot_nb.testing as t; t.install(t.ScriptedModel())\n"
-        "print(cp.session('a').manager.settings.timeout_s)"
+        "from copilot_nb.named_sessions.manager import manager_of\n"
+        "print(manager_of(cp.session('a')).settings.timeout_s)"
     )
     assert ran.printed == "7.0\n"
 

@@ -131,9 +131,10 @@ def test_a_widget_s_message_is_no_cell_s_prompt(kernel: Kernel) -> None:
     kernel.load()
     kernel.run(
         "import copilot_nb as cp\n"
-        "def opened(comm, message): print(repr(cp.session('a').cell_key('from a widget')))\n"
+        "from copilot_nb.named_sessions.session import state_of\n"
+        "def opened(comm, message): print(repr(state_of(cp.session('a')).cells.key_of('from a widget', '')))\n"
         "get_ipython().kernel.comm_manager.register_target('asks', opened)\n"
-        "print(repr(cp.session('a').cell_key('from a cell')))"
+        "print(repr(state_of(cp.session('a')).cells.key_of('from a cell', '')))"
     )
     message = kernel.client.session.msg("comm_open", {"comm_id": "1", "target_name": "asks", "data": {}})
     kernel.client.shell_channel.send(message)
