@@ -1,1 +1,1 @@
-"""Transcripts and tables as HTML and plain text; the one place where untrusted text becomes markup."""
+"""Renders transcripts and tables as HTML and plain text; only here does untrusted text become markup."""

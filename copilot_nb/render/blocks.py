@@ -1,4 +1,4 @@
-r"""An answer that is still coming, rendered block by block: what is finished does not change and is rendered once.
+r"""Renders a streaming answer block by block: a finished block does not change and is rendered once.
 
 A block (a paragraph, a list, a piece of code) is finished when another begins after it, in a line that is whole. Then
 no further text can reach it, with two exceptions. A formula that was opened (``$$``) may close in a later line of the
@@ -35,7 +35,7 @@ _HALF = re.compile("[\ud800-\udbff]\\Z")
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """How far an answer has come.
+    """The finished blocks and the unfinished end of an answer.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ class BlockStream:
         self._is_stuck = False
 
     def feed(self, text: str) -> Blocks:
-        """Take the whole text so far; if it does not go on from the last one, it has begun anew.
+        """Take the whole text so far; a text that does not continue the last one starts a new answer.
 
         Parameters
         ----------
@@ -100,7 +100,7 @@ class BlockStream:
         return Blocks(tuple(self._finished), "".join(self._lines) + with_line_ends(rest), self._run)
 
     def finish(self) -> str:
-        """Return safe HTML of the whole text: that of the blocks, if none can have a link that is defined later."""
+        """Return safe HTML of the whole text: the blocks' own, unless one may contain a link that is defined later."""
         context = Context(dict(self._context.definitions), self._context.link_chars)
         rest = "".join(self._lines) + with_line_ends(self._text[self._taken_chars :])
         html = None if self._is_stuck else part_html(rest, context, highlight=self._highlight, maths=self._maths)

@@ -1,4 +1,4 @@
-"""Several turns beside each other: columns where there is room, one under the other where not."""
+"""Renders several turns in columns if there is room, else one below the other."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
-r"""The Markdown that models write, where it is not CommonMark.
+r"""Rules for the Markdown that models write, where it differs from CommonMark.
 
-- ``<br>`` breaks a line: a cell of a table has no other way to a second one. No other HTML is let in.
+- ``<br>`` breaks a line, since a table cell has no other way to do so. No other HTML is allowed.
 - ``**注意：**请``: bold and the like may touch the letters of a script without blanks, as in
   `markdown-cjk-friendly <https://github.com/tats-u/markdown-cjk-friendly>`_.
-- A block of Markdown may hold blocks of code although its fence is no longer than theirs.
-- A bar within a formula or within code ends no cell of a table.
-- Bullets two blanks deep belong to the numbered item above them (`lists`).
+- A block of Markdown may contain blocks of code even if its fence is as short as theirs.
+- A bar inside a formula or inside code does not end a table cell.
+- Bullets indented by two blanks belong to the numbered item above them (`lists`).
 - ``[^1]`` refers to the note ``[^1]: …``, which stays where it was written. (The footnotes of `mdit-py-plugins` drop a
   note that nothing refers to, and link by ids, which two answers on one page would share.)
 
-All of it looks at each line once and never back, so half an answer reads as the beginning of the whole.
+Each rule reads a line once and never looks back, so half an answer is rendered as the beginning of the whole.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ _NOTES = "notes"
 _ROW = re.compile(r"^[ \t>]*\|.*\$.*$|^[ \t>]*\|.*(?:`|\\\().*$", re.MULTILINE)
 _WITH_BAR = re.compile(r"(?<![\\$\w])\$(?![\s$|])[^$`\n]*(?<![\s\\|])\$(?![\w$])|\\\([^`\n]*?\\\)|(?<!`)`[^`\n]+`(?!`)")
 _BAR = "\ufdd0"
-"""Stands for a bar that ends no cell: a code point that is no character, so nobody writes it."""
+"""Stands for a bar that does not end a cell: a code point that is not a character and so never occurs in text."""
 
 
 def dialect_plugin(parser: MarkdownIt) -> None:
-    """Teach `parser`, which must not have been configured yet, all of it."""
+    """Add these rules to `parser`, which must not be configured yet."""
     parser.inline.ruler.before("autolink", "break", _break_rule)
     parser.inline.ruler.before("link", "note", _note_rule)
     parser.block.ruler.before(
@@ -54,10 +54,10 @@ def dialect_plugin(parser: MarkdownIt) -> None:
 
 
 class InlineParser(ParserInline):
-    """Reads a paragraph with markers that may touch the letters of a script without blanks."""
+    """Parses a paragraph whose markers may touch the letters of a script without blanks."""
 
     def parse(self, src: str, md: MarkdownIt, env: EnvType, tokens: list[Token]) -> list[Token]:
-        """Read a paragraph; the library's own, but for the state."""
+        """Parse a paragraph like the library, but with our state."""
         state = _State(src, md, env, tokens)
         self.tokenize(state)
         for rule in self.ruler2.getRules(""):
@@ -77,7 +77,7 @@ class _State(StateInline):
 
 
 def _can_stand(inside: str, outside: str) -> bool:
-    """Whether a marker may stand between a character within and one without."""
+    """Whether a marker may stand between these characters, inside and outside."""
     if inside.isspace():
         return False
     return not _is_punctuation(inside) or outside.isspace() or _is_punctuation(outside) or is_unspaced(outside)
@@ -180,7 +180,7 @@ def _note_rule(state: StateInline, silent: bool) -> bool:
 
 
 def has_notes(definitions: EnvType) -> bool:
-    """Whether what was parsed has notes, to which an earlier part of it may refer."""
+    """Whether the text has notes, to which an earlier part of it may refer."""
     return _NOTES in definitions
 
 

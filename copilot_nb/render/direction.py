@@ -1,7 +1,7 @@
-"""Blocks that are written from right to left, marked as such: a notebook's own styles are made for the other way.
+"""Marks right-to-left blocks, because a notebook's styles are made for left-to-right text.
 
-A block goes the way of its first letter, as ``dir="auto"`` has it. JupyterLab aligns paragraphs, and indents lists, on
-the left whatever the direction is, so the styles are said too.
+A block has the direction of its first letter, as with ``dir="auto"``. JupyterLab aligns paragraphs and indents lists on
+the left in any direction, so styles are set, too.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800-
 
 
 def has_right_to_left(source: str) -> bool:
-    """Whether there is a letter that goes from right to left."""
+    """Whether the text has a right-to-left letter."""
     return _RIGHT_TO_LEFT.search(source) is not None
 
 
 def mark_direction(tokens: Sequence[Token]) -> None:
-    """Mark the outermost blocks that are written from right to left, and what is in them."""
+    """Mark the outermost right-to-left blocks and their content."""
     opened: list[Token] = []
     is_marked: bool | None = None
     for token in tokens:
@@ -54,6 +54,6 @@ def _mark(tokens: Sequence[Token]) -> None:
 
 
 def _goes_left(text: str) -> bool | None:
-    """Whether the first letter that has a direction goes to the left; ``None`` if there is none."""
+    """Whether the first letter with a direction is right-to-left; ``None`` if there is none."""
     ways = (unicodedata.bidirectional(character) for character in text)
     return next((way != "L" for way in ways if way in ("L", "R", "AL")), None)

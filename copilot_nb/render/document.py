@@ -1,7 +1,7 @@
-"""A conversation as a document of its own: a Markdown file, and an HTML page that needs nothing else.
+"""Renders a conversation as a document: a Markdown file, or an HTML page that needs no other files.
 
-The page has one small style (light and dark, by the reader's system), no script and no address it would load anything
-from; a policy in its head forbids both to whatever might have slipped through. It is made of the same pieces as a
+The page has one small style (light and dark, by the reader's system), no script and nothing to load; a policy in
+its head forbids both, should anything have slipped through. It is made of the same pieces as a
 cell's output. In the Markdown a model's text goes through `inert`, so that no viewer runs it, and that an answer,
 broken as it may be, ends before the next prompt.
 """
@@ -98,7 +98,7 @@ def _heading(number: int, turn: TurnRecord) -> str:
 
 
 def moment(at: datetime) -> str:
-    """Return a time as one reads it, in its own zone."""
+    """Return a time for a reader, in its own zone."""
     return f"{at:%Y-%m-%d %H:%M} {at.tzname() or ''}".rstrip()
 
 
@@ -126,7 +126,7 @@ def _facts(facts: Mapping[str, str]) -> Iterator[str]:
 
 
 def _blocks(turn: TurnRecord, label: Label) -> Iterator[str]:
-    """Yield what followed a prompt: notes, reasoning, texts and tool calls in their order, the outcome, the footer."""
+    """Yield the answer to a prompt: notes, reasoning, texts and tool calls in their order, the outcome, the footer."""
     yield from (f"*{literal(note)}*" for note in turn.notes if note.strip())
     if turn.reasoning.strip():
         yield "*Reasoning:*"

@@ -1,4 +1,4 @@
-r"""Text from a model, a tool or a user, made harmless as the content of an HTML element.
+r"""Escapes text from a model, a tool or a user as the content of an HTML element.
 
 Besides HTML's own characters there is MathJax: every front end runs it over the text of an output and takes what
 stands between two `$`, between ``\(`` and ``\)``, or after ``\begin`` and a brace, for mathematics, even if the two
@@ -32,5 +32,5 @@ def quote(text: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Return `text` as the content of any element, with nothing in it for HTML or MathJax to find."""
+    """Return `text` as the content of any element, so that HTML and MathJax find nothing in it."""
     return _MATHS_SIGN.sub(lambda sign: f"<span>{sign[0]}</span>", html.escape(well_formed(text), quote=False))

@@ -1,7 +1,7 @@
-"""Code, coloured by Pygments' classes.
+"""Highlights code with Pygments' classes.
 
-JupyterLab, Notebook and nbconvert bring styles for these classes under a `highlight` element, in light and dark; where
-there are none, plain code remains. Pygments' lexers are imported when the first code of their language comes.
+JupyterLab, Notebook and nbconvert bring styles for these classes under a `highlight` element, in light and dark;
+elsewhere the code is plain. Pygments' lexers are imported with the first code of their language.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def plain_code(code: str, *, framed: bool = False) -> str:
 
 
 def coloured_code(code: str, language: str) -> str:
-    """Return a block of code as HTML, coloured where Pygments knows the language."""
+    """Return a block of code as HTML, coloured if Pygments knows the language."""
     lexer_class = _lexer_class(language[: MAX_NAME_CHARS + 1].lower())
     if lexer_class is None or len(code) > MAX_HIGHLIGHTED_CHARS:
         return plain_code(code, framed=True)
@@ -58,7 +58,7 @@ def _coloured(code: str, lexer_class: type[Lexer]) -> str:
 
 @functools.cache
 def _formatter() -> HtmlFormatter[str]:
-    """Return what writes the HTML; making one takes as long as colouring a few lines."""
+    """Return the formatter, cached: making one takes as long as colouring a few lines."""
     from pygments.formatters.html import HtmlFormatter
 
     return HtmlFormatter(cssclass="highlight", prestyles=PRE_STYLE + COLOURED_BACKGROUND)

@@ -1,11 +1,11 @@
-"""A conversation as an inline history: a list of turns that fold, and its Markdown.
+"""Renders a conversation as an inline history, a list of folding turns, and as Markdown.
 
-Each turn is an item of a list, folded under a line that says what is in it: number, prompt, model, when and, unless it
-is done, how it stands, in a word and a shape. A saved notebook is read later and elsewhere: times are local dates, not
-ages. The prompt is in a `pre`, which keeps its lines where styles are taken away.
+Each turn is a list item, folded under a line with its number, prompt, model, date and, unless it is done, its state
+in a word and a shape. A saved notebook is read later and elsewhere: times are local dates, not
+ages. The prompt is in a `pre`, which keeps its lines where styles are removed.
 
-A long history shows its last page and says how to see the rest. Of what was searched for, the line of a turn shows the
-place where it was found, and the turn has it marked.
+A long history shows its last page and says how to see the rest. After a search, the line of a turn shows the first
+match, and the matches in the turn are marked.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Extract:
-    """What is shown of a session.
+    """The turns of a session that are shown.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class Extract:
 
     @property
     def heading(self) -> str:
-        """Which turns these are: ``"turns 981 to 1,000 of 1,000"``."""
+        """The heading that says which turns these are: ``"turns 981 to 1,000 of 1,000"``."""
         if self.needle:
             found = len(self.turns) + self.left_out
             some = f"the last {len(self.turns)} of " if self.left_out else ""
@@ -94,7 +94,7 @@ class Extract:
 
     @property
     def command(self) -> str:
-        """What to type to see all of it."""
+        """The line to type to see all turns."""
         search = f" --search {shlex.quote(self.needle.text)}" if self.needle else ""
         return f"%copilot show {shlex.quote(self.label.session)}{search} --full"
 

@@ -1,7 +1,7 @@
-r"""Markdown from a model, as Markdown that is safe to put into a document of our own.
+r"""Makes a model's Markdown safe to put into a document of ours.
 
-What opens a document decides what its Markdown may do: one viewer runs raw HTML, the next loads its pictures, and in
-all of them an open ``<!--`` or an open fence swallows whatever follows. So raw HTML becomes text (``\<b>``) but for
+Viewers differ in what Markdown may do: one runs raw HTML, another loads pictures, and in all of them an open ``<!--``
+or an open fence swallows everything after it. So raw HTML becomes text (``\<b>``) but for
 ``<br>``, a picture becomes a link (as in `markdown`), and an open fence is closed. Some viewers run what a fence names
 in braces (``{code-cell}``, ``{include}``): it loses them. A block of Markdown that holds fences gets a longer one.
 Code, and a text with none of these, stay to the letter.
@@ -43,7 +43,7 @@ _TICKS = re.compile("`{3,}")
 
 
 def inert(source: str) -> str:
-    """Return untrusted Markdown as Markdown that does nothing and ends where it ends."""
+    """Return untrusted Markdown as Markdown that runs nothing and leaves nothing open at its end."""
     source = plain(source).strip("\n")
     if len(source) > MAX_CHARS:
         return fenced(source)
@@ -55,22 +55,22 @@ def inert(source: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return `text` as what a text file may hold: as `with_line_ends` does, with symbols for control characters."""
+    """Return `text` for a text file: as `with_line_ends` does, with symbols for control characters."""
     return visible(with_line_ends(text))
 
 
 def with_line_ends(text: str) -> str:
-    """Return `text` as a parser of Markdown sees it: well-formed, no NUL, lines that end as lines do."""
+    """Return `text` as a Markdown parser sees it: well-formed, without NUL, with normal line ends."""
     return well_formed(text).replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
 
 
 def literal(text: str) -> str:
-    """Return `text` in one line, with nothing in it for Markdown to find."""
+    """Return `text` in one line, with all Markdown escaped."""
     return _SIGNS.sub(r"\\\g<0>", " ".join(plain(text).split()))
 
 
 def fenced(text: str) -> str:
-    """Return `text` as a block of code, in a fence that nothing in it closes."""
+    """Return `text` as a block of code, in a fence longer than any in it."""
     text = plain(text)
     longest = max(map(len, _TICKS.findall(text)), default=2)
     fence = "`" * (longest + 1)
@@ -93,12 +93,12 @@ def _parser(html: bool, tables: bool = True) -> MarkdownIt:
 
 
 def _is_harmless(source: str) -> bool:
-    """Whether a viewer with HTML switched on, with tables or without, finds nothing that could harm."""
+    """Whether a viewer that allows HTML finds nothing harmful, with tables or without."""
     return all(_finds_nothing(source, _parser(True, tables)) for tables in (True, False))
 
 
 def _finds_nothing(source: str, parser: MarkdownIt) -> bool:
-    """Whether there is no HTML but for line breaks, no picture and no link to anywhere odd."""
+    """Whether there is no HTML except line breaks, no picture, and no link with an unsafe address."""
     found: dict[str, Any] = {}
     tokens = list(_tokens(parser.parse(source, found)))
     html = (token.content for token in tokens if token.type in ("html_block", "html_inline"))

@@ -1,10 +1,10 @@
-"""Links in what a model wrote: to absolute `http`, `https` and `mailto` addresses, and nowhere else.
+"""Links in a model's text: only to absolute `http`, `https` and `mailto` addresses.
 
-An address that stands bare in a text becomes a link, as on GitHub: brackets that it opens belong to it, punctuation at
-its end does not. In a script without blanks the text goes on right behind it: its punctuation ends an address, and its
-letters belong to one only where a part of the address begins with them (``…/wiki/数学``).
+A bare address becomes a link, as on GitHub: brackets that it opens belong to it, punctuation at its end does not. In a
+script without blanks the text goes on right behind it: its punctuation ends an address, and its letters belong to one
+only where a part of the address begins with them (``…/wiki/数学``).
 
-A picture becomes a link: loading it would tell its server that the answer was read.
+A picture becomes a link: loading it would show its server that the answer was read.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def is_safe(url: str) -> bool:
 
 
 def link_chars(tokens: Sequence[Token]) -> int:
-    """Return how long the addresses and titles of all links are, together (count)."""
+    """Return the total length of the addresses and titles of all links, in characters."""
     children = (child for token in tokens for child in token.children or () if child.type == "link_open")
     return sum(len(str(value)) for child in children for value in child.attrs.values())
 

@@ -1,4 +1,4 @@
-"""Bullets two blanks deep below a numbered item, which CommonMark takes for a list of their own.
+"""Puts bullets that are indented by two blanks into the numbered item above, which CommonMark does not.
 
     1. First
       - a bullet of the first
@@ -23,7 +23,7 @@ _BULLET = re.compile(r"[-*+] +\S")
 
 
 def lists_plugin(parser: MarkdownIt) -> None:
-    """Teach `parser` to put bullets into the numbered item above them."""
+    """Add to `parser` the rule that puts bullets into the numbered item above them."""
     parser.block.ruler.at("list", _list_rule, {"alt": ["paragraph", "reference", "blockquote"]})
 
 

@@ -1,11 +1,10 @@
-"""Markdown from a model, as HTML that is safe to publish.
+"""Renders a model's Markdown as HTML that is safe to publish.
 
-An output of type `text/markdown` or `text/html` is trusted by the front end that ran the cell: its scripts run. So what
-a model wrote is never published as such. It is parsed here with raw HTML switched off, rendered by rules that escape
-every piece, and the result goes through an allow-list of elements and attributes (nh3). Either would do; neither alone
-is relied on.
+An output of type `text/markdown` or `text/html` is trusted by the front end that ran the cell: its scripts run. So a
+model's text is never published unchanged. It is parsed with raw HTML switched off, rendered by rules that escape every
+piece, and the result passes an allow-list of elements and attributes (nh3). Either would be enough; we rely on both.
 
-What models write and CommonMark reads otherwise is in `dialect`, formulae are in `maths`, links in `links`. No picture
+`dialect` has the differences from CommonMark, `maths` the formulas, `links` the links. No picture
 is loaded. A link opens in a new tab: leaving a notebook or a dashboard loses its state. A diagram (``mermaid``) stays
 code: drawing it takes a script, which a saved notebook must not need.
 
@@ -67,7 +66,7 @@ class CodeBlock:
 
 @dataclass(slots=True)
 class Context:
-    """What the parts of one answer have in common, when it is rendered part by part.
+    """The state that the parts of one answer share when it is rendered part by part.
 
     Attributes
     ----------
@@ -109,7 +108,7 @@ def _html(source: str, highlight: bool, maths: Maths) -> str:
 
 
 def part_html(source: str, context: Context, *, highlight: bool = True, maths: Maths = "tex") -> str | None:
-    """Render well-formed Markdown that goes on from `context`; ``None`` if its links repeat too much.
+    """Render well-formed Markdown that continues `context`; ``None`` if its links repeat too much.
 
     The parameters are those of `markdown_to_html`.
     """
@@ -131,7 +130,7 @@ def part_html(source: str, context: Context, *, highlight: bool = True, maths: M
 
 
 def code_blocks(source: str) -> tuple[CodeBlock, ...]:
-    """Return the fenced blocks of code of an answer, in order; one that is still open counts."""
+    """Return the fenced blocks of code of an answer, in order, including one that is still open."""
     fences = (token for token in block_parser().parse(well_formed(source)) if token.type == "fence")
     return tuple(CodeBlock(_language(token), token.content.removesuffix("\n")) for token in fences)
 
@@ -164,7 +163,7 @@ def _parser(highlight: bool, maths: Maths) -> MarkdownIt:
 
 @functools.cache
 def block_parser() -> MarkdownIt:
-    """Return what finds the blocks of an answer, and does not look into them."""
+    """Return a parser that finds the blocks of an answer without parsing their content."""
     return _bare_parser().disable("inline")
 
 
@@ -201,7 +200,7 @@ def fence_language(info: str) -> str:
 
 
 def _house_style(state: StateCore) -> None:
-    """Rewrite what was parsed: images and bare addresses to links, tasks to boxes; say where cells and blocks begin."""
+    """Rewrite the parsed tokens: images and bare addresses to links, tasks to boxes; mark cells and blocks."""
     for i, token in enumerate(state.tokens):
         if token.type == "inline" and token.children:
             if state.tokens[i - 2].type == "list_item_open":

@@ -1,11 +1,11 @@
-r"""TeX as MathML, which a browser draws by itself: for places without MathJax, such as a widget.
+r"""Renders TeX as MathML, which browsers draw without MathJax, for example in a widget.
 
-latex2mathml reads the TeX. What it makes is not published as such (it takes ``\href`` and unescapes what stands in
-``\text``): its tree is written anew here, with known elements and attributes only, every text escaped, lengths bounded;
-and the sanitiser of `markdown` comes after. What is not understood is for the caller to show as it was written.
+latex2mathml reads the TeX. Its output is not published unchanged, since it accepts ``\href`` and unescapes the content
+of ``\text``: its tree is rebuilt here from known elements and attributes, with every text escaped and lengths bounded,
+and then passes the sanitiser of `markdown`. If a formula is not understood, the caller shows its source.
 
-Browsers draw MathML Core. What latex2mathml says in older MathML is said in Core's words: letters of another alphabet
-are characters of their own, a column is aligned by a style.
+Browsers draw MathML Core, so latex2mathml's older MathML is translated: letters of another alphabet become characters,
+and a style aligns columns.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ _CANNOT = (ArithmeticError, AttributeError, LookupError, RecursionError, StopIte
 
 
 class _NotUnderstoodError(Exception):
-    """There is something in a formula that is not known."""
+    """A formula contains something unknown."""
 
 
 @functools.lru_cache(512)
@@ -99,7 +99,7 @@ def mathml(tex: str, *, display: bool) -> str:
 
 @functools.cache
 def _cannot() -> tuple[type[Exception], ...]:
-    """Return what is raised where a formula is not understood: latex2mathml's errors have no common base."""
+    """Return the errors that mean a formula is not understood: latex2mathml's have no common base class."""
     from latex2mathml import exceptions
 
     own = [each for each in vars(exceptions).values() if isinstance(each, type) and issubclass(each, Exception)]
@@ -107,7 +107,7 @@ def _cannot() -> tuple[type[Exception], ...]:
 
 
 def _in_known_words(tex: str) -> str:
-    r"""Return TeX in the words that latex2mathml has for them.
+    r"""Return TeX with the command names that latex2mathml knows.
 
     Equations get no numbers (as MathJax gives none), but for a ``\tag``, which stands behind its line.
     """

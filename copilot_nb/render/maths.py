@@ -1,8 +1,8 @@
-r"""TeX in Markdown: found here, typeset by MathJax in the front end, or made MathML (`mathml`) where there is none.
+r"""Finds TeX in Markdown; MathJax in the front end typesets it, or `mathml` if there is none.
 
 A model writes ``$x$``, ``$$x$$``, ``\(x\)``, ``\[x\]`` and ``\begin{align}…\end{align}``; Markdown knows none of
-them and would take their backslashes and underscores for its own. The rules below hand a formula on untouched. A
-formula becomes an element of its own, so that an unbalanced brace cannot make MathJax read on into the text.
+them and would interpret their backslashes and underscores. The rules below pass a formula on unchanged. Each formula
+becomes its own element, so that an unbalanced brace cannot make MathJax read into the text after it.
 
 Dollar signs are mathematics only as in Pandoc: no blank inside them, no digit after the closing one. Where a letter or
 a digit touches them from outside, or where a number begins them, they may also be prices or shell variables: then what
@@ -50,14 +50,14 @@ _WORDS = re.compile(rf"\s\S*[^\W\d_]{{2,}}|[^\W\d_]{{2,}}\S*\s|[{LETTERS}]")
 
 
 def maths_plugin(parser: MarkdownIt) -> None:
-    """Teach `parser` to find formulae and to render them for MathJax."""
+    """Add to `parser` the rules that find formulas and render them for MathJax."""
     parser.inline.ruler.before("escape", "maths", _inline_rule)
     interrupts = ["paragraph", "reference", "blockquote", "list"]
     parser.block.ruler.before("fence", "maths_block", _block_rule, {"alt": interrupts})
 
 
 def maths_html(token: Token, maths: Maths) -> str:
-    """Render a formula that was found; one that reaches out, or is not understood, as its source."""
+    """Render a formula; if it is unsafe or not understood, as its source."""
     formula = "" if _REACHES_OUT.search(token.content) else quote(token.content)
     if formula and maths == "mathml":
         formula = _as_mathml(token.content)

@@ -1,7 +1,7 @@
-"""Tokens per turn as a small picture, and as a line of block characters for a terminal.
+"""Draws tokens per turn as a small picture, and as block characters in a terminal.
 
-For each session one figure: what went in as hollow bars above a line, what came out as filled bars below it, so that
-neither needs a colour; both are drawn in the colour of the page's text. Each row of bars has a scale of its own, whose
+Each session has a figure: input tokens as hollow bars above a line, output tokens as filled bars below it, both in the
+colour of the page's text, so no colours have to be told apart. Each row of bars has a scale of its own, whose
 top its caption tells: a prompt carries the whole conversation, an answer only itself.
 
 The figure's numbers are in its caption, outside the picture: JupyterLab takes an SVG out of a notebook that it does not
@@ -81,7 +81,7 @@ def _grouped(turns: Sequence[Tokens], most_bars: int) -> tuple[list[Tokens], int
 
 
 def _levels(values: Sequence[int], top: int) -> list[int]:
-    """Scale values so that the highest is `top`; one that is not nothing is at least 1."""
+    """Scale values so that the highest is `top`; a value above 0 becomes at least 1."""
     highest = max(values)
     return [max(round(top * value / highest), 1) if value > 0 else 0 for value in values]
 

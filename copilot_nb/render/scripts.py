@@ -1,4 +1,4 @@
-"""Scripts that are written without blanks between words: where a rule that looks for a blank or a letter fails.
+"""Scripts without blanks between words, in which rules that look for a blank or a letter fail.
 
 Chinese, Japanese and Korean (whose particles touch the word before), Thai, Lao, Burmese and Khmer. In them a formula,
 an address or bold text touches the letters around it. Their own, full-width, punctuation counts with them.

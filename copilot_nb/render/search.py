@@ -1,7 +1,7 @@
-"""Finding text as a reader means it, and marking it in HTML that is already safe.
+"""Finds text as a reader means it, and marks it in HTML that is already safe.
 
-Upper and lower case are one, and so are the ways in which Unicode writes a character ("é" is also "e" and an accent);
-blanks and line ends are one too. What is marked is found anew in the text of the rendered HTML, across the elements
+Upper and lower case are the same, and so are the ways in which Unicode writes a character ("é" is also "e" and an
+accent), and blanks and line ends. What is marked is found anew in the text of the rendered HTML, across the elements
 that run on within a line: code is one element per word once it is coloured.
 
 Marks go into text only, never into a formula, which would not be typeset. Tags pass as they are.
@@ -44,7 +44,7 @@ class Needle:
         self._pattern = re.compile(r"\s+".join(map(re.escape, _folded(self.text).split())))
 
     def is_in(self, turn: TurnRecord) -> bool:
-        """Whether a turn's prompt, answer or tool calls hold it."""
+        """Whether a turn's prompt, answer or tool calls contain it."""
         return any(next(self._found(_folded(text)), None) for text in _texts(turn))
 
     def spans(self, text: str) -> Iterator[_Span]:
@@ -61,7 +61,7 @@ class Needle:
                 yield origin[start], after
 
     def excerpt(self, turn: TurnRecord) -> str:
-        """Return a line around the first place in a turn that holds it; ``""`` if there is none."""
+        """Return a line around the first match in a turn; ``""`` if there is none."""
         for text in _texts(turn):
             for start, end in self.spans(text):
                 before, after = text[max(start - EXCERPT_CHARS, 0) : start], text[end : end + EXCERPT_CHARS]
@@ -70,7 +70,7 @@ class Needle:
         return ""
 
     def marked(self, safe_html: str) -> str:
-        """Return HTML of ours with each place in a `mark` element, and what is folded over one open."""
+        """Return our HTML with each match in a `mark` element, and folded elements with a match open."""
         pieces = _TAG.split(safe_html)  # text, tag, text, …
         texts = _plain_texts(pieces)
         haystack = "".join(texts)

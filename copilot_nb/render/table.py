@@ -1,6 +1,6 @@
-"""Small tables for a notebook and for a terminal: one value, two faces.
+"""Small tables for notebooks and terminals.
 
-Values are strings already; they are escaped here. In a terminal a character takes none, one or two columns (Unicode's
+Values are strings, which are escaped here. In a terminal a character takes none, one or two columns (Unicode's
 East Asian Width), so columns line up with any script.
 """
 
@@ -77,7 +77,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Card:
-    """A title over pairs of label and value."""
+    """A title above pairs of label and value."""
 
     title: str
     rows: tuple[tuple[str, str], ...]

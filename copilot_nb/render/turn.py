@@ -1,11 +1,10 @@
-"""A turn as what its cell shows: HTML for the notebook, Markdown for everything else.
+"""Renders a turn for its cell: HTML for the notebook, Markdown for everything else.
 
-The HTML must read well in three places: live in a notebook, light or dark; in a saved notebook; and where all styles
-are taken away (GitHub). So it is made of elements that mean something by themselves, with few inline styles, and a
-state is told in words, not by a colour. Every string that comes from a model, a tool or a user passes `escape`, `quote`
-or `markdown_to_html`.
+The HTML must read well in three places: live in a notebook, light or dark; in a saved notebook; and without any styles
+(GitHub). So it consists of semantic elements with few inline styles, and says a state in words, not by a colour. Every
+string that comes from a model, a tool or a user passes `escape`, `quote` or `markdown_to_html`.
 
-`text/plain` of a finished turn is the Markdown the model wrote, to the letter but for control characters.
+`text/plain` of a finished turn is exactly the Markdown that the model wrote, except for control characters.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ _BAR = ' style="margin:.8em 0;border-left:4px solid;padding-left:.6em"'
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What a turn does not know about itself: its session, who provides the model, and a note for the reader."""
+    """The context of a turn: its session, the provider, and a note for the reader."""
 
     session: str
     provider: str
@@ -63,24 +62,24 @@ def turn_html(turn: TurnRecord, label: Label, *, live: bool = False, said: str |
 
 
 def piece_html(said: str) -> str:
-    """Return a piece of an answer, which is HTML, as an output of its own."""
+    """Return a piece of an answer's HTML as a complete output."""
     return f'<div class="copilot-nb"><div{_SAID}>{said}</div></div>'
 
 
 def body_html(turn: TurnRecord, label: Label, *, live: bool = False, said: str | None = None) -> str:
-    """Render what followed the prompt: notes, reasoning, answer and how it ended, without the line under it."""
+    """Render the answer: notes, reasoning, text and how it ended, without the footer."""
     if said is None:
         said = head_html(turn, label, live=live) + answer_html(turn.parts, live=live)
     return (f"<div{_SAID}>{said}</div>" if said else "") + outcome_html(turn)
 
 
 def head_html(turn: TurnRecord, label: Label, *, live: bool = False, maths: Maths = "tex") -> str:
-    """Render what stands before an answer: notes and reasoning."""
+    """Render the parts before an answer: notes and reasoning."""
     return "".join([*_notes(turn, label), _reasoning(turn, live, maths)])
 
 
 def answer_html(parts: Iterable[Part], *, live: bool = False, maths: Maths = "tex") -> str:
-    """Render texts and tool calls in their order; texts with nothing but reasoning between them are one."""
+    """Render texts and tool calls in their order; texts with only reasoning between them are joined."""
     return "".join(_answer(parts, live, maths))
 
 
@@ -94,18 +93,18 @@ def turn_text(turn: TurnRecord, label: Label) -> str:
 
 
 def footer_text(turn: TurnRecord, label: Label) -> str:
-    """Return the line under an answer: session, model, times, tokens, cost; what is unknown is left out."""
+    """Return the footer: session, model, times, tokens, cost, as far as known."""
     facts = [label.session, f"{turn.model} ({label.provider})" if turn.model else label.provider, figures_text(turn)]
     return visible(" · ".join(fact for fact in facts if fact))
 
 
 def images_text(turn: TurnRecord) -> str:
-    """Return what went with a prompt: ``"with red.png, plot.png"``; ``""`` for nothing."""
+    """Return the names of the attached images: ``"with red.png, plot.png"``; ``""`` for nothing."""
     return f"with {', '.join(image.name for image in turn.images)}" if turn.images else ""
 
 
 def figures_text(turn: TurnRecord) -> str:
-    """Return the figures of a turn: times, tokens, cost, hidden secrets; what is unknown is left out."""
+    """Return the figures of a turn: times, tokens, cost, hidden secrets, as far as known."""
     facts = [_times(turn)]
     if turn.usage and (turn.usage.input_tokens or turn.usage.output_tokens):
         facts.append(f"{count(turn.usage.input_tokens, 'token')} in, {turn.usage.output_tokens:,} out")
@@ -117,7 +116,7 @@ def figures_text(turn: TurnRecord) -> str:
 
 
 def quiet(text: str) -> str:
-    """Return a line of small print as HTML; nothing for no text."""
+    """Return a line of small print as HTML; ``""`` for an empty text."""
     return f"<div{_QUIET}>{escape(text)}</div>" if text else ""
 
 
@@ -155,7 +154,7 @@ def _reasoning(turn: TurnRecord, live: bool, maths: Maths) -> str:
     if not reasoning.strip():
         return ""
     if live:
-        # the end of it while there is no answer, so that one sees it move
+        # its end, until there is an answer, to show that it grows
         end = "" if turn.text else f"<div{_QUIET}>… {escape(reasoning[-LIVE_REASONING_CHARS:])}</div>"
         return f"<div{_QUIET}>Reasoning: {len(reasoning):,} characters</div>{end}"
     html = markdown_to_html(reasoning, highlight=False, maths=maths)
@@ -196,7 +195,7 @@ def outcome_html(turn: TurnRecord) -> str:
 
 
 def state_words(turn: TurnRecord) -> str:
-    """Return where a turn stands, and why it ended that way."""
+    """Return the state of a turn, and why it ended that way."""
     if turn.state is TurnState.INTERRUPTED:
         why = f" ({' '.join(turn.error.split())})" if turn.error else ""
         return f"interrupted{why}: " + ("partial answer kept" if turn.text else "nothing had been answered yet")

@@ -1,4 +1,4 @@
-"""The end of an answer that is still coming, as what it is going to be: code as code, a table as a table.
+"""Renders the unfinished end of an answer as what it will become: code as code, a table as a table.
 
 `blocks` hands over the end as text, for until a block is finished it may become another. Two kinds of block are known
 by how they begin, and are most of what is long: code between fences grows as text, without its fences; a table is
@@ -22,7 +22,7 @@ _TABLE = re.compile(r"\n*[^\n]*\|[^\n]*\n *\|?(?: *:?-+:? *\|)+ *(?::?-+:? *)?\n
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """What is to be shown of the end of an answer.
+    """The rendered end of an answer.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class UnfinishedEnd:
         self._html = ""
 
     def shown(self, tail: str) -> Unfinished:
-        """Return what is to be shown of the end, which is `tail` by now."""
+        """Return the rendering of the end, whose text is now `tail`."""
         if fence := _FENCE.match(tail):
             indent, marks, info = fence.groups()
             code = _code(tail[fence.end() :], marks, len(indent))

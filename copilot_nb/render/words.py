@@ -1,4 +1,4 @@
-"""Times and amounts as a reader says them, and the words that one may have meant."""
+"""Times and amounts in words, and suggestions for misspelt words."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def count(number: int, noun: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration as short as it is told: ``"0.4 s"``, ``"12 s"``, ``"3 min 20 s"``, ``"1 h 5 min"``."""
+    """Return a duration in short: ``"0.4 s"``, ``"12 s"``, ``"3 min 20 s"``, ``"1 h 5 min"``."""
     minutes, whole_s = divmod(round(seconds), _MINUTE_S)
     hours, minutes = divmod(minutes, 60)
     if hours:
@@ -47,7 +47,7 @@ def duration(seconds: float) -> str:
 
 
 def shortened(text: str, max_chars: int) -> str:
-    """Return `text`, or its beginning and how much is left out."""
+    """Return `text`, or its beginning and the number of characters left out."""
     left_out = len(text) - max_chars
     return text if left_out <= 0 else f"{text[:max_chars]}… ({left_out:,} more characters)"
 
