@@ -26,7 +26,7 @@ class Result:
     unit : str
         ``"×"`` for a ratio.
     at_most : float or None
-        The goal for the median; ``None`` for what is told for information.
+        The goal for the median; ``None`` for a value without a goal.
     """
 
     name: str

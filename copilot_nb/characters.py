@@ -1,7 +1,7 @@
-"""Characters that a reader does not see: signs that command a terminal, and signs that hide or turn what is read.
+"""Invisible characters: those that control a terminal, and those that hide text or change its direction.
 
-A terminal obeys escape sequences wherever they come from: one writes the clipboard, another renames the window. So what
-others wrote is shown with symbols in their place (``␛``).
+A terminal obeys escape sequences wherever they come from: one writes the clipboard, another renames the window. So
+other people's text is shown with symbols in their place (``␛``).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def without_controls(text: str) -> str:
 
 
 def hidden_sign(text: str) -> str:
-    """Return the first character that cannot be seen or turns the direction of what is read; ``""`` if none.
+    """Return the first character that is invisible or changes the direction of text; ``""`` if there is none.
 
     A joiner is part of some scripts and of emoji, so it may stand behind a character that is not ASCII.
     """

@@ -1,4 +1,4 @@
-"""What is printed in a terminal: text in any encoding, and a last line that moves."""
+"""Prints in a terminal: text in any encoding, and a last line that changes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOVING = "…"
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:
-    """Write what a stream's encoding lacks in ASCII: our own marks by something like them, the rest as ``?``."""
+    """Replace characters that a stream's encoding lacks by ASCII: our own marks by similar ones, the rest by ``?``."""
     assert isinstance(error, UnicodeEncodeError)
     return "".join(_PLAIN.get(char, "?") for char in error.object[error.start : error.end]), error.end
 
@@ -22,7 +22,7 @@ codecs.register_error(PLAIN_ERRORS, _plain)
 
 
 def accept_any_text(stream: TextIO | None) -> None:
-    """Let `stream` print what its encoding lacks, where it would raise `UnicodeEncodeError` (C and Latin-1 locales)."""
+    """Make `stream` replace characters that its encoding lacks instead of raising `UnicodeEncodeError` (C, Latin-1)."""
     reconfigure = getattr(stream, "reconfigure", None)  # a stream that was put in its place may have none
     if stream is not None and reconfigure is not None and not (stream.encoding or "").lower().startswith("utf"):
         reconfigure(errors=PLAIN_ERRORS)

@@ -1,7 +1,6 @@
 """The demo: the first notebook, answered by the embedded model, in JupyterLab or printed here.
 
-What it writes lies in one folder, ``.demo`` beside the checkout's ``notebooks`` (where that cannot be made: a temporary
-one)::
+It writes into one folder, ``.demo`` beside the checkout's ``notebooks`` (a temporary one if that cannot be made)::
 
     notebooks/  the copy that JupyterLab opens, to be changed and saved; the notebook of the checkout stays as it is
     originals/  the notebooks as they were when they were copied
@@ -182,7 +181,7 @@ def _lab_options(notebook: Path) -> list[str]:
 
 
 def _can_encrypt() -> bool:
-    """Whether what JupyterLab and a kernel say to each other can be encrypted."""
+    """Whether the connection between JupyterLab and a kernel can be encrypted."""
     import zmq
 
     return bool(zmq.has("curve"))
@@ -238,7 +237,7 @@ def _run_headless(notebook: Path, folder: Path) -> int:
 
 
 def _stopped_by_signals(client: NotebookClient) -> list[bool]:
-    """Have Ctrl+C and SIGTERM end `client` with its kernel; return a list that is no longer empty once one has."""
+    """Have Ctrl+C and SIGTERM end `client` with its kernel; return a list that one of them fills."""
     stopped: list[bool] = []
 
     def stop(task: asyncio.Task[object]) -> None:
@@ -263,7 +262,7 @@ def _on_signals(stop: Callable[[asyncio.Task[object]], None]) -> None:
 
 
 class _Printer:
-    """Prints the cells of a notebook while it runs, and again what a background turn added to one afterwards."""
+    """Prints the cells of a notebook while it runs, and afterwards what a background turn added to one."""
 
     def __init__(self) -> None:
         self._printed: dict[int, str] = {}

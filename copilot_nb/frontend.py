@@ -1,4 +1,4 @@
-"""What a running shell tells of its front end: the notebook, its cells, whether anybody is there."""
+"""What the running shell knows of its front end: the notebook, its cells, whether anybody can be asked."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RunningCell:
     run : str
         Names this run of the cell: the id of the request to run it.
     cell_id : str
-        The cell's own id, the same at each run; ``""`` where the front end does not tell it.
+        The cell's own id, the same at each run; ``""`` if the front end does not send it.
     """
 
     run: str
@@ -38,7 +38,7 @@ def running_shell() -> InteractiveShell | None:
 
 
 def running_cell(shell: InteractiveShell) -> RunningCell | None:
-    """Return the cell that is running; ``None`` in a terminal, and for what no cell asked for (a widget's message).
+    """Return the cell that is running; ``None`` in a terminal, and in a widget's message.
 
     ipykernel knows the request by the calling context, so a task that outlives its cell still belongs to that cell. A
     thread belongs to the request that the kernel took last.
@@ -67,7 +67,7 @@ def is_magic_cell(shell: InteractiveShell, magic: str) -> bool:
 
 
 def has_kernel(shell: InteractiveShell) -> bool:
-    """Whether the shell is a kernel; else it is a terminal of its own."""
+    """Whether the shell is a kernel, not a terminal."""
     return getattr(shell, "kernel", None) is not None
 
 
@@ -108,7 +108,7 @@ def is_page(shell: InteractiveShell) -> bool:
 
 
 def notebook_name(shell: InteractiveShell) -> str:
-    """Return the notebook's path as far as the front end tells it; ``""`` where it does not.
+    """Return the notebook's path as the front end gives it; ``""`` if it does not.
 
     JupyterLab and Notebook set JPY_SESSION_NAME, VS Code a variable.
     """

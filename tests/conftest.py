@@ -1,4 +1,4 @@
-"""What holds for every test: a home of its own, no login, no request off this machine, no process left behind.
+"""Rules for every test: its own home, no login, no request off this machine, no process left behind.
 
 The fixtures below are the first to be set up and the last to be taken down. Caches are not moved, so the runtime and
 the model that are installed are found.
@@ -39,13 +39,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_keyboard_interrupt() -> None:
-    """Print nothing of what an interrupt leaves half done."""
+    """Print no tracebacks of work that an interrupt stopped."""
     logging.disable()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """End what an interrupted run, or worker, could not end."""
+    """End the processes that an interrupted run, or worker, could not end."""
     if not hasattr(config, "workerinput"):
         _killed(_started_by(os.environ[RUN_MARK]))
 
@@ -89,7 +89,7 @@ def _is_private(name: str) -> bool:
 
 
 def _started_by(mark: str) -> Iterator[psutil.Process]:
-    """Yield this process's descendants, and whatever carries the mark of this run in its environment."""
+    """Yield this process's descendants, and every process with the mark of this run in its environment."""
     yield from filter(_is_ours, psutil.Process().children(recursive=True))
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):

@@ -1,4 +1,4 @@
-"""What a provider is: a name, its models, and how a session of the runtime is told to use it."""
+"""The interface of a provider: its name, its models, and the SDK's options for a session that uses it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 LIST_AGE_S = 300.0
-"""How long a list of models is believed."""
+"""How long a list of models is used, in seconds."""
 
 CONTEXTS = {"default": "default", "long": "long_context"}
 """The sizes of a model's window, where it has two, and what the SDK calls them."""
@@ -27,11 +27,11 @@ class Endpoint:
     Attributes
     ----------
     model : str
-        The model's id, as the runtime is told it; ``""`` leaves the choice to the runtime.
+        The model's id for the runtime; ``""`` leaves the choice to the runtime.
     options : mapping
         Further keyword arguments of the SDK's `create_session` and `resume_session`.
     note : callable
-        Says what keeps the model from answering at once, such as being loaded; ``""`` where nothing does.
+        Says why the model cannot answer at once, for example while it is loaded; ``""`` if it can.
     """
 
     model: str
@@ -39,19 +39,19 @@ class Endpoint:
     note: Callable[[], str] = str
 
     def with_effort(self, effort: str) -> Endpoint:
-        """Return how to reach the model so that it reasons with `effort`; ``""``: with its default one."""
+        """Return this endpoint with a reasoning effort; ``""``: the model's default."""
         options = {**self.options, "reasoning_effort": effort} if effort else self.options
         return Endpoint(self.model, options, self.note)
 
     def with_context(self, context: str) -> Endpoint:
-        """Return how to reach the model with a window of the size `context` (see `CONTEXTS`); ``""``: nothing said."""
+        """Return this endpoint with a window of the size `context` (see `CONTEXTS`); ``""``: unchanged."""
         options = {**self.options, "context_tier": CONTEXTS[context]} if context else self.options
         return Endpoint(self.model, options, self.note)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """A model, as far as its provider tells; what it does not tell is ``None``.
+    """A model as its provider describes it; unknown values are ``None``.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class ModelInfo:
     price : tuple of float, float or None
         US dollars per million tokens, in and out.
     multiplier : float or None
-        How many of the account's requests a prompt to it counts for.
+        How many of the account's requests a prompt counts as.
     """
 
     model_id: str
@@ -89,7 +89,7 @@ class Provider(Protocol):
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Ids of the models it is known to have, the default first; empty where only the provider knows."""
+        """Ids of its known models, the default first; empty if only the provider knows them."""
         ...
 
     def endpoint(self, model: str) -> Endpoint:
@@ -103,12 +103,12 @@ class Provider(Protocol):
         ...
 
     async def list_models(self, *, refresh: bool = False) -> list[ModelInfo]:
-        """Return what is known of its models, asking it if need be; none where it cannot list them.
+        """Return its models, asking it if necessary; empty if it cannot list them.
 
         Parameters
         ----------
         refresh : bool
-            Whether it is asked even if it told a short while ago.
+            Whether to ask it again even if its list is recent.
 
         Raises
         ------
@@ -118,13 +118,13 @@ class Provider(Protocol):
         ...
 
     def transport(self) -> tuple[str, httpx.AsyncBaseTransport] | None:
-        """Return the host name that the runtime is told and the transport that serves it."""
+        """Return the host name for the runtime, and the transport that serves it."""
         ...
 
     def preload(self) -> None:
-        """Begin, in the background, whatever makes the first answer slow."""
+        """Start the slow part of the first answer in the background."""
         ...
 
     def close(self) -> None:
-        """Free what it holds."""
+        """Free its resources."""
         ...

@@ -1,7 +1,7 @@
-"""A provider of one's own ("bring your own key"): OpenAI, Azure, Anthropic, Ollama, or whoever speaks as they do.
+"""A provider that the user adds ("bring your own key"): OpenAI, Azure, Anthropic, Ollama, or a compatible server.
 
-The runtime speaks their APIs itself. It is told of a host that stands for the provider, so that its requests come
-back into the kernel, where `relay` gives them the address and the key.
+The runtime speaks their APIs itself. It gets the name of a host that stands for the provider, so its requests come
+back into the kernel, where `relay` adds the address and the key.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ SHOWN_MODELS = 6
 
 
 class Byok:
-    """A provider of one's own.
+    """A provider that the user added.
 
     Parameters
     ----------
     spec : Spec
-        What is known of it.
+        Its description.
     settings : CopilotNB
         Say whether a request may leave this machine.
     network : callable
@@ -55,19 +55,19 @@ class Byok:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Its default model, and those it was last heard to have; nothing is asked for this."""
+        """Its default model and those of its last list; the provider is not asked."""
         listed = [model.model_id for model in self._listed or ()]
         return tuple(dict.fromkeys([*([self._default] if self._default else []), *listed]))
 
     @property
     def _default(self) -> str:
-        """The model that answers where none is named: never one of many, except Ollama's, which cost nothing."""
+        """The model when none is named: never one of many, except Ollama's, which cost nothing."""
         listed = self._listed or []
         is_plain = len(listed) == 1 or (self.spec.api == "ollama" and listed)
         return self.spec.model or (listed[0].model_id if is_plain else "")
 
     def check(self) -> None:
-        """Check what can be checked without asking anyone.
+        """Check everything that needs no request.
 
         Raises
         ------
@@ -87,7 +87,7 @@ class Byok:
             self._check_key(spec.key)
 
     def warnings(self) -> tuple[str, ...]:
-        """Return, the first time, what a user should know before a request goes there."""
+        """Return the warnings before the first request; later none."""
         said, self._has_warned = () if self._has_warned else self.spec.warnings, True
         return said
 
@@ -133,7 +133,7 @@ class Byok:
         return options
 
     async def list_models(self, *, refresh: bool = False) -> list[ModelInfo]:
-        """Return its models, asked at most once in `LIST_AGE_S` seconds, unless for a `refresh`.
+        """Return its models; it is asked at most once in `LIST_AGE_S` seconds, except for a `refresh`.
 
         Raises
         ------
@@ -169,7 +169,7 @@ class Byok:
         return told(fault or said, self.spec, model, listed, retried)
 
     def preload(self) -> None:
-        """Do nothing: it is asked when there is something to ask."""
+        """Do nothing: the first request asks it."""
 
     def close(self) -> None:
-        """Do nothing: the way out is closed with the runtime."""
+        """Do nothing: the connections are closed with the runtime."""

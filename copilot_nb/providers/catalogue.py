@@ -1,7 +1,7 @@
-"""The models that a provider of one's own says it has.
+"""Lists the models of a provider that the user added.
 
-There is one list in use, OpenAI's ``/models``, to which each server adds fields of its own: what is
-known of them is read, what is not there stays ``None``.
+All servers have OpenAI's ``/models``, and each adds its own fields: the known ones are read, missing ones are
+``None``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TOKENS_PRICED = 1_000_000
 
 
 async def ask(spec: Spec, network: Network) -> list[ModelInfo]:
-    """Return the models of a provider, in its own order; none where it cannot list them.
+    """Return the models of a provider, in its order; empty if it cannot list them.
 
     Raises
     ------
@@ -59,7 +59,7 @@ async def ask(spec: Spec, network: Network) -> list[ModelInfo]:
 
 
 def parsed(body: str) -> list[ModelInfo]:
-    """Return the models in the body of an answer, each once; none where it is no list."""
+    """Return the models in the body of an answer, each once; empty if it is not a list."""
     try:
         data = json.loads(body.removeprefix("\ufeff"))
     except ValueError:
@@ -99,7 +99,7 @@ def _first_count(names: Iterable[str], entries: Iterable[dict[str, Any]]) -> int
 
 
 def _count(value: Any) -> int:
-    """Return a number of tokens, which some servers write as text or with a point; 0 where it is none."""
+    """Return a number of tokens, which some servers write as text or with a point; 0 if it is not a number."""
     try:
         return 0 if isinstance(value, bool) else max(0, int(float(value)))
     except (TypeError, ValueError, OverflowError):

@@ -1,8 +1,8 @@
-"""The wire that models in the kernel speak: OpenAI's chat completions, as an httpx transport.
+"""Serves models in the kernel by OpenAI's chat completions API, as an httpx transport.
 
 A model is a `ChatModel`: it names its `model_ids` and turns a `ChatRequest` into pieces (text, function calls,
-one `Finish`). This module does the rest: what comes in is parsed and checked, what goes out is encoded as
-server-sent events (or as one JSON body, when no stream was asked for), a `ChatError` becomes an error response.
+one `Finish`). This module does the rest: it parses and checks requests, encodes answers as
+server-sent events (or as one JSON body if no stream was requested), and turns a `ChatError` into an error response.
 
 Closing the response closes the generator of pieces at once, in the same task; its ``finally`` is where a
 model stops working. (httpx's own wrapper around a generator leaves that to the garbage collector.)
@@ -37,7 +37,7 @@ class ChatError(ProviderError):
     Parameters
     ----------
     status : int
-        HTTP status. The runtime gives up at once on 400, 403 and 404 and retries on 429 and 5xx.
+        HTTP status. The runtime fails at once on 400, 403 and 404, and retries on 429 and 5xx.
     message : str
         What the user reads.
     code : str, optional
@@ -86,13 +86,13 @@ class Message:
 
     @property
     def bare_text(self) -> str:
-        """`text` without what the runtime puts before the user's words (the time, notices)."""
+        """`text` without the runtime's additions before the user's words (the time, notices)."""
         return _RUNTIME_PREFIX.sub("", self.text) if self.role == "user" else self.text
 
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A request for an answer, as far as a model in the kernel cares.
+    """A request for an answer, reduced to what a model in the kernel needs.
 
     Attributes
     ----------
@@ -124,17 +124,17 @@ class ChatRequest:
 
     @property
     def user_texts(self) -> tuple[str, ...]:
-        """What the user said, oldest first, without what the runtime puts before it."""
+        """The user's messages, oldest first, without the runtime's additions."""
         return tuple(m.bare_text for m in self.messages if m.role == "user")
 
     @property
     def prompt(self) -> str:
-        """What the user said last; ``""`` where nothing was said."""
+        """The user's last message; ``""`` if there is none."""
         return self.user_texts[-1] if self.user_texts else ""
 
 
 class ChatModel(httpx.AsyncBaseTransport, ABC):
-    """A model in the kernel, behind the chat-completions wire.
+    """A model in the kernel, behind the chat completions API.
 
     Any host and any path prefix will do: ``GET …/models`` lists, ``POST …/chat/completions`` answers.
     """
@@ -142,11 +142,11 @@ class ChatModel(httpx.AsyncBaseTransport, ABC):
     @property
     @abstractmethod
     def model_ids(self) -> tuple[str, ...]:
-        """The models on offer; the first is the default."""
+        """The ids of its models; the first is the default."""
 
     @property
     def sees_images(self) -> bool:
-        """Whether it looks at the images of a message."""
+        """Whether it takes images."""
         return False
 
     @abstractmethod
@@ -168,14 +168,14 @@ class ChatModel(httpx.AsyncBaseTransport, ABC):
         return model_id if model_id in self.model_ids else "" if model_id else self.model_ids[0]
 
     def note(self, model_id: str) -> str:  # noqa: ARG002
-        """Say what keeps a model from answering at once; ``""`` where nothing does."""
+        """Say why a model cannot answer at once; ``""`` if it can."""
         return ""
 
     def preload(self) -> None:
-        """Begin to load what the first answer needs, in the background; any thread may call it."""
+        """Start loading the model in the background; any thread may call it."""
 
     def close(self) -> None:
-        """Free what the model holds; not to be called on the loop's thread."""
+        """Free the model's resources; do not call it on the loop's thread."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer one HTTP request; see `httpx.AsyncBaseTransport`."""

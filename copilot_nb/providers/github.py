@@ -1,7 +1,7 @@
 """The provider `github`: models of a Copilot account, with the login the runtime itself finds.
 
-Only the runtime has the login, so only it can ask for the account's models. They are asked for before one is used by
-name: the runtime takes its default model, without a word, in place of one that the account does not have.
+Only the runtime has the login, so only it can list the account's models. The list is read before a model is used by
+name: the runtime silently takes its default model in place of one that the account does not have.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SHOWN_MODELS = 6
 
 
 class GitHub:
-    """Models of a Copilot account; which ones there are, the account decides.
+    """The models of a Copilot account.
 
     Parameters
     ----------
@@ -48,11 +48,11 @@ class GitHub:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The models it was last heard to have; nothing is asked for this."""
+        """The models of its last list; the account is not asked."""
         return tuple(info.model_id for info in self._listed)
 
     def check(self) -> None:
-        """Check that it may be asked.
+        """Check that a request may be sent.
 
         Raises
         ------
@@ -77,7 +77,7 @@ class GitHub:
         return Endpoint(model)
 
     async def list_models(self, *, refresh: bool = False) -> list[ModelInfo]:
-        """Return the account's models, asked for at most once in `LIST_AGE_S` seconds, unless for a `refresh`.
+        """Return the account's models; they are requested at most once in `LIST_AGE_S` seconds, except for a `refresh`.
 
         Raises
         ------
@@ -102,4 +102,4 @@ class GitHub:
         """Do nothing: there is nothing to load."""
 
     def close(self) -> None:
-        """Do nothing: it holds nothing."""
+        """Do nothing: it has no resources."""

@@ -1,7 +1,7 @@
-"""Model files from Hugging Face: ``owner/repository``, with a file or a part of its name where there are several.
+"""Model files from Hugging Face: ``owner/repository``, with a file or a part of its name if there are several.
 
-`huggingface_hub` is optional. It keeps what it has downloaded in a cache of its own, where other programs find it; in
-the offline mode only that cache is looked at.
+`huggingface_hub` is optional. It keeps its downloads in its own cache, where other programs find them; in
+the offline mode only that cache is used.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class HubFile:
 
 
 def parse(reference: str) -> HubFile | None:
-    """Read ``hf:owner/repo/file.gguf`` or ``owner/repo[:file]``; ``None`` where it is neither."""
+    """Read ``hf:owner/repo/file.gguf`` or ``owner/repo[:file]``; ``None`` if it is neither."""
     bare = reference.removeprefix("hf:")
     if bare == reference and bare.lower().endswith(".gguf") and ":" not in bare:
         return None  # a path
@@ -46,7 +46,7 @@ def parse(reference: str) -> HubFile | None:
 
 
 def choose(names: Iterable[str], wanted: HubFile) -> str:
-    """Choose the GGUF file that is meant; where none is named, the one of the usual size.
+    """Choose the GGUF file; if none is named, the one of the usual size.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def _not_one(files: Sequence[str], found: Sequence[str], wanted: HubFile) -> Pro
 
 
 def require(wanted: HubFile) -> None:
-    """Refuse, before anything is loaded, what cannot be downloaded.
+    """Check, before anything is loaded, that a download is possible.
 
     Raises
     ------
@@ -89,7 +89,7 @@ _INSTALL_HINT = "type `%pip install huggingface_hub`, or name a GGUF file on thi
 
 
 def fetch(wanted: HubFile, *, offline: bool, told: Told) -> Path:
-    """Return the file, downloaded if need be; blocks. `told` is called with what there is to say meanwhile.
+    """Return the file, downloaded if necessary; blocks. `told` is called with the progress.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def _downloaded(wanted: HubFile, told: Told) -> Path:
 
 
 def _teller(label: str, told: Told) -> type[Any]:
-    """Return a progress bar that is not drawn but told."""
+    """Return a class of progress bars that call `told` instead of drawing."""
     from huggingface_hub.utils import tqdm
 
     class Bar(tqdm):  # type: ignore[misc]  # the library is optional

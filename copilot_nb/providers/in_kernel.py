@@ -1,6 +1,6 @@
-"""The provider `local`: the embedded model, or whichever model is served by this kernel.
+"""The provider `local`: the embedded model, or any other model in this kernel.
 
-The runtime is told of an OpenAI-compatible endpoint whose host name does not exist; requests to it come back into
+The runtime gets an OpenAI-compatible endpoint whose host name does not exist; requests to it come back into
 the kernel (`runtime.client`) and are answered here. No port is opened and nothing leaves the machine.
 """
 
@@ -42,7 +42,7 @@ class InKernel:
 
     @property
     def model(self) -> ChatModel:
-        """The model, made if need be."""
+        """The model, created at its first use."""
         if self._model is None:
             self._model = self._make()
         return self._model
@@ -83,7 +83,7 @@ class InKernel:
         return self.host, self.model
 
     def preload(self) -> None:
-        """Begin to load the model, in the background."""
+        """Start loading the model in the background."""
         self.model.preload()
 
     def close(self) -> None:

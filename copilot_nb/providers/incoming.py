@@ -1,6 +1,6 @@
 """A response of a provider that the user has added: a stream of events or one body, an answer or an error.
 
-Which of them it is, the first bytes say: servers send events under any content type, or one body under that of events.
+The first bytes decide which it is: servers send events under any content type, or one body under that of events.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Refused(Exception):
 
 
 class Body:
-    """The body of a response, of which the first bytes have been read to see what it is."""
+    """The body of a response, whose first bytes were read to see what it is."""
 
     def __init__(self, response: httpx.Response) -> None:
         self.response = response
@@ -37,7 +37,7 @@ class Body:
 
     @classmethod
     async def opened(cls, response: httpx.Response) -> Body:
-        """Read as much as says whether events are coming."""
+        """Read until it is clear whether this is a stream of events."""
         body = cls(response)
         try:
             while len(body._beginning) < DECIDING_BYTES and not is_stream(body._beginning):
@@ -55,17 +55,17 @@ class Body:
 
     @property
     def is_stream(self) -> bool:
-        """Whether events are coming."""
+        """Whether this is a stream of events."""
         return self.response.status_code == httpx.codes.OK and is_stream(self._beginning)
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
-        """Yield all of it, as it comes."""
+        """Yield the body in pieces, as it arrives."""
         yield self._begun
         async for piece in self._pieces:
             yield piece
 
     async def text(self) -> str:
-        """Return it whole; no more of it than one needs."""
+        """Return the body, up to a maximum."""
         data = b""
         try:
             async for piece in self.pieces():
@@ -78,7 +78,7 @@ class Body:
 
 
 class AnswerStream(httpx.AsyncByteStream):
-    """An answer on its way, mended; `on_fault` is told when it breaks off."""
+    """A streaming answer, repaired; calls `on_fault` if it breaks off."""
 
     def __init__(self, body: Body, mender: Mender, secret: Secret | None) -> None:
         self._body = body
@@ -110,7 +110,7 @@ class AnswerStream(httpx.AsyncByteStream):
             raise httpx.RemoteProtocolError(str(error)) from error
 
     async def aclose(self) -> None:
-        """Close the connection that it comes through."""
+        """Close the connection."""
         await self._events.aclose()
         await self._body.response.aclose()
 
@@ -124,7 +124,7 @@ class AnswerStream(httpx.AsyncByteStream):
             yield self._passed(event)
 
     def _passed(self, event: Event) -> bytes:
-        """Return what goes on of an event: itself, mended; nothing; or more than one."""
+        """Return the events to pass on for an event: itself repaired, none, or several."""
         if not event.data:
             return event.encoded()
         if event.data.strip() == "[DONE]":
@@ -152,7 +152,7 @@ def wire_of(request: httpx.Request) -> str:
 
 
 def whole(response: httpx.Response, body: str, secret: Secret | None) -> Data | Fault:
-    """Return the answer in a body that came whole, or the fault that it tells of, whatever the status says."""
+    """Return the answer in a complete body, or the fault that it reports, whatever the status is."""
     if response.status_code != httpx.codes.OK:
         return read(response.status_code, body, response.headers.get("retry-after", ""), secret)
     try:
@@ -164,7 +164,7 @@ def whole(response: httpx.Response, body: str, secret: Secret | None) -> Data | 
 
 
 def answered(request: httpx.Request, data: Data) -> httpx.Response:
-    """Return an answer that came whole, as the runtime reads it."""
+    """Return a complete answer in the form that the runtime reads."""
     is_streamed = bool(json.loads(request.content or b"{}").get("stream"))
     found = mender(wire_of(request)).whole(data) if is_streamed or wire_of(request) != "messages" else data
     if isinstance(found, dict):

@@ -1,8 +1,8 @@
-"""Where a provider's key comes from: the environment, a prompt, the system keyring; never a setting or a cell.
+"""The sources of a provider's key: the environment, a prompt, the system keyring; never a setting or a cell.
 
-A key is read when a request is sent, put on that request and on nothing else. The runtime is told a placeholder, so
-that neither its log nor its disk can hold the key. A provider that refuses a key may repeat it in its error, so errors
-are shown without it, however it is escaped there. A model is never told the key: answers are left as they are.
+A key is read when a request is sent, and put on that request only. The runtime gets a placeholder, so neither its log
+nor its disk can contain the key. A provider that refuses a key may repeat it in its error, so errors are shown without
+it, however it is escaped there. A model never gets the key, so answers are left unchanged.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ def _as_written(char: str) -> str:
 
 
 def secret(text: str, where: str) -> Secret:
-    """Return what was read as a key, without the blanks that pasting leaves around it.
+    """Return a key that was read, without the blanks that pasting leaves around it.
 
     Raises
     ------
     ProviderError
-        If it cannot be a key; what was read is not told.
+        If it cannot be a key; the error does not show it.
     """
     text = text.strip()
     if not text:
@@ -73,11 +73,11 @@ class Key(Protocol):
 
     @property
     def where(self) -> str:
-        """Where the key comes from, as one tells a user."""
+        """Where the key comes from, in words."""
         ...
 
     def read(self) -> Secret | None:
-        """Return the key, ``None`` where none is needed; it may take its time.
+        """Return the key, ``None`` if none is needed; may take long.
 
         Raises
         ------
@@ -89,7 +89,7 @@ class Key(Protocol):
 
 @dataclass(frozen=True)
 class NoKey:
-    """The provider wants none."""
+    """The provider needs no key."""
 
     where = "none needed"
 
@@ -100,7 +100,7 @@ class NoKey:
 
 @dataclass(frozen=True)
 class EnvironmentKey:
-    """A key in the environment variable `variable`, looked up anew for each request."""
+    """A key in the environment variable `variable`, read again for each request."""
 
     variable: str
 
@@ -110,7 +110,7 @@ class EnvironmentKey:
         return f"the environment variable {self.variable}"
 
     def read(self) -> Secret | None:
-        """Return what the variable holds."""
+        """Return the value of the variable."""
         if self.variable not in os.environ:
             raise ProviderError(f"there is no key: {self.where} is not set", f"set {self.variable}")
         return secret(os.environ[self.variable], self.where)
@@ -130,7 +130,7 @@ class TypedKey:
 
 @dataclass
 class KeyringKey:
-    """A key in the system keyring, read once. It belongs to an address: another one does not get it.
+    """A key in the system keyring, read once. It belongs to one address and is not sent to another.
 
     Attributes
     ----------
@@ -154,7 +154,7 @@ class KeyringKey:
         return f"{self.name}@{self.origin}"
 
     def read(self) -> Secret | None:
-        """Return what the keyring holds; the system may ask its user first."""
+        """Return the key from the keyring; the system may ask its user first."""
         if self._value is None:
             found = _keyring_entry(self._user)
             if found is None:
@@ -197,7 +197,7 @@ def at_hand(key: Key) -> Secret | None:
 
 
 async def obtained(key: Key) -> Secret | None:
-    """Return what `key` reads, without holding up the loop while the system asks whether it may be read."""
+    """Return the key without blocking the loop while the system asks its user."""
     return await in_thread(key.read) if isinstance(key, KeyringKey) else key.read()
 
 

@@ -1,4 +1,4 @@
-"""What went wrong between a provider of one's own and us, and the line that tells a user."""
+"""The faults of a user's provider, and the line that explains each to a user."""
 
 from __future__ import annotations
 

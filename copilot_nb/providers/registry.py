@@ -1,7 +1,7 @@
 """The providers of this kernel, by name.
 
-Two are always there, `github` and `local`. Those of one's own are described anew at each use, so that a variable or a
-setting that changes counts at once; what was learnt of one is kept as long as its description stays the same.
+Two always exist, `github` and `local`. The user's own are described again at each use, so a changed variable or setting
+applies at once; what is known of a provider is kept as long as its description stays the same.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ class Providers:
         self._providers[provider.name] = provider
 
     def remove(self, provider: Provider) -> None:
-        """Remove a provider that was added, and free what it holds."""
+        """Remove an added provider and free its resources."""
         self._providers.pop(provider.name, None)
         provider.close()
 
     def add_own(self, spec: Spec) -> Byok:
-        """Add a provider of one's own for this kernel, or replace the one of that name."""
+        """Add a user's provider for this kernel, or replace the one of that name."""
         self._added[spec.name] = spec
         return self.own(spec.name)
 
@@ -68,12 +68,12 @@ class Providers:
         return add_line(self._added[name]) if name in self._added else ""
 
     def recall(self, name: str, line: str) -> None:
-        """Take note of the line that had added a provider to an earlier kernel, to tell it when it is missed."""
+        """Remember the line that added a provider to an earlier kernel, for the error if the provider is missing."""
         if line:
             self._lines[name] = line
 
     def remove_own(self, name: str) -> None:
-        """Remove what `add_own` added.
+        """Remove a provider that `add_own` added.
 
         Raises
         ------
@@ -89,7 +89,7 @@ class Providers:
 
     @property
     def own_names(self) -> tuple[str, ...]:
-        """The names of the providers of one's own, whether or not they can answer."""
+        """The names of the user's providers, whether or not they can answer."""
         names = [*from_environment(), *self._settings.providers, *self._added]
         return tuple(name for name in dict.fromkeys(names) if name not in self._providers)
 
@@ -104,7 +104,7 @@ class Providers:
 
     @property
     def chosen_names(self) -> tuple[str, ...]:
-        """The names of those that are always there, and that a user has named: not those of a key that lies about."""
+        """The providers that always exist and those a user has selected, not those of every key in the environment."""
         named = [*self._settings.providers, *self._added, *([CUSTOM] if is_custom_named() else [])]
         return (*self._providers, *(name for name in dict.fromkeys(named) if name not in self._providers))
 
@@ -129,7 +129,7 @@ class Providers:
         return self.own(name)
 
     def own(self, name: str) -> Byok:
-        """Return a provider of one's own.
+        """Return a user's provider.
 
         Raises
         ------
@@ -149,7 +149,7 @@ class Providers:
         return spec_of(name, from_environment()[name])
 
     def network(self) -> Network:
-        """Return the way out of this machine."""
+        """Return the transport of requests that leave this machine."""
         if self._network is None:
             from copilot_nb.providers.network import Network
 
@@ -157,13 +157,13 @@ class Providers:
         return self._network
 
     async def aclose(self) -> None:
-        """Close the connections to the outside; they are made anew at the next use."""
+        """Close the connections to the outside; the next use opens new ones."""
         if self._network is not None:
             await self._network.aclose()
 
     @property
     def models(self) -> list[str]:
-        """The models that the providers are known to have; nobody is asked for this."""
+        """The known models of the providers; none of them is asked."""
         models: list[str] = []
         for name in self.names:
             with suppress(ProviderError):  # not installed, or not described well: it has none
@@ -184,16 +184,16 @@ class Providers:
         return transport[1] if transport else self.network()
 
     def warnings(self, name: str) -> tuple[str, ...]:
-        """Return what a user should know of a provider before the first request of this kernel goes there."""
+        """Return a provider's warnings before this kernel's first request to it."""
         provider = self[name]
         return provider.warnings() if isinstance(provider, Byok) else ()
 
     def error(self, name: str, session_id: str, message: str, model: str) -> CopilotNBError | None:
-        """Return the error of a turn that failed with `message`, as far as its provider knows more than the runtime."""
+        """Return the error of a turn that failed with `message`, if its provider knows more than the runtime."""
         provider = self[name]
         return provider.explain(session_id, message, model) if isinstance(provider, Byok) else None
 
     def close(self) -> None:
-        """Free what the providers hold."""
+        """Free the resources of all providers."""
         for provider in self._providers.values():
             provider.close()

@@ -1,9 +1,9 @@
 """Sends the runtime's requests to a provider that the user has added, with its address and key, and watches them.
 
-The runtime is told of a host that does not exist and of no key. Here a request gets its real address and its key, and
-the answer is put into words that the runtime reads (`mending`); what it is, its first bytes say, not its content type.
-What the runtime would only repeat in vain (a wrong key, a refused connection) it is told in a way that it gives up at
-once; the relay keeps what went wrong for the message that the user reads.
+The runtime gets a host that does not exist, and no key. Here a request gets its real address and its key, and the
+answer the form that the runtime reads (`mending`); its first bytes say what it is, not its content type. Errors that a
+retry cannot help (a wrong key, a refused connection) reach the runtime with a status that it does not retry, and the
+relay keeps the fault for the message that the user reads.
 
 A request that is refused because of an optional parameter that the runtime adds (an effort for a model that does not
 reason, a temperature for one that does) is sent again without it, and so are the later ones to that model.
@@ -96,7 +96,7 @@ class Relay(httpx.AsyncBaseTransport):
         return self._failed(session_id, found)
 
     async def _sent(self, request: httpx.Request, secret: Secret | None) -> httpx.Response:
-        """Send the request, without what turns out to be unwanted."""
+        """Send the request; if a parameter is refused, send it again without it."""
         fields = mended_request(_fields(request))
         unwanted = self._unwanted.setdefault(str(fields.get("model", "")), set())
         while True:
@@ -129,7 +129,7 @@ class Relay(httpx.AsyncBaseTransport):
     async def _stream(
         self, session_id: str, request: httpx.Request, body: Body, secret: Secret | None
     ) -> httpx.Response:
-        """Return the stream of an answer, once it has begun with something that is no error.
+        """Return the stream of an answer after its first event, unless that is an error.
 
         Raises
         ------
@@ -164,7 +164,7 @@ def _fields(request: httpx.Request) -> dict[str, object]:
 
 
 def _complaint(body: str) -> str:
-    """Return what a refused request is refused for: the error's own words, without what it repeats of the request."""
+    """Return why a request was refused: the error's text, without the parts of the request that it repeats."""
     try:
         data = json.loads(body)
     except ValueError:
@@ -174,7 +174,7 @@ def _complaint(body: str) -> str:
 
 
 def fault_of(error: ProviderError | httpx.RequestError | httpx.InvalidURL) -> Fault:
-    """Return the fault that an exception tells of."""
+    """Return the fault that an exception means."""
     if isinstance(error, ProviderError):
         return Fault("key", text=error.message, hint=error.hint)
     if isinstance(error, httpx.InvalidURL):
@@ -195,7 +195,7 @@ def fault_of(error: ProviderError | httpx.RequestError | httpx.InvalidURL) -> Fa
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and all that led to it."""
+    """Yield an exception and its causes."""
     yield error
     for other in (error.__cause__ or error.__context__, *getattr(error, "exceptions", ())):
         if other is not None:

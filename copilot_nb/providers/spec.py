@@ -1,8 +1,8 @@
-"""What is known of a provider of one's own before it is asked anything: its API, its address, where its key is.
+"""The description of a user's provider: its API, its address, the source of its key.
 
 Such a description comes from the usual environment variables, from the setting `providers`, or from
-``%copilot provider add``; a later one of these takes the place of an earlier one of the same name. It never holds a
-key.
+``%copilot provider add``; a later one of these replaces an earlier one of the same name. It never contains
+a key.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ KNOCK_TIMEOUT_S = 0.3
 
 @dataclass(frozen=True)
 class Spec:
-    """A provider of one's own.
+    """The description of a user's provider.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class Spec:
     max_prompt_tokens : int
         The window that the runtime keeps to, in tokens; 0 leaves it to the runtime.
     origin : str
-        Who named it, as one tells a user.
+        Where the description comes from, in words.
     is_bearer : bool
         Whether the key is a token that goes into the header ``Authorization``, whatever the API.
     """
@@ -90,7 +90,7 @@ class Spec:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a user should know before a request goes there."""
+        """The warnings for a user before a request is sent."""
         said = []
         usual = urlsplit(_ADDRESSES.get(cast("Api", self.name), "")).hostname
         if usual and self.address.hostname != usual:
@@ -101,7 +101,7 @@ class Spec:
 
     @property
     def is_silent(self) -> bool:
-        """Whether nothing listens at its address, of one on this machine; another machine is not asked."""
+        """Whether it is on this machine and nothing listens at its address; other machines are not contacted."""
         if not self.is_on_this_machine:
             return False
         port = self.address.port or (443 if self.address.scheme == "https" else 80)
@@ -113,7 +113,7 @@ class Spec:
 
 
 def is_this_machine(host: str) -> bool:
-    """Whether a host, by its name or its number alone, is the machine this runs on."""
+    """Whether a host is this machine, judged by its name or number only."""
     try:
         return host.lower() == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:  # a name, which says nothing: 127.0.0.1.example.org is anywhere
@@ -209,7 +209,7 @@ def _count(name: str, value: object) -> int:
 
 
 def _key(name: str, api: Api, base_url: str, fields: Mapping[str, Any]) -> Key:
-    """Return where the key is; an API's usual variable only at its own address: a key goes to nobody else unasked."""
+    """Return the source of the key; an API's usual variable counts only at its usual address."""
     if fields.get("keyring"):
         address = urlsplit(base_url)
         return KeyringKey(name, f"{address.scheme}://{address.netloc}")
@@ -261,7 +261,7 @@ def ollama_url(host: str) -> str:
 
 
 def add_line(spec: Spec) -> str:
-    """Return the line of ``%copilot`` that adds a provider again; the key itself is in none."""
+    """Return the line of ``%copilot`` that adds a provider again, without its key."""
     words = ["%copilot provider add", spec.name, "--type", spec.api, "--base-url", spec.base_url]
     words += ["--model", spec.model] if spec.model else []
     words += ["--wire-api", spec.wire_api] if spec.wire_api != WIRES[0] else []

@@ -1,7 +1,7 @@
-"""Thoughts that a model writes into its answer, between ``<think>`` and ``</think>``, told from the answer itself.
+"""Separates reasoning that a model writes between ``<think>`` and ``</think>`` from its answer.
 
-Models that reason do so where nobody splits it for them: a GGUF file, or a server without a parser for its model. Only
-what an answer begins with counts; the same word further down is part of what is said.
+Reasoning models do so if no server separates it: a GGUF file, or a server without a parser for its model. Only the
+beginning of an answer counts; the same tag further down is part of the answer.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Splitter:
         self._skips_blanks = False
 
     def feed(self, text: str) -> tuple[str, str]:
-        """Return what of the thoughts and what of the answer is certain now that `text` has come."""
+        """Return the reasoning and the answer that are certain after `text`."""
         self._held += text
         thoughts = ""
         if self._state is _State.BEGINNING:
@@ -37,11 +37,11 @@ class Splitter:
         return thoughts, self._taken() if self._state is _State.ANSWER else ""
 
     def end(self) -> tuple[str, str]:
-        """Return what was held back, now that nothing more comes."""
+        """Return the text that was held back, at the end of the answer."""
         return (self._taken(), "") if self._state is _State.THOUGHTS else ("", self._taken())
 
     def _begin(self) -> None:
-        """Look at what the answer begins with; nothing is decided while that may still become a tag."""
+        """Examine the beginning of the answer; wait while it may still become a tag."""
         begun = self._held.lstrip()
         for opening, closing in _TAGS.items():
             if begun.startswith(opening):

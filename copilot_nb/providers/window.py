@@ -1,4 +1,4 @@
-"""What of a conversation fits into a small model's window."""
+"""Fits a conversation into a small model's window."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MESSAGE_TOKENS = 8
 
 
 def fit(messages: Sequence[Message], room_tokens: int, count: Callable[[str], int]) -> tuple[list[Message], int]:
-    """Choose the messages that the model gets to see: all, or the system's and the latest exchanges.
+    """Choose the messages for the model: all, or the system's and the latest exchanges.
 
     Old exchanges go in blocks of half the room, so that the beginning of what is kept, which the model has
     already read, stays the same for many turns.

@@ -1,1 +1,1 @@
-"""Threads, processes and their environment: what is of the operating system, and knows nothing of Copilot."""
+"""Threads, processes and their environment; knows nothing of Copilot."""

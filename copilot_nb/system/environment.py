@@ -1,8 +1,8 @@
-"""What the programs that copilot_nb starts see of the environment: everything but keys.
+"""The environment of the programs that copilot_nb starts: everything except keys.
 
 The runtime gets a request's key from the kernel (`providers.relay`), and npm, pip and the model need none, so none is
-handed on: a crash report, a log or a tool of such a program cannot give away what it has not got. A key is known by its
-name: one that a provider was given (``api_key_env``), or one that ends like a key, a token or a password.
+passed on: a crash report, a log or a tool of such a program cannot reveal a key. A key is recognised by its name: that
+of a provider's variable (``api_key_env``), or one that ends like a key, a token or a password.
 """
 
 from __future__ import annotations
@@ -59,5 +59,5 @@ def without_keys(
 
 
 def small(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return what a program needs to start and to find its files, for one that is only tried."""
+    """Return the variables that a program needs to start and to find its files, for a program that is only checked."""
     return {name: value for name, value in environ.items() if _SMALL.match(name)}

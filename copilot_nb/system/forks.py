@@ -1,4 +1,4 @@
-"""What a forked child of the kernel must let go of: the pipes to processes that end when those close.
+"""Keeps the pipes to processes that end when these close out of forked children.
 
 A child of `multiprocessing` inherits every open file. As long as it holds the runtime's standard input, the runtime
 outlives a kernel that was killed.
@@ -20,7 +20,7 @@ def hold_alone(process: subprocess.Popen[Any]) -> None:
 
 
 def _let_go() -> None:
-    """Put the null device in the place of each pipe; closed, its number could become another file's."""
+    """Replace each pipe by the null device; if it were closed, another file could get its number."""
     for process in _processes:
         for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe is not None and not pipe.closed:

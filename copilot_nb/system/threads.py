@@ -1,7 +1,7 @@
-"""Threads for what blocks: they are there until the process ends, and stay out of each other's way.
+"""Threads for blocking work, which stay until the process ends.
 
 The pools of `concurrent.futures` refuse work as soon as the main thread has ended, before Python waits for the user's
-other threads; one of these may still ask a session something. Theirs is therefore no pool to send prompts by.
+other threads; one of these may still send a prompt, so their pool cannot be used for that.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class DaemonPool(ThreadPoolExecutor):
             job()
 
     def shutdown(self, wait: bool = False, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - as inherited
-        """Take no more jobs; the threads end when they have done those there are."""
+        """Accept no more jobs; the threads end after the current ones."""
         with self._lock:
             self._is_closed = True
             for _ in range(self._size):
@@ -93,5 +93,5 @@ if hasattr(os, "register_at_fork"):
 
 
 async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run what blocks in a thread of its own and await the result: the SDK writes through the loop's executor."""
+    """Run a blocking function in a separate thread and await its result: the SDK writes through the loop's executor."""
     return await asyncio.wrap_future(file_threads().submit(function, *args, **kwargs))

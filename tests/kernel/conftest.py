@@ -22,7 +22,7 @@ SCRIPTED = "import copilot_nb.testing as t; model = t.ScriptedModel({}); t.insta
 
 @dataclass
 class Ran:
-    """What came of a cell."""
+    """The result of a cell."""
 
     messages: list[dict[str, Any]] = field(default_factory=list)
 
@@ -109,7 +109,7 @@ class Kernel:
         return psutil.Process(self.manager.provisioner.pid)  # type: ignore[union-attr]
 
     def runtimes(self) -> list[psutil.Process]:
-        """The runtimes of this kernel, found by their home, whoever their parent is by now."""
+        """The runtimes of this kernel, found by their home, since their parent may have ended."""
         return [process for process in psutil.process_iter() if self._is_runtime(process)]
 
     def _is_runtime(self, process: psutil.Process) -> bool:

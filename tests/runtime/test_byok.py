@@ -1,4 +1,4 @@
-"""Providers of one's own behind the real runtime, each a server on this machine that speaks the real wire formats."""
+"""User's providers behind the real runtime, each a server on this machine with the real wire formats."""
 
 from __future__ import annotations
 

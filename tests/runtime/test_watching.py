@@ -1,4 +1,4 @@
-"""What whoever watches is told, whoever did it."""
+"""The events that observers get, wherever a change came from."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from copilot_nb.testing import ScriptedModel, install
 
 @dataclass(frozen=True)
 class Ran:
-    """What came of a cell."""
+    """The result of a cell."""
 
     ok: bool
     out: str
@@ -60,7 +60,7 @@ class Notebook:
         return model
 
     def complete(self, text: str) -> list[str]:
-        """Return what the Tab key offers at the end of `text`, each as the whole text it makes."""
+        """Return the completions at the end of `text`, each as the whole text."""
         found = self.shell.Completer.completions(text, len(text))
         return [text[: match.start] + match.text + text[match.end :] for match in found]
 
@@ -68,7 +68,7 @@ class Notebook:
         return [stored.name for stored in copilot_nb.sessions()]
 
     def on_disk(self) -> list[str]:
-        """The sessions that the runtime keeps, whoever made them."""
+        """The ids of all sessions that the runtime stores."""
         folder = Path(self.settings.home) / "session-state"
         return sorted(f.name for f in folder.iterdir() if not f.name.startswith(".")) if folder.exists() else []
 

@@ -1,4 +1,4 @@
-"""Providers of one's own as a user meets them: `%copilot provider`, `-p`, and the lines that say what is wrong."""
+"""A user's own providers: `%copilot provider`, `-p`, and the lines that say what is wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of a provider of one's own without asking it, its key, and the lines that tell what went wrong."""
+"""The description of a user's provider, its key, and the lines that explain its errors."""
 
 from __future__ import annotations
 

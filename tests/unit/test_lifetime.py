@@ -1,4 +1,4 @@
-"""What ends when: forked children, threads that outlive the main one, and turns whose waiters give up.
+"""How things end: forked children, threads that outlive the main one, and turns whose waiters stop waiting.
 
 Each process here is a real one; none needs the runtime.
 """
