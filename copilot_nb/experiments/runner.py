@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections import Counter, deque
+from collections import Counter
 from contextlib import suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from copilot_nb.experiments.grid import Cell, Grid, Variant
 from copilot_nb.experiments.options import CompareOptions
 from copilot_nb.experiments.progress import Progress
 from copilot_nb.experiments.store import BEAT_S, AnsweredTurn, Store, new_owner
+from copilot_nb.experiments.waiting_cells import WaitingCells
 from copilot_nb.providers.byok import Byok
 from copilot_nb.providers.in_kernel import InKernel
 from copilot_nb.structured import Schema, second_try
@@ -78,7 +79,7 @@ class Runner:
         self._owner = new_owner()
         self._versions = f"copilot-nb {version('copilot-nb')}, github-copilot-sdk {version('github-copilot-sdk')}"
         self._cells = grid.unique
-        self._queue: deque[Cell] = deque()
+        self._waiting = WaitingCells(manager)
         self._elsewhere: dict[str, Cell] = {}
         self._failures: Counter[str] = Counter()
         self._dropped: dict[Variant, CopilotNBError] = {}
@@ -125,8 +126,8 @@ class Runner:
         for key, cell in self._cells.items():
             answer = answers[key]
             if answer.state != "done" or (answer.answered_s or 0.0) < self._before_s:
-                self._queue.append(cell)
-        self._kept = self._done = len(self._cells) - len(self._queue)
+                self._waiting.add(cell)
+        self._kept = self._done = len(self._cells) - len(self._waiting)
         self._report()
 
     async def _fill(self) -> bool:
@@ -143,10 +144,10 @@ class Runner:
 
     def _next(self) -> list[Cell]:
         """Return the next cells to ask, as many as there are seats and money for."""
-        free = self._manager.settings.max_parallel_turns - len(self._going)
         wanted: list[Cell] = []
-        while self._queue and len(wanted) < free and self._budget.has_room(len(self._going) + len(wanted)):
-            cell = self._queue.popleft()
+        while self._budget.has_room(len(self._going) + len(wanted)):
+            if (cell := self._waiting.take([*self._going.values(), *wanted])) is None:
+                break
             if cell.variant not in self._dropped:
                 wanted.append(cell)
         return wanted
@@ -179,7 +180,7 @@ class Runner:
             if state == "done":
                 self._done += 1
             else:
-                self._queue.append(cell)
+                self._waiting.add(cell)
         self._report()
 
     async def _collect(self, ended: set[asyncio.Task[None]]) -> None:
@@ -238,7 +239,7 @@ class Runner:
         if isinstance(error, ProviderError) or (is_last and isinstance(error, RuntimeUnavailable)):
             self._dropped.setdefault(cell.variant, error)
         elif not is_last:
-            self._queue.append(cell)
+            self._waiting.add(cell)
             return
         self._failed += 1
 

@@ -149,6 +149,11 @@ class ChatModel(httpx.AsyncBaseTransport, ABC):
         """Whether it takes images."""
         return False
 
+    @property
+    def parallel(self) -> int:
+        """How many answers it gives at the same time (count); 0: as many as are asked for."""
+        return 0
+
     @abstractmethod
     async def answer(self, request: ChatRequest) -> AsyncGenerator[Piece, None]:
         """Start answering.

@@ -117,6 +117,11 @@ class LocalModel(ChatModel):
         """The names known beforehand; see `LocalNames.model_ids`."""
         return self._names.model_ids
 
+    @property
+    def parallel(self) -> int:
+        """How many answers of one model it gives at the same time (count)."""
+        return self._parallel
+
     def find(self, model_id: str) -> str:
         """Return the full name; see `ChatModel.find`."""
         return self._names.find(model_id).model_id

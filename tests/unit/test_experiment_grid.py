@@ -6,6 +6,8 @@ import dataclasses
 import inspect
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -19,7 +21,13 @@ from copilot_nb.experiments.plan import Plan
 from copilot_nb.experiments.progress import Progress
 from copilot_nb.experiments.prompts import Prompt, read_prompts
 from copilot_nb.experiments.store import Answer, AnsweredTurn
+from copilot_nb.experiments.waiting_cells import WaitingCells
 from copilot_nb.named_sessions.options import SessionOptions
+from copilot_nb.providers.in_kernel import InKernel
+from copilot_nb.testing import ScriptedModel
+
+if TYPE_CHECKING:
+    from copilot_nb.named_sessions.manager import Manager
 
 A = Variant("a", SessionOptions(model="a", provider="p", system="s", effort="", context=""))
 B = Variant("b", dataclasses.replace(A.options, model="b"))
@@ -146,3 +154,26 @@ def test_models_of_another_name_and_cells_without_an_answer_are_noted() -> None:
         "1 cell failed: no",
         "2 cells of 4 have no answer yet: run it again to go on",
     ]
+
+
+class Slow(ScriptedModel):
+    parallel = 2
+
+
+def test_a_model_in_this_kernel_is_asked_as_much_as_it_answers_at_once_and_others_go_on() -> None:
+    providers = {"p": None, "slow": InKernel("slow", Slow)}
+    settings = SimpleNamespace(max_parallel_turns=20)
+    slow = dataclasses.replace(B, options=dataclasses.replace(B.options, provider="slow"))
+    waiting = WaitingCells(cast("Manager", SimpleNamespace(providers=providers, settings=settings)))
+    for cell in grid(["1", "2", "3", "4", "5"], (A, slow)).cells:
+        waiting.add(cell)
+    under_way: list[Cell] = []
+    while (taken := waiting.take(under_way)) is not None:
+        under_way.append(taken)
+    assert [cell.variant for cell in under_way] == [slow] * 4 + [A] * 5
+    settings.max_parallel_turns = 8
+    assert waiting.take(under_way[1:]) is None
+    (last,) = [waiting.take(under_way[2:])]
+    assert last is not None
+    assert last.variant == slow
+    assert len(waiting) == 0
