@@ -254,7 +254,7 @@ class Session:
             If it exists already.
         """
         if self._state.exists:
-            raise InputError(f"session {self.name!r} exists already", "use it, or begin anew with --new")
+            raise InputError(f"session {self.name!r} exists already", "use it, or start again with --new")
         self._engine.loop.blocking(self._create())
 
     async def _create(self) -> None:

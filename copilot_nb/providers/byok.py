@@ -80,7 +80,7 @@ class Byok:
             raise ProviderError(f"{spec.name} has no address", f"set AZURE_OPENAI_ENDPOINT, or: {add}")
         if self._settings.offline and not spec.is_on_this_machine and spec.name != CUSTOM:
             raise ProviderError(
-                f"{spec.name} is not on this machine, which no request leaves: the runtime is set to be offline",
+                f"{spec.name} is not on this machine, and the runtime is offline",
                 "%config CopilotNB.offline = False (or unset COPILOT_OFFLINE), then %copilot restart",
             )
         if isinstance(spec.key, EnvironmentKey):
@@ -114,7 +114,7 @@ class Byok:
             listed = [info.model_id for info in self._listed or ()]
             more = ", …" if len(listed) > SHOWN_MODELS else ""
             has = f" It has: {', '.join(listed[:SHOWN_MODELS])}{more}." if listed else ""
-            raise ProviderError(f"which model of {self.name}?{has}", "name it: --model MODEL")
+            raise ProviderError(f"no model of {self.name} was named.{has}", "name it: --model MODEL")
         return Endpoint(chosen, {"provider": self._told_runtime()})
 
     def _told_runtime(self) -> dict[str, object]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from copilot_nb.settings import CopilotNB
 
-OFFLINE = "the runtime is set to be offline, no request leaves this machine"
+OFFLINE = "the runtime is offline: no request leaves this machine"
 ONLINE_HINT = "%config CopilotNB.offline = False (or unset COPILOT_OFFLINE), then %copilot restart"
 SHOWN_MODELS = 6
 

@@ -93,7 +93,7 @@ class Fault:
         """What happened, in a few words."""
         if self.kind != "status":
             return self.text or "the connection broke"
-        return f"{_IN_WORDS.get(self.status, 'a fault of its own')} ({self.status}){self.text and f': {self.text}'}"
+        return f"{_IN_WORDS.get(self.status, 'an internal error')} ({self.status}){self.text and f': {self.text}'}"
 
     @property
     def shown_status(self) -> int:
@@ -222,7 +222,7 @@ def told(fault: Fault, spec: Spec, model: str, known: Sequence[str] = (), retrie
 _ELSEWHERE = "or choose another with --model or --provider"
 _OF_KIND: dict[Kind, str] = {
     "refused": "is not running at {url}",
-    "unknown host": "cannot be reached: there is no host of the name in {url}",
+    "unknown host": "cannot be reached: no host has the name in {url}",
     "unreachable": "cannot be reached at {url}",
     "tls": "cannot be trusted at {url}",
     "proxy": "cannot be reached through the proxy",
@@ -253,32 +253,32 @@ def _of_status(
         case 401 if isinstance(spec.key, NoKey):
             add = f"%copilot provider add {spec.name} --type {spec.api} --base-url {spec.base_url} --ask-key"
             hint = f"give it one: {add}"
-            return "wants a key", hint, ProviderError
+            return "needs a key", hint, ProviderError
         case 401:
             hint = f"check the key of provider {spec.name!r}: {spec.key.where}"
             return "refused the key", hint, ProviderError
         case 200:
             return "answered with an error", f"run the cell again, {_ELSEWHERE}", TurnFailed
         case 402:
-            return "wants to be paid", f"check your account there, {_ELSEWHERE}", ProviderError
+            return "asks for payment", f"check your account there, {_ELSEWHERE}", ProviderError
         case 403:
             hint = f"check what the key of provider {spec.name!r} may do ({spec.key.where}), {_ELSEWHERE}"
             return "does not allow this", hint, ProviderError
         case 404:
             return _not_found(spec, model, known)
         case 413:
-            return "finds the conversation too long", f"begin anew with --new, {_ELSEWHERE}", TurnFailed
+            return "finds the conversation too long", f"start again with --new, {_ELSEWHERE}", TurnFailed
         case 429 if fault.is_final:
             return "has no quota left for this key", f"check your plan there, {_ELSEWHERE}", ProviderError
         case 429:
             wait = f"wait {fault.retry_after_s:g} s" if fault.retry_after_s else "wait a little"
-            return "is asked too often", f"{wait} and run the cell again, {_ELSEWHERE}", TurnFailed
+            return "received too many requests", f"{wait} and run the cell again, {_ELSEWHERE}", TurnFailed
         case 503 | 529:
             return "is overloaded", f"run the cell again later, {_ELSEWHERE}", TurnFailed
         case status if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return "has a fault of its own", f"run the cell again later, {_ELSEWHERE}", TurnFailed
+            return "has an internal error", f"run the cell again later, {_ELSEWHERE}", TurnFailed
         case status if 300 <= status < 400:  # noqa: PLR2004
-            return "is somewhere else", f"check the address of provider {spec.name!r}: {spec.base_url}", ProviderError
+            return "has moved", f"check the address of provider {spec.name!r}: {spec.base_url}", ProviderError
         case _:
             return "cannot answer", f"change the prompt, {_ELSEWHERE}", TurnFailed
 

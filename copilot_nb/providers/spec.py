@@ -219,8 +219,8 @@ def _key(name: str, api: Api, base_url: str, fields: Mapping[str, Any]) -> Key:
         return NoKey()
     if not re.fullmatch(r"[A-Z_][A-Z0-9_]{0,100}", variable):
         raise ProviderError(
-            f"provider {name!r}: the key's variable has no such name",
-            "name it in capitals, as in MY_LLM_KEY; a key itself has no place here",
+            f"provider {name!r}: the name of the key's variable is not valid",
+            "name it in capitals, as in MY_LLM_KEY; never give the key itself",
         )
     return EnvironmentKey(variable)
 
@@ -234,7 +234,9 @@ def _base_url(name: str, api: str, given: str) -> str:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError as error:
-        raise ProviderError(f"provider {name!r} has an address that is none", "base_url: https://HOST/v1") from error
+        raise ProviderError(
+            f"provider {name!r} has an address that is not valid", "base_url: https://HOST/v1"
+        ) from error
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ProviderError(
             f"the address of provider {name!r} has a name, a key or a query in it", "give the address alone"

@@ -151,7 +151,7 @@ def _provider(settings: CopilotNB) -> Finding:
             "Provider", False, f"unknown: {name!r}", "%config CopilotNB.provider = 'github' (or 'local', or '')"
         )
     if name == "github" and settings.offline:
-        detail = "'github', but the runtime is set to be offline: no request leaves this machine"
+        detail = "'github', but the runtime is offline: no request leaves this machine"
         return Finding("Provider", False, detail, "unset COPILOT_OFFLINE, or: %config CopilotNB.offline = False")
     return Finding(
         "Provider", True, f"'{name}'" if name else "chosen for each session (Copilot login, else the embedded model)"

@@ -33,7 +33,7 @@ CALL_TIMEOUT_S = 60.0
 
 LOGIN_HINT = "log in with %copilot login, or let the embedded model answer: `-p local`"
 
-DAMAGED_HINT = "what is left of it: `%copilot show NAME`; to begin anew, delete it: `%copilot rm NAME`"
+DAMAGED_HINT = "what is left of it: `%copilot show NAME`; to start again, delete it: `%copilot rm NAME`"
 
 _KINDS: tuple[tuple[str, type[CopilotNBError], str], ...] = (
     (r"No GitHub OAuth token|[Nn]ot authenticated", ProviderError, LOGIN_HINT),

@@ -133,7 +133,9 @@ def test_a_usual_name_that_leads_elsewhere_is_said_once(
 def test_a_model_that_is_not_named_is_asked_for_unless_there_is_but_one(manager: Manager) -> None:
     with Loopback(models=("only",)) as one, Loopback(models=("m-1", "m-2")) as two:
         assert manager.session("unnamed", provider=add(manager, "one", one)).model == "only"
-        with pytest.raises(ProviderError, match=r"which model of two\? It has: m-1, m-2\. → name it: --model MODEL"):
+        with pytest.raises(
+            ProviderError, match=r"no model of two was named\. It has: m-1, m-2\. → name it: --model MODEL"
+        ):
             manager.session("unnamed2", provider=add(manager, "two", two))
         assert manager.session("unnamed3", provider=add(manager, "ol", two, type="ollama")).model == "m-1"
         assert two.listed == 2, "a list is kept"

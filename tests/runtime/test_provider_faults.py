@@ -79,12 +79,12 @@ AT_ONCE: dict[str, tuple[Fault, type[CopilotNBError], str]] = {
     "401": (
         status(401, "wrong key"),
         ProviderError,
-        "wants a key (401): wrong key → give it one: %copilot provider add NAME --type TYPE --base-url URL --ask-key",
+        "needs a key (401): wrong key → give it one: %copilot provider add NAME --type TYPE --base-url URL --ask-key",
     ),
     "402": (
         status(402, "no money"),
         ProviderError,
-        f"wants to be paid (402): no money → check your account there, {ELSEWHERE}",
+        f"asks for payment (402): no money → check your account there, {ELSEWHERE}",
     ),
     "403": (
         status(403, "no rights"),
@@ -112,7 +112,7 @@ AT_ONCE: dict[str, tuple[Fault, type[CopilotNBError], str]] = {
     "429 in an hour": (
         status(429, "later", retry_after_s=3600),
         TurnFailed,
-        f"is asked too often (429): later → wait 3600 s and run the cell again, {ELSEWHERE}",
+        f"received too many requests (429): later → wait 3600 s and run the cell again, {ELSEWHERE}",
     ),
     "200 error": (
         error_in_200("something is wrong"),
@@ -122,7 +122,7 @@ AT_ONCE: dict[str, tuple[Fault, type[CopilotNBError], str]] = {
     "301": (
         page(301),
         ProviderError,
-        "is somewhere else (301): it sent a web page → check the address of provider 'NAME': URL",
+        "has moved (301): it sent a web page → check the address of provider 'NAME': URL",
     ),
 }
 
@@ -169,11 +169,12 @@ class Spoilt:
 IN_VAIN: dict[str, tuple[Fault, str]] = {
     "429": (
         status(429, "slow down", retry_after_s=0),
-        f"is asked too often (429, tried 6 times): slow down → wait a little and run the cell again, {ELSEWHERE}",
+        "received too many requests (429, tried 6 times): slow down → "
+        f"wait a little and run the cell again, {ELSEWHERE}",
     ),
     "500": (
         status(500, "boom", retry_after_s=0),
-        f"has a fault of its own (500, tried 6 times): boom → run the cell again later, {ELSEWHERE}",
+        f"has an internal error (500, tried 6 times): boom → run the cell again later, {ELSEWHERE}",
     ),
     "529": (
         status(529, "busy"),

@@ -191,10 +191,10 @@ def test_offline_there_is_no_login(here: Notebook) -> None:
     here.settings.offline = True
     for word in ("login", "logout"):
         assert here.run(f"%copilot {word}").complaint.startswith(
-            "ProviderError: cannot log in: the runtime is set to be offline, no request leaves this machine → "
+            "ProviderError: cannot log in: the runtime is offline: no request leaves this machine → "
         )
     (line,) = here.run("%copilot whoami").out.splitlines()
-    assert line.startswith("Nobody needs to be logged in: the runtime is set to be offline")
+    assert line.startswith("Nobody needs to be logged in: the runtime is offline")
 
 
 def test_who_is_not_logged_in_is_told_the_ways_in(here: Notebook) -> None:

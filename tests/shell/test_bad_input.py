@@ -63,7 +63,7 @@ OF_THE_CELL = [
         "%%copilot a -p custom\nx",
         "ProviderError: provider 'custom' has no address → set COPILOT_PROVIDER_BASE_URL to it",
     ),
-    ("%%copilot a -p github\nx", "ProviderError: 'github' cannot answer: the runtime is set to be offline"),
+    ("%%copilot a -p github\nx", "ProviderError: 'github' cannot answer: the runtime is offline"),
     ("%%copilot a -o 1x\nx", "InputError: --out takes the name of a variable, not '1x' → for example: -o answer"),
     ("%%copilot a -o for\nx", "InputError: --out takes the name of a variable, not 'for' → "),
     ("%%copilot a -s @/no/where\nx", "cannot read the system message from /no/where: No such file or directory"),

@@ -71,7 +71,7 @@ def test_new_creates_without_asking(nb: Notebook) -> None:
     assert model.requests[-1].system_text == "Be brief."
     assert model.requests[-1].model == "scripted-b"
     assert nb.run("%copilot new a").complaint == (
-        "InputError: session 'a' exists already → use it, or begin anew with --new"
+        "InputError: session 'a' exists already → use it, or start again with --new"
     )
     assert nb.run("%copilot new a --new").ok
     assert sorted(nb.names()) == ["a", "a~1"]

@@ -54,8 +54,8 @@ def test_ollama_host_is_read_as_ollama_reads_it(host: str, url: str) -> None:
         ({"type": "openai-compatible", "base_url": "ftp://box/v1"}, "no address"),
         ({"type": "openai-compatible", "base_url": f"https://me:{KEY}@box/v1"}, "a name, a key or a query"),
         ({"type": "openai-compatible", "base_url": f"https://box/v1?key={KEY}"}, "a name, a key or a query"),
-        ({"type": "openai-compatible", "base_url": "http://box:none/v1"}, "an address that is none"),
-        ({"type": "openai", "api_key_env": KEY}, "the key's variable has no such name"),
+        ({"type": "openai-compatible", "base_url": "http://box:none/v1"}, "an address that is not valid"),
+        ({"type": "openai", "api_key_env": KEY}, "the name of the key's variable is not valid"),
         ({"type": "openai", "wire_api": KEY}, "no wire_api that is known"),
         ({"type": "openai", "max_prompt_tokens": KEY}, "not a number of tokens"),
     ],
@@ -112,7 +112,7 @@ def test_one_bad_variable_does_not_take_the_other_providers_along(monkeypatch: p
     providers = Providers(CopilotNB(offline=True))
     assert providers.own("openai").spec.base_url == "https://api.openai.com/v1"
     assert isinstance(providers.models, list)
-    with pytest.raises(ProviderError, match="an address that is none"):
+    with pytest.raises(ProviderError, match="an address that is not valid"):
         providers["ollama"]
 
 
@@ -338,8 +338,8 @@ OLLAMA = spec_of("ollama", {"type": "ollama", "base_url": "http://127.0.0.1:1"})
         ),
         (
             Fault("status", 429, "slow", retry_after_s=7.0),
-            "mine is asked too often (429, tried 6 times): slow → wait 7 s and run the cell again, or choose another "
-            "with --model or --provider",
+            "mine received too many requests (429, tried 6 times): slow → wait 7 s and run the cell again, "
+            "or choose another with --model or --provider",
         ),
         (
             Fault("status", 429, "over", code="insufficient_quota"),
@@ -348,7 +348,7 @@ OLLAMA = spec_of("ollama", {"type": "ollama", "base_url": "http://127.0.0.1:1"})
         ),
         (
             Fault("status", 500),
-            "mine has a fault of its own (500, tried 6 times) → run the cell again later, or choose another with "
+            "mine has an internal error (500, tried 6 times) → run the cell again later, or choose another with "
             "--model or --provider",
         ),
         (
