@@ -26,6 +26,8 @@ FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 APPS = [FOLDER / "02_voila_app.ipynb"]
 """Those whose cells make a page of widgets and ask nothing."""
+COMPARISON = FOLDER / "03_compare_models.ipynb"
+CONVERSATIONS = [path for path in NOTEBOOKS if path not in (*APPS, COMPARISON)]
 FACTS = {"session", "session_id", "model", "provider", "turn_id", "usage", "state"}
 SCRIPTED = "%load_ext copilot_nb\nimport copilot_nb.testing as t\nt.install(t.ScriptedModel({}))"
 
@@ -101,7 +103,7 @@ def check_exports(notebook: Node) -> None:
 
 
 @pytest.mark.skipif(not has_model(), reason="the embedded model is not installed: copilot-nb install-model")
-@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path not in APPS], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", CONVERSATIONS, ids=lambda path: path.stem)
 def test_the_demo_ends_with_the_same_turns_however_often_it_runs(path: Path, tmp_path: Path) -> None:
     notebook = tmp_path / "notebooks" / path.name
     notebook.parent.mkdir()
@@ -151,13 +153,41 @@ def test_the_apps_make_their_page(path: Path, hub_user: str, home: Path, monkeyp
     assert names == ["chat"]
 
 
-@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path not in APPS], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", CONVERSATIONS, ids=lambda path: path.stem)
 def test_the_notebooks_are_kept_with_the_answers_of_the_demo(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     check_notebook(notebook)
     assert turns_by_session(notebook) == TURNS
     assert unsure_answers(notebook) == []
     assert not re.search(r"\]\((?!https?:)|src=\"(?!https?:|data:)", path.read_text("utf-8")), "it is run from a copy"
+
+
+def check_comparison(notebook: Node) -> None:
+    """Check that it holds a table and images, each as text too, and no script or remote address."""
+    check_notebook(notebook)
+    outputs = {cell.id: cell.outputs for cell in notebook.cells if cell.cell_type == "code"}
+    progress, result = outputs["compare"]
+    assert progress.data["text/plain"].startswith("80 of 80 answers")
+    assert "Differences, paired by prompt" in result.data["text/html"]
+    assert "Differences, paired by prompt" in result.data["text/plain"]
+    for (picture,) in (outputs["differences"], outputs["scores"]):
+        assert set(picture.data) == {"image/png", "text/plain"}
+    told = json.dumps([output.data for cell in outputs.values() for output in cell if "data" in output])
+    assert not re.search(r"<script|https?:", told)
+
+
+def test_the_comparison_is_kept_with_its_result_and_its_pictures() -> None:
+    check_comparison(nbformat.read(COMPARISON, as_version=4))  # type: ignore[no-untyped-call]
+
+
+def test_the_comparison_runs(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    notebook = nbformat.read(COMPARISON, as_version=4)  # type: ignore[no-untyped-call]
+    models = "models=['smollm2-135m', 'smollm2-135m:creative']"
+    code = f"import copilot_nb.testing as t\nt.install(t.ScriptedModel('Paris or Rome', {models}), name='local')"
+    notebook.cells.insert(2, notebook_of(code).cells[0])
+    check_comparison(execute(notebook))
+    assert (tmp_path / "capitals.comparison.sqlite").is_file()
 
 
 @pytest.mark.parametrize("path", APPS, ids=lambda path: path.stem)
