@@ -76,6 +76,23 @@ def answer(context: MagicContext, names: Sequence[str], prompt: str, args: argpa
     CopilotNBError
         If the prompt cannot be sent, or a turn failed or was interrupted.
     """
+    for turn, is_rerun in ask(context, names, prompt, args):
+        _deliver(context, turn, args, is_rerun=is_rerun)
+
+
+def ask(context: MagicContext, names: Sequence[str], prompt: str, args: argparse.Namespace) -> list[tuple[Turn, bool]]:
+    """Send `prompt` and show the answers as they stream.
+
+    Returns
+    -------
+    list of tuple of (Turn, bool)
+        The turns, and whether the cell has asked the session before; none in the background.
+
+    Raises
+    ------
+    CopilotNBError
+        If the prompt cannot be sent, or a turn failed or was interrupted.
+    """
     check_variable(args.out)
     things = {name: attachable(context.shell, name) for name in args.attach}
     asked, images = attached(prompt, things, context.manager.hide_secrets)
@@ -90,6 +107,7 @@ def answer(context: MagicContext, names: Sequence[str], prompt: str, args: argpa
         session.send(asked, timeout_s=args.timeout_s, cell=cell, now=args.now, attach=images)
         for session, cell in zip(sessions, cells, strict=True)
     ]
+    context.last_session = sessions[-1]
     if args.out:
         assign(context.shell, args.out, turns[0] if len(turns) == 1 else turns)
     is_background = args.background and not is_headless(context.shell)
@@ -97,13 +115,12 @@ def answer(context: MagicContext, names: Sequence[str], prompt: str, args: argpa
     output = output_for(context.shell, turns, quiet=args.quiet, plain=plain, background=is_background)
     if is_background:
         context.background.add(output)
-        return
+        return []
     try:
         wait(turns, on_update=lambda _turn: output.show())
     finally:
         output.finish()
-    for turn, is_rerun in zip(turns, reruns, strict=True):
-        _deliver(context, turn, args, is_rerun=is_rerun)
+    return list(zip(turns, reruns, strict=True))
 
 
 def _session(manager: Manager, target: Target, args: argparse.Namespace) -> Session:

@@ -30,7 +30,11 @@ def insert_code(shell: InteractiveShell, name: str, answer: str) -> None:
     TurnFailed
         If it has no code.
     """
-    code = code_of(name, answer)
+    insert(shell, name, code_of(name, answer))
+
+
+def insert(shell: InteractiveShell, name: str, code: str) -> None:
+    """Insert code that a model of the session `name` wrote into the next cell."""
     shell.set_next_input(f"%%copilot {HELD} {typed(name)}\n{code}" if has_rich_output(shell) else code)
 
 
@@ -47,3 +51,17 @@ def code_of(name: str, answer: str) -> str:
     if not chosen:
         raise TurnFailed(f"the answer of {name} has no code", "ask for code, or choose another format")
     return "\n\n".join(block.code.rstrip("\n") for block in chosen)
+
+
+def corrected_cell(answer: str, *, is_magic: bool) -> str:
+    """Return the cell that an answer proposes: its longest block of Python, as others quote a part; ``""``: none.
+
+    Parameters
+    ----------
+    answer : str
+        The answer's Markdown.
+    is_magic : bool
+        Whether the cell belongs to a cell magic, and may be in any language.
+    """
+    blocks = [each.code for each in code_blocks(answer) if is_magic or each.language.lower() in _PYTHON]
+    return max(blocks, key=len, default="").rstrip("\n")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from copilot_nb.named_sessions.manager import Manager
+    from copilot_nb.named_sessions.session import Session
     from copilot_nb.settings import CopilotNB
 
 OpenPanel = Callable[[Sequence[str], Callable[[str], object]], object]
@@ -33,6 +34,8 @@ class MagicContext:
     ----------
     default_session : str
         The session chosen by ``%copilot use``, ``""`` for none.
+    last_session : Session or None
+        The session that a cell asked last.
     background : Background
         The outputs that stream behind the running cell.
     """
@@ -42,6 +45,7 @@ class MagicContext:
         self.open_panel = open_panel
         self.settings = settings
         self.default_session = ""
+        self.last_session: Session | None = None
         self.background = Background()
 
     @property

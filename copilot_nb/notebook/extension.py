@@ -14,7 +14,7 @@ from traitlets import TraitError
 from copilot_nb.console import accept_any_text
 from copilot_nb.errors import InputError
 from copilot_nb.frontend import has_rich_output
-from copilot_nb.notebook import input_transform
+from copilot_nb.notebook import failures, input_transform
 from copilot_nb.notebook.magics import CopilotMagics
 from copilot_nb.settings import CopilotNB, adopt
 
@@ -42,6 +42,7 @@ def load(shell: InteractiveShell, open_panel: OpenPanel) -> None:
     shell.input_transformers_cleanup.insert(0, _whole)
     shell.input_transformer_manager.token_transformers.extend(input_transform.TOKEN_TRANSFORMERS)
     _matchers(shell).append(_complete)
+    failures.watch(shell)
     if settings.warm_start:
         shell.events.register("post_run_cell", _WarmStart(shell, settings))
 
@@ -52,6 +53,7 @@ def unload(shell: InteractiveShell) -> None:
 
     rest()
     adopt(None)
+    failures.unwatch(shell)
     for settings in _settings_of(shell):
         _left[shell] = settings
         cast(list[Any], shell.configurables).remove(settings)

@@ -58,6 +58,20 @@ def payload(kernel: Kernel, cell: str, cell_id: str) -> list[dict[str, Any]]:
     return list(reply["content"]["payload"])
 
 
+def test_a_corrected_cell_is_proposed_once_for_each_error_and_no_run_all_runs_it(kernel: Kernel) -> None:
+    kernel.load("'```python\\nx = 1\\n```'")
+    new_cell = [{"source": "set_next_input", "text": "%%copilot --do-not-run a\nx = 1", "replace": False}]
+    assert "no cell has failed" in kernel.run("%copilot fix a", "2").error
+    assert "ZeroDivisionError" in kernel.run("1 / 0", "1").error
+    assert payload(kernel, "%copilot fix a", "2") == new_cell
+    assert payload(kernel, "%copilot fix a", "2") == []
+    again = kernel.run("%copilot fix a", "2")
+    assert again.printed == "The corrected cell is below already. To add it again: %copilot show a --code\n"
+    assert kernel.run("import copilot_nb as cp; print(len(cp.session('a').history))", "3").printed == "1\n"
+    assert "KeyError" in kernel.run("{}['k']", "1").error
+    assert payload(kernel, "%copilot fix a", "2") == new_cell
+
+
 def test_code_goes_into_one_new_cell_that_run_all_does_not_run(kernel: Kernel) -> None:
     kernel.load("'```python\\nx = 1\\n```'")
     held = "%%copilot --do-not-run a\nx = 1"

@@ -9,7 +9,8 @@ from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.names import check_name
 from copilot_nb.named_sessions.waiting import as_completed
 from copilot_nb.notebook.answer import answer
-from copilot_nb.notebook.arguments import ASK_OPTIONS, Option
+from copilot_nb.notebook.arguments import ASK_OPTIONS, SESSION_OPTIONS, TURN_OPTIONS, Option
+from copilot_nb.notebook.fix import fix
 from copilot_nb.notebook.progress import wait_for
 from copilot_nb.notebook.subcommands.base import MAYBE_ONE_SESSION, MAYBE_SESSIONS, ONE_SESSION, Subcommand
 
@@ -48,9 +49,19 @@ def stop(context: MagicContext, args: argparse.Namespace) -> None:
     print(f"Stopped: {', '.join(session.name for session in busy)}" if busy else "Nothing was under way.")
 
 
+_OUTPUT = ("--quiet", "--out", "--timeout")
+_FIX_OPTIONS = tuple(option for option in TURN_OPTIONS if set(option.flags) & set(_OUTPUT))
+
 COMMANDS = (
     Subcommand(
         "ask", "Send one line to a session: %copilot ask [options] NAME PROMPT", ask, (ONE_SESSION,), ASK_OPTIONS
+    ),
+    Subcommand(
+        "fix",
+        "Ask about the cell that failed last; the corrected cell is inserted below and does not run.",
+        fix,
+        (MAYBE_ONE_SESSION,),
+        (*SESSION_OPTIONS, *_FIX_OPTIONS),
     ),
     Subcommand("wait", "Wait for the turns in the background; fails if one of them failed.", wait, (MAYBE_SESSIONS,)),
     Subcommand(
