@@ -23,7 +23,7 @@ from bench.page import opened_lab, worked_s
 from bench.report import Result, ratios
 from bench.stream import setup
 from copilot_nb.named_sessions.manager import Manager
-from copilot_nb.panels.feed import PAGE_TURNS
+from copilot_nb.panels.deltas import PAGE_TURNS
 from copilot_nb.providers.in_kernel import InKernel
 from copilot_nb.render.markdown import markdown_to_html
 from copilot_nb.settings import CopilotNB

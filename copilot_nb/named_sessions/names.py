@@ -104,6 +104,6 @@ def title_for(name: str) -> str:
     return name.replace('"', "'")[:MAX_TITLE_CHARS].strip() or "session"
 
 
-def typed(name: str) -> str:
+def quoted(name: str) -> str:
     """Return a name as one types it in a line of ``%copilot``: in quotes where it needs them."""
     return shlex.quote(name) if re.search(r"[\s\"'\\]", name) else name

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.metadata import PREFIX, StoredSession
-from copilot_nb.named_sessions.names import id_for, typed
+from copilot_nb.named_sessions.names import id_for, quoted
 
 if TYPE_CHECKING:
     from copilot_nb.runtime.client import RuntimeClient
@@ -92,7 +92,7 @@ class SessionRepository:
             return StoredSession.from_metadata(direct, entries[direct], await archive.changed_at(direct))
         if direct in entries and session_id:
             raise InputError(
-                f"the id {session_id!r} belongs to session {stored_name!r}", f"%%copilot {typed(stored_name)}"
+                f"the id {session_id!r} belongs to session {stored_name!r}", f"%%copilot {quoted(stored_name)}"
             )
         if session_id:
             return None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError, SessionInUse, SessionNotFound
 from copilot_nb.named_sessions.metadata import PREFIX, cells_entry
-from copilot_nb.named_sessions.names import typed
+from copilot_nb.named_sessions.names import quoted
 from copilot_nb.named_sessions.reading import refresh
 from copilot_nb.render.words import count
 from copilot_nb.runtime.logfile import prompt_ids
@@ -160,7 +160,7 @@ def _check_quiet(state: SessionState) -> None:
 
 def answering(state: SessionState) -> SessionInUse:
     """Return the error of what cannot be done while a turn is under way or waits."""
-    return SessionInUse(f"session {state.name!r} is answering", f"stop it first: %copilot stop {typed(state.name)}")
+    return SessionInUse(f"session {state.name!r} is answering", f"stop it first: %copilot stop {quoted(state.name)}")
 
 
 def check_stored(state: SessionState) -> None:
@@ -172,4 +172,4 @@ def check_stored(state: SessionState) -> None:
         If nothing is stored.
     """
     if state.is_gone or not state.exists:
-        raise SessionNotFound(f"nothing is stored of session {state.name!r} yet", f"%%copilot {typed(state.name)}")
+        raise SessionNotFound(f"nothing is stored of session {state.name!r} yet", f"%%copilot {quoted(state.name)}")

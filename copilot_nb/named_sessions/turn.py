@@ -15,7 +15,7 @@ from copilot_nb.conversation.parts import Image, TurnState, Usage
 from copilot_nb.conversation.transcript import TurnRecord, advance_turn
 from copilot_nb.errors import CopilotNBError, TurnInterrupted
 from copilot_nb.named_sessions import waiting
-from copilot_nb.named_sessions.names import typed
+from copilot_nb.named_sessions.names import quoted
 from copilot_nb.render.markdown import CodeBlock, code_blocks
 from copilot_nb.render.turn import Label, turn_html, turn_metadata, turn_text
 from copilot_nb.render.words import count
@@ -281,7 +281,7 @@ class Turn:
         if not (before := self.owner.before(self)):
             return []
         name = self.session.name
-        return [f"waits for {count(before, 'turn')} of {name}; withdraw: %copilot stop {typed(name)}"]
+        return [f"waits for {count(before, 'turn')} of {name}; withdraw: %copilot stop {quoted(name)}"]
 
     def _repr_mimebundle_(self, **_options: object) -> tuple[dict[str, str], dict[str, object]]:
         record = self._record

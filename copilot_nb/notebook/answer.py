@@ -11,7 +11,7 @@ from copilot_nb.errors import InputError, TurnFailed
 from copilot_nb.experiments.targets import Target, one_each
 from copilot_nb.frontend import is_headless
 from copilot_nb.named_sessions.attach import attached
-from copilot_nb.named_sessions.names import typed
+from copilot_nb.named_sessions.names import quoted
 from copilot_nb.named_sessions.session import state_of
 from copilot_nb.named_sessions.waiting import wait
 from copilot_nb.notebook.arguments import opening_of, options_of
@@ -61,7 +61,7 @@ def check_new(manager: Manager, names: Sequence[str], args: argparse.Namespace) 
     if is_meant or not (new := manager.unknown(names)):
         return
     are_new = f"{', '.join(map(repr, new))} {'is' if len(new) == 1 else 'are'} new"
-    line = f"%%copilot {' '.join(map(typed, names))} --create"
+    line = f"%%copilot {' '.join(map(quoted, names))} --create"
     raise InputError(
         f"a cell with several names creates no session, and {are_new}",
         f"a prompt goes below this line; to create: {line}",
@@ -138,7 +138,7 @@ def _deliver(context: MagicContext, turn: Turn, args: argparse.Namespace, *, is_
     elif args.format == "code" and is_rerun:
         code_of(turn.session.name, turn.text)
         if not args.quiet:
-            line = f"%copilot show {typed(turn.session.name)} --code"
+            line = f"%copilot show {quoted(turn.session.name)} --code"
             print(f"This cell has been run before, so no second cell is added below. To add one: {line}")
     elif args.format == "code":
         insert_code(context.shell, turn.session.name, turn.text)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from copilot_nb.errors import TurnFailed
 from copilot_nb.frontend import has_rich_output
-from copilot_nb.named_sessions.names import typed
+from copilot_nb.named_sessions.names import quoted
 from copilot_nb.render.markdown import code_blocks
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def insert_code(shell: InteractiveShell, name: str, answer: str) -> None:
 
 def insert(shell: InteractiveShell, name: str, code: str) -> None:
     """Insert code that a model of the session `name` wrote into the next cell."""
-    shell.set_next_input(f"%%copilot {HELD} {typed(name)}\n{code}" if has_rich_output(shell) else code)
+    shell.set_next_input(f"%%copilot {HELD} {quoted(name)}\n{code}" if has_rich_output(shell) else code)
 
 
 def code_of(name: str, answer: str) -> str:

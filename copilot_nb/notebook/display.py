@@ -23,7 +23,7 @@ from IPython.display import DisplayHandle, clear_output
 from copilot_nb.characters import visible
 from copilot_nb.conversation.parts import ToolCall, TurnState
 from copilot_nb.frontend import has_rich_output, is_magic_cell
-from copilot_nb.named_sessions.names import typed
+from copilot_nb.named_sessions.names import quoted
 from copilot_nb.render.blocks import BlockStream
 from copilot_nb.render.columns import columns_html, columns_text
 from copilot_nb.render.markdown import markdown_to_html
@@ -138,7 +138,7 @@ class CellOutput:
 
     def _elsewhere(self) -> str:
         """Say where to find the answer, in case a closed or reloaded page misses the rest."""
-        names = ", ".join(f"%copilot show {typed(turn.session.name)}" for turn in self.turns)
+        names = ", ".join(f"%copilot show {quoted(turn.session.name)}" for turn in self.turns)
         return f"answering; if the page is closed or reloaded before the end: {names}"
 
     def _final(self) -> dict[str, str]:

@@ -16,7 +16,7 @@ from copilot_nb.agent.bounded import bounded
 from copilot_nb.agent.describe import Describer, type_name
 from copilot_nb.errors import CopilotNBError, InputError
 from copilot_nb.named_sessions.attach import with_text
-from copilot_nb.named_sessions.names import check_name, typed
+from copilot_nb.named_sessions.names import check_name, quoted
 from copilot_nb.notebook.answer import ask
 from copilot_nb.notebook.code import corrected_cell, insert
 from copilot_nb.notebook.failures import Failure, last_failure
@@ -52,7 +52,7 @@ def fix(context: MagicContext, args: argparse.Namespace) -> None:
         return
     if is_rerun and failure.is_proposed:
         if not args.quiet:
-            print(f"The corrected cell is below already. To add it again: %copilot show {typed(name)} --code")
+            print(f"The corrected cell is below already. To add it again: %copilot show {quoted(name)} --code")
         return
     insert(context.shell, turn.session.name, code)
     failure.is_proposed = True

@@ -6,7 +6,7 @@ get stuck while a cell runs. There are three kinds:
 - ``{"seq": n, "kind": "whole", "re": id, ...}``: all there is to show (`Panel.whole`), the answer to the page's hello;
   ``re`` is ``""`` where nobody asked and every view must begin anew;
 - ``{"seq": n, "kind": "news", "items": [...]}``: what has changed since (`Panel.news`), twelve times a second at most;
-  in both, ``version`` is that of the transcript that a saved notebook shows (see `frozen`);
+  in both, ``version`` is that of the transcript that a saved notebook shows (see `static_output`);
 - ``{"re": id, "seq": n, "ok": true, ...}`` or ``{... "error": "one line"}``: what came of something that was asked for;
   ``seq`` is what was told last.
 
@@ -25,7 +25,8 @@ was lost or is large, it is left to be sent again.
 
 A kernel hands a comm's message to the thread of the cell that runs, unless there are subshells. ipykernel 7.4 has them,
 and yet routes a message to the shell that was the last to publish on that comm, so the panel would wait for the cell;
-`_serve_at_once` undoes that for this one comm. What is not taken within a moment comes again by another way (`aside`).
+`_serve_at_once` undoes that for this one comm. What is not taken within a moment comes again on the control channel
+(`control_channel`).
 """
 
 from __future__ import annotations
@@ -42,11 +43,11 @@ import anywidget
 from traitlets import Unicode
 
 from copilot_nb.errors import CopilotNBError, InputError
-from copilot_nb.panels.aside import listen
 from copilot_nb.panels.assets import styles
-from copilot_nb.panels.frozen import Frozen, Transcript, settled
+from copilot_nb.panels.control_channel import listen
 from copilot_nb.panels.places import shown
-from copilot_nb.panels.pump import Pump
+from copilot_nb.panels.static_output import StaticOutput, Transcript, settled
+from copilot_nb.panels.worker import Worker
 
 if TYPE_CHECKING:
     from copilot_nb.named_sessions.manager import Manager
@@ -89,12 +90,14 @@ class Panel(anywidget.AnyWidget):
         self._hellos: set[str] = set()  # those that are yet to be answered
         self._answers: dict[str, Message] = {}  # what was asked for came to, by its id
         self._hearing = threading.Lock()
-        self._pump = Pump(self._tell)
-        self._worker = Pump(lambda: None)  # it does what the page asks for, and has no news
+        self._teller = Worker(self._tell)
+        self._worker = Worker(lambda: None)  # it does what the page asks for, and has no news
         self._unwatch: Callable[[], None] = lambda: None
         self._is_resting = False
         panel_id = uuid4().hex
-        self._frozen = Frozen(panel_id, self.transcript, lambda: manager.loop.blocking(settled()), self.mark)
+        self._static_output = StaticOutput(
+            panel_id, self.transcript, lambda: manager.loop.blocking(settled()), self.mark
+        )
         self._told_version = 0
         super().__init__(panel_id=panel_id, model_id=panel_id)
         _serve_at_once(self.comm)
@@ -118,27 +121,27 @@ class Panel(anywidget.AnyWidget):
         """Remember that something has changed (on the panel's thread); `news` is asked for soon after."""
 
     def transcript(self) -> Transcript:
-        """Return what a saved notebook shows in place of the panel; see `frozen`."""
+        """Return what a saved notebook shows in place of the panel; see `static_output`."""
         raise NotImplementedError
 
     def do_keep(self, _message: Message) -> dict[str, Any]:
         """Return the transcript, for the page to put into the notebook."""
-        return {"transcript": self._frozen.keep()}
+        return {"transcript": self._static_output.keep()}
 
     def begin_anew(self) -> None:
         """Have every view show `whole` (from any thread): what it has may be wrong."""
-        self._pump.put(self._say_whole)
+        self._teller.put(self._say_whole)
 
     def mark(self) -> None:
         """Have `news` told soon (from any thread)."""
-        self._pump.put(self._pump.mark)
+        self._teller.put(self._teller.mark)
 
     def close(self) -> None:
         """Take the panel away; the sessions stay."""
-        if hasattr(self, "_pump"):  # not so where a panel could not be made
+        if hasattr(self, "_teller"):  # not so where a panel could not be made
             self._unwatch()
-            self._frozen.close()
-            self._pump.stop()
+            self._static_output.close()
+            self._teller.stop()
             self._worker.stop()
         super().close()
 
@@ -147,7 +150,7 @@ class Panel(anywidget.AnyWidget):
         self._unwatch()
         self._unwatch = lambda: None
         self._is_resting = True
-        self._pump.rest()
+        self._teller.rest()
         self._worker.rest()
 
     def _resume(self) -> None:
@@ -156,28 +159,28 @@ class Panel(anywidget.AnyWidget):
 
     def _watch(self, event: Event) -> None:
         if self.wants(event):
-            self._frozen.noted(event)
-            self._pump.put(partial(self._noted, event))
+            self._static_output.noted(event)
+            self._teller.put(partial(self._noted, event))
 
     def _ipython_display_(self) -> None:
         bundle, metadata = self._repr_mimebundle_() or ({}, {})  # none where the front end has no widgets
         shown(self)
         text = f"{self!r}: to use it here, trust this notebook, or run this cell"
-        self._frozen.show({**bundle, "text/plain": text}, metadata)
+        self._static_output.show({**bundle, "text/plain": text}, metadata)
 
     def _noted(self, event: Event) -> None:
         self.noted(event)
-        self._pump.mark()
+        self._teller.mark()
 
     def _tell(self) -> None:
-        items, version = self.news(), self._frozen.version
+        items, version = self.news(), self._static_output.version
         if items or version != self._told_version:
             self._told_version = version
             self._say({"kind": "news", "items": items, "version": version})
 
     def _say_whole(self, asked_by: str = "") -> None:
         try:
-            self._told_version = self._frozen.version
+            self._told_version = self._static_output.version
             self._say({"kind": "whole", "re": asked_by, "version": self._told_version, **self.whole()})
         except CopilotNBError as error:
             refusal = {"error": str(error)}
@@ -215,15 +218,15 @@ class Panel(anywidget.AnyWidget):
                 if self._is_resting:
                     self._resume()
                 if message.get("keeps"):
-                    self._frozen.ask_only()
+                    self._static_output.ask_only()
                 self._hellos.add(asked)
-                self._pump.put(partial(self._say_whole, asked))
+                self._teller.put(partial(self._say_whole, asked))
             case "hello":
                 pass
             case "seq":
-                self._pump.put(partial(self._answer, message, lambda: {"ok": True}))
+                self._teller.put(partial(self._answer, message, lambda: {"ok": True}))
             case _ if asked in self._answers:
-                self._pump.put(partial(self._answer, message, lambda: self._answers.get(asked, _WAITS)))
+                self._teller.put(partial(self._answer, message, lambda: self._answers.get(asked, _WAITS)))
             case _:
                 self._answers[asked] = _WAITS
                 self._start(message)
@@ -249,7 +252,7 @@ class Panel(anywidget.AnyWidget):
                 del self._answers[asked]
             else:
                 self._answers[asked] = answer
-        self._pump.put(partial(self._answer, message, lambda: answer))
+        self._teller.put(partial(self._answer, message, lambda: answer))
 
     def _act(self, message: Message) -> Message | None:
         act: Callable[[Message], Message | None] | None = getattr(self, f"do_{message.get('do')}", None)

@@ -22,11 +22,11 @@ from copilot_nb.named_sessions.api import shared_manager
 from copilot_nb.named_sessions.attach import attached, image, thumbnail, with_text
 from copilot_nb.named_sessions.history import PAGE_TURNS
 from copilot_nb.named_sessions.manager import manager_of
-from copilot_nb.named_sessions.names import typed
+from copilot_nb.named_sessions.names import quoted
 from copilot_nb.named_sessions.session import Session, state_of
 from copilot_nb.panels.assets import script
 from copilot_nb.panels.base import Message, Panel
-from copilot_nb.panels.feed import Feed
+from copilot_nb.panels.deltas import Deltas
 from copilot_nb.render.escape import well_formed
 from copilot_nb.render.words import count
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from copilot_nb.conversation.parts import Image
     from copilot_nb.conversation.transcript import TurnRecord
     from copilot_nb.named_sessions.session import Event
-    from copilot_nb.panels.frozen import Transcript
+    from copilot_nb.panels.static_output import Transcript
 
 Evaluate = Callable[[str], object]
 
@@ -131,7 +131,7 @@ class ChatPanel(Panel):
         chosen = as_written if self.session.user and evaluate is in_main else evaluate
         self._evaluate = partial(value_of, evaluate=chosen)
         self._models = models
-        self._feed = Feed(self.session)
+        self._deltas = Deltas(self.session)
         super().__init__(manager_of(self.session))
 
     def __repr__(self) -> str:
@@ -139,14 +139,14 @@ class ChatPanel(Panel):
 
     def whole(self) -> dict[str, Any]:
         """Return the last page of turns, those under way, and what is to be known of the session."""
-        return {**self._feed.whole(), "choices": self._choices()}
+        return {**self._deltas.whole(), "choices": self._choices()}
 
     def news(self) -> list[dict[str, Any]]:
         """Return what has changed of the turns and of the session."""
-        if self._feed.is_doubled:
+        if self._deltas.is_doubled:
             self.begin_anew()
             return []
-        return self._feed.news()
+        return self._deltas.news()
 
     def transcript(self) -> Transcript:
         """Return the last turns."""
@@ -162,7 +162,7 @@ class ChatPanel(Panel):
         """Remember what has happened; where turns were taken back, the page begins anew."""
         if event.session is not self.session:
             self._show(event.session)
-        self._feed.noted(event)
+        self._deltas.noted(event)
         if event.kind == "history":
             self.begin_anew()
 
@@ -170,7 +170,7 @@ class ChatPanel(Panel):
         """Show another session (on the panel's thread)."""
         if session is not self.session:
             self.session = session
-            self._feed = Feed(session)
+            self._deltas = Deltas(session)
             self.begin_anew()
 
     def _alive(self) -> Session:
@@ -192,18 +192,20 @@ class ChatPanel(Panel):
     def do_stop(self, message: Message) -> None:
         """Stop a turn, by default the one under way; one that waits is withdrawn, others that wait go on."""
         turn = (
-            self._feed.turn(message["turn"]) if "turn" in message else next(iter(state_of(self.session).pending), None)
+            self._deltas.turn(message["turn"])
+            if "turn" in message
+            else next(iter(state_of(self.session).pending), None)
         )
         if turn is not None:
             turn.stop()
 
     def do_resend(self, message: Message) -> dict[str, Any]:
         """Send `text`, or what a turn had asked (``None``), in the place of that turn and those after it."""
-        turn = self._feed.turn(message["turn"])
+        turn = self._deltas.turn(message["turn"])
         if turn is not None and turn.done and not turn.record.turn_id:  # it has never been sent
-            record, replaced = turn.record, self._feed.stored_id(turn.replaces)
+            record, replaced = turn.record, self._deltas.stored_id(turn.replaces)
         else:
-            record, _ = self._feed.place(message["turn"])
+            record, _ = self._deltas.place(message["turn"])
             replaced = record.turn_id
         try:
             prompt, images = self._written_anew(message, record)
@@ -244,15 +246,15 @@ class ChatPanel(Panel):
 
     def do_fork(self, message: Message) -> dict[str, Any]:
         """Make a session of this one's history, up to a turn if one is named."""
-        at = self._feed.place(message["turn"])[1] + 1 if message.get("turn") else None
+        at = self._deltas.place(message["turn"])[1] + 1 if message.get("turn") else None
         copy = self.session.fork(message.get("name") or None, at)
         said = f"{copy.own_name} begins with {count(state_of(copy).turn_count, 'turn')} of {self.session.own_name}"
-        elsewhere = "" if copy.user else f"; elsewhere: %copilot panel {typed(copy.name)}"
+        elsewhere = "" if copy.user else f"; elsewhere: %copilot panel {quoted(copy.name)}"
         return {"said": said + elsewhere, "name": copy.own_name}
 
     def do_show(self, message: Message) -> None:
         """Show another session in this panel."""
-        self._pump.put(partial(self._show, self._manager.existing(message["name"], self.session.user)))
+        self._teller.put(partial(self._show, self._manager.existing(message["name"], self.session.user)))
 
     def do_rename(self, message: Message) -> None:
         """Give the session another name."""
@@ -278,18 +280,18 @@ class ChatPanel(Panel):
 
     def do_earlier(self, message: Message) -> dict[str, Any]:
         """Return the turns before the first that is shown."""
-        return self._feed.earlier(int(message["before"]))
+        return self._deltas.earlier(int(message["before"]))
 
     def do_text(self, message: Message) -> dict[str, Any]:
         """Return an answer as the model wrote it."""
-        turn = self._feed.turn(message["turn"])
-        record = turn.record if turn is not None else self._feed.place(message["turn"])[0]
+        turn = self._deltas.turn(message["turn"])
+        record = turn.record if turn is not None else self._deltas.place(message["turn"])[0]
         return {"text": well_formed(record.text)}
 
     def do_thumbnail(self, message: Message) -> dict[str, Any]:
         """Return a small copy of an image that went with a prompt."""
         with _SHRINKING:
-            small = thumbnail(self._feed.images(message["turn"])[int(message["index"])])
+            small = thumbnail(self._deltas.images(message["turn"])[int(message["index"])])
         return {"src": f"data:{small.mime_type};base64,{base64.b64encode(small.data).decode()}"}
 
     def do_usage(self, _message: Message) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The comparison as a panel: one prompt to several sessions, answers side by side, a vote.
 
-A round is shown as it comes: the page gets the fields of `feed`, of a blind round only those that `compare_view` lets
+A round is shown as it comes: the page gets the fields of `deltas`, of a blind round only those that `compare_view` lets
 through. In a blind comparison neither the list of names nor the count of wins goes to the page before the first vote.
 Rounds and votes are kept by the sessions (`round_store`), so a panel that is made again, also after a restart of the
 kernel, continues where the last one was.
@@ -22,8 +22,8 @@ from copilot_nb.panels import compare_view
 from copilot_nb.panels.assets import script
 from copilot_nb.panels.base import Message, Panel
 from copilot_nb.panels.compare_view import Column
-from copilot_nb.panels.feed import Fields
-from copilot_nb.panels.frozen import Static
+from copilot_nb.panels.deltas import Fields
+from copilot_nb.panels.static_output import Static
 from copilot_nb.render.escape import well_formed
 from copilot_nb.render.words import count
 
@@ -164,7 +164,7 @@ class ComparePanel(Panel):
         """
         voted = self._arena.vote(number, choice)
         self.mark()
-        self._frozen.changed()
+        self._static_output.changed()
         return voted
 
     def retry(self, number: int, column: int) -> Round:
@@ -275,7 +275,7 @@ class ComparePanel(Panel):
     def noted(self, event: Event) -> None:
         """Have a round that is over kept, and a session's new name shown everywhere."""
         if event.turn is not None and event.turn.done:
-            self._pump.put(self._arena.keep)
+            self._teller.put(self._arena.keep)
         known = self._told_frame.get("names")
         if event.kind == "session" and known and well_formed(event.session.name) not in known:
             self._say_whole()

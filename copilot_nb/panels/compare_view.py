@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from copilot_nb.experiments.beforehand import APART, Apart
 from copilot_nb.experiments.rounds import Round, anonymous
 from copilot_nb.named_sessions.history import History
-from copilot_nb.panels.feed import Fields, LiveTurn, told_whole
-from copilot_nb.panels.frozen import Static
+from copilot_nb.panels.deltas import Fields, LiveTurn, told_whole
+from copilot_nb.panels.static_output import Static
 from copilot_nb.render.columns import columns_html, columns_text
 from copilot_nb.render.escape import escape, well_formed
 from copilot_nb.render.table import Table
@@ -66,7 +66,7 @@ def heading(asked: Round, at: int) -> dict[str, str | bool]:
 
 
 def allowed(asked: Round, turn: Turn, fields: Fields) -> Fields:
-    """Return those of the `feed`'s fields of an answer that the page may see."""
+    """Return those of the `deltas`'s fields of an answer that the page may see."""
     if not asked.is_hidden:
         return {name: value for name, value in fields.items() if name != "prompt"}
     told = {name: value for name, value in fields.items() if name in _TELLS_NOTHING}

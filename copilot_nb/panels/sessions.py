@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from copilot_nb.named_sessions.metadata import StoredSession
     from copilot_nb.named_sessions.session import Event, Session
     from copilot_nb.named_sessions.state import SessionState
-    from copilot_nb.panels.frozen import Transcript
+    from copilot_nb.panels.static_output import Transcript
 
 MAX_ROWS = 2000
 """Sessions that the page is given, the last used (count)."""
@@ -256,11 +256,11 @@ class SessionsPanel(Panel):
 
     def _on_panel(self, change: Callable[[], None]) -> None:
         """Have `change` done on the panel's thread, and the news of it told."""
-        self._pump.put(change)
+        self._teller.put(change)
         self.mark()
 
     def _look_again(self) -> None:
-        self._pump.put(self._read)
+        self._teller.put(self._read)
         self.mark()
 
     def _read(self) -> None:
@@ -273,7 +273,7 @@ class SessionsPanel(Panel):
     def _read_and_tell(self) -> None:
         if self._manager.running_client is not None and not self._is_resting:  # a runtime that was stopped stays so
             self._read()
-            self._pump.mark()
+            self._teller.mark()
 
     def _keep_reading(self) -> None:
         """Have what is stored read when something came or went, and now and then (on a thread of its own)."""
@@ -281,5 +281,5 @@ class SessionsPanel(Panel):
         while not self._is_closed:
             pause_s = POLL_S if self._wake.wait(pause_s) else min(2 * pause_s, MAX_POLL_S)
             self._wake.clear()
-            self._pump.put(self._read_and_tell)
+            self._teller.put(self._read_and_tell)
             time.sleep(READ_AGAIN_S)

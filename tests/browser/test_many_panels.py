@@ -6,7 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, expect
 
-from copilot_nb.panels.feed import PAGE_TURNS
+from copilot_nb.panels.deltas import PAGE_TURNS
 from copilot_nb.render.markdown import markdown_to_html
 
 from .conftest import Lab, Notebook, open_gate, scripted

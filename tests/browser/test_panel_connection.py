@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import WebSocketRoute
 
-from copilot_nb.panels.aside import MESSAGE_TYPE
+from copilot_nb.panels.control_channel import MESSAGE_TYPE
 
 from .chat_steps import HALF_THEN_REST, PANEL, WHOLE_ANSWER, answers, notice, panel, say, turn
 from .conftest import Notebook, open_gate, scripted

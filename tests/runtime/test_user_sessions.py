@@ -12,7 +12,7 @@ from copilot_nb.named_sessions import api
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.named_sessions.session import state_of
 from copilot_nb.panels.chat import ChatPanel
-from copilot_nb.panels.feed import Feed
+from copilot_nb.panels.deltas import Deltas
 from copilot_nb.providers.in_kernel import InKernel
 from copilot_nb.testing import ScriptedModel
 
@@ -137,7 +137,7 @@ def test_a_users_page_shows_the_users_own_names(manager: Manager, own_manager: M
     api.session("chat", user="alice").ask("Hello.")
     manager.close()
     session = own_manager().session("chat", user="alice")
-    assert (session.name, Feed(session).whole()["session"]["name"]) == ("alice-chat", "chat")
+    assert (session.name, Deltas(session).whole()["session"]["name"]) == ("alice-chat", "chat")
     assert state_of(session).resume_note.startswith("resumed chat: 1 turn")
     assert session.fork("copy").own_name == "copy"
     session.rename("diary")

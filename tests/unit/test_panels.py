@@ -29,10 +29,10 @@ from copilot_nb.named_sessions.turn import Turn
 from copilot_nb.panels.assets import script
 from copilot_nb.panels.base import AT_ONCE
 from copilot_nb.panels.chat import ChatPanel, in_main, with_files
-from copilot_nb.panels.feed import PAGE_TURNS, LiveTurn
-from copilot_nb.panels.frozen import Frozen, Static
+from copilot_nb.panels.deltas import PAGE_TURNS, LiveTurn
 from copilot_nb.panels.places import Places
-from copilot_nb.panels.pump import BEAT_S, Pump
+from copilot_nb.panels.static_output import Static, StaticOutput
+from copilot_nb.panels.worker import BEAT_S, Worker
 from copilot_nb.settings import CopilotNB
 
 PARAGRAPHS = "\n\n".join(
@@ -91,10 +91,10 @@ class Watched(ChatPanel):
     def settled(self) -> None:
         """Wait until all that has happened was told."""
         told = threading.Event()
-        self._manager.loop.call_soon(lambda: self._manager.loop.call_soon(self._pump.put, told.set))
+        self._manager.loop.call_soon(lambda: self._manager.loop.call_soon(self._teller.put, told.set))
         assert told.wait(10)
         again = threading.Event()
-        self._pump.put(lambda: (self._tell(), again.set()))
+        self._teller.put(lambda: (self._tell(), again.set()))
         assert again.wait(10)
 
 
@@ -353,7 +353,7 @@ def test_a_session_that_is_gone_gives_way_to_the_next_of_its_name(
 def test_a_closed_panel_hears_nothing_and_its_thread_ends(session: Stored, manager: Manager) -> None:
     panel = Watched(session)
     panel.ask("hello")
-    thread = panel._pump._thread
+    thread = panel._teller._thread
     assert thread is not None
     panel.close()
     thread.join(10)
@@ -504,7 +504,7 @@ def test_an_expression_that_raises_is_one_line_and_nothing_is_sent(
 
 def test_the_pump_outlives_a_job_that_fails(caplog: pytest.LogCaptureFixture) -> None:
     told = threading.Event()
-    pump = Pump(told.set)
+    pump = Worker(told.set)
     pump.put(lambda: 1 / 0)
     pump.put(pump.mark)
     assert told.wait(10)
@@ -581,7 +581,7 @@ def test_the_images_of_a_turn_that_was_told_long_ago_are_read_once(
     read: list[int] = []
     monkeypatch.setattr(Stored, "history", property(lambda self: (read.append(1), self.last_turns(99))[1]))
     for _ in range(2):
-        assert panel._feed.images("turn-1") == (image,)
+        assert panel._deltas.images("turn-1") == (image,)
     assert len(read) == 1
 
 
@@ -608,7 +608,7 @@ class Shown:
 def test_a_page_that_has_the_notebook_asks_for_the_transcript_and_is_sent_it_then_only(
     panel: Watched, session: Stored
 ) -> None:
-    shown = panel._frozen._handle = Shown()  # type: ignore[assignment]
+    shown = panel._static_output._handle = Shown()  # type: ignore[assignment]
     panel.ask("hello", keeps=True)
     turn = begun(session)
     turn.apply(TextDelta("t", "Said."))
@@ -641,9 +641,9 @@ class Slow:
         return Static(f"number {made}", "")
 
 
-def frozen(transcript: Callable[[], Static]) -> tuple[Frozen, Shown]:
+def frozen(transcript: Callable[[], Static]) -> tuple[StaticOutput, Shown]:
     """Return a transcript that only changes when it is asked for, and where it is shown."""
-    frozen = Frozen("panel", transcript, lambda: None, lambda: None)
+    frozen = StaticOutput("panel", transcript, lambda: None, lambda: None)
     shown = frozen._handle = Shown()  # type: ignore[assignment]
     frozen.ask_only()
     frozen.changed()
@@ -699,7 +699,7 @@ def test_a_passing_error_does_not_take_the_place_of_a_transcript() -> None:
 
 
 def test_what_no_page_has_kept_is_sent_when_the_panel_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("copilot_nb.panels.frozen.PAUSE_S", 0.01)
+    monkeypatch.setattr("copilot_nb.panels.static_output.PAUSE_S", 0.01)
     transcript, shown = frozen(lambda: Static("there", ""))
     transcript.keep()  # which the page may never get
     transcript.close()
@@ -736,8 +736,8 @@ def test_a_copy_by_the_other_way_is_not_answered_and_a_message_that_is_sent_agai
 def test_a_panel_of_a_notebook_may_be_closed_twice(panel: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     shell = SimpleNamespace(events=EventManager(None, {"post_run_cell": lambda _result: None}))
     monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: shell)
-    panel._frozen.show({}, {})
-    panel._frozen.show({}, {})
+    panel._static_output.show({}, {})
+    panel._static_output.show({}, {})
     assert len(shell.events.callbacks["post_run_cell"]) == 1
     panel.close()
     panel.close()

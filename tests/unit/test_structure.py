@@ -94,7 +94,7 @@ BROAD_EXCEPTS = {
     "experiments/scorers.py",  # a scorer of the user: its error is the cell's outcome
     "panels/base.py",  # what a page asked for
     "panels/chat.py",  # an expression of the user's own
-    "panels/pump.py",  # a job of a panel's own thread, which must outlive it
+    "panels/worker.py",  # a job of a panel's own thread, which must outlive it
     "runtime/connection.py",  # an event of the SDK, which swallows what a handler raises
     "system/threads.py",  # a job of another thread: its error goes to the caller that waits for it
     "notebook/workspace.py",  # an expression of the user's own

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from copilot_nb.conversation.parts import ToolCall, TurnState
 from copilot_nb.errors import CopilotNBError, InputError, ProviderError, SessionError, TurnFailed
 from copilot_nb.named_sessions.formats.export import load
-from copilot_nb.named_sessions.names import check_name, typed
+from copilot_nb.named_sessions.names import check_name, quoted
 from copilot_nb.named_sessions.options import SessionOptions, model_label
 from copilot_nb.named_sessions.session import state_of
 from copilot_nb.providers.pattern import ASKED, ASKED_IN_VAIN, pattern_provider
@@ -101,7 +101,7 @@ async def _chosen(manager: Manager, facts: Exported) -> tuple[str, str, str]:
     if not facts.provider or (facts.provider, facts.model or model) == (provider, model):
         return provider, model, ""
     before = f"{model_label(facts.provider, facts.model)} answered before, {model_label(provider, model)} answers now"
-    flags = f"-p {typed(facts.provider)}{f' -m {typed(facts.model)}' if facts.model else ''}"
+    flags = f"-p {quoted(facts.provider)}{f' -m {quoted(facts.model)}' if facts.model else ''}"
     return provider, model, f"{before} (to go on with the former: {flags})"
 
 

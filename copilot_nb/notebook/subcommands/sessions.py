@@ -10,7 +10,7 @@ from copilot_nb.errors import InputError, SessionNotFound
 from copilot_nb.frontend import is_headless
 from copilot_nb.named_sessions.listing import SORTS, SessionList, merged
 from copilot_nb.named_sessions.metadata import StoredSession
-from copilot_nb.named_sessions.names import check_name, typed
+from copilot_nb.named_sessions.names import check_name, quoted
 from copilot_nb.named_sessions.session import state_of
 from copilot_nb.notebook.arguments import SESSION_OPTIONS, Option, opening_of, options_of
 from copilot_nb.notebook.subcommands.base import (
@@ -74,7 +74,7 @@ def fork(context: MagicContext, args: argparse.Namespace) -> None:
     source = context.manager.existing(args.name)
     copy = source.fork(args.new_name, args.at)
     begins = f"{copy.name} begins with {count(state_of(copy).turn_count, 'turn')} of {source.name}"
-    print(f"{begins}; go on: %%copilot {typed(copy.name)}")
+    print(f"{begins}; go on: %%copilot {quoted(copy.name)}")
 
 
 def rewind(context: MagicContext, args: argparse.Namespace) -> None:
@@ -86,7 +86,7 @@ def rewind(context: MagicContext, args: argparse.Namespace) -> None:
         print(f"Brought back {count(session.undo_rewind(), 'turn')} of {session.name}.")
         return
     removed = session.rewind(args.to)
-    undo = f"; bring back: %copilot rewind {typed(session.name)} --undo" if removed else ""
+    undo = f"; bring back: %copilot rewind {quoted(session.name)} --undo" if removed else ""
     print(f"Took back {count(removed, 'turn')} of {session.name}{undo}")
 
 

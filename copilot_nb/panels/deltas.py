@@ -189,7 +189,7 @@ def _split(parts: Sequence[Part]) -> tuple[tuple[Part, ...], str]:
     return tuple(shown[: len(shown) - len(after)]), text
 
 
-class Feed:
+class Deltas:
     """One session as a page sees it.
 
     Parameters

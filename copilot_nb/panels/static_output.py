@@ -94,7 +94,7 @@ class _Output:
         return {"copilot_nb": {"panel": self.panel_id, "version": self.version}}
 
 
-class Frozen:
+class StaticOutput:
     """The static transcript of one panel.
 
     Parameters

@@ -22,7 +22,7 @@ BEAT_S = 1 / 12
 Job = Callable[[], object]
 
 
-class Pump:
+class Worker:
     """A thread that is started by its first job.
 
     Parameters

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from copilot_nb.panels.aside import MESSAGE_TYPE, listen
+from copilot_nb.panels.control_channel import MESSAGE_TYPE, listen
 
 
 class Panel:
