@@ -256,7 +256,8 @@ class Runner:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(BEAT_S)
-            await in_thread(self._store.beat, self._owner)
+            with suppress(InputError):  # a file that cannot be written is told where an answer is to be kept
+                await in_thread(self._store.beat, self._owner)
 
     async def _stop_all(self) -> None:
         """Stop what is under way and give its cells back."""

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from copilot_nb.errors import InputError
 from copilot_nb.experiments.grid import Cell
-from copilot_nb.experiments.prompts import Prompt
+from copilot_nb.experiments.prompts import ATTACH, Prompt
 from copilot_nb.experiments.scorers import Outcome, Sample, Scorer, as_scorer, score
 from copilot_nb.experiments.scores import ScoreRow
 from copilot_nb.experiments.store import Answer, Store
@@ -51,7 +51,8 @@ def place_of(cell: Cell) -> Place:
 
 
 def _about(prompt: Prompt) -> str:
-    seen = [prompt.target, prompt.turns, dict(prompt.variables)]
+    variables = {name: value for name, value in prompt.variables.items() if name != ATTACH}  # is in the cell's key
+    seen = [prompt.target, prompt.turns, variables]
     return hashlib.sha256(json.dumps(seen, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from copilot_nb.errors import InputError
 from copilot_nb.experiments.grid import Cell, Variant
-from copilot_nb.experiments.prompts import Prompt
+from copilot_nb.experiments.prompts import ATTACH, Prompt
 from copilot_nb.experiments.store import Answer, AnsweredTurn
 from copilot_nb.named_sessions.dataframes import frame
 from copilot_nb.render.table import Table
@@ -48,14 +48,14 @@ Scored = tuple[Cell, Answer, Mapping[str, object]]
 def to_frame(cells: Iterable[Scored], prompts: Sequence[Prompt], more: Sequence[str]) -> DataFrame:
     """Return one row for each turn, with `more` columns of what was read from the answers.
 
-    Columns of the input that are called as one of ours are left out.
+    Columns of the input that are called as one of ours, and what is attached, are left out.
 
     Raises
     ------
     InputError
         If pandas is not installed.
     """
-    own = {"row", *_COLUMNS, *more}
+    own = {"row", ATTACH, *_COLUMNS, *more}
     names = dict.fromkeys(name for prompt in prompts for name in prompt.variables if name not in own)
     return frame([row for each in cells for row in _rows(*each)], ("row", *names, *_COLUMNS, *more))
 

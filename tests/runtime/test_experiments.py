@@ -300,9 +300,18 @@ def test_an_old_answer_is_asked_for_again(manager: Manager, model: ScriptedModel
 
 def test_what_is_attached_goes_with_each_cell(model: ScriptedModel) -> None:
     pillow = pytest.importorskip("PIL.Image")
-    prompts = [{"prompt": "Describe", "attach": pillow.new("RGB", (4, 4), "red")}, {"prompt": "Describe"}]
-    compare(prompts, models=BOTH)
+    scored: list[str] = []
+
+    def measure(sample: Sample) -> int:
+        scored.append(sample.answer)
+        return 1
+
+    for _ in range(2):
+        prompts = [{"prompt": "Describe", "attach": pillow.new("RGB", (4, 4), "red")}, {"prompt": "Describe"}]
+        result = compare(prompts, models=BOTH, scorers=Scorer("seen", "seen@1", measure))
     assert sorted(len(request.messages[-1].images) for request in model.requests) == [0, 0, 1, 1]
+    assert len(scored) == 4
+    assert "attach" not in result.to_frame().columns
 
 
 @pytest.mark.parametrize(
