@@ -8,6 +8,7 @@ import sysconfig
 import traceback
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import cast
 
@@ -21,7 +22,8 @@ MAX_VARIABLES = 25
 MAX_NAME_CHARS = 60
 FIRST_FRAMES, LAST_FRAMES, LIBRARY_FRAMES = 3, 10, 3
 LINES_AROUND = 30
-_LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+_STANDARD = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
+_PACKAGES = {"site-packages", "dist-packages"}
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
 _OF_IPYTHON = frozenset({"In", "Out", "get_ipython", "exit", "quit", "open"})
 _OTHER_MEANINGS = frozenset({"key", "token"})
@@ -40,6 +42,8 @@ def error_text(error: BaseException, cell_name: CellName) -> str:
     files: set[str] = set()
     for each in _chain(report):
         kept = _kept(each.stack, cell_name)
+        if hasattr(each, "offset") and not any(is_own(frame.filename, cell_name) for frame in kept):
+            kept = []  # a syntax error says itself where it is, and here only IPython's compiler was called
         files |= {frame.filename for frame in kept} | {getattr(each, "filename", None) or ""}
         each.stack = traceback.StackSummary.from_list(kept)
     text = "".join(report.format())
@@ -70,8 +74,13 @@ def _kept(stack: traceback.StackSummary, cell_name: CellName) -> list[traceback.
 
 
 def is_own(file: str, cell_name: CellName) -> bool:
-    """Whether a file of code is the user's: a cell, or a file outside Python's own and the installed packages."""
-    return bool(cell_name(file)) or not file.startswith((*_LIBRARIES, "<"))
+    """Whether a file of code is the user's: a cell, or a file outside Python's own and the installed packages.
+
+    What was compiled, by Cython for example, has no whole path.
+    """
+    path = Path(file)
+    is_of_library = file.startswith(_STANDARD) or bool(_PACKAGES & set(path.parts))
+    return bool(cell_name(file)) or (path.is_absolute() and not is_of_library)
 
 
 def own_frames(error: BaseException, cell_name: CellName) -> list[Call]:

@@ -73,7 +73,8 @@ def compare(prompts: object, template: Template = "", **options: Unpack[OptionVa
     >>> result = compare(["What is 2 + 2?"], models=["gpt-5", "claude-sonnet-4.5"])
     >>> result.to_frame()
     """
-    return _compared(shared_manager(), read_prompts(prompts, template), CompareOptions(**options))
+    manager = shared_manager()
+    return _compared(manager, read_prompts(prompts, template, manager.hide_secrets), CompareOptions(**options))
 
 
 def _compared(manager: Manager, prompts: tuple[Prompt, ...], options: CompareOptions) -> Comparison:

@@ -60,7 +60,7 @@ class Prompt:
         return replace(self, turns=(*self.turns[:-1], f"{self.turns[-1]}\n\n{text}"))
 
 
-def read_prompts(prompts: object, template: Template = "") -> tuple[Prompt, ...]:
+def read_prompts(prompts: object, template: Template = "", hide: Callable[[str], str] = str) -> tuple[Prompt, ...]:
     """Return the prompts of a comparison.
 
     Parameters
@@ -71,6 +71,8 @@ def read_prompts(prompts: object, template: Template = "") -> tuple[Prompt, ...]
         ``.jsonl`` file.
     template : str or sequence of str, optional
         The text of each row's prompt, or of its turns.
+    hide : callable, optional
+        Hides the secrets in a text that is attached.
 
     Raises
     ------
@@ -81,7 +83,7 @@ def read_prompts(prompts: object, template: Template = "") -> tuple[Prompt, ...]
     rows = [_row(each, number) for number, each in enumerate(_items(prompts), 1)]
     if not rows:
         raise InputError("there are no prompts", 'for example: cp.compare(["Why is the sky blue?"], models=[…])')
-    return tuple(_prompt(number, row, template) for number, row in enumerate(rows))
+    return tuple(_prompt(number, row, template, hide) for number, row in enumerate(rows))
 
 
 def _items(prompts: object) -> Iterable[object]:
@@ -157,13 +159,13 @@ def _row(item: object, number: int) -> Row:
     )
 
 
-def _prompt(number: int, row: Row, template: Template) -> Prompt:
+def _prompt(number: int, row: Row, template: Template, hide: Callable[[str], str]) -> Prompt:
     where = f"prompt {number + 1}"
     turns = _turns(row, template, where)
     target = "" if _is_missing(row.get(TARGET)) else str(row[TARGET])
     things = () if _is_missing(row.get(ATTACH)) else row[ATTACH]
     try:
-        first, images = attached(turns[0], things)
+        first, images = attached(turns[0], things, hide)
         texts = tuple(sendable(turn, "the prompt") for turn in (first, *turns[1:]))
     except InputError as error:
         raise InputError(f"{where}: {error.message}", error.hint) from error

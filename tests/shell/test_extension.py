@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 from traitlets.config import Config
 
 import copilot_nb
@@ -96,9 +96,9 @@ def test_unloading_before_the_warm_start_starts_nothing(bare_shell: InteractiveS
     bare_shell.config.CopilotNB.warm_start = True
     before = list(bare_shell.events.callbacks["post_run_cell"])
     copilot_nb.load_ipython_extension(bare_shell)
-    assert len(bare_shell.events.callbacks["post_run_cell"]) == len(before) + 1
+    assert len(bare_shell.events.callbacks["post_run_cell"]) == len(before) + 2  # and what remembers failed cells
     copilot_nb.unload_ipython_extension(bare_shell)
-    bare_shell.events.trigger("post_run_cell", None)
+    bare_shell.events.trigger("post_run_cell", ExecutionResult(None))
     assert "copilot-nb-warm-start" not in [thread.name for thread in threading.enumerate()]
     assert bare_shell.events.callbacks["post_run_cell"] == before
 

@@ -104,6 +104,7 @@ def test_a_syntax_error_is_sent_with_its_place(nb: Notebook, model: ScriptedMode
     assert re.match(r"Error `(SyntaxError|IndentationError)`", asked)
     assert f"Cell `failed`:\n\n```\n{cell.rstrip()}\n```" in asked
     assert "Cell In[" in asked
+    assert "IPython" not in asked
 
 
 def test_an_error_in_a_function_of_another_cell_brings_that_cell(nb: Notebook, model: ScriptedModel) -> None:
@@ -124,6 +125,14 @@ def test_an_error_in_an_imported_module_brings_its_lines(
     assert f"Code of `{tmp_path / 'own_module.py'}`" in asked
     assert "    return json.loads(text)" in asked
     assert "text = '{'" in asked
+
+
+def test_of_calls_in_libraries_only_the_last_are_sent(nb: Notebook, model: ScriptedModel) -> None:
+    asked = fixed(nb, model, "import pandas as pd\ndf = pd.DataFrame({'price': [1]})\ndf['prices']")
+    assert asked.count("Cell In[") == 1
+    assert asked.count("core/") == 2  # base.py raises, frame.py called it; what is compiled is left out
+    assert "df = pandas.DataFrame of 1 rows and 1 columns: 'price' int64" in asked
+    assert "Code of" not in asked
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,11 @@ def test_texts_conversations_and_mappings_are_prompts() -> None:
     assert read_prompts("one?")[0].turns == ("one?",)
 
 
+def test_secrets_are_hidden_in_what_is_attached() -> None:
+    (prompt,) = read_prompts({"prompt": "good?", "attach": {"a": TABLE}}, hide=lambda text: text.replace("good", "…"))
+    assert "good" not in prompt.turns[0].removesuffix("good?")
+
+
 @pytest.mark.parametrize(
     "table",
     [TABLE, Polars(), Arrow(), Exchanged(), TABLE["text"], ["good", "bad"]],
