@@ -50,7 +50,7 @@ class ModelList:
         return [{"provider": provider, **dataclasses.asdict(info)} for provider, info in self.models]
 
 
-def listed(manager: Manager, provider: str = "", *, refresh: bool = False) -> ModelList:
+def list_models(manager: Manager, provider: str = "", *, refresh: bool = False) -> ModelList:
     """Return the models of one provider, or of all that a user has chosen.
 
     Parameters

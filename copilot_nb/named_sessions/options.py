@@ -202,9 +202,9 @@ def takes_options(call: Callable[_P, _R]) -> Callable[_P, _R]:
     signature, unset = inspect.signature(call), SessionOptions()
     by_name = inspect.Parameter.KEYWORD_ONLY
     given = list(signature.parameters.values())
+    hints = {name: getattr(hint, "__forward_arg__", hint) for name, hint in OptionValues.__annotations__.items()}
     options = [
-        inspect.Parameter(name, by_name, default=getattr(unset, name), annotation=hint.__forward_arg__)
-        for name, hint in OptionValues.__annotations__.items()
+        inspect.Parameter(name, by_name, default=getattr(unset, name), annotation=hint) for name, hint in hints.items()
     ]
     others = [each for each in given if each.kind is by_name]
     placed = [each for each in given if each.kind not in (by_name, inspect.Parameter.VAR_KEYWORD)]

@@ -67,7 +67,7 @@ async def cut(state: SessionState, engine: Engine, turns: Sequence[TurnRecord], 
     connection = await engine.loaded(state)
     archive = (await engine.client()).archive
     await connection.flush()
-    log = archive.log(state.session_id)
+    log = archive.require_log(state.session_id)
     await in_thread(shutil.copy, log, log.with_name(BEFORE_REWIND))
     await connection.truncate(turns[kept].event_id)
     state.turn_count = max(0, state.turn_count - (len(turns) - kept))
@@ -114,7 +114,7 @@ async def bring_back(state: SessionState, engine: Engine) -> int:
     await engine.loaded(state)  # nobody else may have it open while its file is replaced
     await state.runner.disconnect()
     archive = (await engine.client()).archive
-    log = archive.log(state.session_id)
+    log = archive.require_log(state.session_id)
     before = await archive.count_turns(state.session_id)
     await in_thread(_put_back, state.name, log)
     after = await archive.count_turns(state.session_id)

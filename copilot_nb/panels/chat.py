@@ -275,7 +275,7 @@ class ChatPanel(Panel):
         """Return the models there are; the providers are asked."""
         if self._is_bound:
             return {"choices": self._choices(ask=True)}
-        found = models.listed(self._manager)
+        found = models.list_models(self._manager)
         return {"choices": [[provider, well_formed(info.model_id)] for provider, info in found.models]}
 
     def do_earlier(self, message: Message) -> dict[str, Any]:

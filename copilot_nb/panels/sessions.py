@@ -78,7 +78,7 @@ class Rows:
         elif event.kind == "turn":
             self._used_s[session_id] = time.time()
 
-    def says(self, session: Session) -> bool:
+    def is_current(self, session: Session) -> bool:
         """Whether what the page knows of a session's turns is still true (from any thread)."""
         told = self._told.get(session.session_id, {})
         return (
@@ -186,7 +186,7 @@ class SessionsPanel(Panel):
 
     def wants(self, event: Event) -> bool:
         """Whether a row may have changed; the pieces of an answer do not change one."""
-        return event.kind != "turn" or not self._rows.says(event.session)
+        return event.kind != "turn" or not self._rows.is_current(event.session)
 
     def noted(self, event: Event) -> None:
         """Remember what happened; who comes and goes has what is stored read again."""

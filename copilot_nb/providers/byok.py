@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from copilot_nb.errors import CopilotNBError, ProviderError
 from copilot_nb.providers.base import LIST_AGE_S, Endpoint, ModelInfo
 from copilot_nb.providers.keys import EnvironmentKey
-from copilot_nb.providers.provider_error import from_runtime, told
+from copilot_nb.providers.provider_error import from_runtime, to_error
 from copilot_nb.providers.spec import CUSTOM, Spec
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class Byok:
         said, retried = from_runtime(message)
         fault = self._relay.faults.pop(session_id, None) if self._relay else None
         listed = [info.model_id for info in self._listed or ()]
-        return told(fault or said, self.spec, model, listed, retried)
+        return to_error(fault or said, self.spec, model, listed, retried)
 
     def preload(self) -> None:
         """Do nothing: the first request asks it."""

@@ -17,7 +17,7 @@ from copilot_nb.characters import without_controls
 from copilot_nb.providers.base import ModelInfo
 from copilot_nb.providers.keys import obtained
 from copilot_nb.providers.network import Network
-from copilot_nb.providers.provider_error import Fault, read, told
+from copilot_nb.providers.provider_error import Fault, read, to_error
 from copilot_nb.providers.relay import fault_of, key_headers
 from copilot_nb.providers.spec import Spec
 
@@ -50,11 +50,11 @@ async def ask(spec: Spec, network: Network) -> list[ModelInfo]:
                 await response.aclose()
     except (httpx.RequestError, httpx.InvalidURL, TimeoutError) as error:
         late = Fault("unreachable", text=f"no list of models came in {LIST_TIMEOUT_S:g} s")
-        raise told(late if isinstance(error, TimeoutError) else fault_of(error), spec, "") from error
+        raise to_error(late if isinstance(error, TimeoutError) else fault_of(error), spec, "") from error
     if response.status_code in (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED):
         return []
     if response.status_code != httpx.codes.OK:
-        raise told(read(response.status_code, body, secret=secret), spec, "")
+        raise to_error(read(response.status_code, body, secret=secret), spec, "")
     return parsed(body)
 
 

@@ -204,7 +204,7 @@ def of_call(status: int, message: str) -> Fault:
     return found if status else from_runtime(found.text)[0]
 
 
-def told(fault: Fault, spec: Spec, model: str, known: Sequence[str] = (), retried: int = 0) -> CopilotNBError:
+def to_error(fault: Fault, spec: Spec, model: str, known: Sequence[str] = (), retried: int = 0) -> CopilotNBError:
     """Return the error for a user: which provider, what it did, what to do next."""
     times = f", tried {retried + 1} times" if retried else ""
     said = f": {fault.text}" if fault.text else ""

@@ -148,7 +148,7 @@ class Archive:
 
     def holders(self, session_id: str) -> tuple[Holder, ...]:
         """Return the processes that say they have the session open, by the locks the runtime leaves beside the log."""
-        locks = sorted(self.log_of(session_id).parent.glob(LOCKS))
+        locks = sorted(self.log_path(session_id).parent.glob(LOCKS))
         return tuple(
             Holder(int(lock.name.split(".")[1]), lock) for lock in locks if lock.name.split(".")[1].isdecimal()
         )
@@ -163,7 +163,7 @@ class Archive:
 
     def _is_as_left(self, session_id: str, turn_id: str, process_id: int) -> bool:
         holders = [holder.process_id for holder in self.holders(session_id)]
-        return holders == [process_id] and last_turn_id(self.log_of(session_id)) == turn_id
+        return holders == [process_id] and last_turn_id(self.log_path(session_id)) == turn_id
 
     async def changed_at(self, session_id: str) -> str:
         """Return when the session was last changed (ISO 8601); ``""`` if it does not exist."""
@@ -184,7 +184,7 @@ class Archive:
 
     async def count_turns(self, session_id: str) -> int:
         """Return how many prompts a session's log holds, without reading their text; 0 without a log."""
-        return await in_thread(count_prompts, self.log_of(session_id))
+        return await in_thread(count_prompts, self.log_path(session_id))
 
     async def turns_of(self, session_ids: Sequence[str]) -> dict[str, int]:
         """Return how many prompts the log of each session holds (30 µs a log of 10 kB)."""
@@ -222,10 +222,10 @@ class Archive:
 
     async def _salvaged(self, session_id: str) -> Reading:
         """Read a log that the runtime refuses, line by line."""
-        events, damaged = await in_thread(_events_of, self.log(session_id))
+        events, damaged = await in_thread(_events_of, self.require_log(session_id))
         return Reading(history(events).turns, damaged)
 
-    def log_of(self, session_id: str) -> Path:
+    def log_path(self, session_id: str) -> Path:
         """Return where a session's log is, or would be."""
         return self._home() / LOGS / session_id / LOG_NAME
 
@@ -234,7 +234,7 @@ class Archive:
         folder = self._home() / LOGS
         return {each: Path(folder, each, LOG_NAME) for each in session_ids}
 
-    def log(self, session_id: str) -> Path:
+    def require_log(self, session_id: str) -> Path:
         """Return the file that is a session's log.
 
         Raises
@@ -242,7 +242,7 @@ class Archive:
         SessionError
             If there is none, or nothing in it.
         """
-        path = self.log_of(session_id)
+        path = self.log_path(session_id)
         if not path.is_file() or not path.stat().st_size:
             raise SessionError(f"the log of session {session_id} is missing: nothing of it can be read", DAMAGED_HINT)
         return path

@@ -19,7 +19,7 @@ from copilot_nb.providers.base import ModelInfo
 from copilot_nb.providers.byok import Byok
 from copilot_nb.providers.catalogue import parsed
 from copilot_nb.providers.keys import EnvironmentKey, KeyringKey, NoKey, Secret, secret
-from copilot_nb.providers.provider_error import Fault, from_runtime, in_stream, read, seconds_of, told
+from copilot_nb.providers.provider_error import Fault, from_runtime, in_stream, read, seconds_of, to_error
 from copilot_nb.providers.registry import Providers
 from copilot_nb.providers.spec import Spec, from_environment, ollama_url, spec_of
 from copilot_nb.render.words import nearest
@@ -369,12 +369,12 @@ OLLAMA = spec_of("ollama", {"type": "ollama", "base_url": "http://127.0.0.1:1"})
 )
 def test_each_fault_is_one_line_with_a_remedy(fault: Fault, line: str) -> None:
     known = ["m-10", "m-11", "other"]
-    assert str(told(fault, SPEC, "m-1", known, 0 if fault.is_final else 5)) == line
+    assert str(to_error(fault, SPEC, "m-1", known, 0 if fault.is_final else 5)) == line
 
 
 def test_ollama_that_does_not_run_is_told_how_to_start() -> None:
     line = "ollama is not running at http://127.0.0.1:1/v1 → start it: ollama serve"
-    assert str(told(Fault("refused"), OLLAMA, "m")) == line
+    assert str(to_error(Fault("refused"), OLLAMA, "m")) == line
 
 
 def test_what_the_runtime_says_of_retries_is_taken_apart() -> None:

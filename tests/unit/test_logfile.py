@@ -70,7 +70,7 @@ async def _no_client() -> Any:
 
 def test_a_session_is_as_left_while_nobody_else_opens_it_or_goes_on_with_it(tmp_path: Path) -> None:
     archive = Archive(_no_client, lambda: tmp_path)
-    log = write(archive.log_of("s1"), [prompt(1), answer(1)])
+    log = write(archive.log_path("s1"), [prompt(1), answer(1)])
 
     def is_as_left() -> bool:
         return asyncio.run(archive.is_as_left("s1", "turn 1", OURS))

@@ -121,9 +121,9 @@ def test_the_pieces_of_an_answer_change_no_row(page: Page, manager: OnDisk) -> N
     session = manager.here("alpha")
     page.ask("hello")
     wants = page.panel._rows
-    assert wants.says(session)
+    assert wants.is_current(session)
     state_of(session).turn_count = 1
-    assert not wants.says(session)
+    assert not wants.is_current(session)
 
 
 def test_a_deleted_session_goes_at_once_though_it_is_still_stored(page: Page, manager: OnDisk) -> None:

@@ -167,7 +167,7 @@ async def _hand_over(
         await engine.annotate(state, connection)
         await connection.flush()
         archive = (await engine.client()).archive
-        log = archive.log(state.session_id)
+        log = archive.require_log(state.session_id)
         pattern = await in_thread(log.read_bytes)
         await state.runner.disconnect()
         if turns:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from copilot_nb.errors import CopilotNBError, InputError, ProviderError
 from copilot_nb.frontend import is_headless
-from copilot_nb.named_sessions.models import listed
+from copilot_nb.named_sessions.models import list_models
 from copilot_nb.notebook.arguments import Option
 from copilot_nb.notebook.signin import SignInOutput
 from copilot_nb.notebook.subcommands.base import Subcommand
@@ -106,7 +106,7 @@ def whoami(context: MagicContext, _args: argparse.Namespace) -> Card | None:
 
 def models(context: MagicContext, args: argparse.Namespace) -> Table | None:
     """List the models that can answer."""
-    found = listed(context.manager, args.provider, refresh=args.refresh)
+    found = list_models(context.manager, args.provider, refresh=args.refresh)
     if not args.json:
         return found.table()
     print(json.dumps(found.as_json(), indent=2))
