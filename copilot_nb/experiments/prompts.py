@@ -65,12 +65,8 @@ def read_prompts(prompts: object, template: Template = "", hide: Callable[[str],
 
     Parameters
     ----------
-    prompts : object
-        A text, or texts; a prompt of several turns is a list of texts, one with a target or an attachment a mapping
-        (``{"prompt": …, "target": …, "attach": …}``). Or a table (pandas, polars, Arrow), or the path of a ``.csv`` or
-        ``.jsonl`` file.
-    template : str or sequence of str, optional
-        The text of each row's prompt, or of its turns.
+    prompts, template : object
+        As those of `api.compare`.
     hide : callable, optional
         Hides the secrets in a text that is attached.
 
