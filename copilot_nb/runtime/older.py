@@ -27,7 +27,7 @@ def remove_older(version: str, progress: Callable[[str], None]) -> None:
     root = installed.parent.parent
     for folder in sorted(root.glob(f"*/{installed.name}")):
         old = folder.parent.name
-        if _numbers(old) >= _numbers(version):
+        if not () < _numbers(old) < _numbers(version):
             continue
         if process_ids := sorted(_running_from(folder)):
             progress(f"Keeping the older Copilot runtime {old}: process {process_ids[0]} is using it")

@@ -189,7 +189,7 @@ def older_runtime(cache: Path, version: str) -> Path:
 
 
 def test_an_older_runtime_is_removed_and_a_newer_one_stays(cache: Path, npm: FakeNpm) -> None:
-    old, new = older_runtime(cache, "0.9.9"), older_runtime(cache, f"{PIN}0")
+    old, new, other = older_runtime(cache, "0.9.9"), older_runtime(cache, f"{PIN}0"), older_runtime(cache, "mine")
     shared = cache / "runtime" / "0.9.8" / "another-platform"
     shared.mkdir(parents=True)
     older_runtime(cache, "0.9.8")
@@ -197,6 +197,7 @@ def test_an_older_runtime_is_removed_and_a_newer_one_stays(cache: Path, npm: Fak
     install_runtime(progress=said.append, method="npm")
     assert not old.parent.exists()
     assert new.exists()
+    assert other.exists()
     assert list(shared.parent.iterdir()) == [shared]
     assert [line for line in said if "older Copilot" in line] == [
         "Removed the older Copilot runtime 0.9.8 (0 MB)",
