@@ -26,6 +26,7 @@ from functools import partial
 from copilot_nb.system.environment import is_secret_name
 
 MARK = "‹secret: "
+_MARK = re.compile(f"{MARK}[^›\\n]*›")
 MIN_CHARS = 8
 """Shorter values are placeholders or words ("ollama", "none", "true"), which texts use anyway (characters)."""
 MIN_LETTERS = 16
@@ -131,6 +132,29 @@ class Redactor:
 def mark(name: str) -> str:
     """Return what stands in place of a secret."""
     return f"{MARK}{' '.join(name.split())[:MAX_NAME_CHARS].replace('›', '')}›"
+
+
+def revealed(answer: str, hidden: str, original: str) -> str:
+    """Return code that was made of a `hidden` text with the secrets of the `original` in it again.
+
+    It is for the user's own notebook, which had them before. A mark that stands for several values stays.
+
+    Examples
+    --------
+    >>> revealed("k = '‹secret: K›'; f(k)", "k = '‹secret: K›'", "k = 'abc'")
+    "k = 'abc'; f(k)"
+    """
+    values: dict[str, set[str]] = {}
+    parts, marks = _MARK.split(hidden), _MARK.findall(hidden)
+    if "" in parts[1:-1]:
+        return answer  # between two marks side by side nothing tells where a value ends
+    position = len(parts[0])
+    for found, after in zip(marks, parts[1:], strict=True):
+        end = original.find(after, position) if after else len(original)
+        values.setdefault(found, set()).add(original[position:end])
+        position = end + len(after)
+    known = {found: next(iter(each)) for found, each in values.items() if len(each) == 1}
+    return _MARK.sub(lambda found: known.get(found[0], found[0]), answer)
 
 
 def _forms(value: str) -> set[str]:

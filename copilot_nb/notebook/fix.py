@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from copilot_nb.agent import failure as failing
 from copilot_nb.agent.bounded import bounded
 from copilot_nb.agent.describe import Describer, type_name
+from copilot_nb.agent.redaction import revealed
 from copilot_nb.errors import CopilotNBError, InputError
 from copilot_nb.named_sessions.attach import with_text
 from copilot_nb.named_sessions.names import check_name, quoted
@@ -54,7 +55,7 @@ def fix(context: MagicContext, args: argparse.Namespace) -> None:
         if not args.quiet:
             print(f"The corrected cell is below already. To add it again: %copilot show {quoted(name)} --code")
         return
-    insert(context.shell, turn.session.name, code)
+    insert(context.shell, turn.session.name, revealed(code, context.manager.hide_secrets(failure.cell), failure.cell))
     failure.is_proposed = True
 
 

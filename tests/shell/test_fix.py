@@ -197,6 +197,13 @@ def test_a_long_traceback_is_bounded_and_keeps_both_ends(nb: Notebook, model: Sc
     assert "aend" in model.requests[-1].prompt
 
 
+def test_a_secret_that_stood_in_the_cell_stands_in_the_corrected_one(nb: Notebook, model: ScriptedModel) -> None:
+    nb.answer(ScriptedModel("```python\nlogin('‹secret: GitHub token›', 1)\n```"))
+    nb.run(f"login('ghp_{'a1' * 20}')")
+    assert nb.run("%copilot fix a").ok
+    assert nb.shell.rl_next_input == f"login('ghp_{'a1' * 20}', 1)"
+
+
 def test_no_planted_secret_reaches_the_model(
     nb: Notebook, model: ScriptedModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ import urllib.parse
 
 import pytest
 
-from copilot_nb.agent.redaction import Redactor, hidden_count, is_distinctive, url_password
+from copilot_nb.agent.redaction import Redactor, hidden_count, is_distinctive, mark, revealed, url_password
 from copilot_nb.system.environment import is_secret_name
 
 TOKEN = "abcDEF123ghiJKL456mnoPQR789stuVWX012yz"
@@ -87,6 +87,27 @@ def test_a_value_that_is_known_is_hidden_however_it_is_written(write: object) ->
 
 def test_of_two_values_the_longer_one_is_hidden_first() -> None:
     assert Redactor({"abcdefgh": "A", "abcdefgh1": "B"}).hide("abcdefgh1") == "‹secret: B›"
+
+
+@pytest.mark.parametrize(
+    "original",
+    [
+        'password = "hunter22!"; f(password)',
+        f'a("{TOKEN}", "ghp_{TOKEN}")\nb("ghp_{TOKEN}")',
+        f"sk-{TOKEN}",
+        "no secret",
+    ],
+)
+def test_code_that_was_made_of_a_hidden_text_gets_its_secrets_back(original: str) -> None:
+    hidden = Redactor({TOKEN: "MINE"}).hide(original)
+    assert revealed(f"new {hidden} ‹secret: OTHER›", hidden, original) == f"new {original} ‹secret: OTHER›"
+
+
+def test_a_mark_of_several_secrets_stays() -> None:
+    original = f"ghp_{TOKEN} ghp_{TOKEN[::-1]}"
+    hidden = Redactor().hide(original)
+    assert revealed(hidden, hidden, original) == hidden
+    assert revealed(f"{mark('A')}{mark('B')}", f"{mark('A')}{mark('B')}", "ab") == f"{mark('A')}{mark('B')}"
 
 
 def test_what_is_hidden_is_not_hidden_again() -> None:
