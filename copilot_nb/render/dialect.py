@@ -28,6 +28,7 @@ from markdown_it.utils import EnvType
 
 from copilot_nb.render.lists import lists_plugin
 from copilot_nb.render.scripts import is_unspaced
+from copilot_nb.render.signs import SIGNS
 
 _BREAK = re.compile(r"</?br\s{0,9}/?>", re.IGNORECASE)
 _FENCE = re.compile(r"(`{3,}|~{3,})[ \t]*(\S*)")
@@ -58,6 +59,9 @@ class InlineParser(ParserInline):
 
     def parse(self, src: str, md: MarkdownIt, env: EnvType, tokens: list[Token]) -> list[Token]:
         """Parse a paragraph like the library, but with our state."""
+        if not SIGNS.search(src):  # nothing but text: most cells of tables
+            tokens += [Token("text", "", 0, content=src)] if src else []
+            return tokens
         state = _State(src, md, env, tokens)
         self.tokenize(state)
         for rule in self.ruler2.getRules(""):

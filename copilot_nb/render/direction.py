@@ -27,7 +27,7 @@ _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800-
 
 def has_right_to_left(source: str) -> bool:
     """Whether the text has a right-to-left letter."""
-    return _RIGHT_TO_LEFT.search(source) is not None
+    return not source.isascii() and _RIGHT_TO_LEFT.search(source) is not None
 
 
 def mark_direction(tokens: Sequence[Token]) -> None:

@@ -21,7 +21,7 @@ def well_formed(text: str) -> str:
 
     A stream that is cut between the two UTF-16 halves of a character (of an emoji) delivers each as a string.
     """
-    if not _SURROGATE.search(text):
+    if text.isascii() or not _SURROGATE.search(text):  # the first costs nothing
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
