@@ -17,6 +17,7 @@ from copilot_nb.experiments.options import (
     CompareOptions,
     OnProgress,
     OptionValues,
+    compare_options,
     takes_compare_options,
 )
 from copilot_nb.experiments.plan import Plan
@@ -74,7 +75,7 @@ def compare(prompts: object, template: Template = "", **options: Unpack[OptionVa
     >>> result.to_frame()
     """
     manager = shared_manager()
-    return _compared(manager, read_prompts(prompts, template, manager.hide_secrets), CompareOptions(**options))
+    return _compared(manager, read_prompts(prompts, template, manager.hide_secrets), compare_options(options))
 
 
 def _compared(manager: Manager, prompts: tuple[Prompt, ...], options: CompareOptions) -> Comparison:
@@ -84,9 +85,11 @@ def _compared(manager: Manager, prompts: tuple[Prompt, ...], options: CompareOpt
         prompts = tuple(prompt.with_text(schema.instruction) for prompt in prompts)
     _check_prompts(manager, prompts, options.cluster)
     variants = manager.loop.blocking(variants_of(manager, options))
-    grid = make_grid(prompts, variants, options.repeats, options.seed)
     on_progress = options.on_progress or _silent
     with Store(_path(manager, options.store)) as store:
+        if not options.confirm:
+            _check_count(len(prompts), len(variants), options.repeats, store)
+        grid = make_grid(prompts, variants, options.repeats, options.seed)
         if not options.confirm:
             _check_size(grid, store, is_named=options.store is not None)
         store.want({key: _as_json(cell) for key, cell in grid.unique.items()})
@@ -121,9 +124,20 @@ def _check_prompts(manager: Manager, prompts: Iterable[Prompt], cluster: str) ->
 
 def _path(manager: Manager, store: str | Path | None) -> Path:
     if store is not None:
-        return Path(store).expanduser()
+        path = Path(store).expanduser()
+        if path.is_dir():
+            raise InputError(f"store= names a folder, {str(store)!r}", f"name a file in it, such as answers{SUFFIX}")
+        return path
     notebook = manager.notebook.replace("\\", "/").rpartition("/")[2]
     return Path(f"{Path(notebook).stem or 'copilot_nb'}{SUFFIX}")
+
+
+def _check_count(prompts: int, variants: int, repeats: int, store: Store) -> None:
+    """Check the size of a grid before it is made, which takes memory and time; `_check_size` counts what is kept."""
+    cells = prompts * variants * repeats
+    if cells > 10 * MAX_UNCONFIRMED + store.count():
+        told = " × ".join((count(prompts, "prompt"), count(variants, "variant"), count(repeats, "repeat")))
+        raise InputError(f"this asks for up to {cells:,} answers ({told})", "if you mean it: confirm=True")
 
 
 def _check_size(grid: Grid, store: Store, *, is_named: bool) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from copilot_nb.errors import InputError
+from copilot_nb.experiments.extras import MissingExtra
 from copilot_nb.experiments.grid import Cell, Grid, Variant
 from copilot_nb.experiments.notes import missing_notes, model_notes, schema_notes, score_notes
 from copilot_nb.experiments.options import Scorers
@@ -15,7 +15,8 @@ from copilot_nb.experiments.plan import Plan
 from copilot_nb.experiments.scores import ScoreRow
 from copilot_nb.experiments.scoring import Progressed, ScoreSheet, checked
 from copilot_nb.experiments.store import Answer, Store
-from copilot_nb.experiments.tidy import numbers_of, to_frame, usage_table, values_of, written
+from copilot_nb.experiments.tabular import Notes
+from copilot_nb.experiments.tidy import answers_table, first_rows, numbers_of, to_frame, usage_table, values_of, written
 from copilot_nb.render.table import Table
 
 if TYPE_CHECKING:
@@ -111,6 +112,8 @@ class Comparison:
         ------
         InputError
             If one of them is no scorer. What a scorer raises is told in `notes`, and loses nothing.
+        TurnInterrupted
+            If the kernel is interrupted; the scores so far are kept.
         """
         found = checked(scorers)
         with Store(self._path) as store:
@@ -258,13 +261,17 @@ class Comparison:
         return written(path, lambda file: self.to_frame().to_parquet(file, index=False))
 
     def table(self, repeat: int = 0) -> Table:
-        """Return the answers side by side: a row for each prompt, a column for each variant."""
+        """Return the answers side by side: a row for each prompt, a column for each variant.
+
+        Raises
+        ------
+        InputError
+            If there is no such repeat.
+        """
+        if not 0 <= repeat < self._grid.repeats:
+            raise InputError(f"there is no repeat {repeat}", f"they are counted from 0 to {self._grid.repeats - 1}")
         cells = {(c.prompt.row, c.variant): self._answer(c) for c in self._grid.cells if c.repeat == repeat}
-        rows = [
-            (prompt.turns[-1], *(_shown(cells.get((prompt.row, each), _NOTHING)) for each in self.variants))
-            for prompt in self._grid.prompts
-        ]
-        return Table(("prompt", *(variant.name for variant in self.variants)), tuple(rows))
+        return answers_table(self._grid, cells, self._schema)
 
     def plan(self) -> Plan:
         """Return how much was wanted, how much of it is there, and what the rest would take."""
@@ -299,18 +306,20 @@ class Comparison:
             raise InputError("the session of this answer was not kept", 'ask in a new file with keep="sessions"')
         return self._manager.existing(answer.session_id)
 
-    def _shown_parts(self) -> list[Table | Summary]:
+    def __reduce__(self) -> NoReturn:
+        hint = f"its answers are in {self._path}: run compare(…) again, or pickle result.to_frame()"
+        raise InputError("a comparison cannot be pickled or copied", hint)
+
+    def _shown_parts(self) -> list[Table | Summary | Notes]:
         """Return what the comparison is shown as; without scores, its answers side by side."""
-        parts: list[Table | Summary] = [usage_table(self.variants, self._asked(), self.plan().grid)]
+        usage, notes = usage_table(self.variants, self._asked(), self.plan().grid), self.notes
         if self._scores.scorers:
-            return [*parts, self.summary()]
-        answers = self.table()
-        size = len(answers.rows)
-        which = f"The first {MAX_SHOWN_PROMPTS} of {size:,} prompts; all of them: to_frame()"
-        caption = which if size > MAX_SHOWN_PROMPTS else ""
-        parts.append(replace(answers, rows=answers.rows[:MAX_SHOWN_PROMPTS], caption=caption))
-        notes = tuple((note,) for note in self.notes)
-        return [*parts, Table(("To know",), notes)] if notes else parts
+            try:
+                return [usage, self.summary()]
+            except MissingExtra as error:
+                notes = (*notes, f"the summary of the scores is not shown: {error}")
+        parts: list[Table | Summary | Notes] = [usage, first_rows(self.table(), MAX_SHOWN_PROMPTS)]
+        return [*parts, Notes(notes)] if notes else parts
 
     def _rows_of_pairs(self, scorer: str) -> tuple[ScoreRow, ...]:
         if len(self.variants) == 1:
@@ -332,7 +341,3 @@ class Comparison:
     def _in_order(self) -> list[Cell]:
         places = {variant: number for number, variant in enumerate(self.variants)}
         return sorted(self._grid.cells, key=lambda cell: (cell.prompt.row, places[cell.variant], cell.repeat))
-
-
-def _shown(answer: Answer) -> str:
-    return answer.turns[-1].text if answer.turns else f"({answer.state})"

@@ -8,6 +8,10 @@ from contextlib import contextmanager
 from copilot_nb.errors import InputError
 
 
+class MissingExtra(InputError):
+    """A library is not installed."""
+
+
 @contextmanager
 def extra(name: str) -> Iterator[None]:
     """Import the libraries of an extra in the body: ``with extra("plots"): import matplotlib``.
@@ -19,11 +23,11 @@ def extra(name: str) -> Iterator[None]:
 
     Raises
     ------
-    InputError
+    MissingExtra
         If one of them is not installed.
     """
     try:
         yield
     except ModuleNotFoundError as error:
         message = f"{error.name or 'a library'} is not installed, and this needs it"
-        raise InputError(message, f"type `%pip install 'copilot-nb[{name}]'`") from error
+        raise MissingExtra(message, f"type `%pip install 'copilot-nb[{name}]'`") from error

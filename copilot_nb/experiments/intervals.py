@@ -94,7 +94,7 @@ def mean_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
     if x.size == 1:
         return Interval(mean, note="one prompt: no interval can be computed")
     if _is_constant(x):
-        return Interval(mean, note=f"the same value on all {x.size} prompts: no interval can be computed")
+        return Interval(mean, note=f"the same on all {x.size} prompts: no interval")
     half = t_quantile(level, x.size - 1) * float(x.std(ddof=1)) / float(np.sqrt(x.size))
     return Interval(mean, mean - half, mean + half)
 

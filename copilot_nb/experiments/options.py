@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import numbers
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal, ParamSpec, TypedDict, TypeVar
+from typing import Any, Literal, ParamSpec, TypedDict, TypeVar
 
 from copilot_nb.errors import InputError
 from copilot_nb.experiments.progress import Progress
 from copilot_nb.experiments.scorers import Scorer
+from copilot_nb.render.words import did_you_mean
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -116,13 +118,63 @@ class CompareOptions:
     on_progress: OnProgress | None = None
 
     def __post_init__(self) -> None:
+        for name in _NAMES:
+            _check_names(name, getattr(self, name))
+        for name, (kind, wanted) in _KINDS.items():
+            if (value := getattr(self, name)) is not None and not isinstance(value, kind):
+                raise InputError(f"{name} must be {wanted}, not {value!r}")
+        self._check_values()
+
+    def _check_values(self) -> None:
         if self.repeats < 1:
             raise InputError(f"repeats must be at least 1, not {self.repeats}", "repeats=1 asks each prompt once")
         if self.keep not in ("answers", "sessions"):
             raise InputError(f"keep cannot be {self.keep!r}", 'keep="answers" or keep="sessions"')
         for name, limit in (("max_cost", self.max_cost), ("max_tokens", self.max_tokens)):
-            if limit is not None and limit <= 0:
+            if limit is not None and not limit > 0:
                 raise InputError(f"{name} must be greater than 0, not {limit}", "leave it out for no limit")
+        if self.retries < 0:
+            raise InputError(f"retries must be at least 0, not {self.retries}", "retries=0 asks each cell once")
+
+
+_NAMES = ("models", "providers", "efforts")
+_KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
+    "systems": ((str, Iterable), "a text, a list of texts, or a mapping of names to texts"),
+    "repeats": (numbers.Integral, "a whole number"),
+    "cluster": (str, "the name of a column"),
+    "store": ((str, Path), "the path of a file"),
+    "max_age": (timedelta, "a timedelta, such as datetime.timedelta(days=2)"),
+    "max_cost": (numbers.Real, "a number"),
+    "max_tokens": (numbers.Real, "a number"),
+    "retries": (numbers.Integral, "a whole number"),
+    "on_progress": (Callable, "a function"),  # type: ignore[dict-item] # an abstract class, which isinstance takes
+}
+
+
+def _check_names(option: str, names: Names) -> None:
+    listed = [names] if isinstance(names, str) else names
+    if not isinstance(listed, Iterable) or not all(isinstance(each, str) for each in listed):
+        raise InputError(f"{option} must be a text or a list of texts, not {names!r}", f'{option}=["…", "…"]')
+    if not listed:
+        raise InputError(f"{option} is an empty list", "leave it out for the default")
+
+
+def compare_options(given: Mapping[str, object]) -> CompareOptions:
+    """Return the options of a call; ``None`` leaves an option at its default.
+
+    Raises
+    ------
+    InputError
+        If there is no such option, or a value makes no sense.
+    """
+    known = OptionValues.__annotations__
+    if unknown := next((name for name in given if name not in known), ""):
+        raise InputError(f"compare has no option {unknown!r}", f"{did_you_mean(unknown, known)}see help(cp.compare)")
+    values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    for name in _NAMES:
+        if isinstance(names := values.get(name), Iterable) and not isinstance(names, str):
+            values[name] = tuple(names)
+    return CompareOptions(**values)
 
 
 def takes_compare_options(call: Callable[_P, _R]) -> Callable[_P, _R]:

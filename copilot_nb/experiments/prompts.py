@@ -21,11 +21,11 @@ from copilot_nb.conversation.prompt import interpolate, sendable
 from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.attach import attached
 from copilot_nb.named_sessions.dataframes import pandas
-from copilot_nb.render.words import did_you_mean
+from copilot_nb.render.words import did_you_mean, shortened
 
 PROMPT, TARGET, ATTACH = "prompt", "target", "attach"
 SUFFIXES = (".csv", ".jsonl", ".ndjson")
-_SHOWN_COLUMNS = 12
+_SHOWN_COLUMNS, _SHOWN_CHARS = 12, 60
 
 Template = str | Sequence[str]
 Row = Mapping[str, Any]
@@ -79,7 +79,17 @@ def read_prompts(prompts: object, template: Template = "", hide: Callable[[str],
     rows = [_row(each, number) for number, each in enumerate(_items(prompts), 1)]
     if not rows:
         raise InputError("there are no prompts", 'for example: cp.compare(["Why is the sky blue?"], models=[…])')
+    _check_template(template, rows)
     return tuple(_prompt(number, row, template, hide) for number, row in enumerate(rows))
+
+
+def _check_template(template: Template, rows: Sequence[Row]) -> None:
+    """Check that the template makes prompts that differ, unless what is attached does."""
+    texts = [template] if isinstance(template, str) else template
+    differs = any("{{" in text for text in texts) or any(ATTACH in row for row in rows)
+    if template and len(rows) > 1 and not differs:
+        message = "the template names no column, so all prompts would be the same"
+        raise InputError(message, f"write {{{{ {next(iter(rows[0]), 'text')} }}}}; {_columns(rows[0])}")
 
 
 def _items(prompts: object) -> Iterable[object]:
@@ -93,7 +103,8 @@ def _items(prompts: object) -> Iterable[object]:
     if (rows := _table(prompts)) is not None:
         return rows
     if not isinstance(prompts, Iterable):
-        raise InputError(f"a {type(prompts).__name__} holds no prompts", "give a list of texts, a table or a file")
+        shown = shortened(repr(prompts), _SHOWN_CHARS)
+        raise InputError(f"{shown} holds no prompts", "give a list of texts, a table or a file")
     return prompts
 
 
@@ -165,6 +176,8 @@ def _prompt(number: int, row: Row, template: Template, hide: Callable[[str], str
         texts = tuple(sendable(turn, "the prompt") for turn in (first, *turns[1:]))
     except InputError as error:
         raise InputError(f"{where}: {error.message}", error.hint) from error
+    if not all(turn.strip() or (images and place == 0) for place, turn in enumerate(texts)):
+        raise InputError(f"{where} is empty", "leave it out, or give it a text")
     return Prompt(number, texts, images, target, row)
 
 

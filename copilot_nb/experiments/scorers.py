@@ -132,6 +132,9 @@ def of_callable(function: Callable[..., object], id: str = "", version: str = ""
     InputError
         If it cannot be called like that.
     """
+    if any(function is factory for factory in _FACTORIES):
+        name = function.__name__
+        raise InputError(f"{name} is not a scorer yet", f"call it: {name}(…)")
     if not callable(function):
         raise InputError(f"{function!r} is not a scorer", "use exact(), contains(…) or a function of the answer")
     name = id or getattr(function, "__name__", type(function).__name__)
@@ -152,7 +155,7 @@ def _built_in(name: str, measure: Callable[[Sample], object], **options: object)
     return Scorer(name, f"{name}@1:{hashlib.sha256(told.encode()).hexdigest()[:16]}", measure)
 
 
-def exact(target: str | None = None, *, ignore_case: bool = True) -> Scorer:
+def exact(target: object = None, *, ignore_case: bool = True) -> Scorer:
     """Score 1 where the answer is the target, but for blanks around and between words."""
 
     def measure(sample: Sample) -> bool:
@@ -161,7 +164,7 @@ def exact(target: str | None = None, *, ignore_case: bool = True) -> Scorer:
     return _built_in("exact", measure, target=target, ignore_case=ignore_case)
 
 
-def contains(target: str | None = None, *, ignore_case: bool = True) -> Scorer:
+def contains(target: object = None, *, ignore_case: bool = True) -> Scorer:
     """Score 1 where the answer contains the target, but for blanks between words."""
 
     def measure(sample: Sample) -> bool:
@@ -189,7 +192,7 @@ def regex(pattern: str, flags: int = 0) -> Scorer:
     )
 
 
-def numeric(target: float | None = None, *, tolerance: float = 1e-9, relative: float = 0.0) -> Scorer:
+def numeric(target: float | str | None = None, *, tolerance: float = 1e-9, relative: float = 0.0) -> Scorer:
     """Score 1 where the last number in the answer is the target.
 
     Parameters
@@ -200,10 +203,16 @@ def numeric(target: float | None = None, *, tolerance: float = 1e-9, relative: f
         How far off it may be.
     relative : float
         How far off it may be as a share of the target; the wider of the two counts.
+
+    Raises
+    ------
+    InputError
+        If the target is no number.
     """
+    given = None if target is None else _number(target)
 
     def measure(sample: Sample) -> bool:
-        wanted = target if target is not None else _last_number(_target(None, sample))
+        wanted = given if given is not None else _last_number(_target(None, sample))
         if wanted is None:
             raise InputError(f"the target {sample.target!r} holds no number", "give a number, or use contains()")
         found = _last_number(sample.answer)
@@ -224,7 +233,7 @@ def json_schema(schema: object) -> Scorer:
     return _built_in("json_schema", lambda sample: not known.read(sample.answer).error, schema=known.identity)
 
 
-def similarity(target: str | None = None, *, ignore_case: bool = True, ignore_order: bool = False) -> Scorer:
+def similarity(target: object = None, *, ignore_case: bool = True, ignore_order: bool = False) -> Scorer:
     """Score how alike the answer and the target are, of 0 to 1, by rapidfuzz.
 
     The normalized similarity by insertions and deletions of characters (``rapidfuzz.fuzz.ratio``); with `ignore_order`
@@ -275,13 +284,20 @@ def _python_in(answer: str) -> str:
     return ("\n\n".join(python) if blocks else answer).strip()
 
 
+def _number(target: float | str) -> float:
+    try:
+        return float(target)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{target!r} is not a number", "for example: numeric(42); for a text: contains(…)") from error
+
+
 def _last_number(text: str) -> float | None:
     found = _NUMBER.findall(text)
     return float(found[-1].replace(",", "").replace("−", "-")) if found else None
 
 
-def _target(given: str | None, sample: Sample) -> str:
-    target = sample.target if given is None else given
+def _target(given: object, sample: Sample) -> str:
+    target = sample.target if given is None else str(given)
     if not target.strip():
         raise InputError("there is no target to compare with", "give each prompt a target, or name one: exact('42')")
     return target
@@ -290,3 +306,6 @@ def _target(given: str | None, sample: Sample) -> str:
 def _plain(text: str, ignore_case: bool) -> str:
     line = " ".join(text.split())
     return line.casefold() if ignore_case else line
+
+
+_FACTORIES = (exact, contains, regex, numeric, json_schema, similarity, python_passes)

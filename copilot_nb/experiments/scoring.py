@@ -10,14 +10,15 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Any, cast
 
-from copilot_nb.errors import InputError
+from copilot_nb.errors import InputError, TurnInterrupted
 from copilot_nb.experiments.grid import Cell
 from copilot_nb.experiments.prompts import ATTACH, Prompt
 from copilot_nb.experiments.scorers import Outcome, Sample, Scorer, as_scorer, score
 from copilot_nb.experiments.scores import ScoreRow
 from copilot_nb.experiments.store import Answer, Store
-from copilot_nb.render.words import did_you_mean
+from copilot_nb.render.words import count, did_you_mean
 
 BATCH = 50
 """Scores that are committed together (count)."""
@@ -37,7 +38,8 @@ def checked(scorers: Scorer | Callable[..., object] | Iterable[Scorer | Callable
     InputError
         If one of them is none, or two have the same name.
     """
-    listed = [scorers] if isinstance(scorers, Scorer) or callable(scorers) else list(scorers)
+    is_one = isinstance(scorers, Scorer | str) or callable(scorers) or not isinstance(scorers, Iterable)
+    listed: list[Any] = [scorers] if is_one else list(cast(Iterable[Any], scorers))
     found = tuple(as_scorer(each) for each in listed)
     names = [each.name for each in found]
     if twice := next((name for name in names if names.count(name) > 1), ""):
@@ -100,9 +102,13 @@ def score_missing(
                     store.keep_scores(scorer.identity, unkept)
                     unkept = {}
                 on_progress(number, len(jobs))
-        except BaseException:
+        except BaseException as error:
             pool.shutdown(cancel_futures=True)
             store.keep_scores(scorer.identity, unkept)
+            if isinstance(error, KeyboardInterrupt):
+                kept = sum(outcome.value is not None for outcome in found.values())
+                said = f"stopped: {kept:,} of {count(len(places), 'score')} of {scorer.name} are kept"
+                raise TurnInterrupted(said, "run it again to go on") from error
             raise
     return found
 

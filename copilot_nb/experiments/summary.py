@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from copilot_nb.characters import visible
 from copilot_nb.experiments.forest import forest, interval
 from copilot_nb.experiments.intervals import LEVEL
 from copilot_nb.experiments.preferences import HeadToHead, Ranking, head_to_head, rank
@@ -18,8 +17,8 @@ from copilot_nb.experiments.statistics import (
     differences,
     summarize,
 )
-from copilot_nb.experiments.tabular import p_value, percent, table_of
-from copilot_nb.render.escape import escape, quote
+from copilot_nb.experiments.tabular import Notes, p_value, percent, table_of
+from copilot_nb.render.escape import quote
 from copilot_nb.render.table import Printer, Table
 from copilot_nb.render.words import count
 
@@ -58,12 +57,10 @@ class Summary:
 
     def _repr_html_(self) -> str:
         parts = (part._repr_html_() if isinstance(part, Table) else _picture(part) for part in self._parts())
-        notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
-        return f'<div class="copilot-nb">{"".join(parts)}{f"<ul>{notes}</ul>" if notes else ""}</div>'
+        return f'<div class="copilot-nb">{"".join(parts)}{Notes(self.notes)._repr_html_()}</div>'
 
     def __str__(self) -> str:
-        notes = "\n".join(f"· {visible(note)}" for note in self.notes)
-        return "\n\n".join(filter(None, [*map(str, self._parts()), notes]))
+        return "\n\n".join(filter(None, [*map(str, self._parts()), str(Notes(self.notes))]))
 
     def _repr_pretty_(self, printer: Printer, cycle: bool) -> None:  # noqa: ARG002 - the signature is IPython's
         printer.text(str(self))
@@ -173,7 +170,8 @@ def _notes(
     if any(prompts < FEW_PROMPTS for prompts in [one.prompts for one in variants] + [one.prompts for one in pairs]):
         notes.append(f"Fewer than {FEW_PROMPTS} prompts are too few to tell variants apart: add prompts, not repeats.")
     if missing := max((one.missing for one in pairs), default=0):
-        notes.append(f"Up to {count(missing, 'prompt')} of a pair lacks a score for one of the two and is left out.")
+        verb = "is" if missing == 1 else "are"
+        notes.append(f"Up to {count(missing, 'prompt')} of a pair {verb} left out, without a score for one of the two.")
     if any(one.retried_share > _MANY_RETRIED for one in variants):
         notes.append(
             "Retried answers are drawn anew, which may favour a variant: compare the shares of retried answers."

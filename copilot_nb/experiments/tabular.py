@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from html import escape
 from typing import TypeVar
 
+from copilot_nb.characters import visible
 from copilot_nb.render.table import Printer, Table
 
 T = TypeVar("T")
@@ -27,6 +30,20 @@ class Tabular(tuple[T, ...]):
 
     def _repr_pretty_(self, printer: Printer, cycle: bool) -> None:  # noqa: ARG002 - the signature is IPython's
         printer.text(str(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """Sentences for a reader of results, one a line and each in full."""
+
+    lines: tuple[str, ...]
+
+    def _repr_html_(self) -> str:
+        items = "".join(f"<li>{escape(line)}</li>" for line in self.lines)
+        return f"<ul>{items}</ul>" if items else ""
+
+    def __str__(self) -> str:
+        return "\n".join(f"· {visible(line)}" for line in self.lines)
 
 
 def table_of(caption: str, columns: dict[str, list[str]]) -> Table:

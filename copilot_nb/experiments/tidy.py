@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from copilot_nb.errors import InputError
-from copilot_nb.experiments.grid import Cell, Variant
+from copilot_nb.experiments.grid import Cell, Grid, Variant
 from copilot_nb.experiments.prompts import ATTACH, Prompt
 from copilot_nb.experiments.store import Answer, AnsweredTurn
 from copilot_nb.named_sessions.dataframes import frame
@@ -48,13 +49,14 @@ Scored = tuple[Cell, Answer, Mapping[str, object]]
 def to_frame(cells: Iterable[Scored], prompts: Sequence[Prompt], more: Sequence[str]) -> DataFrame:
     """Return one row for each turn, with `more` columns of what was read from the answers.
 
-    Columns of the input that are called as one of ours, and what is attached, are left out.
+    Columns of the input that are called as one of ours, and what is attached, X the column ``read_NAME``.
 
     Raises
     ------
     InputError
         If pandas is not installed.
     """
+    more = [_column_of(name) for name in more]
     own = {"row", ATTACH, *_COLUMNS, *more}
     names = dict.fromkeys(name for prompt in prompts for name in prompt.variables if name not in own)
     return frame([row for each in cells for row in _rows(*each)], ("row", *names, *_COLUMNS, *more))
@@ -79,7 +81,13 @@ def _rows(cell: Cell, answer: Answer, read: Mapping[str, object]) -> Iterator[di
         yield {**of_cell, "turn": 1, "prompt": cell.prompt.turns[0]}
     for number, turn in enumerate(answer.turns, 1):
         is_last = number == len(answer.turns)
-        yield {**of_cell, **_of_turn(turn), "turn": number, **(read if is_last else {})}
+        values = {_column_of(name): value for name, value in read.items()} if is_last else {}
+        yield {**of_cell, **_of_turn(turn), "turn": number, **values}
+
+
+def _column_of(name: str) -> str:
+    """Return the column of a value or a score: its name, unless a column of ours has it."""
+    return f"read_{name}" if name == "row" or name in _COLUMNS else name
 
 
 def _of_turn(turn: AnsweredTurn) -> dict[str, object]:
@@ -147,3 +155,28 @@ def usage_table(variants: Sequence[Variant], cells: Iterable[tuple[Cell, Answer]
         )
     heads = ("Variant", "Model", "Answers", "Failed", "Median time", "Tokens in", "Tokens out", "Cost")
     return Table(heads, tuple(rows), caption=caption, is_dense=True)
+
+
+def answers_table(grid: Grid, answers: Mapping[tuple[int, Variant], Answer], schema: Schema | None) -> Table:
+    """Return answers side by side: a row for each prompt as the user wrote it, a column for each variant."""
+    told = f"\n\n{schema.instruction}" if schema else ""
+    nothing = Answer("wanted")
+    rows = [
+        (
+            prompt.turns[-1].removesuffix(told),
+            *(_shown(answers.get((prompt.row, variant), nothing)) for variant in grid.variants),
+        )
+        for prompt in grid.prompts
+    ]
+    return Table(("prompt", *(variant.name for variant in grid.variants)), tuple(rows))
+
+
+def first_rows(table: Table, number: int) -> Table:
+    """Return the first rows of a table of prompts, and say how many there are."""
+    size = len(table.rows)
+    caption = f"The first {number} of {size:,} prompts; all of them: to_frame()" if size > number else ""
+    return replace(table, rows=table.rows[:number], caption=caption)
+
+
+def _shown(answer: Answer) -> str:
+    return answer.turns[-1].text if answer.turns else f"({answer.state})"

@@ -318,7 +318,7 @@ def test_what_is_attached_goes_with_each_cell(model: ScriptedModel) -> None:
     ("changes", "said"),
     [
         ({"prompts": []}, "there are no prompts"),
-        ({"prompts": ["a", " "]}, "prompt 2: the prompt is empty"),
+        ({"prompts": ["a", " "]}, "prompt 2 is empty"),
         ({"template": "{{ txt }}"}, "the template names a column 'txt' that is not there"),
         ({"models": [*BOTH, "scriptd"]}, "provider 'scripted' has no model 'scriptd' → did you mean scripted?"),
         ({"models": ["scripted", "scripted/scripted"]}, "two variants are the same: scripted (scripted)"),
@@ -326,6 +326,11 @@ def test_what_is_attached_goes_with_each_cell(model: ScriptedModel) -> None:
         ({"efforts": ["high"]}, "has no reasoning effort 'high'"),
         ({"repeats": 0}, "repeats must be at least 1, not 0"),
         ({"repeats": 10_000}, "this asks for 20,000 answers (1 prompt × 2 variants × 10,000 repeats; tokens unknown"),
+        (
+            {"repeats": 10**9},
+            "this asks for up to 2,000,000,000 answers (1 prompt × 2 variants × 1,000,000,000 repeats)",
+        ),
+        ({"store": "."}, "store= names a folder, '.' → name a file in it"),
         ({"keep": "all"}, "keep cannot be 'all'"),
         ({"max_cost": 0}, "max_cost must be greater than 0"),
         ({"scorers": [len, len]}, "two scorers are called 'len'"),

@@ -9,14 +9,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
+import pandas as pd
 import pytest
 
 from copilot_nb.conversation.parts import Image, Usage
+from copilot_nb.errors import InputError
 from copilot_nb.experiments.api import compare
 from copilot_nb.experiments.budget import Budget
 from copilot_nb.experiments.grid import Cell, Grid, Variant, make_grid
 from copilot_nb.experiments.notes import missing_notes, model_notes
-from copilot_nb.experiments.options import CompareOptions, OptionValues
+from copilot_nb.experiments.options import CompareOptions, OptionValues, compare_options
 from copilot_nb.experiments.plan import Plan
 from copilot_nb.experiments.progress import Progress
 from copilot_nb.experiments.prompts import Prompt, read_prompts
@@ -111,6 +113,39 @@ def test_the_options_are_those_of_the_signature_and_documented() -> None:
     assert [*inspect.signature(compare).parameters] == ["prompts", "template", *fields]
     documented = re.findall(r"^(\w[\w, ]*) : ", inspect.getdoc(compare) or "", re.MULTILINE)
     assert sorted(", ".join(documented).split(", ")) == sorted(["prompts", "template", *fields])
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"model": "a"}, "compare has no option 'model' → did you mean models?"),
+        ({"repeat": 3}, "compare has no option 'repeat' → did you mean repeats?"),
+        ({"models": ["a", None]}, "models must be a text or a list of texts, not ('a', None)"),
+        ({"models": 3}, "models must be a text or a list of texts, not 3"),
+        ({"models": []}, "models is an empty list → leave it out for the default"),
+        ({"systems": 3}, "systems must be a text, a list of texts, or a mapping of names to texts, not 3"),
+        ({"repeats": 1.5}, "repeats must be a whole number, not 1.5"),
+        ({"repeats": "2"}, "repeats must be a whole number, not '2'"),
+        ({"retries": -1}, "retries must be at least 0, not -1"),
+        ({"max_cost": "a lot"}, "max_cost must be a number, not 'a lot'"),
+        ({"max_cost": float("nan")}, "max_cost must be greater than 0, not nan"),
+        ({"max_tokens": -5}, "max_tokens must be greater than 0, not -5"),
+        ({"max_age": "2d"}, "max_age must be a timedelta, such as datetime.timedelta(days=2), not '2d'"),
+        ({"store": 5}, "store must be the path of a file, not 5"),
+        ({"on_progress": "x"}, "on_progress must be a function, not 'x'"),
+        ({"cluster": 3}, "cluster must be the name of a column, not 3"),
+    ],
+    ids=str,
+)
+def test_an_option_that_makes_no_sense_is_one_line(given: dict[str, object], said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        compare_options(given)
+    assert said in str(caught.value)
+
+
+def test_none_leaves_each_option_at_its_default_and_names_may_come_in_any_collection() -> None:
+    assert compare_options(dict.fromkeys(OptionValues.__annotations__)) == CompareOptions()
+    assert compare_options({"models": pd.Series(["a", "b"])}).models == ("a", "b")
 
 
 def test_progress_is_one_line() -> None:

@@ -82,7 +82,11 @@ def test_files_are_read_as_csv_or_json_lines(tmp_path: Path) -> None:
     [
         ([], "", "there are no prompts"),
         (TABLE.head(0), "{{ text }}", "there are no prompts"),
-        (7, "", "a int holds no prompts"),
+        (7, "", "7 holds no prompts"),
+        (None, "", "None holds no prompts"),
+        (["a", " "], "", "prompt 2 is empty → leave it out, or give it a text"),
+        ([["a", ""]], "", "prompt 1 is empty"),
+        (TABLE, "Classify: {text}", "names no column, so all prompts would be the same → write {{ text }}"),
         (["a", 7], "", "prompt 2 is of type int"),
         ([[]], "", "prompt 1 is an empty list of turns"),
         (TABLE, "", "prompt 1 has no text in a column 'prompt'"),

@@ -110,7 +110,7 @@ def test_failures_are_shown_both_ways_only_where_there_are_any() -> None:
 def test_few_prompts_and_missing_scores_are_said() -> None:
     text = str(summary(rows(prompts=5, failed=[1])))
     assert "Fewer than 10 prompts are too few" in text
-    assert "Up to 1 prompt of a pair lacks" in text
+    assert "Up to 1 prompt of a pair is left out" in text
     assert "too few prompts to tell" in text
 
 

@@ -10,6 +10,7 @@ import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ from copilot_nb.experiments.scorers import (
     score,
     similarity,
 )
+from copilot_nb.experiments.scoring import checked
 
 
 def value(scorer: Scorer, answer: str, target: str = "") -> float | None:
@@ -284,3 +286,25 @@ def test_a_program_ends_with_the_kernel(tmp_path: Path) -> None:
         process.kill()
         assert select.select([reader], [], [], 10)[0], "the program still holds the pipe"
         assert reader.read() == ""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (None, "None is not a scorer"),
+        ("exact", "'exact' is not a scorer"),
+        (exact, "exact is not a scorer yet → call it: exact(…)"),
+        ([exact(), numeric], "numeric is not a scorer yet"),
+    ],
+    ids=str,
+)
+def test_what_is_no_scorer_is_one_line_before_anything_is_scored(wanted: Any, said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        checked(wanted)
+    assert said in str(caught.value)
+
+
+def test_a_target_may_be_of_the_other_type() -> None:
+    assert value(exact(42), "42") == value(contains(42), "it is 42") == value(numeric("42"), "so 42.0") == 1
+    with pytest.raises(InputError, match="'forty' is not a number → for example: numeric"):
+        numeric("forty")

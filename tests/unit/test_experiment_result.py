@@ -1,0 +1,112 @@
+"""The result of a comparison as a file holds it: what is shown, in full, and what cannot be done with it."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from copilot_nb.errors import InputError, TurnInterrupted
+from copilot_nb.experiments.comparison import Comparison
+from copilot_nb.experiments.grid import Variant, make_grid
+from copilot_nb.experiments.prompts import Prompt
+from copilot_nb.experiments.store import AnsweredTurn, Store
+from copilot_nb.named_sessions.options import SessionOptions
+from copilot_nb.structured import schema_of
+
+A = Variant("a", SessionOptions(model="a", provider="p"))
+B = Variant("b", SessionOptions(model="b", provider="p"))
+
+
+def compared(path: Path, answer: str = "an answer", schema: object = None) -> Comparison:
+    """Return a comparison of two prompts by two variants, all of them answered."""
+    wanted = None if schema is None else schema_of(schema)
+    prompts = [Prompt(row, (text,)) for row, text in enumerate(("one", "two"))]
+    if wanted:
+        prompts = [prompt.with_text(wanted.instruction) for prompt in prompts]
+    grid = make_grid(prompts, (A, B), 1, 0)
+    with Store(path) as store:
+        store.want(dict.fromkeys(grid.unique, "{}"))
+        store.claim(dict.fromkeys(grid.unique, ""), "o", 0.0)
+        for key, cell in grid.unique.items():
+            turn = AnsweredTurn(cell.prompt.turns[0], answer, cell.variant.name, 1, 1, None, 1.0, None, None)
+            store.keep(key, "o", [turn], "", "")
+    nobody: Any = None  # opens sessions, which none of these tests does
+    return Comparison(nobody, grid, path, schema=wanted)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "a.sqlite"
+
+
+def test_without_scipy_the_answers_are_shown_and_the_extra_is_named(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = compared(path).score(len)
+    for name in [name for name in sys.modules if name.startswith("copilot_nb.experiments.")]:
+        if name.rpartition(".")[2] in ("summary", "statistics", "intervals", "power", "preferences"):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    for shown in (repr(result), result._repr_html_()):
+        assert "an answer" in shown
+        assert "the summary of the scores is not shown: scipy is not installed" in shown
+        assert "copilot-nb[experiments]" in shown
+
+
+def test_a_note_is_shown_in_full(path: Path) -> None:
+    long = " ".join(["Note"] * 40)
+    result = compared(path)
+    result._run_notes = (f"{long} <end>",)
+    assert f"· {long} <end>" in repr(result)
+    assert f"<li>{long} &lt;end&gt;</li>" in result._repr_html_()
+
+
+def test_a_prompt_is_shown_as_it_was_written_and_framed_as_it_was_sent(path: Path) -> None:
+    result = compared(path, "7", int)
+    assert [row[0] for row in result.table().rows] == ["one", "two"]
+    assert "JSON schema" in result.to_frame()["prompt"][0]
+
+
+@dataclass
+class Named:
+    row: str
+    cost: float
+
+
+def test_a_value_that_is_called_as_a_column_of_ours_does_not_take_its_place(path: Path) -> None:
+    frame = compared(path, '{"row": "r", "cost": 2}', Named).score(len).to_frame()
+    assert frame.columns.is_unique
+    assert (frame["row"].tolist(), frame["read_row"].tolist()) == ([0, 0, 1, 1], ["r"] * 4)
+    assert (frame["cost"].isna().all(), frame["read_cost"].tolist()) == (True, [2.0] * 4)
+
+
+@pytest.mark.parametrize("copied", [pickle.dumps, copy.copy, copy.deepcopy], ids=lambda each: each.__name__)
+def test_a_comparison_is_not_copied(path: Path, copied: Callable[[object], object]) -> None:
+    with pytest.raises(InputError, match=r"cannot be pickled or copied → its answers are in .*a\.sqlite"):
+        copied(compared(path))
+
+
+def test_a_repeat_that_is_not_there_is_one_line(path: Path) -> None:
+    with pytest.raises(InputError, match="there is no repeat 1 → they are counted from 0 to 0"):
+        compared(path).table(1)
+
+
+def test_an_interrupt_while_scoring_keeps_the_scores_and_is_one_line(path: Path) -> None:
+    result = compared(path)
+    computed: list[int] = []
+
+    def interrupt(done: int, total: int) -> None:
+        if done == total:
+            raise KeyboardInterrupt
+
+    with pytest.raises(TurnInterrupted, match="stopped: 4 of 4 scores of len are kept → run it again"):
+        result.score(len, interrupt)
+    assert all(row.score == len("an answer") for row in result.score(len, lambda done, _: computed.append(done)).rows())
+    assert not computed
