@@ -502,6 +502,17 @@ def test_an_expression_that_raises_is_one_line_and_nothing_is_sent(
     assert caplog.text == ""
 
 
+def test_secrets_are_hidden_in_values_and_files_and_not_in_what_is_typed(
+    panel: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLANTED_TOKEN", "value-of-environ")
+    files = [{"name": "x.env", "text": "a=value-of-environ"}]
+    message = {"text": "Is {{ 'value-' + 'of-environ' }} value-of-environ?", "files": files}
+    prompt, _ = panel._written(message)
+    assert prompt.endswith("Is ‹secret: PLANTED_TOKEN› value-of-environ?")
+    assert "a=‹secret: PLANTED_TOKEN›" in prompt
+
+
 def test_the_pump_outlives_a_job_that_fails(caplog: pytest.LogCaptureFixture) -> None:
     told = threading.Event()
     pump = Worker(told.set)
