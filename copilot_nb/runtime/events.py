@@ -42,21 +42,17 @@ from copilot_nb.conversation.parts import Image, Text, TurnState, Usage
 from copilot_nb.conversation.transcript import Transcript, TurnRecord, advance_turn, is_only_reasoned, replay
 from copilot_nb.providers.base import NEVER_FULL_TOKENS
 from copilot_nb.providers.provider_error import of_call
+from copilot_nb.runtime.logfile import KEPT_PREFIX
 
 MAX_RETRIES = 5
 """How often the runtime calls a model again that fails."""
 _TOLD_AT_THE_FAILURE = ("rate_limit", "api_error", "streaming_error", "transient_auth_error")
-_KEPT_PREFIX = "What there was of an interrupted turn, kept by copilot_nb: "
-PROMPT_MARK = b'"type":"user.message"'
-"""How a line of a log that holds a prompt begins."""
-KEPT_MARK = _KEPT_PREFIX.encode()
-"""What a line of a log holds that keeps an interrupted turn."""
 
 
 def keep_line(turn: TurnRecord) -> str:
     """Return the line that stores an interrupted turn in the session's log."""
     kept = {"turn_id": turn.turn_id, "prompt": turn.prompt, "text": turn.text, "state": turn.state.value}
-    return _KEPT_PREFIX + json.dumps(kept)
+    return KEPT_PREFIX + json.dumps(kept)
 
 
 def changes(event: sdk.SessionEvent) -> Iterator[Change]:
@@ -199,9 +195,9 @@ def _idle(event: sdk.SessionEvent) -> Iterator[Change]:
 def _info(event: sdk.SessionEvent) -> Iterator[Change]:
     data = event.data
     assert isinstance(data, sdk.SessionInfoData)
-    if data.message.startswith(_KEPT_PREFIX):
+    if data.message.startswith(KEPT_PREFIX):
         with suppress(ValueError, KeyError, TypeError):  # somebody else's line that begins like ours
-            kept = json.loads(data.message.removeprefix(_KEPT_PREFIX))
+            kept = json.loads(data.message.removeprefix(KEPT_PREFIX))
             state = TurnState(kept["state"])
             yield Kept(kept["turn_id"], kept["prompt"], kept["text"], state, event.timestamp, str(event.id))
 

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from copilot_nb.runtime.events import PROMPT_MARK
-from copilot_nb.runtime.logfile import is_prompt
+from copilot_nb.runtime.logfile import PROMPT_MARK, is_prompt
 
 ANSWER = b'{"type":"assistant.message"'
 SAID = (b"{" + PROMPT_MARK, ANSWER)

@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from copilot_nb.runtime.events import KEPT_MARK, PROMPT_MARK
-
+KEPT_PREFIX = "What there was of an interrupted turn, kept by copilot_nb: "
+"""How the line of a log begins its message that keeps an interrupted turn."""
+KEPT_MARK = KEPT_PREFIX.encode()
+PROMPT_MARK = b'"type":"user.message"'
+"""How a line of a log that holds a prompt begins."""
 KEPT_COUNTS = 20_000
 """Logs whose number of turns is remembered as long as they do not change (counting takes 1 ms per megabyte)."""
 FIRST_BLOCK_BYTES = 64 * 1024

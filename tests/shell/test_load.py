@@ -46,3 +46,16 @@ def test_load_ext_imports_nothing_heavy() -> None:
     said = json.loads(done.stdout.splitlines()[-1])
     assert said["loaded"]
     assert not HEAVY & set(said["new"])
+
+
+def test_the_python_interface_is_found_without_the_sdk() -> None:
+    # The SDK is imported on the loop's thread, while the kernel goes on: here it would hold up the cell for a second.
+    code = """
+import sys
+import copilot_nb as cp
+for name in ("compare", "session", "wait"):
+    getattr(cp, name)
+print("copilot" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "False\n", done.stderr
