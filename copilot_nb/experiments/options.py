@@ -123,6 +123,9 @@ class CompareOptions:
         for name, (kind, wanted) in _KINDS.items():
             if (value := getattr(self, name)) is not None and not isinstance(value, kind):
                 raise InputError(f"{name} must be {wanted}, not {value!r}")
+        texts = self.systems.values() if isinstance(self.systems, Mapping) else self.systems
+        if not all(isinstance(text, str) for text in texts or ()):
+            raise InputError(f"systems must be texts, not {self.systems!r}", 'systems=["…", "…"]')
         self._check_values()
 
     def _check_values(self) -> None:

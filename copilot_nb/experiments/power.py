@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
+import numbers
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from copilot_nb.errors import InputError
 from copilot_nb.experiments.extras import extra
@@ -109,6 +111,8 @@ def power(
     """
     if not 0 < probability < 1 or (repeats is not None and repeats < 1):
         raise InputError("a probability is between 0 and 1, and repeats are at least 1", "power(effect=0.1, repeats=3)")
+    if effect is not None and not isinstance(cast(object, effect), numbers.Real):
+        raise InputError(f"effect must be a number, not {effect!r}", "power(effect=0.1)")
     aim = _Aim(effect, repeats, level, probability)
     scores = scores_by_variant(rows)
     return Powers(_power(pair, (scores[pair[0]], scores[pair[1]]), aim) for pair in itertools.combinations(scores, 2))

@@ -85,8 +85,10 @@ def read_prompts(prompts: object, template: Template = "", hide: Callable[[str],
 
 def _check_template(template: Template, rows: Sequence[Row]) -> None:
     """Check that the template makes prompts that differ, unless what is attached does."""
-    texts = [template] if isinstance(template, str) else template
-    differs = any("{{" in text for text in texts) or any(ATTACH in row for row in rows)
+    given: object = [template] if isinstance(template, str) else template
+    if not isinstance(given, Sequence) or not all(isinstance(text, str) for text in given):
+        raise InputError(f"the template must be a text, or a list of texts, not {template!r}", 'such as "{{ text }}"')
+    differs = any("{{" in text for text in given) or any(ATTACH in row for row in rows)
     if template and len(rows) > 1 and not differs:
         message = "the template names no column, so all prompts would be the same"
         raise InputError(message, f"write {{{{ {next(iter(rows[0]), 'text')} }}}}; {_columns(rows[0])}")

@@ -268,7 +268,15 @@ def python_passes(tests: str | None = None, *, timeout_s: float = 10.0, memory_m
         After how many seconds it is ended and scores 0.
     memory_mb : int
         How much memory each of its processes may take, in MB.
+
+    Raises
+    ------
+    InputError
+        If a limit is not greater than 0.
     """
+    for name, limit in (("timeout_s", timeout_s), ("memory_mb", memory_mb)):
+        if not limit > 0:
+            raise InputError(f"{name} must be greater than 0, not {limit}")
 
     def measure(sample: Sample) -> bool:
         code, checks = _python_in(sample.answer), sample.target if tests is None else tests

@@ -24,6 +24,7 @@ from copilot_nb.render.words import count
 
 MAX_PAIRS = 30  # that are shown; six variants have fifteen
 _MANY_RETRIED = 0.05
+_FIXED_WIDTH = "font-family:var(--jp-code-font-family,monospace)"  # a page's own style of <pre> may say otherwise
 _FOR_A_RANKING = 3
 _METHODS = {"t": "the paired t test", "McNemar": "McNemar's exact test", "sign flip": "the exact sign-flip test"}
 
@@ -110,7 +111,7 @@ def summary(
 
 def _picture(characters: str) -> str:
     """Return a forest plot as HTML; a screen reader has its numbers in the table before it."""
-    return f'<pre aria-hidden="true">{quote(characters)}</pre>'
+    return f'<pre aria-hidden="true" style="{_FIXED_WIDTH}">{quote(characters)}</pre>'
 
 
 def _names(judged: Sequence[Preference]) -> set[str]:
@@ -164,7 +165,8 @@ def _notes(
     if pairs:
         methods = " and ".join(dict.fromkeys(_METHODS[one.method] for one in pairs if one.method))
         corrected = f", corrected for {len(pairs)} pairs (Holm)" if len(pairs) > 1 else ""
-        notes.append(f"Each interval covers {percent(level)} by itself. p is of {methods or 'no test'}{corrected}.")
+        tested = f" p is of {methods}{corrected}." if methods else ""
+        notes.append(f"Each interval covers {percent(level)} by itself.{tested}")
     if len(pairs) > MAX_PAIRS:
         notes.append(f"The first {MAX_PAIRS} of {len(pairs):,} pairs are shown; all of them count in the correction.")
     if any(prompts < FEW_PROMPTS for prompts in [one.prompts for one in variants] + [one.prompts for one in pairs]):

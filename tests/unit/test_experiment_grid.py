@@ -124,6 +124,8 @@ def test_the_options_are_those_of_the_signature_and_documented() -> None:
         ({"models": 3}, "models must be a text or a list of texts, not 3"),
         ({"models": []}, "models is an empty list → leave it out for the default"),
         ({"systems": 3}, "systems must be a text, a list of texts, or a mapping of names to texts, not 3"),
+        ({"systems": ["a", 3]}, "systems must be texts, not ['a', 3]"),
+        ({"systems": {"n": None}}, "systems must be texts, not {'n': None}"),
         ({"repeats": 1.5}, "repeats must be a whole number, not 1.5"),
         ({"repeats": "2"}, "repeats must be a whole number, not '2'"),
         ({"retries": -1}, "retries must be at least 0, not -1"),

@@ -107,6 +107,14 @@ def test_failures_are_shown_both_ways_only_where_there_are_any() -> None:
     assert "2 of 20" in text
 
 
+def test_a_forest_plot_keeps_its_columns_in_html_and_p_is_told_only_of_a_test() -> None:
+    shown = summary(rows())
+    assert '<pre aria-hidden="true" style="font-family:var(--jp-code-font-family,monospace)">' in shown._repr_html_()
+    assert "p is of" in str(shown)
+    nothing = [ScoreRow(f"p{p}", name, 0, None) for p in range(3) for name in "ab"]
+    assert "Each interval covers 95% by itself.\n" in str(summary(nothing))
+
+
 def test_few_prompts_and_missing_scores_are_said() -> None:
     text = str(summary(rows(prompts=5, failed=[1])))
     assert "Fewer than 10 prompts are too few" in text
@@ -119,6 +127,11 @@ def test_the_power_of_each_pair_is_a_table() -> None:
     assert "Prompts for 0.1" in text
     assert text.count("could have shown") == 4
     assert "Prompts for" not in str(power(rows(prompts=1)))
+
+
+def test_an_effect_that_is_no_number_is_one_line() -> None:
+    with pytest.raises(InputError, match="effect must be a number, not 'a'"):
+        power(rows(), effect="a")  # type: ignore[arg-type]
 
 
 def test_differences_show_themselves_and_are_a_tuple() -> None:

@@ -308,3 +308,9 @@ def test_a_target_may_be_of_the_other_type() -> None:
     assert value(exact(42), "42") == value(contains(42), "it is 42") == value(numeric("42"), "so 42.0") == 1
     with pytest.raises(InputError, match="'forty' is not a number → for example: numeric"):
         numeric("forty")
+
+
+@pytest.mark.parametrize("limit", [{"timeout_s": -1}, {"memory_mb": 0}, {"timeout_s": float("nan")}], ids=str)
+def test_a_limit_of_a_program_is_greater_than_0(limit: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=f"{next(iter(limit))} must be greater than 0"):
+        python_passes(**limit)
