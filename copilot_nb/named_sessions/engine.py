@@ -19,7 +19,9 @@ from copilot_nb.named_sessions.selector import ModelSelector
 from copilot_nb.named_sessions.users import own_name
 from copilot_nb.providers.registry import Providers
 from copilot_nb.providers.secrets import redactor
+from copilot_nb.render.markdown import preload
 from copilot_nb.runtime.loop import LoopThread, PerLoop
+from copilot_nb.system.threads import in_thread
 
 if TYPE_CHECKING:
     from copilot_nb.named_sessions.state import SessionState
@@ -229,11 +231,13 @@ class Engine:
         self.loop.call_soon(lambda: self._seats().resize(self.settings.max_parallel_turns))
 
     def warm_up(self) -> None:
-        """Begin to import the SDK, start the runtime and load the embedded model, in the background."""
+        """Import the SDK, start the runtime, load the renderer and the embedded model: in the background."""
         self.loop.submit(self._warm_up())
 
     async def _warm_up(self) -> None:
         await self.client()
+        if not self._is_busy():  # a prompt that was sent at once is not made to share the processor
+            await in_thread(preload)
         if await self.selector.default_provider() == "local":
             self.providers["local"].preload()
 

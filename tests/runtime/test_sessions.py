@@ -495,6 +495,13 @@ def test_a_home_that_is_chosen_after_the_warm_start_is_the_one_used(
     assert session.rewind(0) == 1
 
 
+def test_the_warm_start_loads_what_renders_answers(own_manager: MakeManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = threading.Event()
+    monkeypatch.setattr("copilot_nb.named_sessions.engine.preload", loaded.set)
+    own_manager().warm_up()
+    assert loaded.wait(30)
+
+
 def test_a_new_session_is_opened_without_reading_all_others(
     own_manager: MakeManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -366,3 +366,20 @@ def test_importing_the_room_does_not_import_the_lexers() -> None:
     program = "import sys, json, copilot_nb.render.turn; print(json.dumps(sorted(sys.modules)))"
     modules = json.loads(subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout)
     assert not {"pygments", "pygments.lexers", "IPython", "copilot"} & set(modules)
+
+
+PRELOADED = """
+import sys
+from copilot_nb.render.markdown import markdown_to_html, preload
+preload()
+before = set(sys.modules)
+html = markdown_to_html(sys.argv[1], maths="mathml")
+assert "<mfrac>" in html and 'class="highlight"' in html
+print(*sorted(set(sys.modules) - before))
+"""
+
+
+def test_the_first_answer_with_code_and_formulae_imports_nothing_after_the_preload() -> None:
+    answer = "$\\frac{a}{b}$ [b](https://c.d)\n\n```python\ndef f(): ...\n```\n\n| a |\n|---|\n| `b` |"
+    done = subprocess.run([sys.executable, "-c", PRELOADED, answer], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
