@@ -24,7 +24,8 @@ from copilot_nb.render.words import count
 
 MAX_PAIRS = 30  # that are shown; six variants have fifteen
 _MANY_RETRIED = 0.05
-_FIXED_WIDTH = "font-family:var(--jp-code-font-family,monospace)"  # a page's own style of <pre> may say otherwise
+_PLAIN_LINES = "font-family:var(--jp-code-font-family,monospace);white-space:pre;overflow-x:auto"
+"""Pages have other styles for <pre>: JupyterLab wraps its lines, and HTML by nbconvert has a proportional font."""
 _FOR_A_RANKING = 3
 _METHODS = {"t": "the paired t test", "McNemar": "McNemar's exact test", "sign flip": "the exact sign-flip test"}
 
@@ -111,7 +112,7 @@ def summary(
 
 def _picture(characters: str) -> str:
     """Return a forest plot as HTML; a screen reader has its numbers in the table before it."""
-    return f'<pre aria-hidden="true" style="{_FIXED_WIDTH}">{quote(characters)}</pre>'
+    return f'<pre aria-hidden="true" style="{_PLAIN_LINES}">{quote(characters)}</pre>'
 
 
 def _names(judged: Sequence[Preference]) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 
 import pytest
@@ -109,7 +110,9 @@ def test_failures_are_shown_both_ways_only_where_there_are_any() -> None:
 
 def test_a_forest_plot_keeps_its_columns_in_html_and_p_is_told_only_of_a_test() -> None:
     shown = summary(rows())
-    assert '<pre aria-hidden="true" style="font-family:var(--jp-code-font-family,monospace)">' in shown._repr_html_()
+    style = re.search(r'<pre aria-hidden="true" style="(.*?)">', shown._repr_html_())
+    assert style
+    assert {"font-family:var(--jp-code-font-family,monospace)", "white-space:pre"} <= {*style[1].split(";")}
     assert "p is of" in str(shown)
     nothing = [ScoreRow(f"p{p}", name, 0, None) for p in range(3) for name in "ab"]
     assert "Each interval covers 95% by itself.\n" in str(summary(nothing))
