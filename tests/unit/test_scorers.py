@@ -296,7 +296,7 @@ def test_a_program_ends_with_the_kernel(tmp_path: Path) -> None:
         (exact, "exact is not a scorer yet → call it: exact(…)"),
         ([exact(), numeric], "numeric is not a scorer yet"),
     ],
-    ids=str,
+    ids=["none", "name", "function", "list"],
 )
 def test_what_is_no_scorer_is_one_line_before_anything_is_scored(wanted: Any, said: str) -> None:
     with pytest.raises(InputError) as caught:
