@@ -1,4 +1,4 @@
-"""Panels: views of the same sessions that the cells use. What is heavy is imported when one is opened."""
+"""Panels: views of the same sessions that the cells use. Heavy imports wait until a panel is opened."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 
 
 def open_panel(names: Sequence[str], evaluate: Callable[[str], object]) -> object:
-    """Return the panel for sessions of those names: one is to chat in, several are compared, none: the list of all.
+    """Return the panel for some session names: a chat for one, a comparison for several, the session list for none.
 
     Parameters
     ----------
     names : sequence of str
-        The sessions.
+        Names of the sessions.
     evaluate : callable
         Evaluates the expression of ``{{ expression }}`` in a prompt.
     """

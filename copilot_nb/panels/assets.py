@@ -1,8 +1,8 @@
-"""The page's side of the panels: the scripts and styles in `static`.
+"""The browser side of the panels: the scripts and styles in `static`.
 
-Each script is an ES module, so that tools check it as one. A page cannot import from here (a front end is handed one
-text), so the modules that a panel needs are joined into one, without a bundler: imports and exports are left out, so a
-module must not rename what it imports, and a name is used once at the top of all of them.
+Each script is an ES module, so that tools can check it as one. A page cannot import these modules (the front end
+receives a single text), so the modules that a panel needs are joined into one, without a bundler. Joining removes the
+imports and exports: a module must not rename its imports, and top-level names must be unique across all modules.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _EXPORT = re.compile(r"^export (?!default )", re.MULTILINE)
 
 
 def script(name: str) -> str:
-    """Return a module of `static`, with those that it imports before it, as one module that imports nothing."""
+    """Return a module of `static`, preceded by the modules it imports, as one module without imports."""
     modules: dict[str, str] = {}
     _collect(name, modules)
     return "\n".join(modules.values())

@@ -1,32 +1,32 @@
-"""What every panel is: a widget that shows what sessions do, and asks for something to be done.
+"""Base class of the panels: the kernel side of the panel protocol.
 
-The page is told by custom messages, never by traits: those would be sent whole at each change, and from the page they
-get stuck while a cell runs. There are three kinds:
+Panel and page exchange custom messages, never traits: a trait is sent whole at each change, and a trait that the page
+changes is not received while a cell runs. The panel sends three kinds of messages:
 
-- ``{"seq": n, "kind": "whole", "re": id, ...}``: all there is to show (`Panel.whole`), the answer to the page's hello;
-  ``re`` is ``""`` where nobody asked and every view must begin anew;
-- ``{"seq": n, "kind": "news", "items": [...]}``: what has changed since (`Panel.news`), twelve times a second at most;
-  in both, ``version`` is that of the transcript that a saved notebook shows (see `static_output`);
-- ``{"re": id, "seq": n, "ok": true, ...}`` or ``{... "error": "one line"}``: what came of something that was asked for;
-  ``seq`` is what was told last.
+- ``{"seq": n, "kind": "whole", "re": id, ...}``: the complete state (`Panel.whole`), in answer to the page's hello;
+  ``re`` is ``""`` if no page asked and every view must start over;
+- ``{"seq": n, "kind": "news", "items": [...]}``: the changes since then (`Panel.news`), at most twelve times a second;
+  in both, ``version`` is the version of the transcript that a saved notebook shows (see `static_output`);
+- ``{"re": id, "seq": n, "ok": true, ...}`` or ``{... "error": "one line"}``: the result of a request; ``seq`` is the
+  number of the last message of the first two kinds.
 
-A server under load drops messages. The page sees that by a gap in `seq`, and says hello again; it asks for an answer
-(``{"do": "seq"}``) where it expected to hear something. What it asked for and heard no answer to, it asks for again by
-the same id: then it is told the answer it has missed, or ``{"re": id, "waits": true}``; nothing is done twice, so what
-came of each is remembered for good: it is a line. What may be done twice (`REPEATABLE`) is remembered until it is done.
-A copy that came by the other way, maybe long after (``try`` tells it from a message that is sent again), is not
-answered.
+A server under load drops messages. The page detects a lost message by a gap in `seq` and says hello again; if it
+expected a message and none came, it asks for the current number (``{"do": "seq"}``). The page repeats an unanswered
+request with the same id, and receives the answer that it missed, or ``{"re": id, "waits": true}``. No request is
+executed twice, so the panel remembers the result of each request for good: it is one line. A `REPEATABLE` request may
+be executed twice; it is remembered only until it is done. A copy of a message that arrives on the other channel, maybe
+much later, is ignored (``try`` distinguishes it from a repeated request).
 
-The page asks by ``{"do": "stop", "id": ..., ...}``, which is the method ``do_stop`` here. It gets the message and
-returns what is added to the answer. What is `AT_ONCE` has a thread of its own, where a session's blocking calls may be
-made. All else is done by one thread in the order of the page, so that no prompt overtakes one whose expressions take
-long. Such a message names the one before it, ``after``, while that has no answer: if it comes first, because the other
-was lost or is large, it is left to be sent again.
+A request ``{"do": "stop", "id": ..., ...}`` calls the method ``do_stop``, which takes the message and returns fields
+for the answer. Each `AT_ONCE` request runs in its own thread, which may make a session's blocking calls. All other
+requests run on one thread in the page's order, so that no prompt overtakes one whose expressions take long. Such a
+request names the request before it in ``after`` while that has no answer. If it arrives before its predecessor, which
+was lost or is large, the panel ignores it, and the page sends it again.
 
-A kernel hands a comm's message to the thread of the cell that runs, unless there are subshells. ipykernel 7.4 has them,
-and yet routes a message to the shell that was the last to publish on that comm, so the panel would wait for the cell;
-`_serve_at_once` undoes that for this one comm. What is not taken within a moment comes again on the control channel
-(`control_channel`).
+A kernel without subshells handles comm messages on the thread that runs the cells. ipykernel 7.4 has subshells, but
+routes a message to the shell that last published on that comm, so the panel would wait for the running cell;
+`_serve_at_once` undoes that for this comm. A message that is not handled within a moment is sent again on the control
+channel (`control_channel`).
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("copilot_nb")
 
 REPEATABLE = frozenset({"csv", "earlier", "keep", "models", "text", "thumbnail", "usage"})
-"""What may be done twice; a page asks for these often, and their answers are large."""
+"""Requests that may be executed twice; they are frequent, and their answers are large."""
 AT_ONCE = REPEATABLE | {"stop"}
-"""What is done without waiting for what was asked for before."""
+"""Requests that do not wait for earlier requests."""
 
 MAX_HEARD = 1000
-"""How many of the last messages are told from their copies (count)."""
+"""How many of the last messages are remembered to recognise their copies (count)."""
 
 Message = Mapping[str, Any]
 
@@ -69,29 +69,27 @@ _WAITS: Message = {"waits": True}
 
 
 class Panel(anywidget.AnyWidget):
-    """A view of sessions; what a subclass shows is in `whole`, `news` and `noted`, what it does in its ``do_…``.
+    """A view of sessions. A subclass defines its contents in `whole`, `news` and `noted`, its requests in ``do_…``.
 
     Parameters
     ----------
     manager : Manager
-        Whose sessions it shows.
+        Owns the sessions to show.
     """
 
     _esm = ""
     _css = styles()
-    panel_id = Unicode(help="What the page calls the panel, where it says that itself: the id of its comm.").tag(
-        sync=True
-    )
+    panel_id = Unicode(help="The panel's id on the page and on the control channel: the id of its comm.").tag(sync=True)
 
     def __init__(self, manager: Manager) -> None:
         self._manager = manager
         self._seq = 0
         self._heard: deque[tuple[str, int]] = deque(maxlen=MAX_HEARD)
-        self._hellos: set[str] = set()  # those that are yet to be answered
-        self._answers: dict[str, Message] = {}  # what was asked for came to, by its id
+        self._hellos: set[str] = set()  # unanswered hellos, by id
+        self._answers: dict[str, Message] = {}  # results of requests, by id
         self._hearing = threading.Lock()
         self._teller = Worker(self._tell)
-        self._worker = Worker(lambda: None)  # it does what the page asks for, and has no news
+        self._worker = Worker(lambda: None)  # executes the page's requests; sends no news
         self._unwatch: Callable[[], None] = lambda: None
         self._is_resting = False
         panel_id = uuid4().hex
@@ -106,39 +104,39 @@ class Panel(anywidget.AnyWidget):
         self._unwatch = manager.events.add(self._watch)
 
     def whole(self) -> dict[str, Any]:
-        """Return all there is to show; what is told from here on is news to it (on the panel's thread)."""
+        """Return the complete state to show; `news` then returns the changes since (on the panel's thread)."""
         raise NotImplementedError
 
     def news(self) -> list[dict[str, Any]]:
-        """Return what has changed since it was last told (on the panel's thread)."""
+        """Return the changes since the last `whole` or `news` (on the panel's thread)."""
         raise NotImplementedError
 
-    def wants(self, event: Event) -> bool:  # noqa: ARG002 - that of a subclass looks
-        """Whether the panel is concerned; asked on the loop's thread, a hundred times a second."""
+    def wants(self, event: Event) -> bool:  # noqa: ARG002 - subclasses use it
+        """Whether the event may change the panel; called on the loop's thread, a hundred times a second."""
         return True
 
     def noted(self, event: Event) -> None:
-        """Remember that something has changed (on the panel's thread); `news` is asked for soon after."""
+        """Record an event (on the panel's thread); `news` is called soon after."""
 
     def transcript(self) -> Transcript:
-        """Return what a saved notebook shows in place of the panel; see `static_output`."""
+        """Return the transcript that a saved notebook shows instead of the panel; see `static_output`."""
         raise NotImplementedError
 
     def do_keep(self, _message: Message) -> dict[str, Any]:
-        """Return the transcript, for the page to put into the notebook."""
+        """Return the transcript, which the page stores in the notebook."""
         return {"transcript": self._static_output.keep()}
 
     def begin_anew(self) -> None:
-        """Have every view show `whole` (from any thread): what it has may be wrong."""
+        """Make every view show `whole` again, because it may be wrong (from any thread)."""
         self._teller.put(self._say_whole)
 
     def mark(self) -> None:
-        """Have `news` told soon (from any thread)."""
+        """Send `news` soon (from any thread)."""
         self._teller.put(self._teller.mark)
 
     def close(self) -> None:
-        """Take the panel away; the sessions stay."""
-        if hasattr(self, "_teller"):  # not so where a panel could not be made
+        """Remove the panel; its sessions stay."""
+        if hasattr(self, "_teller"):  # missing if `__init__` failed
             self._unwatch()
             self._static_output.close()
             self._teller.stop()
@@ -146,7 +144,7 @@ class Panel(anywidget.AnyWidget):
         super().close()
 
     def rest(self) -> None:
-        """Tell the pages no more, until one says hello: none shows the panel."""
+        """Send nothing until a page says hello, because no page shows the panel."""
         self._unwatch()
         self._unwatch = lambda: None
         self._is_resting = True
@@ -163,7 +161,7 @@ class Panel(anywidget.AnyWidget):
             self._teller.put(partial(self._noted, event))
 
     def _ipython_display_(self) -> None:
-        bundle, metadata = self._repr_mimebundle_() or ({}, {})  # none where the front end has no widgets
+        bundle, metadata = self._repr_mimebundle_() or ({}, {})  # None if the front end has no widgets
         shown(self)
         text = f"{self!r}: to use it here, trust this notebook, or run this cell"
         self._static_output.show({**bundle, "text/plain": text}, metadata)
@@ -199,7 +197,7 @@ class Panel(anywidget.AnyWidget):
         self.hear(message)
 
     def hear(self, message: Message, /) -> None:
-        """Take what the page asks for (from any thread); what is asked again by the same id is not done again."""
+        """Handle a request of the page (from any thread); a request repeated with the same id is not executed again."""
         this = str(message.get("id", "")), int(message.get("try", 1))
         with self._hearing:
             if this not in self._heard and not self._is_early(message):
@@ -207,7 +205,7 @@ class Panel(anywidget.AnyWidget):
                 self._take(message)
 
     def _is_early(self, message: Message) -> bool:
-        """Whether the message before it has not come yet, and it must wait for that one."""
+        """Whether the message must wait for its predecessor, which has not arrived."""
         before = message.get("after", "")
         return bool(before) and message.get("do") not in AT_ONCE and before not in self._answers
 
@@ -243,7 +241,7 @@ class Panel(anywidget.AnyWidget):
             answer = {"ok": True, **(self._act(message) or {})}
         except CopilotNBError as error:
             answer = {"error": str(error)}
-        except Exception as error:  # whatever went wrong is shown where it was asked for
+        except Exception as error:  # the page that sent the request shows the error
             log.exception("a panel of copilot_nb could not %s", message.get("do"))
             answer = {"error": f"{type(error).__name__}: {error}"}
         asked = str(message.get("id", ""))
@@ -263,4 +261,4 @@ class Panel(anywidget.AnyWidget):
 
 def _serve_at_once(comm: object) -> None:
     if hasattr(comm, "_reply_subshell_for"):
-        comm._reply_subshell_for = lambda _data, default: default  # noqa: SLF001 - there is no other way to say it
+        comm._reply_subshell_for = lambda _data, default: default  # noqa: SLF001 - ipykernel has no setting

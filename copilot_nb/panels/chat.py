@@ -1,7 +1,7 @@
-"""One session as a panel to chat in: a view of the session that the cells use, with nothing of its own but the view.
+"""The chat panel: a view of one session, the same that the cells use, without state apart from the view.
 
-What is asked for here is what Python and the magics do, by the same calls; what comes of it arrives as news, as it does
-when a cell asked. A session that was deleted is begun anew by the next prompt, with the options it had.
+The panel makes the same calls as Python and the magics; their results arrive as news, as after a call from a cell. If
+the session was deleted, the next prompt creates it again with the same options.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ if TYPE_CHECKING:
 Evaluate = Callable[[str], object]
 
 _SHRINKING = threading.Lock()
-"""Held for each thumbnail: a page asks for many at once, and cells need the processor too."""
+"""Held while a thumbnail is made: a page requests many at once, and cells need the processor too."""
 
 
 class _ExpressionError(InputError):
-    """A ``{{ expression }}`` has no value; the text may have been meant to the letter."""
+    """A ``{{ expression }}`` has no value; the user may have meant the text literally."""
 
 
 def in_main(expression: str) -> object:
-    """Return the value of an expression where the notebook's variables are."""
+    """Return the value of an expression in the notebook's namespace."""
     return eval(expression, vars(sys.modules["__main__"]))  # noqa: S307 - the user's own code, in the user's own kernel
 
 
@@ -72,21 +72,21 @@ def value_of(expression: str, evaluate: Evaluate) -> str:
 
 
 def as_written(expression: str) -> str:
-    """Return an expression as it stood in the prompt."""
+    """Return an expression as written in the prompt."""
     return f"{{{{ {expression} }}}}"
 
 
 def with_files(prompt: str, files: Sequence[Message], hide: Callable[[str], str] = str) -> tuple[str, list[Image]]:
-    """Return a prompt with the text of a page's files before it, and the images among them.
+    """Return a prompt preceded by the text of the page's files, and the images among the files.
 
     Parameters
     ----------
     prompt : str
-        What is said of them.
+        The prompt that the files go with.
     files : sequence of mapping
         Each has a ``name`` and either ``text`` or, of an image, ``base64``.
     hide : callable, optional
-        Hides the secrets in a text.
+        Returns a text with its secrets hidden.
 
     Raises
     ------
@@ -99,18 +99,18 @@ def with_files(prompt: str, files: Sequence[Message], hide: Callable[[str], str]
 
 
 class ChatPanel(Panel):
-    """A session to chat in: what a cell or Python sends to it appears here, and the other way.
+    """A chat with one session. Turns that cells or Python send appear in the panel, too, and the other way round.
 
     Parameters
     ----------
     session : str or Session
-        The session, or its name; one that is not there yet is created by its first prompt.
+        The session, or its name; a session that does not exist is created by its first prompt.
     evaluate : callable, optional
-        Evaluates the expression of ``{{ expression }}`` in a prompt; by default among the notebook's variables. In a
-        session that belongs to a user it is left as it was written by default, for the user may be a stranger.
+        Evaluates the expression of ``{{ expression }}`` in a prompt. By default it is evaluated in the notebook's
+        namespace; in a session that belongs to a user it is left as written, because the user may be a stranger.
     models : sequence of str, optional
-        The models the page may choose from, each ``"MODEL"`` or ``"PROVIDER/MODEL"``. By default all; in a session that
-        belongs to a user only those that its own provider lists, for a stranger must not choose who is paid.
+        The models that the page may choose, each ``"MODEL"`` or ``"PROVIDER/MODEL"``. By default all; in a session that
+        belongs to a user only those that its provider lists, because a stranger must not choose which account pays.
 
     Attributes
     ----------
@@ -138,11 +138,11 @@ class ChatPanel(Panel):
         return f"<ChatPanel of {self.session.name!r}>"
 
     def whole(self) -> dict[str, Any]:
-        """Return the last page of turns, those under way, and what is to be known of the session."""
+        """Return the last page of turns, the running turns, and the session's facts."""
         return {**self._deltas.whole(), "choices": self._choices()}
 
     def news(self) -> list[dict[str, Any]]:
-        """Return what has changed of the turns and of the session."""
+        """Return the changes of the turns and of the session."""
         if self._deltas.is_doubled:
             self.begin_anew()
             return []
@@ -153,13 +153,13 @@ class ChatPanel(Panel):
         return self.session.last_turns(PAGE_TURNS)
 
     def wants(self, event: Event) -> bool:
-        """Whether it is about this session, or about the one that takes its place."""
+        """Whether the event is about this session or the one that replaces it."""
         return event.session is self.session or (
             state_of(self.session).is_gone and event.session.name == self.session.name
         )
 
     def noted(self, event: Event) -> None:
-        """Remember what has happened; where turns were taken back, the page begins anew."""
+        """Record an event; after turns were taken back, the page starts over."""
         if event.session is not self.session:
             self._show(event.session)
         self._deltas.noted(event)
@@ -174,13 +174,13 @@ class ChatPanel(Panel):
             self.begin_anew()
 
     def _alive(self) -> Session:
-        """Return the session to ask; of one that is gone, the next of its name."""
+        """Return the session; if it was deleted, a new one of the same name."""
         return self._manager.reopen(self.session)
 
     def do_send(self, message: Message) -> dict[str, Any]:
-        """Send a prompt: its ``{{ expressions }}`` are evaluated, its files put before it.
+        """Send a prompt, with its ``{{ expressions }}`` evaluated and its files inserted before it.
 
-        Where an expression has no value, the answer says so as ``refused``, and the page may send the text as it is.
+        If an expression has no value, the answer says so as ``refused``, and the page may send the text literally.
         """
         try:
             prompt, images = self._written(message)
@@ -190,7 +190,7 @@ class ChatPanel(Panel):
         return {}
 
     def do_stop(self, message: Message) -> None:
-        """Stop a turn, by default the one under way; one that waits is withdrawn, others that wait go on."""
+        """Stop a turn, by default the running one. A queued turn is withdrawn; other queued turns still run."""
         turn = (
             self._deltas.turn(message["turn"])
             if "turn" in message
@@ -200,7 +200,7 @@ class ChatPanel(Panel):
             turn.stop()
 
     def do_resend(self, message: Message) -> dict[str, Any]:
-        """Send `text`, or what a turn had asked (``None``), in the place of that turn and those after it."""
+        """Send `text`, or the turn's own prompt (``None``), in place of that turn and all later ones."""
         turn = self._deltas.turn(message["turn"])
         if turn is not None and turn.done and not turn.record.turn_id:  # it has never been sent
             record, replaced = turn.record, self._deltas.stored_id(turn.replaces)
@@ -215,13 +215,13 @@ class ChatPanel(Panel):
         return {}
 
     def _written_anew(self, message: Message, record: TurnRecord) -> tuple[str, list[Image]]:
-        """Return what takes the place of a turn; its images stay."""
+        """Return the prompt and images that replace a turn; the turn's images are kept."""
         prompt, images = (record.prompt, []) if message.get("text") is None else self._written(message)
-        _, whole = attached("", [*record.images, *images])  # what is lost is said before anything is taken back
+        _, whole = attached("", [*record.images, *images])  # raises before anything is taken back
         return prompt, list(whole)
 
     def _written(self, message: Message) -> tuple[str, list[Image]]:
-        """Return what was written: its expressions evaluated, its files put before it, and the images among them."""
+        """Return the text, with expressions evaluated and files inserted before it, and the images among the files."""
         text = str(message["text"]).strip("\n")
         try:
             prompt = text if message.get("literal") else interpolate(text, self._value)
@@ -233,7 +233,7 @@ class ChatPanel(Panel):
         return self._manager.hide_secrets(self._evaluate(expression))
 
     def do_rewind(self, message: Message) -> dict[str, Any]:
-        """Take back the last turns; ``None``: all of them."""
+        """Take back the last turns, or all of them (``None``)."""
         total = len(self.session.history)
         number = total if message.get("count") is None else int(message["count"])
         if not 0 < number <= total:
@@ -241,11 +241,11 @@ class ChatPanel(Panel):
         return {"said": f"Took back {count(self.session.rewind(total - number), 'turn')}; /undo brings back."}
 
     def do_undo(self, _message: Message) -> dict[str, Any]:
-        """Bring back what was taken back."""
+        """Bring back the turns that were taken back."""
         return {"said": f"Brought back {count(self.session.undo_rewind(), 'turn')}."}
 
     def do_fork(self, message: Message) -> dict[str, Any]:
-        """Make a session of this one's history, up to a turn if one is named."""
+        """Fork the session, with its history up to the turn that the message names, or all of it."""
         at = self._deltas.place(message["turn"])[1] + 1 if message.get("turn") else None
         copy = self.session.fork(message.get("name") or None, at)
         said = f"{copy.own_name} begins with {count(state_of(copy).turn_count, 'turn')} of {self.session.own_name}"
@@ -257,11 +257,11 @@ class ChatPanel(Panel):
         self._teller.put(partial(self._show, self._manager.existing(message["name"], self.session.user)))
 
     def do_rename(self, message: Message) -> None:
-        """Give the session another name."""
+        """Rename the session."""
         self.session.rename(message["name"])
 
     def do_model(self, message: Message) -> dict[str, Any]:
-        """Let another model answer from the next prompt on."""
+        """Change the model from the next prompt on."""
         session = self._alive()
         model, provider = self._permitted(str(message.get("model", "")), str(message.get("provider", "")))
         self._manager.session(session.name, model=model, provider=provider)
@@ -272,14 +272,14 @@ class ChatPanel(Panel):
         }
 
     def do_models(self, _message: Message) -> dict[str, Any]:
-        """Return the models there are; the providers are asked."""
+        """Return the available models, which the providers are asked for."""
         if self._is_bound:
             return {"choices": self._choices(ask=True)}
         found = models.list_models(self._manager)
         return {"choices": [[provider, well_formed(info.model_id)] for provider, info in found.models]}
 
     def do_earlier(self, message: Message) -> dict[str, Any]:
-        """Return the turns before the first that is shown."""
+        """Return the page of turns before the first one shown."""
         return self._deltas.earlier(int(message["before"]))
 
     def do_text(self, message: Message) -> dict[str, Any]:
@@ -289,13 +289,13 @@ class ChatPanel(Panel):
         return {"text": well_formed(record.text)}
 
     def do_thumbnail(self, message: Message) -> dict[str, Any]:
-        """Return a small copy of an image that went with a prompt."""
+        """Return a small copy of one of a prompt's images."""
         with _SHRINKING:
             small = thumbnail(self._deltas.images(message["turn"])[int(message["index"])])
         return {"src": f"data:{small.mime_type};base64,{base64.b64encode(small.data).decode()}"}
 
     def do_usage(self, _message: Message) -> dict[str, Any]:
-        """Return what the session took."""
+        """Return the session's usage."""
         usage = self.session.usage
         name, _, into, out, time, cost, window = usage.cells()
         facts = [f"{name}: {count(usage.turns, 'turn')}", f"{into} tokens in, {out} out", time]
@@ -309,10 +309,10 @@ class ChatPanel(Panel):
         return self._models is not None or bool(self.session.user)
 
     def _permitted(self, model: str, provider: str) -> tuple[str, str]:
-        """Return the model that the page names, and its provider.
+        """Return the model that the page chose, and its provider.
 
-        A page that is bound is told nothing but that its choice is not on the list: a name may be that of a file, an
-        alias or a provider of the owner's.
+        A page that may choose only from a list learns only that its choice is not on it: the name could be one of the
+        owner's files, aliases or providers.
         """
         if not self._is_bound:
             return model, provider
@@ -322,14 +322,14 @@ class ChatPanel(Panel):
         raise InputError("this model cannot be chosen here", "choose one from the list of models")
 
     def _choices(self, *, ask: bool = False) -> list[list[str]]:
-        """Return the models to choose from, each with its provider; nobody is asked for them unless `ask` says so."""
+        """Return the models to choose from, each with its provider; the providers are contacted only with `ask`."""
         providers = self._manager.providers
         if self._models is not None:
             named = [split(each, providers.names) for each in self._models]
             return [[provider or self.session.provider, model] for provider, model in named]
         known: list[list[str]] = []
         for name in [self.session.provider] if self.session.user else providers.chosen_names:
-            with suppress(CopilotNBError):  # it is not installed, cannot be described, or does not answer
+            with suppress(CopilotNBError):  # the provider is not installed, cannot be described, or does not answer
                 if ask:
                     self._manager.loop.blocking(providers[name].list_models())
             with suppress(CopilotNBError):

@@ -1,9 +1,9 @@
-"""The comparison as a panel: one prompt to several sessions, answers side by side, a vote.
+"""The comparison panel: one prompt to several sessions, their answers side by side, and a vote.
 
-A round is shown as it comes: the page gets the fields of `deltas`, of a blind round only those that `compare_view` lets
-through. In a blind comparison neither the list of names nor the count of wins goes to the page before the first vote.
-Rounds and votes are kept by the sessions (`round_store`), so a panel that is made again, also after a restart of the
-kernel, continues where the last one was.
+Answers are shown as they stream: the page receives the fields of `deltas`, and of a blind round only those that
+`compare_view` permits. In a blind comparison the page receives neither the list of names nor the count of wins before
+the first vote. The sessions store the rounds and votes (`round_store`), so a new panel, also after a restart of the
+kernel, continues where the last one ended.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from copilot_nb.render.table import Table
 
 PAGE_ROUNDS = 5
-"""Rounds that the page is given at once, the last ones (count)."""
+"""Rounds that the page receives at once, the last ones (count)."""
 LEAST = 2
-"""Sessions without which there is nothing to compare (count)."""
+"""The fewest sessions that can be compared (count)."""
 
 
 class ComparePanel(Panel):
@@ -46,22 +46,22 @@ class ComparePanel(Panel):
     Parameters
     ----------
     sessions : sequence of str or Session
-        Two or more, or none where `models` are given.
+        Two or more sessions or their names, unless `models` or `providers` are given.
     models : sequence of str, optional
-        Models to compare: each gets a session of its own, called ``NAME@MODEL``.
+        Models to compare, each in its own session called ``NAME@MODEL``.
     providers : sequence of str, optional
-        Instead: providers to compare, in sessions called ``NAME@PROVIDER``.
+        Providers to compare instead, each in its own session called ``NAME@PROVIDER``.
     name : str, default "compare"
         The first part of those names.
     model, provider : str, optional
-        The model of all `providers`; where all `models` come from. ``""``: the default.
+        The model for all `providers`; the provider of all `models`. ``""``: the default.
     blind : bool, default False
-        Hide whose the answers are until they have been voted on.
+        Hide which session gave each answer until the vote.
 
     Raises
     ------
     InputError
-        If that is fewer than two sessions, or both models and providers are listed.
+        If there are fewer than two sessions, or both models and providers are listed.
 
     Examples
     --------
@@ -97,22 +97,22 @@ class ComparePanel(Panel):
 
     @property
     def sessions(self) -> tuple[Session, ...]:
-        """The sessions that are compared."""
+        """The compared sessions."""
         return self._arena.sessions
 
     @property
     def results(self) -> list[Round]:
-        """The rounds so far: prompts, answers, votes."""
+        """The rounds so far, with prompts, answers and votes."""
         return list(self._arena.rounds)
 
     @property
     def summary(self) -> Table:
-        """Who won how often."""
+        """How often each session won."""
         return rounds.summary(self._arena.rounds, self._arena.sessions)
 
     @property
     def blind(self) -> bool:
-        """Whether names are hidden until the vote, from the next round on."""
+        """Whether the next rounds hide names until the vote."""
         return self._is_blind
 
     @blind.setter
@@ -126,7 +126,7 @@ class ComparePanel(Panel):
         The columns: ``round``, ``prompt``, ``blind``; ``column`` (1 is the left one), ``session``, ``model``,
         ``provider``, ``state``; ``vote`` on the round (``best``, ``tie``, ``none good``) and whether this answer
         ``won`` it; ``text``, ``started_at``, ``ttft_s`` (time to first token, seconds), ``duration_s``,
-        ``input_tokens``, ``output_tokens``, ``cost``, ``error``. What is not known is missing.
+        ``input_tokens``, ``output_tokens``, ``cost``, ``error``. Unknown values are missing values.
 
         Raises
         ------
@@ -136,12 +136,12 @@ class ComparePanel(Panel):
         return rounds.to_frame(self._arena.rounds)
 
     def ask(self, prompt: str) -> Round:
-        """Send a prompt to all and return the round at once.
+        """Send a prompt to all sessions and return the round without waiting for the answers.
 
         Raises
         ------
         InputError
-            If the prompt cannot be used, a session is gone, or the round before is still being answered.
+            If the prompt cannot be used, a session was deleted, or the previous round is still being answered.
         """
         asked = self._arena.ask(prompt, blind=self._is_blind)
         self.mark()
@@ -160,7 +160,7 @@ class ComparePanel(Panel):
         Raises
         ------
         InputError
-            If there is no such round or choice, it is not over, or a blind vote has been given.
+            If there is no such round or choice, the round is not over, or it is blind and already voted on.
         """
         voted = self._arena.vote(number, choice)
         self.mark()
@@ -168,7 +168,7 @@ class ComparePanel(Panel):
         return voted
 
     def retry(self, number: int, column: int) -> Round:
-        """Ask one of the last round again, in place of its answer, and return the round at once.
+        """Ask one session of the last round again, in place of its answer; return the round without waiting.
 
         Parameters
         ----------
@@ -180,18 +180,18 @@ class ComparePanel(Panel):
         Raises
         ------
         InputError
-            If it is not the last round, it has been voted on, the answer is still coming, or more has been said since.
+            If it is not the last round, it has been voted on, the answer is incomplete, or the session has later turns.
         """
         asked = self._arena.retry(number, column)
         self.mark()
         return asked
 
     def stop(self) -> None:
-        """Stop the answers under way; what has come is kept."""
+        """Stop the running answers; the text so far is kept."""
         self._arena.stop()
 
     def whole(self) -> dict[str, Any]:
-        """Return the last rounds, and what is above and below them."""
+        """Return the last rounds, and the fields around them."""
         shown = self._arena.rounds
         first = max(0, len(shown) - PAGE_ROUNDS)
         self._told = {each.number: each for each in shown}
@@ -208,12 +208,12 @@ class ComparePanel(Panel):
         }
 
     def _apart(self, first: int, last: int) -> dict[str, Any]:
-        """Return what was not asked of all sessions, before the rounds of these numbers."""
+        """Return the turns that not all sessions have, before the rounds `first` to `last`."""
         found = [each for each in self._arena.beforehand.apart if first <= each.before <= last]
         return {"apart": [compare_view.apart(each, self.sessions) for each in found]}
 
     def news(self) -> list[dict[str, Any]]:
-        """Return new rounds and votes, and what has come of the answers."""
+        """Return new rounds, new votes and the changes of the answers."""
         shown, items = self._arena.rounds, []
         for asked in shown:
             told, self._told[asked.number] = self._told.get(asked.number), asked
@@ -237,7 +237,7 @@ class ComparePanel(Panel):
         return items
 
     def _came(self, asked: Round) -> list[dict[str, Any]]:
-        """Return what has come of the answers of a round."""
+        """Return the changes of a round's answers."""
         columns = [(at, each) for at, each in enumerate(self._columns.get(asked.number, ())) if not each.is_told]
         return [
             {"kind": "answer", "round": asked.number, "column": at, **patch}
@@ -246,7 +246,7 @@ class ComparePanel(Panel):
         ]
 
     def transcript(self) -> Static:
-        """Return the last rounds as a saved notebook shows them; a blind one as little as the page."""
+        """Return the last rounds as a saved notebook shows them; a blind round reveals no more than on the page."""
         shown = self._arena.rounds
         wins = None if self._hides_names(shown) else self.summary
         between = {each.before: compare_view.apart_static(each, self.sessions) for each in self._arena.beforehand.apart}
@@ -256,7 +256,7 @@ class ComparePanel(Panel):
         return self._is_blind and not any(each.vote is not None for each in shown)
 
     def _frame(self, shown: Sequence[Round]) -> Fields:
-        """Return what is told beside the rounds; nothing of whom, before the first vote of a blind comparison."""
+        """Return the fields around the rounds; without names before the first vote of a blind comparison."""
         has_votes = any(each.vote is not None for each in shown)
         table = rounds.summary(shown, self._arena.sessions)
         return {
@@ -269,11 +269,11 @@ class ComparePanel(Panel):
         }
 
     def wants(self, event: Event) -> bool:
-        """Whether an answer of a round has changed, or a session its name."""
+        """Whether the event changes an answer of the last round or the name of a session."""
         return event.turn in self._arena.awaited or (event.kind == "session" and event.session in self.sessions)
 
     def noted(self, event: Event) -> None:
-        """Have a round that is over kept, and a session's new name shown everywhere."""
+        """Record an event: store a round that is over, and show a session's new name everywhere."""
         if event.turn is not None and event.turn.done:
             self._teller.put(self._arena.keep)
         known = self._told_frame.get("names")
@@ -281,11 +281,11 @@ class ComparePanel(Panel):
             self._say_whole()
 
     def do_send(self, message: Message) -> None:
-        """Send a prompt to all."""
+        """Send a prompt to all sessions."""
         self.ask(message["prompt"])
 
     def do_stop(self, _message: Message) -> None:
-        """Stop the answers under way."""
+        """Stop the running answers."""
         self.stop()
 
     def do_vote(self, message: Message) -> None:
@@ -293,19 +293,19 @@ class ComparePanel(Panel):
         self.vote(message["round"], message["choice"])
 
     def do_retry(self, message: Message) -> None:
-        """Ask one again."""
+        """Ask one session again."""
         self.retry(message["round"], message["column"])
 
     def do_blind(self, message: Message) -> None:
-        """Hide names until the vote, or do not, from the next round on."""
+        """Set whether the next rounds hide names until the vote."""
         self.blind = message["on"]
 
     def do_csv(self, _message: Message) -> dict[str, Any]:
-        """Return the rounds as a file for a spreadsheet."""
+        """Return the rounds as a CSV file."""
         return {"name": "comparison.csv", "text": rounds.to_csv(self._arena.rounds)}
 
     def do_earlier(self, message: Message) -> dict[str, Any]:
-        """Return the rounds before one."""
+        """Return the page of rounds before a round."""
         end = max(0, message["before"] - 1)
         first = max(0, end - PAGE_ROUNDS)
         shown = self._arena.rounds[first:end]
@@ -319,12 +319,12 @@ class ComparePanel(Panel):
 def _opened(
     manager: Manager, sessions: Sequence[str | Session], listed: Sequence[Target], provider: str
 ) -> tuple[Session, ...]:
-    """Return the sessions to compare, each once.
+    """Return the sessions to compare, without duplicates.
 
     Raises
     ------
     InputError
-        If they are fewer than two.
+        If there are fewer than two.
     """
     if isinstance(sessions, str) or len({*map(_name, sessions), *(each.name for each in listed)}) < LEAST:
         hint = 'ComparePanel(["a", "b"]), ComparePanel(models=["m", "n"]) or ComparePanel(providers=["p", "q"])'

@@ -1,4 +1,4 @@
-"""What the page of a comparison, and a saved notebook, show of a round: the answers in their columns."""
+"""A round of a comparison as the page and a saved notebook show it: the answers in columns."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TELLS_NOTHING = {"state", "answer", "more", "open", "tail", "text", "draft"}
 
 
 class Column:
-    """One answer of a round, and what of it the page has been told. All of it runs on one thread.
+    """One answer of a round, and the fields that the page has received. All of it runs on one thread.
 
     Parameters
     ----------
@@ -38,25 +38,25 @@ class Column:
         self.is_told = False
 
     def whole(self, asked: Round) -> Fields:
-        """Return the answer as far as it has come; it counts as told."""
+        """Return all fields of the answer so far, and record them as sent."""
         self.is_told = self.turn.done
         return {"over": self.is_told, **allowed(asked, self.turn, self._live.whole())}
 
     def patch(self, asked: Round) -> Fields:
-        """Return what has come since; it counts as told. Empty: nothing."""
+        """Return the fields that changed since the last call, and record them as sent; empty if none did."""
         was_told, self.is_told = self.is_told, self.turn.done
         fields = allowed(asked, self.turn, self._live.patch())
         return {"over": self.is_told, **fields} if fields or self.is_told != was_told else {}
 
     def revealed(self, asked: Round) -> Fields:
-        """Return what a vote reveals, and what of the answer has not been told."""
+        """Return the fields that a vote reveals, and the changes of the answer."""
         new, known = self.patch(asked), self.whole(asked)
         told = {"answer", "open", "tail", "draft"}
         return {**{name: value for name, value in known.items() if name not in told}, **new}
 
 
 def heading(asked: Round, at: int) -> dict[str, str | bool]:
-    """Return what stands over a column: in a hidden round a letter and no more."""
+    """Return the heading of a column: in a hidden round only its letter."""
     letter = chr(ord("A") + at)
     if asked.is_hidden:
         return {"letter": letter, "name": ""}
@@ -66,7 +66,7 @@ def heading(asked: Round, at: int) -> dict[str, str | bool]:
 
 
 def allowed(asked: Round, turn: Turn, fields: Fields) -> Fields:
-    """Return those of the `deltas`'s fields of an answer that the page may see."""
+    """Return the fields of an answer (see `deltas`) that the page may see."""
     if not asked.is_hidden:
         return {name: value for name, value in fields.items() if name != "prompt"}
     told = {name: value for name, value in fields.items() if name in _TELLS_NOTHING}
@@ -76,7 +76,7 @@ def allowed(asked: Round, turn: Turn, fields: Fields) -> Fields:
 
 
 def facts(asked: Round, columns: Sequence[Fields]) -> dict[str, Any]:
-    """Return a round, with what is told of each of its columns."""
+    """Return a round with the fields of each column."""
     told = [{**heading(asked, at), **fields} for at, fields in enumerate(columns)]
     return {
         "round": asked.number,
@@ -88,12 +88,12 @@ def facts(asked: Round, columns: Sequence[Fields]) -> dict[str, Any]:
 
 
 def whole(asked: Round, columns: Sequence[Column]) -> dict[str, Any]:
-    """Return a round with its answers as far as they have come."""
+    """Return a round with its answers so far."""
     return facts(asked, [column.whole(asked) for column in columns])
 
 
 def apart(turns: Apart, sessions: Sequence[Session]) -> dict[str, Any]:
-    """Return turns that the sessions have not in common, a column for each session."""
+    """Return turns that not all sessions have, in a column for each session."""
     columns = [
         {"name": well_formed(session.name), "turns": [told_whole(turn.record, turn.label) for turn in own]}
         for session, own in zip(sessions, turns.turns, strict=True)
@@ -102,7 +102,7 @@ def apart(turns: Apart, sessions: Sequence[Session]) -> dict[str, Any]:
 
 
 def apart_static(turns: Apart, sessions: Sequence[Session]) -> Static:
-    """Return what a saved notebook shows of turns that the sessions have not in common."""
+    """Return turns that not all sessions have, as a saved notebook shows them."""
     histories = [
         History(session.name, session.provider, [turn.record for turn in own])
         for session, own in zip(sessions, turns.turns, strict=True)
@@ -113,16 +113,16 @@ def apart_static(turns: Apart, sessions: Sequence[Session]) -> Static:
 
 
 def transcript(rounds: Sequence[Round], wins: Table | None, between: Mapping[int, Static]) -> Static:
-    """Return what a saved notebook shows of a comparison.
+    """Return a comparison as a saved notebook shows it.
 
     Parameters
     ----------
     rounds : sequence of Round
-        Consecutive ones, up to the last.
+        Consecutive rounds, up to the last.
     wins : Table or None
-        What comes last, where it may be told.
+        The count of wins, shown last; ``None`` while names are hidden.
     between : mapping of int to Static
-        What stands before a round, by its number, or after the last one.
+        The transcript to show before the round of each number, or after the last round.
     """
     parts = [part for each in rounds for part in (between.get(each.number), _static(each)) if part is not None]
     parts += [part for number, part in between.items() if number > (rounds[-1].number if rounds else 0)]

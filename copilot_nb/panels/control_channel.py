@@ -1,13 +1,13 @@
-"""A second way from the page to a panel: past the cell that runs.
+"""Delivers panel messages on the control channel while a cell is running.
 
-A comm's messages go to the kernel's shell, as cells do. Without subshells (ipykernel 6, a front end that does not use
-them, a user who turned them off) they wait until the cell has ended, also the one that is to stop its answer. What the
-kernel does not take within a moment the page therefore sends again, as a message of our own, on the control channel:
-that of interrupts, which is served by a thread of its own. The panel does what it is asked once, however often it hears
-it.
+A comm's messages go to the kernel's shell channel, as cells do. Without subshells (ipykernel 6, a front end that does
+not use them, a user who turned them off) they wait until the cell ends, even the request to stop the cell's answer.
+So if the kernel does not handle a message within a moment, the page sends it again, under our own message type, on the
+control channel, which carries interrupts and has its own thread. The panel executes a request once, however often it
+arrives.
 
-No comm message goes this way: ipykernel fires a cell's events around it, so a figure that the cell is drawing would be
-shown half done.
+These are not comm messages: ipykernel fires a cell's events around a comm message, so a figure that the running cell
+draws would be shown half finished.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ MESSAGE_TYPE = "copilot_nb_aside"
 
 
 class Hearer(Protocol):
-    """What a page speaks to."""
+    """A receiver of the page's messages."""
 
     def hear(self, message: Mapping[str, Any], /) -> None:
-        """Take what the page asks for (from any thread)."""
+        """Handle a request of the page (from any thread)."""
 
 
 _listening: WeakValueDictionary[str, Hearer] = WeakValueDictionary()
 
 
 def listen(comm: object, name: str, hearer: Hearer) -> None:
-    """Hear also what the page sends on the control channel, where the kernel is one that has handlers for it.
+    """Receive the page's messages on the control channel, too, if the kernel supports handlers for it.
 
     Parameters
     ----------
     comm : object
-        The panel's comm, which knows the kernel.
+        The panel's comm, which refers to the kernel.
     name : str
-        What the page calls the panel.
+        The panel's id on the page.
     hearer : Hearer
         The panel.
     """

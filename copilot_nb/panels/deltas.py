@@ -1,16 +1,16 @@
-"""What a page is told of one session: its last turns at once, then only what is new of each.
+"""The messages that keep a page up to date on one session: first its last turns whole, then their changes.
 
-The conversation is a list of turns, each known by a `key`. A turn is told as a set of fields, and later by those of
-them that changed (a patch): ``prompt`` and ``tail`` are text, ``head`` (notes, reasoning), ``answer`` and ``outcome``
-are HTML made by `render`, which is safe; ``images`` are the names of what went with the prompt; ``footer`` is the
-model, and ``figures`` what the answer took. Of an answer that is coming, ``more`` is HTML that is added to ``answer``,
-and ``text`` is text that is added to ``tail``, the part after the last finished block. So each part of an answer
-travels once as text and once as HTML, however long the answer grows. What that part is going to be is told by ``open``:
-code (``{"kind": "code", "language": ...}``, and ``tail`` is the code), a table (``tail`` is empty, and ``draft`` is
-HTML of the rows so far), or text.
+The conversation is a list of turns, each identified by a `key`. A turn is first sent as a set of fields, then as
+patches with the changed fields: ``prompt`` and ``tail`` are text; ``head`` (notes, reasoning), ``answer`` and
+``outcome`` are safe HTML made by `render`; ``images`` are the names of the prompt's images; ``footer`` is the model,
+and ``figures`` are the answer's usage figures. While an answer streams, ``more`` is HTML to append to ``answer``, and
+``text`` is text to append to ``tail``, the part after the last finished block. So each part of an answer is sent once
+as text and once as HTML, however long the answer grows. ``open`` says what the unfinished block will be: code
+(``{"kind": "code", "language": ...}``, and ``tail`` is the code), a table (``tail`` is empty, and ``draft`` is HTML of
+the rows so far), or text.
 
-What is stored is read from the runtime, what is under way (or has ended meanwhile) from the turns themselves. All of
-this runs on the panel's own thread.
+Stored turns are read from the runtime; running turns, and those that ended meanwhile, from the `Turn` objects. All of
+this runs on the panel's thread.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from copilot_nb.named_sessions.turn import Turn
 
 PAGE_TURNS = 20
-"""Turns that are shown at first, and that "earlier turns" adds (count)."""
+"""Turns that are shown at first, and that each "earlier turns" adds (count)."""
 
 Fields = dict[str, Any]
 
 
 def told_whole(record: TurnRecord, label: Label) -> Fields:
-    """Return a turn that nothing more will happen to, whole."""
+    """Return all fields of a turn that has ended."""
     return {
         "prompt": well_formed(record.prompt),
         "images": _names(record),
@@ -56,7 +56,7 @@ def _names(record: TurnRecord) -> list[str]:
 
 
 def _around(record: TurnRecord, label: Label, *, live: bool) -> Fields:
-    """Return what is around an answer."""
+    """Return the fields around an answer."""
     model = well_formed(record.model)
     return {
         "state": record.state.value,
@@ -69,14 +69,14 @@ def _around(record: TurnRecord, label: Label, *, live: bool) -> Fields:
 
 
 class LiveTurn:
-    """A turn of this kernel, and what the page knows of it.
+    """A turn of this kernel, and the fields that the page has received.
 
     Parameters
     ----------
     turn : Turn
         The turn.
     key : str
-        What the page calls it.
+        The turn's key on the page.
     """
 
     def __init__(self, turn: Turn, key: str) -> None:
@@ -89,11 +89,11 @@ class LiveTurn:
 
     @property
     def turn_id(self) -> str:
-        """What the runtime calls it; ``""`` until it was sent."""
+        """The runtime's id of the turn; ``""`` until it is sent."""
         return self.turn.record.turn_id
 
     def patch(self) -> Fields:
-        """Return the fields that have changed since they were last told."""
+        """Return the fields that changed since the last `patch` or `whole`."""
         if self._is_over:
             return {}
         is_final = self._is_over = self.turn.done
@@ -104,7 +104,7 @@ class LiveTurn:
         if seen == self._seen:
             return {}
         self._seen = seen
-        if record.state.is_final and not is_final:  # its last words may still change
+        if record.state.is_final and not is_final:  # its last text may still change
             record = dataclasses.replace(record, state=TurnState.WORKING)
         asked = {"prompt": well_formed(record.prompt), "images": _names(record), "before": before}
         fields = {**asked, **_around(record, label, live=not is_final)}
@@ -113,16 +113,16 @@ class LiveTurn:
         return {**changed, **self._answer.patch(record.parts, is_final=is_final)}
 
     def whole(self) -> Fields:
-        """Return all fields as they are told; what `patch` returns next is news to them."""
+        """Return all fields; the next `patch` returns the changes to them."""
         self.patch()
         return {**self._told, **self._answer.whole()}
 
 
 class _LiveAnswer:
-    """The texts and tool calls of a turn that grows.
+    """The texts and tool calls of a streaming turn.
 
-    What has come before the last tool call is one piece, told anew when one of those calls ends; the text after it
-    grows block by block.
+    Everything up to the last tool call is one piece, sent again when one of those calls ends; the text after it grows
+    block by block.
     """
 
     def __init__(self) -> None:
@@ -182,7 +182,7 @@ def _kind(tail: Unfinished) -> Fields:
 
 
 def _split(parts: Sequence[Part]) -> tuple[tuple[Part, ...], str]:
-    """Return what came up to the last tool call (without reasoning), and the text after it."""
+    """Return the parts up to the last tool call (without reasoning), and the text after it."""
     shown = [part for part in parts if isinstance(part, Text | ToolCall)]
     after = list(itertools.takewhile(lambda part: isinstance(part, Text), reversed(shown)))
     text = "".join(part.text for part in reversed(after) if isinstance(part, Text))
@@ -190,7 +190,7 @@ def _split(parts: Sequence[Part]) -> tuple[tuple[Part, ...], str]:
 
 
 class Deltas:
-    """One session as a page sees it.
+    """The state of one session on a page, and its changes.
 
     Parameters
     ----------
@@ -204,7 +204,7 @@ class Deltas:
         self._live: list[LiveTurn] = []
         self._key_of: dict[str, str] = {}
         self._told_ids: set[str] = set()
-        self._images: dict[str, tuple[Image, ...]] = {}  # those of the stored turns that were told, by key
+        self._images: dict[str, tuple[Image, ...]] = {}  # images of the stored turns on the page, by key
         self._facts: Fields = {}
         self._usage: Usage | None = None
         self._read: History | None = None  # for the pages of earlier turns
@@ -212,7 +212,7 @@ class Deltas:
             self._join(turn)
 
     def noted(self, event: Event) -> None:
-        """Remember what has happened to the session."""
+        """Record an event of the session."""
         if event.kind == "turn" and event.turn is not None:
             self._join(event.turn)
 
@@ -225,15 +225,15 @@ class Deltas:
         return live
 
     def whole(self) -> Fields:
-        """Return the last turns, those under way, and what is to be known of the session."""
+        """Return the last stored turns, the running turns, and the session's facts."""
         problem = ""
         self._read = None
         stored: list[Fields] = []
         first = 1
         try:
-            ended = [live for live in self._live if live.turn.done]  # by now they are stored, if they ever will be
+            ended = [live for live in self._live if live.turn.done]  # stored by now, if at all
             history = self.session.last_turns(PAGE_TURNS)
-            for turn in list(state_of(self.session).pending):  # begun meanwhile: it may be among those that were read
+            for turn in list(state_of(self.session).pending):  # begun meanwhile: may be among the turns read
                 self._join(turn)
             self._forget(ended, history)
             live = {each.turn_id for each in self._live}
@@ -249,11 +249,11 @@ class Deltas:
 
     @property
     def is_doubled(self) -> bool:
-        """Whether a turn was read while it was under way, before its first event came: `whole` must be told anew."""
+        """Whether a turn was read from the log before its first event arrived: `whole` must be sent again."""
         return any(live.turn_id in self._told_ids for live in self._live)
 
     def news(self) -> list[Fields]:
-        """Return what has changed since it was last told."""
+        """Return the changes since the last `whole` or `news`."""
         items = [{"kind": "turn", "key": live.key, **patch} for live in self._live if (patch := live.patch())]
         if (facts := self._current_facts()) != self._facts:
             self._facts = facts
@@ -273,7 +273,7 @@ class Deltas:
         return {"turns": [self._stored(turn) for turn in page], "first": before - len(page)}
 
     def _read_to(self, number: int) -> History:
-        """Return the turns from that one on, or from an earlier one: what was read must not be read for each page."""
+        """Return the turns from turn `number` or earlier on; the log is not read again for each page."""
         history = self._read
         if history is None or history.numbers[:1] > (number,):
             newest = self.session.last_turns(1).numbers
@@ -282,7 +282,7 @@ class Deltas:
         return history
 
     def place(self, key: str) -> tuple[TurnRecord, int]:
-        """Return a turn by its key, and how many stored turns are before it.
+        """Return a turn by its key, and the number of stored turns before it.
 
         Raises
         ------
@@ -296,11 +296,11 @@ class Deltas:
         raise InputError("this turn is not in the session's history")
 
     def stored_id(self, turn_id: str) -> str:
-        """Return the id of a turn if that is still in the session; else ``""``."""
+        """Return the id of a turn if it is still in the session, else ``""``."""
         return turn_id if turn_id and any(turn.turn_id == turn_id for turn in self.session.history) else ""
 
     def images(self, key: str) -> tuple[Image, ...]:
-        """Return the images of a turn by its key; of one that was told, nothing is read for that.
+        """Return the images of a turn by its key; the log is not read for a turn that the page already shows.
 
         Raises
         ------
@@ -327,7 +327,7 @@ class Deltas:
         return {"key": key, **told_whole(turn, Label(self.session.name, self.session.provider))}
 
     def _forget(self, ended: Sequence[LiveTurn], history: Sequence[TurnRecord]) -> None:
-        """Let go of those that have ended and can be read, or were taken back; and of what was not sent before them."""
+        """Drop ended turns that can be read from the log or were taken back, and the unsent turns before them."""
         stored = {turn.turn_id for turn in history}
         last = max((i for i, live in enumerate(self._live) if live in ended and live.turn_id in stored), default=-1)
         self._key_of |= {live.turn_id: live.key for live in self._live if live.turn_id}

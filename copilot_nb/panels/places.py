@@ -1,7 +1,7 @@
-"""Which panels a cell shows: when it is run again and shows others, those before rest.
+"""The panels that each cell shows: when a cell runs again and shows other panels, its earlier ones rest.
 
-A panel that nobody sees would go on rendering each answer. It may be shown again, for a variable can hold it, so it is
-not closed: it wakes when a page says hello to it.
+A panel that nobody sees would go on rendering each answer. It is not closed, because a variable may hold it and show it
+again: it wakes when a page says hello.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from copilot_nb.frontend import RunningCell, running_cell, running_shell
 
 
 class Resting(Protocol):
-    """What is shown in cells."""
+    """A panel that cells show."""
 
     def rest(self) -> None:
-        """Tell pages no more, until one says hello."""
+        """Send nothing until a page says hello."""
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Places:
         self._places: dict[str, _Place] = {}
 
     def show(self, panel: Resting, cell: RunningCell | None) -> None:
-        """Note that a cell shows a panel; those that its last run has shown and no other cell does rest."""
+        """Record that a cell shows a panel; panels of the cell's last run rest unless another cell shows them."""
         if cell is None or not cell.cell_id:
             return
         place = self._places.get(cell.cell_id)
@@ -49,6 +49,6 @@ _PLACES = Places()
 
 
 def shown(panel: Resting) -> None:
-    """Note that the cell that is running shows a panel."""
+    """Record that the running cell shows a panel."""
     shell = running_shell()
     _PLACES.show(panel, running_cell(shell) if shell is not None else None)

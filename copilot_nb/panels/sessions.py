@@ -1,10 +1,11 @@
-"""The list of sessions as a panel: found, opened, created, renamed, copied and deleted in one place.
+"""The sessions panel: a list in which sessions are found, opened, created, renamed, copied and deleted.
 
-What is shown is what is stored (`Manager.sessions`, about 50 ms for 300 sessions) with what this kernel's sessions do
-laid over it. Changes in this kernel come from the watchers and are told as single rows. What other kernels do is only
-on the disk: it is read again every five seconds, more seldom where nothing changes, and only while a runtime runs.
+The list shows the stored sessions (`Manager.sessions`, about 50 ms for 300 sessions), updated by the current state of
+this kernel's sessions. Changes in this kernel arrive as events and are sent as single rows. Changes by other kernels
+are only on disk: the list is read again every five seconds, less often if nothing changes, and only while a runtime
+runs.
 
-To open a session is to make a `ChatPanel` of it, which the page shows below the list as a widget in the widget.
+Opening a session makes a `ChatPanel`, which the page shows below the list as a widget inside the widget.
 """
 
 from __future__ import annotations
@@ -31,24 +32,24 @@ if TYPE_CHECKING:
     from copilot_nb.panels.static_output import Transcript
 
 MAX_ROWS = 2000
-"""Sessions that the page is given, the last used (count)."""
+"""Most sessions that are sent to the page, the most recently used (count)."""
 READ_AGAIN_S = 1.0
-"""The shortest time between two readings of what is stored, in seconds."""
+"""The shortest time between two readings of the stored sessions, in seconds."""
 POLL_S, MAX_POLL_S = 5.0, 30.0
-"""How often that is read where nothing is heard of in this kernel: at first, and where nothing ever changes."""
+"""Seconds between readings without an event in this kernel: at first, and the longest after repeated doubling."""
 GONE_S = 10.0
-"""How long a deleted session is left out although it is still stored, in seconds: deleting takes a moment."""
+"""How long a deleted session is hidden although it is still stored, in seconds: deleting takes a moment."""
 
 Row = dict[str, Any]
 
 
 class Rows:
-    """What the list shows, and what of it the page has been told. All of it runs on the panel's thread.
+    """The rows of the list, and the rows that the page has received. Runs on the panel's thread, except `is_current`.
 
     Parameters
     ----------
     manager : Manager
-        Whose sessions they are.
+        Owns the sessions.
     """
 
     def __init__(self, manager: Manager) -> None:
@@ -59,7 +60,7 @@ class Rows:
         self._told: dict[str, Row] = {}
 
     def read(self) -> None:
-        """Read what is stored.
+        """Read the stored sessions.
 
         Raises
         ------
@@ -69,7 +70,7 @@ class Rows:
         self._stored = self._manager.sessions(MAX_ROWS)
 
     def note(self, event: Event) -> None:
-        """Remember what happened to a session."""
+        """Record an event of a session."""
         session_id = event.session.session_id
         if event.kind == "gone":
             self._gone_s[session_id] = time.monotonic()
@@ -79,25 +80,25 @@ class Rows:
             self._used_s[session_id] = time.time()
 
     def is_current(self, session: Session) -> bool:
-        """Whether what the page knows of a session's turns is still true (from any thread)."""
+        """Whether the page's state and turn count of a session are up to date (from any thread)."""
         told = self._told.get(session.session_id, {})
         return (
             told.get("state") == STATE_LABELS.get(session.state) and told.get("turns") == state_of(session).turn_count
         )
 
     def all(self) -> list[Row]:
-        """Return all rows; they count as told."""
+        """Return all rows, and record them as sent."""
         self._told = self._current()
         return list(self._told.values())
 
     def changes(self) -> list[dict[str, Any]]:
-        """Return what the page has not been told; it counts as told."""
+        """Return the changes since the last call, and record them as sent."""
         before, self._told = self._told, self._current()
         changed = [{"kind": "row", "row": row} for row in self._told.values() if before.get(row["id"]) != row]
         return changed + [{"kind": "gone", "id": each} for each in before if each not in self._told]
 
     def _current(self) -> dict[str, Row]:
-        """Return the rows by session id: what is stored, and over it what this kernel knows better."""
+        """Return the rows by session id: the stored sessions, updated by this kernel's own."""
         now_s = time.monotonic()
         self._gone_s = {each: at_s for each, at_s in self._gone_s.items() if now_s - at_s < GONE_S}
         stored = (each for each in self._stored if each.session_id not in self._gone_s)
@@ -127,7 +128,7 @@ def _state_label(state: str) -> str:
 
 
 class SessionsPanel(Panel):
-    """All sessions, as a list to work in; it follows what happens to them.
+    """A list of all sessions, kept up to date.
 
     Filter and sort them, open one below the list, create, rename, duplicate and delete, with the mouse or the keyboard
     alone (arrows, Enter, F2, Delete).
@@ -154,7 +155,7 @@ class SessionsPanel(Panel):
         return "<SessionsPanel>"
 
     def whole(self) -> dict[str, Any]:
-        """Return all rows, what a new session can be made of, and which one is open."""
+        """Return all rows, the providers and models for a new session, and the open session."""
         if self._keeper is None:
             self._read()
             self._keeper = threading.Thread(target=self._keep_reading, name="copilot-nb-list", daemon=True)
@@ -170,7 +171,7 @@ class SessionsPanel(Panel):
         }
 
     def news(self) -> list[dict[str, Any]]:
-        """Return the rows that have changed, and what is open if that has."""
+        """Return the changed rows, and the open session and the problem if they changed."""
         items = self._rows.changes()
         if self._open != self._told_open:
             self._told_open = self._open
@@ -181,15 +182,15 @@ class SessionsPanel(Panel):
         return items
 
     def transcript(self) -> Transcript:
-        """Return the sessions last used."""
+        """Return the most recently used sessions."""
         return self._manager.sessions(SHOWN_ROWS)
 
     def wants(self, event: Event) -> bool:
-        """Whether a row may have changed; the pieces of an answer do not change one."""
+        """Whether a row may have changed; a streaming answer does not change one."""
         return event.kind != "turn" or not self._rows.is_current(event.session)
 
     def noted(self, event: Event) -> None:
-        """Remember what happened; who comes and goes has what is stored read again."""
+        """Record an event; when a session appears or disappears, read the stored sessions again."""
         self._rows.note(event)
         if event.kind in ("listed", "gone"):
             self._wake.set()
@@ -200,7 +201,7 @@ class SessionsPanel(Panel):
                 self._open = {**self._open, "name": well_formed(event.session.name)}
 
     def close(self) -> None:
-        """Take the panel away, with the conversation that is open in it; the sessions stay."""
+        """Remove the panel and the conversation open in it; the sessions stay."""
         self._is_closed = True
         self._wake.set()
         if self._chat is not None:
@@ -208,28 +209,28 @@ class SessionsPanel(Panel):
         super().close()
 
     def do_create(self, message: Message) -> None:
-        """Create a session of a name, a model and a provider (``""``: the default)."""
+        """Create a session with a name, a model and a provider (``""``: the default)."""
         model, provider = message.get("model", ""), message.get("provider", "")
         self._manager.create(message["name"], model=model, provider=provider)
         self._look_again()
 
     def do_rename(self, message: Message) -> None:
-        """Give a session another name."""
+        """Rename a session."""
         self._manager.existing(message["name"]).rename(message["to"])
         self._look_again()
 
     def do_duplicate(self, message: Message) -> None:
-        """Make a copy of a session, with its history."""
+        """Copy a session, with its history."""
         self._manager.existing(message["name"]).fork(message["to"])
         self._look_again()
 
     def do_delete(self, message: Message) -> None:
-        """Delete a session (the page has asked)."""
+        """Delete a session; the page has asked the user to confirm."""
         self._manager.delete(message["name"])
         self._look_again()
 
     def do_refresh(self, _message: Message) -> None:
-        """Look again at what is stored."""
+        """Read the stored sessions again."""
         self._look_again()
 
     def do_open(self, message: Message) -> None:
@@ -242,7 +243,7 @@ class SessionsPanel(Panel):
         self._on_panel(lambda: self._show(chat, opened))
 
     def do_close(self, _message: Message) -> None:
-        """Show the list alone."""
+        """Close the open session."""
         self._on_panel(self._show_none)
 
     def _show(self, chat: ChatPanel, opened: dict[str, str]) -> None:
@@ -255,7 +256,7 @@ class SessionsPanel(Panel):
             chat.close()
 
     def _on_panel(self, change: Callable[[], None]) -> None:
-        """Have `change` done on the panel's thread, and the news of it told."""
+        """Run `change` on the panel's thread, and send the news."""
         self._teller.put(change)
         self.mark()
 
@@ -271,12 +272,12 @@ class SessionsPanel(Panel):
             self._problem = well_formed(str(error))
 
     def _read_and_tell(self) -> None:
-        if self._manager.running_client is not None and not self._is_resting:  # a runtime that was stopped stays so
+        if self._manager.running_client is not None and not self._is_resting:  # do not start a stopped runtime again
             self._read()
             self._teller.mark()
 
     def _keep_reading(self) -> None:
-        """Have what is stored read when something came or went, and now and then (on a thread of its own)."""
+        """Read the stored sessions after each change and at intervals (runs on its own thread)."""
         pause_s = POLL_S
         while not self._is_closed:
             pause_s = POLL_S if self._wake.wait(pause_s) else min(2 * pause_s, MAX_POLL_S)

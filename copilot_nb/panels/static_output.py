@@ -1,22 +1,22 @@
-"""What is left of a panel where there is no kernel: in a notebook that was saved, a page of nbconvert, on GitHub.
+"""The static transcript of a panel, for readers without a kernel: a saved notebook, an nbconvert page, GitHub.
 
-A panel is two outputs of its cell. The first is the widget, the second its transcript, static and safe. While the panel
-lives the second is hidden; where the widget is gone ("model not found") the first is. Styles in the second see to both,
-and where styles are taken away so is the widget, of which a line of text remains. One output with both would not do:
-JupyterLab shows the widget's error rather than what lies beside it.
+A panel makes two outputs in its cell: the widget, then its transcript, which is static, safe HTML. While the panel is
+alive, styles in the transcript hide the transcript; if the widget is gone ("model not found"), they hide the widget.
+Readers that remove styles also remove the widget and show one line of text for it. A single output with both would not
+work: JupyterLab shows the widget's error instead of the alternative.
 
-The transcript is there at once, is replaced a moment after a turn has ended, and when a cell has: nbclient takes what
-comes during a cell only. But a transcript is a page of turns whole, which a front end must parse for nobody to see. So
-in JupyterLab and Notebook it begins as one line, for the panel is to open first; and a page that has the panel's
-notebook at hand (it finds the panel by the metadata of both outputs) says so in its hello. It is told the transcript's
-``version``. Where the notebook has an older one it has something unsaved; the page asks for the transcript
-(``{"do": "keep"}``) after a pause in which nothing happened and nobody typed, or when the notebook is saved before
-that, and puts it into the notebook. Then it is in the next save, which JupyterLab makes by itself, and proposes before
-it closes the notebook.
+The transcript is shown at once, and replaced a moment after a turn ends and when a cell ends: nbclient records only
+outputs that arrive while a cell runs. But a transcript is a whole page of turns, which the front end must parse even
+while it is hidden. So in JupyterLab and Notebook it starts as one line, and the panel opens first. A page that can
+access the panel's notebook (it finds the panel by the metadata of both outputs) says so in its hello, and receives the
+transcript's ``version``. If the notebook holds an older version, it has unsaved changes. The page then requests the
+transcript (``{"do": "keep"}``) after a pause without news or typing, or when the notebook is saved before that, and
+puts it into the notebook. The next save includes it; JupyterLab saves automatically, and offers to save before it
+closes the notebook.
 
-A page that does not say so finds a transcript by its display id, which it forgets when it is reloaded: from then on the
-notebook keeps the transcript of that time (it says which), until the cell of the panel is run again. So does any page
-when the panel is closed: what it has not kept by then is sent by display id.
+Any other page receives transcripts by display id, which it forgets on reload: from then on the notebook keeps the
+transcript of that time (its text says which) until the panel's cell runs again. When a panel is closed, the transcript
+that a page has not stored yet is also sent by display id.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 _TO_COME = "The panel's transcript comes here a moment after it was opened; save the notebook once more."
 PAUSE_S = 1.0
-"""How long after a change the transcript is replaced, in seconds: many turns may end together."""
+"""Seconds from a change to the replacement of the transcript: many turns may end together."""
 
 _STYLE = (
     "<style>"
@@ -50,19 +50,19 @@ _STYLE = (
     ".jp-OutputArea-child:not([data-cnb-panel]):has(+.jp-OutputArea-child>*>.cnb-static){display:none}"
     "</style>"
 )
-"""The page marks the place of a panel that lives. A `:has` that looked for it, at any depth, would cost each change in
-the panel as much time as the panel is large."""
+"""The page marks the place of a live panel. A `:has` that searches for it at any depth would make each change in the
+panel take time in proportion to the panel's size."""
 
 
 class Transcript(Protocol):
-    """Something that renders, as HTML that is safe and as text."""
+    """An object that renders as safe HTML and as text."""
 
     def _repr_html_(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Static:
-    """A transcript that is ready: its safe HTML and its text."""
+    """A finished transcript: its safe HTML and its text."""
 
     html: str
     text: str
@@ -76,7 +76,7 @@ class Static:
 
 @dataclass(frozen=True, slots=True)
 class _Output:
-    """An output of a cell: the transcript when there had been so many changes (`version`)."""
+    """A cell's output: the transcript after `version` changes."""
 
     html: str
     text: str
@@ -100,13 +100,13 @@ class StaticOutput:
     Parameters
     ----------
     panel_id : str
-        What the page knows the panel by.
+        The panel's id on the page.
     transcript : callable
-        Returns what is to be shown; it may wait for the runtime.
+        Returns the transcript to show; may wait for the runtime.
     settle : callable
-        Returns when the panel has been told all that has happened.
+        Returns when the panel has received all events so far.
     mark : callable
-        Has the page told soon that there is another `version` (from any thread).
+        Tells the page soon that there is a new `version` (from any thread).
     """
 
     def __init__(
@@ -120,20 +120,20 @@ class StaticOutput:
         self._changes = 0
         self._is_closed = False
         self._made = _Output(quiet(_TO_COME), _TO_COME, panel_id, version=-1)
-        self._shown_html = ""  # by display id
+        self._shown_html = ""  # sent by display id
         self._handle: DisplayHandle | None = None
         self._unregister: Callable[[], None] | None = None
         self._changing = threading.Lock()
-        self._making = threading.Lock()  # one at a time, so that the newest is shown last
+        self._making = threading.Lock()  # one at a time, so that the newest version is shown last
         self._timer: threading.Timer | None = None
 
     @property
     def version(self) -> int:
-        """How many changes there have been (count)."""
+        """The number of changes so far (count)."""
         return self._changes
 
     def show(self, bundle: dict[str, Any], metadata: dict[str, Any]) -> None:
-        """Display the widget, whose bundle that is, and the transcript as far as it is made (in a cell)."""
+        """Display the widget, given by its MIME bundle, and the current transcript (in a cell)."""
         from IPython.core.getipython import get_ipython
         from IPython.display import DisplayHandle, display
 
@@ -151,31 +151,31 @@ class StaticOutput:
         self._replace_soon()
 
     def noted(self, event: Event) -> None:
-        """Replace the transcript soon, if the event is the end of a turn, or not about one (on the loop's thread)."""
+        """Replace the transcript soon if the event ends a turn or is not about a turn (on the loop's thread)."""
         if event.turn is None or event.turn.state.is_final:
             self.changed()
 
     def ask_only(self) -> None:
-        """Replace the transcript only when it is asked for (`keep`), from now on (from any thread)."""
+        """From now on replace the transcript only on request (`keep`) (from any thread)."""
         with self._changing:
             if not self._is_closed:
                 self._is_asked_for = True
                 self._cancel()
 
     def keep(self) -> dict[str, Any]:
-        """Return the transcript as it stands: the ``data`` and ``metadata`` of an output (from any thread).
+        """Return the current transcript as the ``data`` and ``metadata`` of an output (from any thread).
 
         Raises
         ------
         CopilotNBError
-            If the session cannot be read now; it could before.
+            If the session can no longer be read.
         """
         with self._making:
             self._make()
             return {"data": self._made.data, "metadata": self._made.metadata}
 
     def changed(self) -> None:
-        """Replace the transcript soon, or have it asked for (from any thread)."""
+        """Replace the transcript soon, or tell the page to request it (from any thread)."""
         with self._changing:
             self._changes += 1
         if self._is_asked_for:
@@ -184,7 +184,7 @@ class StaticOutput:
             self._replace_soon()
 
     def close(self) -> None:
-        """Replace the transcript a last time, soon: no page will ask for it any more."""
+        """Replace the transcript a last time soon: no page will request it any more."""
         if self._unregister is not None:
             self._unregister()
             self._unregister = None
@@ -235,7 +235,7 @@ class StaticOutput:
             shown = self._transcript()
             html, text = shown._repr_html_(), str(shown)
         except CopilotNBError as error:
-            if self._made.version >= 0:  # what could be read then is better than nothing
+            if self._made.version >= 0:  # keep the older transcript, which is better than an error
                 raise
             html, text = quiet(str(error)), str(error)
         as_of = f"as of {moment(datetime.now().astimezone())}"
@@ -243,6 +243,6 @@ class StaticOutput:
 
 
 async def settled() -> None:
-    """Return when what has been handed to the loop until now has been done: an event, and what it tells."""
+    """Return when the callbacks now queued on the loop have run, and the callbacks that those schedule."""
     for _ in range(2):
         await asyncio.sleep(0)

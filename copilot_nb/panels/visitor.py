@@ -1,12 +1,12 @@
-"""Who visits a page: a secret that the visitor's browser keeps, and a name that is made of it.
+"""Identifies the visitor of a page by a secret in the visitor's browser, and a name derived from it.
 
-An address that names its visitor can be sent to somebody else, who then talks in the sender's conversations; and it
-loses the visitor when the page is reloaded without it. So the kernel makes the secret and the browser keeps it for the
-page's origin, where no link can put one. The name is a hash of the secret: it may stand in a list, in a session's id
-and in an error. A browser that keeps nothing (a private window) is a new visitor at each load.
+A URL that names its visitor could be sent to somebody else, who would then talk in the sender's conversations; and a
+reload without it would lose the visitor. So the kernel makes a secret, and the browser stores it for the page's origin,
+where no link can put one. The name is a hash of the secret, so it may appear in a list, a session's id or an error. A
+browser that stores nothing (a private window) is a new visitor at each load.
 
-The kernel of a page that is reloaded must end, or it keeps the visitor's session from the next one (see
-`static/visitor.js`).
+When a page is reloaded, its old kernel must end: otherwise it keeps the visitor's session open, and the new kernel
+cannot use it (see `static/visitor.js`).
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ NAME_DIGITS = 16
 
 
 class Visitor(anywidget.AnyWidget):
-    """Finds out who visits the page that shows it; it shows nothing itself.
+    """A widget without a view that identifies the visitor of its page.
 
-    JupyterHub says who its user is. Elsewhere the visitor is known by their browser, also after the page is reloaded.
+    On JupyterHub the visitor is the Hub's user. Elsewhere the browser identifies the visitor, also after a reload.
 
     Parameters
     ----------
     came : callable
-        Called once with the visitor's name, which is no secret: the user of `copilot_nb.session(name, user=...)`.
+        Called once with the visitor's name, which is not secret: the user for `copilot_nb.session(name, user=...)`.
 
     Attributes
     ----------
     user : str
-        The visitor's name; ``""`` until the browser has told.
+        The visitor's name; ``""`` until the browser has answered.
 
     Examples
     --------
@@ -59,7 +59,7 @@ class Visitor(anywidget.AnyWidget):
             self._welcome(hub_user)
 
     def _told(self, _widget: object, message: Mapping[str, Any], _buffers: object) -> None:
-        """Take what the browser keeps, or have it keep a new secret; it asks again until it is answered."""
+        """Take the browser's secret, or send it a new one to store; the browser asks again until it has an answer."""
         if not self._token:
             told = str(message.get("token", ""))
             self._token = told if _TOKEN.fullmatch(told) else secrets.token_urlsafe(TOKEN_BYTES)

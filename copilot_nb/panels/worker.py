@@ -1,9 +1,9 @@
-"""One thread for what a panel has to say: jobs in their order, and news gathered and told at most so often.
+"""The thread of a panel: it runs jobs in order, and sends collected news at a limited rate.
 
-What is heavy (rendering) or may block (reading a history) must not run on the event loop's thread, and a comm must not
-be written to from two threads. So each panel has a thread of its own, which owns what the panel knows and sends all it
-sends. A turn that streams changes a hundred times a second; each change is only noted (`mark`), and told with all the
-others at the next beat.
+Heavy work (rendering) and blocking calls (reading a history) must not run on the event loop's thread, and a comm must
+not be written to from two threads. So each panel has its own thread, which owns the panel's state and sends all of its
+messages. A streaming turn changes a hundred times a second; each change only sets a mark (`mark`), and all changes are
+sent together at the next beat.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from collections.abc import Callable
 log = logging.getLogger("copilot_nb")
 
 BEAT_S = 1 / 12
-"""The shortest time from one telling of news to the next, in seconds: it looks continuous, and a page keeps up."""
+"""The shortest time between two messages with news, in seconds: it looks continuous, and a page keeps up."""
 
 Job = Callable[[], object]
 
 
 class Worker:
-    """A thread that is started by its first job.
+    """A thread that its first job starts.
 
     Parameters
     ----------
     tell : callable
-        Tells the news; called on the thread, at most once a beat, after `mark`.
+        Sends the news; called on the thread after `mark`, at most once per beat.
     """
 
     def __init__(self, tell: Job) -> None:
@@ -41,7 +41,7 @@ class Worker:
         self._is_stopped = False
 
     def put(self, job: Job) -> None:
-        """Have `job` run after those before it (from any thread)."""
+        """Queue `job` (from any thread)."""
         self._jobs.put(job)
         with self._starting:
             if self._thread is None:
@@ -52,16 +52,16 @@ class Worker:
         self._thread.start()
 
     def mark(self) -> None:
-        """Have the news told at the next beat; called by jobs."""
+        """Send the news at the next beat; called by jobs."""
         self._is_marked = True
 
     def rest(self) -> None:
-        """End the thread after the jobs that wait (from any thread); the next job starts another."""
+        """End the thread after the queued jobs (from any thread); the next job starts a new thread."""
         if self._thread is not None:
             self._jobs.put(None)
 
     def stop(self) -> None:
-        """End the thread after the jobs that wait, for good (from any thread)."""
+        """End the thread after the queued jobs, for good (from any thread)."""
         self._jobs.put(None)
         self._is_stopped = True
 
@@ -69,7 +69,7 @@ class Worker:
         while (job := self._next()) is not None:
             try:
                 job()
-            except Exception:  # the thread must outlive a job that fails; a page that misses something asks again
+            except Exception:  # the thread must survive a failed job; a page that misses a message asks again
                 log.exception("a panel of copilot_nb failed")
         with self._starting:
             self._thread = None
@@ -77,7 +77,7 @@ class Worker:
                 self._start()
 
     def _next(self) -> Job | None:
-        """Return the next job; the news are one, when it is time for them."""
+        """Return the next job, which is to send the news when they are due."""
         if not self._is_marked:
             return self._jobs.get()
         pause_s = self._told_at_s + BEAT_S - time.monotonic()
@@ -93,4 +93,4 @@ class Worker:
         try:
             self._tell()
         finally:
-            self._told_at_s = time.monotonic()  # from its end on, so that no two come closer than a beat
+            self._told_at_s = time.monotonic()  # counted from the end, so that sends are at least a beat apart
