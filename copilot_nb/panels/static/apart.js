@@ -1,5 +1,5 @@
-// What sessions had said before they were compared and had not in common: a column for each, its turns one under the
-// other (beforehand.py).
+// Earlier turns that not all sessions of a comparison have: a column for each session, its turns one below the other
+// (beforehand.py).
 
 import { el, keepPlace, newId } from "./dom.js";
 import { TurnView } from "./turn.js";
@@ -7,7 +7,7 @@ import { TurnView } from "./turn.js";
 /**
  * @typedef {object} ApartFields
  * @property {string} title
- * @property {number} before the number of the round that it stands before
+ * @property {number} before number of the round that follows
  * @property {{name: string, turns: import("./turn.js").TurnFields[]}[]} columns
  */
 

@@ -8,7 +8,7 @@ const MAX_SENT_CHARS = 8_000_000; // of the images of one prompt
 /** The files that go with the next prompt. */
 export class Attachments {
   /**
-   * `changed` is called when one has added or removed some.
+   * `changed` is called after the user has added or removed files.
    * @param {{notice: import("./dom.js").Notice, changed: () => void}} options
    */
   constructor({ notice, changed }) {
@@ -16,7 +16,7 @@ export class Attachments {
     this.changed = changed;
     /** @type {import("./files.js").Content[]} */
     this.files = [];
-    this.reading = 0; // how many times files are being read
+    this.reading = 0; // number of batches being read
     /** @type {Promise<unknown>} */
     this.read = Promise.resolve();
     this.chips = el("div", { class: "cnb-chips", hidden: true });
@@ -28,7 +28,7 @@ export class Attachments {
   }
 
   /**
-   * Let files, or promises of some, go with the next prompt; of those that cannot, one is told why.
+   * Add files, or promises of files, to the next prompt; a notice says why a file cannot be added.
    * @param {Iterable<File | Promise<File>>} files
    */
   add(files) {
@@ -65,7 +65,7 @@ export class Attachments {
     this.files.push(content);
   }
 
-  /** Hand the files over: none are left. */
+  /** Return the files and clear the list. */
   taken() {
     const { files } = this;
     this.files = [];
@@ -91,7 +91,7 @@ export class Attachments {
   }
 
   /**
-   * Take what is pasted into a field, if it is files.
+   * Attach pasted files.
    * @param {ClipboardEvent} event
    */
   paste(event) {
@@ -102,8 +102,7 @@ export class Attachments {
   }
 
   /**
-   * Take what is dropped on an element: files from the system, and from JupyterLab's list of files, which has drags of
-   * its own.
+   * Attach files dropped on an element, from the system or from JupyterLab's file browser, which has its own events.
    * @param {HTMLElement} node
    * @param {AbortSignal} signal
    */

@@ -1,4 +1,4 @@
-// The page of a ChatPanel (chat.py): a head, the transcript, and where one writes.
+// The page of a ChatPanel (chat.py): a head, the transcript and the composer.
 
 import { asWritten, COMMANDS, KEYS } from "./commands.js";
 import { Composer } from "./composer.js";
@@ -18,7 +18,7 @@ const EXAMPLES = [
 ];
 
 /**
- * What puts code into a new cell below the panel's own, where the front end lets a page do that; else null.
+ * Return a function that puts code into a new cell below the panel's cell; null if the front end does not permit that.
  * @param {import("./link.js").Model} model
  * @param {HTMLElement} root
  * @returns {((code: string) => void) | null}
@@ -87,7 +87,7 @@ class Chat {
     });
   }
 
-  /** What stands where nothing has been said: prompts to begin with, which go into the field. */
+  /** The contents of an empty transcript: suggested prompts, which a click puts into the field. */
   makeEmpty() {
     const examples = EXAMPLES.map((text) =>
       button(text, () => this.composer.suggest(text), { class: "cnb-button cnb-example" }),
@@ -126,7 +126,7 @@ class Chat {
   }
 
   /**
-   * Ask the kernel for something and show what it says to that; the promise gives null where it could not be done.
+   * Send a request to the kernel and show its reply; the promise resolves to null if the request failed.
    * @param {string} what
    * @param {object} [more]
    */
@@ -189,7 +189,7 @@ class Chat {
     ];
   }
 
-  /** Stop the answer one sees; by the time the kernel hears it, it may be at the next. */
+  /** Stop the running answer by its key: when the kernel receives the request, the next one may be running. */
   stop() {
     const turns = this.transcript.inOrder();
     const turn = turns.find((each) => each.state === "working") ?? turns.find((each) => each.isUnderWay);
@@ -197,7 +197,7 @@ class Chat {
   }
 
   /**
-   * How many turns are after this one.
+   * The number of turns after this one.
    * @param {TurnView} turn
    */
   after(turn) {
@@ -223,7 +223,7 @@ class Chat {
   }
 
   /**
-   * Say why a text was not sent, which may have been meant to the letter.
+   * Say why a text was not sent, and offer to send it literally.
    * @param {string} why
    */
   refuse(why) {
@@ -235,7 +235,7 @@ class Chat {
   }
 
   /**
-   * A conversation makes the panel taller: stay with where one writes, while that is seen and the panel has the focus.
+   * Keep the composer in view as the conversation makes the panel taller, if it is visible and the panel has the focus.
    * @param {AbortSignal} signal
    */
   keepInView(signal) {
@@ -259,7 +259,7 @@ class Chat {
   }
 
   /**
-   * Do what a line that begins with a slash says; null (or a promise of it) where that could not be done.
+   * Run a slash command; null (or a promise of it) if it failed.
    * @param {string} text
    * @returns {Promise<any> | null | undefined | void}
    */
@@ -311,7 +311,7 @@ class Chat {
 }
 
 /**
- * What a screen reader says of an answer that has ended.
+ * The text that a screen reader announces when an answer has ended.
  * @param {TurnView} turn
  */
 function spoken(turn) {

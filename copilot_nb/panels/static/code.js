@@ -1,4 +1,4 @@
-// A piece of code in an answer: its language and its buttons above it; and the end of an answer while it comes.
+// A code block in an answer, with its language and buttons above it; and the end of a streaming answer.
 
 import { button, copyText, el, icon, toolbar } from "./dom.js";
 
@@ -24,9 +24,9 @@ export function codeFrame(pre, language, actions) {
   return el("div", { class: "cnb-code" }, bar);
 }
 
-/** @typedef {{kind: "text" | "code" | "table", language: string}} Open what the end of an answer is going to be */
+/** @typedef {{kind: "text" | "code" | "table", language: string}} Open the kind of the unfinished block */
 
-/** The end of an answer while it comes: text, code that grows, or a table that is drawn anew. */
+/** The end of a streaming answer: text or code that grows, or a table that is drawn again at each change. */
 export class Tail {
   /** @param {() => CodeAction[]} actions of code */
   constructor(actions) {

@@ -1,4 +1,4 @@
-// What one can write after a slash.
+// The slash commands.
 
 /** @type {[word: string, takes: string, help: string][]} */
 export const COMMANDS = [
@@ -19,7 +19,7 @@ export const KEYS =
   "value in the kernel · a prompt that begins with / is written with a blank before it";
 
 /**
- * Whether a text is a command, and not a prompt.
+ * Whether a text is a command, not a prompt.
  * @param {string} text
  */
 export function isCommand(text) {
@@ -35,7 +35,7 @@ export function fitting(typed) {
 }
 
 /**
- * What one writes so that a prompt is sent to the letter.
+ * Return the text to type so that a prompt is sent literally.
  * @param {string} prompt
  */
 export function asWritten(prompt) {

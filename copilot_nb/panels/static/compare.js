@@ -7,7 +7,7 @@ import { Link } from "./link.js";
 import { RoundView, Together } from "./round.js";
 
 /** @typedef {{caption: string, heads: string[], rows: string[][]}} Table */
-/** @typedef {Table & {names: string[], number: number, blind: boolean}} Frame what is around the rounds */
+/** @typedef {Table & {names: string[], number: number, blind: boolean}} Frame the fields around the rounds */
 
 class ComparePage {
   names = el("span", { class: "cnb-title" });
@@ -112,7 +112,7 @@ class ComparePage {
   }
 
   /**
-   * Show what is above and below the rounds. Nobody is named where a blind comparison has not been voted on.
+   * Show the fields above and below the rounds; without names before the first vote of a blind comparison.
    * @param {Frame} frame
    */
   frame(frame) {
@@ -161,13 +161,13 @@ class ComparePage {
 
   async download() {
     const file = await this.notice.attempt(() => this.link.ask("csv"));
-    // Excel takes a file for UTF-8 by the mark at its beginning
+    // Excel recognises UTF-8 by the byte order mark
     if (file) saveFile(file.name, `\ufeff${file.text}`, "text/csv;charset=utf-8");
   }
 
   /**
-   * A key votes on the round that has the focus, else on the last one. What has been voted changes only by the keys
-   * of its buttons.
+   * Vote by key on the round that has the focus, else on the last one. A vote already given changes only by the keys of
+   * its buttons.
    * @param {KeyboardEvent} event
    */
   key(event) {
@@ -202,7 +202,7 @@ class ComparePage {
   }
 
   /**
-   * Ask for something; whether it was done. What went wrong is shown.
+   * Send a request and show an error; returns whether it succeeded.
    * @param {string} what
    * @param {object} [more]
    */
@@ -226,7 +226,7 @@ class ComparePage {
 }
 
 /**
- * A box to tick, in its label.
+ * A checkbox in its label.
  * @param {string} label
  * @param {(isOn: boolean) => void} changed
  */

@@ -1,4 +1,4 @@
-// Where one writes: the text, the files that go with it, and what is offered after a slash.
+// The composer: a text field, the prompt's files, and suggestions for slash commands.
 
 import { Attachments } from "./attachments.js";
 import { asWritten, fitting, isCommand } from "./commands.js";
@@ -6,7 +6,7 @@ import { button, el, newId } from "./dom.js";
 import { isComposing, onEnter, replaceText } from "./keys.js";
 
 const MAX_HEIGHT_PX = 240;
-const MANY_CHARS = 10_000; // with so many the field is as high as it can be
+const MANY_CHARS = 10_000; // from this length on the field has its full height
 
 /** @typedef {import("./turn.js").TurnView} TurnView */
 /** @typedef {import("./files.js").Content} Content */
@@ -23,7 +23,7 @@ const MANY_CHARS = 10_000; // with so many the field is as high as it can be
  * @property {() => string[]} history earlier prompts, the last one last
  */
 
-/** Where one writes. */
+/** The composer. */
 export class Composer {
   hint = el("span", { class: "cnb-hint", id: newId("hint") }, "Enter sends, Shift+Enter: new line");
   offers = el("div", {
@@ -51,7 +51,7 @@ export class Composer {
   picked = -1;
   /** @type {TurnView | null} */
   editing = null;
-  draft = ""; // what was written before a turn was edited
+  draft = ""; // the text before a turn was edited
 
   /** @param {ComposerOptions} options */
   constructor({ send, stop, notice, signal, history }) {
@@ -98,7 +98,7 @@ export class Composer {
   }
 
   /**
-   * Put a prompt into the field to be changed or sent.
+   * Put a prompt into the field, to edit or send.
    * @param {string} text
    */
   suggest(text) {
@@ -111,7 +111,7 @@ export class Composer {
     this.offer(fitting(this.text.value));
   }
 
-  /** Make the field as high as its text, which need not be laid out to know that it is too long for that. */
+  /** Fit the field's height to its text; a very long text gets the full height without a layout. */
   fit() {
     const isLong = this.text.value.length > MANY_CHARS;
     if (!isLong) this.text.style.height = "auto";
@@ -150,7 +150,7 @@ export class Composer {
     picked?.scrollIntoView({ block: "nearest" });
   }
 
-  /** @param {boolean} isWrittenOut also where all that the command takes may be left out */
+  /** @param {boolean} isWrittenOut also if all arguments of the command are optional */
   choosePicked(isWrittenOut) {
     const { word = "", takes = "" } = /** @type {HTMLElement} */ (this.offers.children[this.picked]).dataset;
     this.choose(word, isWrittenOut ? takes : required(takes));
@@ -168,14 +168,14 @@ export class Composer {
   }
 
   /**
-   * Do what a key means here; those that mean nothing here are left to the field, and Enter to `onEnter`.
+   * Handle a key; keys without a meaning here are left to the field, and Enter to `onEnter`.
    * @param {KeyboardEvent} event
    */
   key(event) {
     const isPlain = !event.shiftKey && !event.ctrlKey && !event.altKey && !event.metaKey;
     if (isComposing(event) || !isPlain) return;
     const isOffering = !this.offers.hidden;
-    /** @type {Record<string, () => boolean | void>} false: nothing was done */
+    /** @type {Record<string, () => boolean | void>} false: not handled */
     const acts = isOffering
       ? {
           Enter: () => this.choosePicked(false),
@@ -196,7 +196,7 @@ export class Composer {
   }
 
   /**
-   * Up, in an empty line or among recalled ones: the prompt before; Down: the one after. False where that is not meant.
+   * Recall the previous (Up) or next (Down) prompt if the field is empty or shows a recalled one; else return false.
    * @param {number} step
    */
   recall(step) {
@@ -210,9 +210,9 @@ export class Composer {
   }
 
   /**
-   * Let the next prompt take the place of a turn.
+   * Edit a turn: the next prompt replaces it.
    * @param {TurnView} turn
-   * @param {number} later how many turns are after it
+   * @param {number} later number of turns after it
    */
   edit(turn, later) {
     if (!this.editing) this.draft = this.text.value;
@@ -231,7 +231,7 @@ export class Composer {
     this.stopEditing();
   }
 
-  /** Take the edited prompt out of the field; what was written before comes back. */
+  /** Stop editing a turn and restore the earlier draft. */
   stopEditing() {
     const { draft } = this;
     this.editing = null;
@@ -241,7 +241,7 @@ export class Composer {
     this.set(draft);
   }
 
-  /** @param {boolean} [literal] it is sent as it is: no command, no `{{ expression }}` */
+  /** @param {boolean} [literal] send the text literally: no command, no `{{ expression }}` */
   async submit(literal = false) {
     const { attachments, editing } = this;
     const text = this.text.value;
@@ -258,7 +258,7 @@ export class Composer {
   }
 
   /**
-   * Put back what could not be sent, after what has been written since.
+   * Put a draft that could not be sent back into the field, after the text typed since.
    * @param {Draft} draft
    */
   restore(draft) {
@@ -274,7 +274,7 @@ export class Composer {
 }
 
 /**
- * What of a command's arguments cannot be left out.
+ * The required arguments of a command.
  * @param {string} takes
  */
 function required(takes) {

@@ -1,9 +1,9 @@
-// What is selected in a panel, as it is copied: a formula as its TeX, and nothing of what only the page is made of.
+// Copying from a panel: formulas are copied as TeX, and controls of the page are left out.
 
 const FURNITURE = ".cnb-code-bar, .cnb-foot, .cnb-tools, .cnb-sr, button";
 
 /**
- * Copy what is selected as one would write it: of MathML, a browser copies each sign on a line of its own.
+ * Copy the selection as readable text: a browser would copy each symbol of MathML on a separate line.
  * @param {HTMLElement} root
  */
 export function copyAsWritten(root) {
@@ -33,7 +33,7 @@ export function copyAsWritten(root) {
 }
 
 /**
- * Extend a range to the whole of the formulas that it begins and ends in.
+ * Extend a range to include the whole formulas at its ends.
  * @param {Range} range
  */
 function wholeFormulas(range) {

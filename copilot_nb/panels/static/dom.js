@@ -1,12 +1,12 @@
-// Small elements that all panels are made of. Text from outside goes into the page by textContent; the only HTML is
-// what copilot_nb/render made, which is safe. Each file of this folder is a module to the tools that check it; base.py
-// joins those that a panel needs into one, without their imports and exports: no bundler, and nothing to build.
+// Small elements that all panels use. Outside text enters the page by textContent; the only HTML is the safe HTML made
+// by copilot_nb/render. Tools check each file of this folder as a module; assets.py joins the modules that a panel
+// needs into one, without their imports and exports: no bundler, and nothing to build.
 
 import { copyAsWritten } from "./copying.js";
 import { containKeys } from "./keys.js";
 
 /**
- * Make an element. A property that begins with "on" is a listener; true and false set and leave out an attribute.
+ * Make an element. A property that begins with "on" is a listener; true sets an attribute and false omits it.
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
  * @param {Record<string, any>} [props]
@@ -36,14 +36,14 @@ export function button(label, onclick, props = {}) {
 
 let idsGiven = 0;
 
-/** An id that no other element or request of any page has. */
+/** An id that is unique among the elements and requests of all pages. */
 export function newId(prefix = "cnb") {
   idsGiven += 1;
   return `${prefix}-${Math.random().toString(36).slice(2, 8)}-${idsGiven}`;
 }
 
 /**
- * The element of a panel; its keys stay in it.
+ * The root element of a panel, which keeps its key events.
  * @param {string} name the panel's own class
  * @param {string} label what a screen reader calls it
  * @param {...Node} children
@@ -56,8 +56,8 @@ export function panelRoot(name, label, ...children) {
 }
 
 /**
- * Before an element goes, or what is in it: if it has the focus, give that to the element of the panel that is marked
- * as its home (where one writes), or to the panel.
+ * Call before removing an element or its contents: if it has the focus, move the focus to the element that is marked as
+ * the panel's home (the composer), or to the panel.
  * @param {Element} node
  */
 export function saveFocus(node) {
@@ -70,7 +70,7 @@ export function saveFocus(node) {
 }
 
 /**
- * Hide or show a control; one that had the focus does not take it along.
+ * Hide or show a control; if a hidden control had the focus, the focus moves to the panel's home.
  * @param {HTMLElement} node
  * @param {boolean} isHidden
  */
@@ -80,8 +80,8 @@ export function hide(node, isHidden) {
 }
 
 /**
- * Let a box that scrolls stay where it was when it is hidden or taken from the page, and shown again: it has no size
- * meanwhile, and may begin at its top. `resized` is called whenever its size has changed and is not nothing.
+ * Keep the scroll position of a box that is hidden or removed from the page and shown again: it has no size meanwhile,
+ * and might restart at its top. `resized` is called whenever its size has changed and is not zero.
  * @param {HTMLElement} box
  * @param {AbortSignal} signal
  * @param {() => void} [resized]
@@ -102,7 +102,7 @@ export function keepPlace(box, signal, resized = () => {}) {
   signal.addEventListener("abort", () => observer.disconnect());
 }
 
-/** A region whose text a screen reader reads out when it has nothing else to say. */
+/** A live region: a screen reader announces its text when idle. */
 export function announcer() {
   const node = el("div", { class: "cnb-sr", role: "status", "aria-live": "polite" });
   /** @param {string} text */
@@ -114,7 +114,7 @@ export function announcer() {
 
 /** @typedef {"error" | "said" | "trouble"} NoticeKind */
 
-/** A line that tells of something that went wrong, or was done; Escape, its button or the next one takes it away. */
+/** A line that reports an error or a success; Escape, its button or the next notice removes it. */
 export class Notice {
   constructor() {
     this.text = el("span");
@@ -138,10 +138,10 @@ export class Notice {
   }
 
   /**
-   * Do some work, mostly asking the kernel for something, and show what goes wrong.
+   * Run some work, usually a request to the kernel, and show its error.
    * @template Result
    * @param {() => Promise<Result>} work
-   * @returns {Promise<Result | null>} null where it failed
+   * @returns {Promise<Result | null>} null if it failed
    */
   async attempt(work) {
     try {
@@ -159,7 +159,7 @@ export function messageOf(error) {
 }
 
 /**
- * Move the focus among elements by arrow keys, Home and End.
+ * Move the focus among elements by the arrow keys, Home and End.
  * @param {KeyboardEvent} event
  * @param {HTMLElement[]} nodes
  * @param {string} back
@@ -176,7 +176,7 @@ export function moveFocus(event, nodes, back, forth) {
 }
 
 /**
- * A row of buttons that is one stop of the Tab key; the arrow keys go along it.
+ * A toolbar: the Tab key stops at it once, and the arrow keys move between its buttons.
  * @param {string} label
  * @param {HTMLButtonElement[]} buttons
  */
@@ -194,7 +194,7 @@ export function toolbar(label, buttons) {
 }
 
 /**
- * Copy a text, where a page may not use the clipboard in the old way, and let a button say for a moment whether it was.
+ * Copy a text, in the old way if the page may not use the clipboard, and show the result on a button for a moment.
  * @param {string} text
  * @param {HTMLElement} node
  */
@@ -219,7 +219,7 @@ async function isCopied(text) {
 }
 
 /**
- * Have the browser save a text as a file.
+ * Download a text as a file.
  * @param {string} name
  * @param {string} text
  * @param {string} type
@@ -230,7 +230,7 @@ export function saveFile(name, text, type) {
   setTimeout(() => URL.revokeObjectURL(address), 60_000); // by then the browser has read it
 }
 
-/** Each a path in a square of 16, drawn as a line. */
+/** Paths in a square of 16, drawn as lines. */
 const ICONS = {
   copy: "M5.5 5.5v-3h8v8h-3M2.5 5.5h8v8h-8z",
   pencil: "M3 13l.8-3L11 2.8l2.2 2.2L6 12.2z",
@@ -246,11 +246,11 @@ export function icon(name) {
   return node;
 }
 
-/** @type {WeakMap<Element, Node[]>} what buttons show that say something else for the moment */
+/** @type {WeakMap<Element, Node[]>} the contents of buttons that show a message for a moment */
 const flashing = new WeakMap();
 
 /**
- * Let a button say for a moment that it has done its work.
+ * Show for a moment on a button that its work is done.
  * @param {HTMLElement} node
  * @param {string} word
  */

@@ -1,14 +1,14 @@
-// What of a file goes with a prompt: its text, or an image.
+// The content of a file for a prompt: its text, or an image.
 
 const MAX_FILE_BYTES = 200_000;
-const MAX_READ_BYTES = 50_000_000; // of what is fetched from the server, to see what it is
-const MAX_IMAGE_BYTES = 3_000_000; // larger ones are made smaller here: a kernel's connection takes 10 MB
+const MAX_READ_BYTES = 50_000_000; // limit of a file fetched from the server to find its type
+const MAX_IMAGE_BYTES = 3_000_000; // larger ones are reduced here: a kernel's connection accepts 10 MB
 const MAX_IMAGE_PX = 2000; // of the longest edge
 
 /** @typedef {{name: string, text?: string, type?: string, base64?: string}} Content of a file: text, or an image */
 
 /**
- * What of a file goes with a prompt; an Error says why nothing can.
+ * Return the content of a file for a prompt; throws an Error that says why it cannot be used.
  * @param {File} file
  * @returns {Promise<Content>}
  */
@@ -25,7 +25,7 @@ export async function contentOf(file) {
 }
 
 /**
- * An image that a kernel can be sent: as it is, or made smaller.
+ * Return an image small enough for the kernel: unchanged, or reduced.
  * @param {File} file
  */
 async function smallEnough(file) {
@@ -50,7 +50,7 @@ async function smallEnough(file) {
 }
 
 /**
- * The text of a file, or an Error that says why it cannot be put into a prompt.
+ * Return the text of a file; throws an Error that says why it cannot be put into a prompt.
  * @param {File} file
  */
 async function textOf(file) {
@@ -75,7 +75,7 @@ function decoded(bytes) {
 export const LAB_FILE = "application/x-jupyter-icontentsrich";
 
 /**
- * What is dragged from JupyterLab's list of files; of several it tells only the last.
+ * The files dragged from JupyterLab's file browser, which reports only the last of several.
  * @param {any} event Lumino's
  * @returns {Promise<File>[]}
  */

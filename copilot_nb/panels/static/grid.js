@@ -1,4 +1,4 @@
-// The list of sessions as a grid to go through by the arrow keys: filtered, ordered, a hundred rows at once.
+// The list of sessions as a grid with arrow-key navigation: filtered, sorted, a hundred rows at once.
 
 import { button, el, hide, newId } from "./dom.js";
 import { counted, HEADS, RowView } from "./row.js";
@@ -6,16 +6,16 @@ import { counted, HEADS, RowView } from "./row.js";
 const MORE_ROWS = 100; // rows that are shown at once, and that "show more" adds
 
 /** @typedef {import("./row.js").Row} Row */
-/** @typedef {{view: RowView, node: HTMLElement}} Editor what is asked below a row */
+/** @typedef {{view: RowView, node: HTMLElement}} Editor a form below a row */
 
 /**
- * What is done with a row.
+ * Actions on a row.
  * @typedef {object} GridActions
  * @property {(row: Row) => void} open
  * @property {(view: RowView) => void} showMenu
  * @property {(view: RowView) => void} rename
  * @property {(view: RowView) => void} remove
- * @property {() => HTMLElement} fallback what has the focus where no row is left
+ * @property {() => HTMLElement} fallback gets the focus if no row is left
  */
 
 /** The list of sessions. */
@@ -92,12 +92,12 @@ export class Grid {
     else this.views.set(row.id, new RowView(this, row));
   }
 
-  /** Look again how long ago each was used. */
+  /** Update how long ago each session was used. */
   age() {
     for (const view of this.views.values()) view.age();
   }
 
-  /** Bring the rows that are to be seen into their order, and move none that stands right: it may have the focus. */
+  /** Sort the visible rows without moving rows that are in place, because one may have the focus. */
   layout() {
     const words = this.filter.value.toLowerCase().split(/\s+/).filter(Boolean);
     const fitting = [...this.views.values()].filter((view) => words.every((word) => view.text.includes(word)));
@@ -123,7 +123,7 @@ export class Grid {
   }
 
   /**
-   * Give the focus back to a row that has lost it, or to the one in its place.
+   * Return the focus to a row that has lost it, or to the row now in its place.
    * @param {RowView} held
    * @param {number} place
    */
@@ -162,7 +162,7 @@ export class Grid {
   }
 
   /**
-   * Order by a column; the same one again: the other way.
+   * Sort by a column; for the current column, reverse the order.
    * @param {import("./row.js").Column} key
    */
   sort(key) {
@@ -171,7 +171,7 @@ export class Grid {
     this.layout();
   }
 
-  /** One row is a stop of the Tab key, with what is in it. */
+  /** Make one row, with its controls, the only stop of the Tab key. */
   rove() {
     if (!this.active || !this.shown.includes(this.active)) this.active = this.shown[0] ?? null;
     for (const view of this.shown) view.rove(view === this.active ? 0 : -1);
@@ -225,10 +225,10 @@ export class Grid {
   }
 
   /**
-   * Ask something below a row.
+   * Show a form below a row.
    * @param {RowView} view
    * @param {HTMLElement} content
-   * @param {HTMLElement} first what gets the focus
+   * @param {HTMLElement} first gets the focus
    */
   edit(view, content, first) {
     this.closeEditor();

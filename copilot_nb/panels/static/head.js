@@ -1,10 +1,10 @@
-// The line above a conversation: its name, state and model, how full the model's window is, and a menu.
+// The line above a conversation: its name, state and model, the use of the context window, and a menu.
 
 import { button, el, icon } from "./dom.js";
 import { askLine, menu } from "./popup.js";
 
 /**
- * What is known of a session.
+ * The facts of a session.
  * @typedef {object} Facts
  * @property {string} name
  * @property {string} id
@@ -13,8 +13,8 @@ import { askLine, menu } from "./popup.js";
  * @property {string} model
  * @property {string} provider
  * @property {boolean} gone
- * @property {number} used tokens of the model's window
- * @property {number} window tokens it holds; 0 where that is not known
+ * @property {number} used tokens in the context window
+ * @property {number} window size of the context window in tokens; 0: unknown
  */
 
 /** @typedef {[provider: string, model: string]} Choice */
@@ -23,8 +23,8 @@ import { askLine, menu } from "./popup.js";
  * @typedef {object} HeadOptions
  * @property {AbortSignal} signal
  * @property {(name: string) => void} rename
- * @property {(provider: string, model: string) => Promise<boolean>} choose whether that was done
- * @property {() => Promise<Choice[]>} models asks for the models there are
+ * @property {(provider: string, model: string) => Promise<boolean>} choose resolves to whether the model was changed
+ * @property {() => Promise<Choice[]>} models requests the available models
  * @property {() => import("./popup.js").MenuItem[]} items of the menu
  */
 
@@ -92,7 +92,7 @@ export class Head {
 
   /** @param {Facts} facts */
   showMeter({ used, window: size }) {
-    this.meter.hidden = !used || !size; // a number of tokens alone tells nobody how full the window is
+    this.meter.hidden = !used || !size; // a number of tokens alone does not show how full the window is
     if (this.meter.hidden) return;
     const share = Math.min(1, used / size);
     const percent = `${Math.round(share * 100)} %`;

@@ -1,19 +1,19 @@
-// Keeps the transcript of a saved notebook up to date, where the page has the notebook at hand (frozen.py).
+// Keeps the transcript in the saved notebook up to date, if the page can access the notebook (static_output.py).
 
-const REST_MS = 5000; // after so long a pause nobody minds that the page is busy for a moment
+const REST_MS = 5000; // after such a pause a short busy moment of the page does not disturb
 
 /** @typedef {{metadata: {copilot_nb: {version: number}}}} Transcript as a display_data output, without its type */
 /** @typedef {{list: any, index: number, version: number}} Output of a panel: `list` is the cell's, JupyterLab's own */
 
 /**
- * Keep the transcript of a saved notebook up to date: replace it when nothing has happened for a while, or the notebook
- * is saved; false where the panel's notebook is not at hand. It comes too late for that save, so the notebook has
- * something unsaved again.
+ * Keep the transcript in the notebook up to date: replace it after a pause, or when the notebook is saved. Returns
+ * false if the page cannot access the panel's notebook. The replacement comes too late for that save, so the notebook
+ * then has unsaved changes.
  * @param {import("./link.js").Link} link
  */
 export function keepWithNotebook(link) {
   const { model, signal } = link;
-  const context = model.widget_manager?.context; // of the notebook that used the kernel first
+  const context = model.widget_manager?.context; // belongs to the first notebook that used the kernel
   const outputs = () => [...outputsOf(context.model.cells, model.get("panel_id"))];
   if (!context?.saveState || !context.model?.cells || context.model.collaborative || !outputs().length) return false;
   let version = 0;
@@ -26,7 +26,7 @@ export function keepWithNotebook(link) {
     if (!isStale || isAsked) return;
     isAsked = true;
     const failed = () => {
-      isStale = false; // it is asked for again after the next news
+      isStale = false; // requested again after the next news
     };
     const ended = () => {
       isAsked = false;
@@ -70,7 +70,7 @@ export function keepWithNotebook(link) {
 }
 
 /**
- * The outputs of a panel in a notebook: itself, which has no version, and its transcript, in each cell that showed it.
+ * The outputs of a panel in a notebook: the widget, which has no version, and the transcript, of each of its cells.
  * @param {Iterable<any>} cells
  * @param {string} panel
  * @returns {Generator<Output>}

@@ -1,8 +1,8 @@
-// Keys: which of them a panel keeps, and what Enter does in a field.
+// Keyboard handling: the keys that a panel keeps, and Enter in a field.
 
 /**
  * Whether a key belongs to an input method that is composing a word. Safari, and Chromium with some input methods, end
- * the composition before they tell of the Enter that ended it; its code says so.
+ * the composition before the keydown event of the Enter that ended it; the event's key code identifies it.
  * @param {KeyboardEvent} event
  */
 export function isComposing(event) {
@@ -12,12 +12,11 @@ export function isComposing(event) {
 const SUPPRESS = "data-lm-suppress-shortcuts";
 
 /**
- * Keep the keys of a panel from its notebook, in whose command mode a letter deletes or adds a cell. JupyterLab looks
- * for no shortcut where the element with the focus has an attribute (on an element around it, it does nothing). A click
- * beside all controls gives the panel the focus, and not the cell around it.
+ * Keep a panel's keys from its notebook, where a letter in command mode may delete or add a cell. JupyterLab ignores
+ * shortcuts if the focused element has a certain attribute (on an ancestor it has no effect). A click beside all
+ * controls focuses the panel, not the cell around it.
  *
- * Shortcuts of the whole application, such as the one that saves, are told to it as if they were pressed beside the
- * notebook.
+ * Shortcuts of the whole application, such as the one that saves, are dispatched again outside the notebook.
  * @param {HTMLElement} root
  */
 export function containKeys(root) {
@@ -31,7 +30,7 @@ export function containKeys(root) {
 }
 
 /**
- * Whether a key can be a shortcut of the application: a character with Ctrl or Cmd that edits no text.
+ * Whether a key can be a shortcut of the application: a character with Ctrl or Cmd that does not edit text.
  * @param {KeyboardEvent} event
  */
 function isOfApplication(event) {
@@ -41,7 +40,7 @@ function isOfApplication(event) {
 }
 
 /**
- * The character of a key that is pressed alone and beside all fields, in lower case; else "".
+ * The character, in lower case, of a key pressed without modifiers and outside all fields; else "".
  * @param {KeyboardEvent} event
  */
 export function characterOf(event) {
@@ -51,8 +50,8 @@ export function characterOf(event) {
 }
 
 /**
- * Let Enter in a field act (JupyterLab keeps it from submitting a form in a cell), but not the Enter of an input
- * method. Shift+Enter begins a new line in a text area, which JupyterLab keeps out of a cell, too.
+ * Call `act` on Enter in a field (JupyterLab prevents Enter from submitting a form in a cell), but not on the Enter of
+ * an input method. Shift+Enter inserts a new line in a text area, which JupyterLab also prevents in a cell.
  * @param {HTMLInputElement | HTMLTextAreaElement} field
  * @param {() => void} act
  */
@@ -68,7 +67,7 @@ export function onEnter(field, act) {
 }
 
 /**
- * Put a text in place of what is selected in a field, so that the browser's undo takes it back.
+ * Replace the selection in a field, so that the browser's undo works.
  * @param {HTMLInputElement | HTMLTextAreaElement} field
  * @param {string} text
  */
@@ -80,7 +79,7 @@ function insertText(field, text) {
 }
 
 /**
- * Put a text in place of all that is in a field, so that the browser's undo takes it back.
+ * Replace all text in a field, so that the browser's undo works.
  * @param {HTMLTextAreaElement} field
  * @param {string} text
  */

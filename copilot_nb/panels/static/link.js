@@ -4,11 +4,11 @@ import { newId } from "./dom.js";
 import { keepWithNotebook } from "./keep.js";
 import { placeOf } from "./place.js";
 
-export const BEAT_MS = 1000; // how often one looks whether an answer is late
+export const BEAT_MS = 1000; // interval of the check for late answers
 export const ANSWER_MS = 3000; // a kernel that is not busy answers within milliseconds
-export const ASIDE_MS = 400; // what a kernel has not answered by then is sent past the cell that may run
-const LONGEST_MS = 60_000; // between two tries
-export const SILENCE_MS = 5000; // after that, one asks whether a message was lost that should have been heard
+export const ASIDE_MS = 400; // then an unanswered message is also sent on the control channel
+const LONGEST_MS = 60_000; // longest pause between two tries
+export const SILENCE_MS = 5000; // after that, ask whether an expected message was lost
 export const RESTARTED = "The kernel was restarted: open this panel again (%copilot panel NAME, or run its cell).";
 export const SILENT = "The kernel does not answer. It is busy, or was restarted: then open this panel again.";
 export const OFFLINE = "No connection to the kernel; what was asked for here is done as soon as there is one.";
@@ -26,7 +26,7 @@ export const BUSY = "The kernel is busy with a cell; this will be done when it h
  */
 
 /**
- * What anywidget's render is given.
+ * The argument of anywidget's render.
  * @typedef {object} View
  * @property {Model} model
  * @property {HTMLElement} el
@@ -47,7 +47,7 @@ export const BUSY = "The kernel is busy with a cell; this will be done when it h
  * @property {() => boolean} [expecting]
  */
 
-/** What is done without waiting for what was asked for before (base.py has the same list). */
+/** Requests that do not wait for earlier requests (base.py has the same list). */
 const AT_ONCE = ["csv", "earlier", "keep", "models", "seq", "stop", "text", "thumbnail", "usage"];
 
 /** @typedef {{id: string, do: string, files?: unknown[], [more: string]: unknown}} Message */
@@ -65,9 +65,9 @@ const AT_ONCE = ["csv", "earlier", "keep", "models", "seq", "stop", "text", "thu
 /**
  * The connection to the panel in the kernel.
  *
- * Any message may be lost, either way. What gets no answer is said again, with the same id: the kernel does it once. A
- * lost piece of news shows by a gap in `seq`; the last one, where `expecting()` is true, where a cell has ended or the
- * connection was broken, by asking for `seq` after some silence.
+ * Any message may be lost, in either direction. An unanswered request is sent again with the same id, and the kernel
+ * executes it once. Lost news is detected by a gap in `seq`. For the last message there is no gap: if `expecting()` is
+ * true, a cell has ended or the connection was broken, the page asks for `seq` after some silence.
  */
 export class Link {
   /**
@@ -94,7 +94,7 @@ export class Link {
     /** @type {Map<string, Asked>} */
     this.waiting = new Map();
     this.helloId = "";
-    /** @type {string | undefined} of the kernel, on each of its messages */
+    /** @type {string | undefined} the kernel's stamp on each of its messages */
     this.stamp = undefined;
     this.heardAt = Date.now();
     this.connectedAt = 0;
@@ -112,7 +112,7 @@ export class Link {
   }
 
   /**
-   * Ask for something to be done; the promise gives the answer, or an Error with the kernel's line.
+   * Send a request; the promise resolves to the answer, or rejects with the kernel's error line.
    * @param {string} what
    * @param {object} [more]
    * @returns {Promise<any>}
@@ -123,7 +123,7 @@ export class Link {
     return new Promise((resolve, reject) => this.post(after ? { ...message, after } : message, resolve, reject));
   }
 
-  /** The last message without an answer that the next one must not overtake. */
+  /** The last unanswered message, which the next one must not overtake. */
   lastInOrder() {
     const inOrder = [...this.waiting.values()].filter(({ message }) => ![...AT_ONCE, "hello"].includes(message.do));
     return inOrder.at(-1)?.message.id;
@@ -177,7 +177,8 @@ export class Link {
   }
 
   /**
-   * Send past the cell that runs, where the front end can and the kernel hears it (aside.py); files are too large.
+   * Send on the control channel, past the running cell, if the front end and the kernel support that
+   * (control_channel.py); files are too large.
    * @param {Message} message
    */
   sendAside(message) {
@@ -195,7 +196,7 @@ export class Link {
     kernel.sendControlMessage({ channel: "control", header, parent_header: {}, metadata: {}, content, buffers: [] });
   }
 
-  /** Say again what has got no answer; where something should have been heard, ask whether it was lost. */
+  /** Send unanswered messages again; if an expected message has not arrived, ask whether it was lost. */
   look() {
     if (this.isDead) return;
     const now = Date.now();
@@ -211,7 +212,7 @@ export class Link {
   }
 
   /**
-   * Whether a message with files, which is large, just waits: for the cell that runs, or for the connection.
+   * Whether a large message with files is merely waiting for the running cell or the connection.
    * @param {Asked} asked
    */
   isOnItsWay(asked) {
@@ -231,7 +232,7 @@ export class Link {
     }
   }
 
-  /** Ask the kernel itself for the panel: one that was started since knows of none, and answers nothing to it. */
+  /** Ask the kernel whether it has the panel: a restarted kernel has none, and does not answer messages to it. */
   async findPanel() {
     const found = await this.kernel?.requestCommInfo?.({ target_name: "jupyter.widget" }).catch(() => null);
     const comms = found?.content?.comms;
@@ -240,11 +241,11 @@ export class Link {
 
   died() {
     this.isDead = true;
-    this.root.classList.toggle("cnb-lost", !this.hasBegun); // there is nothing but the notice to be seen
+    this.root.classList.toggle("cnb-lost", !this.hasBegun); // only the notice is visible
     const asked = [...this.waiting.values()];
     this.waiting.clear();
     for (const each of asked) each.reject(new Error(RESTARTED));
-    setTimeout(() => this.trouble(RESTARTED), 0); // after those that asked have shown the error
+    setTimeout(() => this.trouble(RESTARTED), 0); // after the callers have shown the error
   }
 
   /** @param {any} message */
@@ -279,7 +280,7 @@ export class Link {
   }
 
   /**
-   * Whether a message is the next one; one that is known already is not, and before one that is not was a lost one.
+   * Whether a message is the next in sequence; a repeated one is not, and a gap before it means that one was lost.
    * @param {{seq: number}} message
    */
   follows(message) {
@@ -295,7 +296,7 @@ export class Link {
     const asked = this.waiting.get(message.re);
     if (!asked || message.waits) return;
     if (message.re === this.helloId) {
-      this.trouble(message.error); // there is nothing to show: it is asked for again
+      this.trouble(message.error); // nothing to show: the page asks again
       return;
     }
     this.waiting.delete(message.re);
@@ -314,7 +315,7 @@ export class Link {
     });
     this.listen("connectionStatusChanged", (status) => {
       if (status !== "connected") return;
-      this.connectedAt = Date.now(); // what was sent before may be lost
+      this.connectedAt = Date.now(); // earlier messages may be lost
       if (this.isInStep) this.askSeq();
     });
     this.listen("anyMessage", ({ msg: { channel, header } }) => {
@@ -324,11 +325,11 @@ export class Link {
   }
 
   /**
-   * Every kernel stamps what it says: another stamp is another kernel, which was put in the place of ours elsewhere.
+   * Every kernel stamps its messages: a different stamp means that another client has replaced or restarted our kernel.
    * @param {string} stamp
    */
   heardFrom(stamp) {
-    if (stamp === this.kernel?.clientId) return; // the server's own word
+    if (stamp === this.kernel?.clientId) return; // a message of the server itself
     this.stamp ??= stamp;
     if (stamp !== this.stamp && !this.isDead) this.died();
   }

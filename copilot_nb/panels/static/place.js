@@ -1,8 +1,8 @@
-// Where a panel stands in its notebook: the page marks the place, and frozen.py's styles hide the transcript beside it.
+// Marks a panel's place in its notebook, so that the styles of static_output.py hide the transcript beside it.
 
 /**
- * Mark where a panel stands, for the styles of the transcript beside it (frozen.py): "living" hides the transcript, and
- * nothing the place. A panel that was living stays so: it shows what it knows.
+ * Mark a panel's place for the styles of the transcript beside it (static_output.py): "living" hides the transcript; no
+ * state hides the place. A panel that was living stays so, and shows its last state.
  * @param {HTMLElement} root
  * @param {AbortSignal} signal
  * @param {{typeset: (node: Element) => void} | undefined} typesetter
@@ -31,7 +31,7 @@ export function placeOf(root, signal, typesetter) {
 }
 
 /**
- * Have MathJax pass over the transcript, on which it may work for a second, as long as the panel hides it.
+ * Make MathJax skip the transcript, which could take it a second, while the panel hides the transcript.
  * @param {HTMLElement} place
  * @param {AbortSignal} signal
  * @param {{typeset: (node: Element) => void} | undefined} typesetter
@@ -45,7 +45,7 @@ function spareTypesetting(place, signal, typesetter) {
   signal.addEventListener("abort", () => {
     observer.disconnect();
     setTimeout(() => {
-      const left = transcript(); // it can be seen by now, if there is no other view
+      const left = transcript(); // visible by now, if there is no other view
       if (!left?.isConnected || hasPanel(place)) return;
       left.classList.remove("mathjax_ignore");
       typesetter?.typeset(left);

@@ -1,11 +1,11 @@
-// What opens below a button: a menu, or a question of one line.
+// Popups below a button: a menu, or a one-line form.
 
 import { button, el, moveFocus, newId } from "./dom.js";
 import { onEnter } from "./keys.js";
 
 /**
- * Show something below a button until Escape, a click elsewhere, or a call of what is returned; the focus goes in, and
- * back.
+ * Show a popup below a button until Escape, a click elsewhere, or a call of the returned function. The focus moves into
+ * the popup and back.
  * @param {HTMLElement} anchor
  * @param {HTMLElement} content
  * @param {AbortSignal} signal of the view
@@ -45,7 +45,7 @@ export function popup(anchor, content, signal) {
   return close;
 }
 
-/** @typedef {{label: string, run: () => void, danger?: boolean} | null} MenuItem null is a line between two groups */
+/** @typedef {{label: string, run: () => void, danger?: boolean} | null} MenuItem null is a separator */
 
 /**
  * Open a menu below a button.

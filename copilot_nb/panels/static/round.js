@@ -3,7 +3,7 @@
 import { button, el, keepPlace, newId, toolbar } from "./dom.js";
 import { TurnView } from "./turn.js";
 
-/** @typedef {[choice: string | number, label: string, key: string]} Choice what can be voted, and the key for it */
+/** @typedef {[choice: string | number, label: string, key: string]} Choice a possible vote and its key */
 
 /** @type {Choice[]} */
 const CHOICES = [
@@ -20,11 +20,11 @@ const MOST_KEYS = 9; // columns that have a key: their numbers
  */
 
 /**
- * What a round needs of its panel.
+ * The parts of the panel that a round uses.
  * @typedef {object} RoundPanel
  * @property {AbortSignal} signal
  * @property {Together} together
- * @property {HTMLElement} input where the focus goes when the vote is given
+ * @property {HTMLElement} input gets the focus after the vote
  * @property {RoundView | undefined} last
  * @property {(text: string) => void} say
  * @property {() => void} showRetries
@@ -32,11 +32,11 @@ const MOST_KEYS = 9; // columns that have a key: their numbers
  * @property {(round: number, column: number) => void} retry
  */
 
-/** Columns that scroll together: each is as far along as the one that was moved. */
+/** Columns that scroll together: all follow the one that the user scrolls. */
 export class Together {
   constructor() {
     this.isOn = true;
-    /** @type {WeakMap<HTMLElement, number>} where we have put a column, so that this is not taken for a move */
+    /** @type {WeakMap<HTMLElement, number>} our own scroll positions, which do not count as scrolling by the user */
     this.put = new WeakMap();
   }
 
@@ -79,7 +79,7 @@ export class RoundView {
     this.voted = null;
     /** @type {ColumnView[]} */
     this.columns = [];
-    /** @type {Map<string, string | number>} what each key votes for at this moment */
+    /** @type {Map<string, string | number>} the current vote of each key */
     this.choices = new Map();
     const id = newId("round");
     this.title = el("div", { class: "cnb-round-title", role: "heading", "aria-level": 3, id });
@@ -112,7 +112,7 @@ export class RoundView {
   }
 
   /**
-   * Show what has come of an answer.
+   * Show the changes of an answer.
    * @param {ColumnFields} fields
    */
   answer(fields) {
@@ -165,7 +165,7 @@ export class RoundView {
     if (held) buttons[0].focus();
   }
 
-  /** Bring the focus to the vote, if there is one to give. */
+  /** Move the focus to the vote, if a vote is possible. */
   toVote() {
     this.vote.querySelector("button")?.focus();
   }
@@ -199,7 +199,7 @@ class ColumnView {
   }
 
   /**
-   * An answer can be asked for again while nothing has come after it, no vote and no further round.
+   * Whether an answer can be requested again: until a vote or a later round.
    * @param {RoundView} round
    * @param {number} column
    */

@@ -1,4 +1,4 @@
-// A row of the list of sessions (sessions.py tells what there is).
+// A row of the list of sessions (sessions.py sends the rows).
 
 import { button, el } from "./dom.js";
 
@@ -9,7 +9,7 @@ import { button, el } from "./dom.js";
  */
 /** @typedef {"name" | "model" | "turns" | "used" | "state"} Column */
 
-/** @type {[column: Column, label: string, key: (row: Row) => string | number][]} by what a column is ordered */
+/** @type {[column: Column, label: string, key: (row: Row) => string | number][]} the sort key of each column */
 export const HEADS = [
   ["name", "Name", (row) => row.name.toLowerCase()],
   ["model", "Model", (row) => row.model.toLowerCase()],
@@ -29,8 +29,8 @@ const UNITS = [
 ];
 
 /**
- * How long ago a time is, in words.
- * @param {number} seconds since 1970; 0: not known
+ * The age of a time, in words.
+ * @param {number} seconds since 1970; 0: unknown
  */
 export function ago(seconds) {
   if (!seconds) return "";
@@ -48,7 +48,7 @@ export function counted(number, noun) {
 }
 
 /**
- * What a row can do.
+ * The parts of the page that a row uses.
  * @typedef {object} RowPage
  * @property {(row: Row) => void} open
  * @property {(view: RowView) => void} showMenu
@@ -93,7 +93,7 @@ export class RowView {
     this.name.textContent = row.name;
     this.menu.setAttribute("aria-label", `Actions of ${row.name}`);
     this.cells.model.textContent = row.model;
-    const unit = el("span", { class: "cnb-unit" }, row.turns === 1 ? " turn" : " turns"); // where there is no column
+    const unit = el("span", { class: "cnb-unit" }, row.turns === 1 ? " turn" : " turns"); // shown if there is no column
     this.cells.turns.replaceChildren(row.turns.toLocaleString(), unit);
     this.cells.state.textContent = row.state;
     this.cells.state.dataset.state = row.state.slice(2).split(" ")[0];

@@ -1,4 +1,4 @@
-// The list of sessions (sessions.py tells its rows), and below it the conversation that is open: a widget of its own.
+// The list of sessions (sessions.py sends its rows), and below it the open conversation, a separate widget.
 
 import { announcer, button, el, messageOf, Notice, newId, panelRoot } from "./dom.js";
 import { Grid } from "./grid.js";
@@ -7,7 +7,7 @@ import { Link } from "./link.js";
 import { menu } from "./popup.js";
 import { counted } from "./row.js";
 
-const AGES_MS = 20_000; // how often "3 minutes ago" is looked at again
+const AGES_MS = 20_000; // interval between updates of "3 minutes ago"
 
 /** @typedef {import("./row.js").RowView} RowView */
 /** @typedef {{id: string, name: string, chat: string}} Open the conversation that is open; `chat` names its widget */
@@ -101,7 +101,7 @@ class SessionsPage {
     menu(view.menu, items, this.signal);
   }
 
-  // what is asked below a row
+  // forms below a row
 
   /** @param {RowView} view */
   rename(view) {
@@ -155,7 +155,7 @@ class SessionsPage {
   }
 
   /**
-   * Do what an editor is for, and close it; what went wrong is shown, and the editor stays.
+   * Run a form's work and close the form; on an error show it, and keep the form.
    * @param {() => Promise<string>} work
    */
   async finish(work) {
@@ -202,7 +202,7 @@ class SessionsPage {
   }
 
   /**
-   * Do some work and tell what came of it; `null` where it failed.
+   * Run some work and show its result; `null` if it failed.
    * @param {() => Promise<string>} work
    */
   async told(work) {
@@ -230,7 +230,7 @@ class SessionsPage {
     else this.ask("open", { name: row.name });
   }
 
-  // the conversation that is open
+  // the open conversation
 
   /** @param {Open | null} open */
   show(open) {
@@ -273,7 +273,7 @@ class SessionsPage {
   }
 
   /**
-   * The widget of a conversation; the kernel's word of it may come before the widget does.
+   * The widget of a conversation; the kernel's message may arrive before the widget.
    * @param {string} reference
    * @param {AbortSignal} signal
    */
@@ -307,7 +307,7 @@ function nameField(label, value) {
 }
 
 /**
- * A form in the list: fields, a button that sends it off (as Enter does in a field), and one that does not.
+ * A form in the list: fields, a button that submits it (as Enter in a field does), and a button that cancels.
  * @param {HTMLElement[]} fields
  * @param {string} verb
  * @param {() => void} cancel

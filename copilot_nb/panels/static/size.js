@@ -1,12 +1,12 @@
-// The height that one has given a panel, which stays when its cell is run again or the page is reloaded.
+// Remembers a panel's height when its cell is run again or the page is reloaded.
 
 const KEY = "copilot_nb-height-";
 
 /**
- * Give a panel the height it had, and remember the one that it is given by its handle: the browser writes that into its
- * style. A page that may keep nothing has the usual height.
+ * Restore a panel's height, and store the height that the user sets by its handle, which the browser writes into its
+ * style. Without storage the panel has its default height.
  * @param {HTMLElement} root
- * @param {string} name of what is shown
+ * @param {string} name of the panel's contents
  * @param {AbortSignal} signal
  */
 export function keepHeight(root, name, signal) {

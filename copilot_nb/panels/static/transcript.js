@@ -3,12 +3,12 @@
 import { button, el, hide, keepPlace, saveFocus } from "./dom.js";
 import { TurnView } from "./turn.js";
 
-const NEAR_PX = 40; // so near to the end one is at the end
+const NEAR_PX = 40; // at this distance the view counts as being at the end
 
 /**
- * What a transcript needs of its panel. `actions(turn)` gives the buttons of a turn; `earlier()` asks for the page
- * before; `thumbnail(turn, index)` gives, later, the address of a small copy of an image that went with its prompt;
- * `finished(turn)` is called when an answer has ended while one looked on.
+ * The parts of the panel that a transcript uses. `actions(turn)` returns the buttons of a turn; `earlier()` requests
+ * the previous page; `thumbnail(turn, index)` returns a promise of the URL of a small copy of one of the prompt's
+ * images; `finished(turn)` is called when an answer ends while it is shown.
  * @typedef {object} TranscriptOptions
  * @property {string} label
  * @property {AbortSignal} signal
@@ -77,7 +77,7 @@ export class Transcript {
   }
 
   /**
-   * Show what has changed of a turn.
+   * Show the changes of a turn.
    * @param {import("./turn.js").TurnFields} fields
    */
   apply(fields) {
@@ -102,7 +102,7 @@ export class Transcript {
   }
 
   /**
-   * Move a prompt that did not wait in line before those that do.
+   * Move a prompt that did not wait in the queue before the queued ones.
    * @param {TurnView} turn
    */
   beforeTheWaiting(turn) {
@@ -132,7 +132,7 @@ export class Transcript {
 
   scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.scroll;
-    if (!clientHeight) return; // it is hidden, or taken from the page
+    if (!clientHeight) return; // hidden, or removed from the page
     this.isStuck = scrollHeight - scrollTop - clientHeight < NEAR_PX;
     hide(this.jump, this.isStuck);
   }
@@ -143,7 +143,7 @@ export class Transcript {
     hide(this.jump, true);
   }
 
-  /** The turns in the order of the page, the last one last. */
+  /** The turns in the order of the page, oldest first. */
   inOrder() {
     const keys = [...this.list.children].map((node) => /** @type {HTMLElement} */ (node).dataset.key ?? "");
     return keys.flatMap((key) => this.turns.get(key) ?? []);

@@ -1,10 +1,10 @@
-// One turn, as a page shows it (feed.py has its fields).
+// The view of one turn (deltas.py describes its fields).
 
 import { codeFrame, Tail } from "./code.js";
 import { button, el, newId, saveFocus, toolbar } from "./dom.js";
 
-const WIDE = "pre, table, math[display=block]"; // what scrolls by itself where it is wider than the panel
-/** Lets the keyboard scroll those that need it; only some browsers see to that. */
+const WIDE = "pre, table, math[display=block]"; // elements that scroll if they are wider than the panel
+/** Makes elements that scroll focusable for the keyboard, which only some browsers do. */
 const wide = new ResizeObserver((entries) => {
   for (const { target } of entries) {
     if (target.scrollWidth > target.clientWidth) target.setAttribute("tabindex", "0");
@@ -12,7 +12,7 @@ const wide = new ResizeObserver((entries) => {
   }
 });
 
-/** Has those that come into view hear "cnb-seen", once. */
+/** Sends "cnb-seen" once to an element that comes into view. */
 const unseen = new IntersectionObserver((entries) => {
   for (const { target } of entries.filter((each) => each.isIntersecting)) {
     unseen.unobserve(target);
@@ -23,11 +23,11 @@ const unseen = new IntersectionObserver((entries) => {
 /** @typedef {"" | "queued" | "working" | "done" | "failed" | "interrupted"} TurnState */
 
 /**
- * The fields of a turn, or those that have changed.
+ * The fields of a turn, or its changed fields.
  * @typedef {object} TurnFields
  * @property {string} key
  * @property {TurnState} [state]
- * @property {number} [before] how many turns wait before it
+ * @property {number} [before] number of turns queued before it
  * @property {string} [prompt]
  * @property {string[]} [images]
  * @property {string} [head]
@@ -46,7 +46,7 @@ const unseen = new IntersectionObserver((entries) => {
 /** @typedef {{name: string, label: string, run: (node: HTMLElement) => void}} Action a button of a turn */
 
 /**
- * What shows a turn: a transcript, or a column of a comparison.
+ * The container of a turn: a transcript, or a column of a comparison.
  * @typedef {object} Shower
  * @property {(turn: TurnView) => Action[]} actions
  * @property {import("./code.js").CodeAction[]} codeActions
@@ -111,7 +111,7 @@ export class TurnView {
   }
 
   /**
-   * What an answer took, and when it was asked for, are looked up more seldom than they are in the way.
+   * Show the usage figures and the time of a turn as a tooltip, because they take up space and are rarely needed.
    * @param {{figures?: string, at?: string}} fields
    */
   setFigures({ figures, at }) {
@@ -130,7 +130,7 @@ export class TurnView {
   }
 
   /**
-   * Show what went with the prompt: a name, and when it was seen and the kernel has made it a small copy.
+   * Show the prompt's images: first the names; then, once in view, the small copies that the kernel makes.
    * @param {string[]} names
    */
   setImages(names) {
@@ -161,7 +161,7 @@ export class TurnView {
   }
 
   /**
-   * Show notes and reasoning; a reasoning that was opened stays open.
+   * Show notes and reasoning; reasoning that the user has opened stays open.
    * @param {string} html
    */
   setHead(html) {
@@ -181,7 +181,7 @@ export class TurnView {
   }
 
   /**
-   * Say how deep a heading is: below those of the panel, and of the answer's own none is skipped.
+   * Set the level of a heading: below the panel's headings, and without skipping a level within the answer.
    * @param {Element} heading
    */
   place(heading) {
@@ -190,7 +190,7 @@ export class TurnView {
   }
 
   /**
-   * Give each piece of code its buttons, and let every block be written in its own direction.
+   * Add buttons to each code block, and set the text direction of every block separately.
    * @param {HTMLElement | MathMLElement} node
    */
   decorate(node) {
@@ -234,7 +234,7 @@ export class TurnView {
 }
 
 /**
- * A prompt as it was written, with what stands between fences as code.
+ * A prompt as written, with fenced text as code.
  * @param {string} text
  * @returns {(string | HTMLElement)[]}
  */

@@ -1,4 +1,4 @@
-// Tells the kernel which secret this browser keeps, and keeps the one that the kernel answers with (visitor.py).
+// Sends this browser's secret to the kernel, and stores the secret that the kernel answers with (visitor.py).
 
 const KEPT = "copilot_nb.visitor";
 const ASK_AGAIN_MS = 1000;
@@ -7,7 +7,7 @@ function kept() {
   try {
     return localStorage.getItem(KEPT) ?? "";
   } catch {
-    return ""; // the browser keeps nothing
+    return ""; // the browser stores nothing
   }
 }
 
@@ -22,7 +22,7 @@ function keep(token) {
 
 /**
  * Voilà ends a page's kernel when the page is closed or reloaded, but its server refuses that request without a cookie
- * that the server never sets (voila 0.5.13): the request must repeat what the cookie says, whatever that is.
+ * that the server never sets (voila 0.5.13): the request must repeat the cookie's value, which may be anything.
  */
 function letVoilaEndTheKernel() {
   const config = JSON.parse(document.getElementById("jupyter-config-data")?.textContent ?? "{}");
