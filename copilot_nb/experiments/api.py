@@ -35,26 +35,26 @@ if TYPE_CHECKING:
     from copilot_nb.named_sessions.manager import Manager
 
 MAX_UNCONFIRMED = 10_000
-"""Answers that are asked for without ``confirm=True``, at most (count)."""
+"""The most answers that are requested without ``confirm=True`` (count)."""
 STOP_GRACE_S = 5.0
-"""How long an interrupt waits for the answers under way to stop, in seconds."""
+"""How long an interrupt waits for the running answers to stop, in seconds."""
 SUFFIX = ".comparison.sqlite"
 
 
 @takes_compare_options
 def compare(prompts: object, template: Template = "", **options: Unpack[OptionValues]) -> Comparison:
-    """Ask each prompt of each variant, in isolated sessions, and return the answers.
+    """Send each prompt to each variant, in isolated sessions, and return the answers.
 
-    The variants are all combinations of `models`, `providers`, `systems` and `efforts`. Answers are kept in a file as
-    they come: run the same line again, after an interrupt, a crash, or with more prompts, models or repeats, and only
-    what has no answer yet is asked for.
+    The variants are all combinations of `models`, `providers`, `systems` and `efforts`. Answers are stored in a file as
+    they arrive: run the same line again, after an interrupt or a crash, or with more prompts, models or repeats, and
+    only missing answers are requested.
 
     Parameters
     ----------
     prompts : object
-        A text, or texts; a prompt of several turns is a list of texts, one with a target or an attachment a mapping
-        (``{"prompt": …, "target": …, "attach": …}``). Or a table (pandas, polars, Arrow), or the path of a ``.csv`` or
-        ``.jsonl`` file.
+        A text, or a list of prompts, each a text, a list of texts (several turns) or a mapping with a target or an
+        attachment (``{"prompt": …, "target": …, "attach": …}``). Or a table (pandas, polars, Arrow), or the path of a
+        ``.csv`` or ``.jsonl`` file.
     template : str or sequence of str, optional
         The text of each row's prompt, or of its turns: ``{{ column }}`` is the row's value.
     {options}
@@ -62,12 +62,12 @@ def compare(prompts: object, template: Template = "", **options: Unpack[OptionVa
     Raises
     ------
     InputError
-        If there are no prompts, the template names a column that is not there, the file cannot be used, …; nothing has
-        been asked then.
+        If there are no prompts, the template names a column that does not exist, the file cannot be used, …; then
+        nothing has been sent.
     ProviderError
-        If there is no such model or provider, or it cannot answer.
+        If a model or provider does not exist or cannot answer.
     TurnInterrupted
-        If the kernel is interrupted; the answers that have come are kept.
+        If the kernel is interrupted; the answers so far are kept.
 
     Examples
     --------
@@ -106,11 +106,11 @@ def _compared(manager: Manager, prompts: tuple[Prompt, ...], options: CompareOpt
 
 
 def _silent(_progress: Progress) -> None:
-    """Tell nobody."""
+    """Report no progress."""
 
 
 def _check_prompts(manager: Manager, prompts: Iterable[Prompt], cluster: str) -> None:
-    """Check all prompts before one is sent."""
+    """Check all prompts before the first is sent."""
     for prompt in prompts:
         try:
             for number, turn in enumerate(prompt.turns):
@@ -133,7 +133,7 @@ def _path(manager: Manager, store: str | Path | None) -> Path:
 
 
 def _check_count(prompts: int, variants: int, repeats: int, store: Store) -> None:
-    """Check the size of a grid before it is made, which takes memory and time; `_check_size` counts what is kept."""
+    """Check the size of a grid before making it, which takes memory and time; `_check_size` deducts stored answers."""
     cells = prompts * variants * repeats
     if cells > 10 * MAX_UNCONFIRMED + store.count():
         told = " × ".join((count(prompts, "prompt"), count(variants, "variant"), count(repeats, "repeat")))
@@ -141,7 +141,7 @@ def _check_count(prompts: int, variants: int, repeats: int, store: Store) -> Non
 
 
 def _check_size(grid: Grid, store: Store, *, is_named: bool) -> None:
-    """Check that no more is asked for than the user can mean."""
+    """Check that the user confirmed a large number of answers, or a file with answers of other comparisons only."""
     answers = store.answers(grid.unique)
     plan = Plan.of(grid, answers, store.path)
     if is_named and not answers and (others := store.count()):
@@ -156,13 +156,13 @@ def _check_size(grid: Grid, store: Store, *, is_named: bool) -> None:
 
 
 def _as_json(cell: Cell) -> str:
-    """Return what is asked in a cell, for a reader of the file."""
+    """Return a cell's prompt and options, for readers of the file."""
     told = {"turns": cell.prompt.turns, **cell.variant.asked, "repeat": cell.repeat}
     return json.dumps(told, ensure_ascii=False)
 
 
 def _drive(manager: Manager, runner: Runner, on_progress: OnProgress) -> None:
-    """Run, and tell in this thread how far it has come; an interrupt stops the answers under way and keeps the rest."""
+    """Run, and report progress in this thread; an interrupt stops the running answers and keeps the rest."""
     running = manager.loop.submit(runner.run())
     try:
         told: Progress | None = None
@@ -179,7 +179,7 @@ def _drive(manager: Manager, runner: Runner, on_progress: OnProgress) -> None:
         raise TurnInterrupted(
             f"stopped: {progress.done:,} of {count(progress.total, 'answer')} are kept", "run it again to go on"
         ) from error
-    except BaseException:  # of `on_progress`, or of the run itself
+    except BaseException:  # from `on_progress`, or from the run itself
         _stop(manager, runner, running)
         raise
 

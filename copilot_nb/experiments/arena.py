@@ -1,4 +1,4 @@
-"""An arena: sessions that are asked the same, and the rounds that were asked of them, voted on and kept."""
+"""The arena: sessions that receive the same prompts, and their rounds, which are voted on and stored."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
 
 
 class Arena:
-    """Sessions that are asked the same.
+    """Sessions that receive the same prompts.
 
     Parameters
     ----------
     manager : Manager
-        Whose sessions they are.
+        Owns the sessions.
     sessions : sequence of Session
-        Two or more; what they have said before is there at once.
+        Two or more; their history is shown from the start.
     blind : bool, default False
-        Whether answers to the same prompt that are found in their histories are hidden until they are voted on.
+        Whether rounds found in their histories are hidden until the vote.
 
     Attributes
     ----------
     sessions : tuple of Session
-        Those to ask.
+        The sessions.
     rounds : tuple of Round
-        What was asked, oldest first.
+        The rounds, oldest first.
     beforehand : Beforehand
-        What they had said when the arena was made.
+        The history of the sessions when the arena was made.
     """
 
     def __init__(self, manager: Manager, sessions: Sequence[Session], *, blind: bool = False) -> None:
@@ -47,12 +47,12 @@ class Arena:
         self._keeping = threading.Lock()
         self.sessions = tuple(sessions)
         self.beforehand = Beforehand()
-        with suppress(CopilotNBError):  # a log that cannot be read: what it held is not shown
+        with suppress(CopilotNBError):  # the history of an unreadable log is not shown
             kept = rounds.kept_rounds(manager, self.sessions)
             self.beforehand = Beforehand(kept)
             self.beforehand = beforehand(manager, self.sessions, kept, blind=blind)
         self.rounds = self.beforehand.rounds
-        self._kept = {each.key: each for each in self.rounds}  # as they were when they were kept
+        self._kept = {each.key: each for each in self.rounds}  # the rounds as last stored
 
     @property
     def last(self) -> Round | None:
@@ -65,12 +65,12 @@ class Arena:
         return self.last.turns if self.last else ()
 
     def ask(self, prompt: str, *, blind: bool) -> Round:
-        """Send a prompt to all and return the round at once.
+        """Send a prompt to all sessions and return the round without waiting for the answers.
 
         Raises
         ------
         InputError
-            If the prompt cannot be used, a session is gone, or the round before is still being answered.
+            If the prompt cannot be used, a session was deleted, or the previous round is still being answered.
         """
         with self._lock:
             if self.last is not None and not self.last.is_over:
@@ -80,12 +80,12 @@ class Arena:
         return asked
 
     def vote(self, number: int, choice: int | str) -> Round:
-        """Vote on a round, keep it, and return it.
+        """Vote on a round, store it, and return it.
 
         Raises
         ------
         InputError
-            If there is no such round or choice, it is not over, or a blind vote has been given.
+            If there is no such round or choice, the round is not over, or it is blind and already voted on.
         """
         with self._lock:
             if not 1 <= number <= len(self.rounds):
@@ -96,13 +96,13 @@ class Arena:
         return voted
 
     def retry(self, number: int, column: int) -> Round:
-        """Ask one of the last round again, in place of its answer, and return the round at once.
+        """Ask one session of the last round again, in place of its answer; return the round without waiting.
 
         Raises
         ------
         InputError
-            If it is not the last round, it has been voted on, the answer is still coming, or more has been said since;
-            for a hidden round also where the session cannot be used, as any other error would tell whose answer it is.
+            If it is not the last round, it has been voted on, the answer is incomplete, or the session has later turns.
+            In a hidden round also if the session cannot be used: any other error would identify the session.
         """
         with self._lock:
             asked = self.last
@@ -122,16 +122,16 @@ class Arena:
         return asked
 
     def stop(self) -> None:
-        """Stop the answers under way."""
+        """Stop the running answers."""
         for turn in self.awaited:
             turn.stop()
 
     def keep(self) -> None:
-        """Have the sessions keep the rounds that are over."""
+        """Store the rounds that are over in their sessions."""
         with self._keeping:
             for asked in self.rounds:
                 if asked.is_over and self._kept.get(asked.key) is not asked:
-                    with suppress(CopilotNBError):  # open in another process: here the round counts all the same
+                    with suppress(CopilotNBError):  # open in another process: the round still counts here
                         rounds.keep_round(self._manager, asked)
                         self._kept[asked.key] = asked
 

@@ -1,8 +1,8 @@
-"""What sessions had said before they are compared: their histories side by side.
+"""Earlier turns of the sessions of a comparison: their histories side by side.
 
-Where all of them were asked the same, that is a round, as if the comparison had asked it. What is between two rounds
-was asked of some of them only: it is shown in a column for each session, its turns one under the other, without a vote.
-Turns that all of them have, because they are copies of one session, show no difference and are left out.
+A prompt that all sessions received is shown as a round, as if the comparison had sent it. Turns between two rounds,
+which only some sessions have, are shown in a column for each session, one below the other, without a vote. Turns that
+the sessions share because they are forks of one session show no difference and are left out.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from copilot_nb.named_sessions.turn import Turn
 
 LAST_TURNS = 20
-"""How far back histories are compared (count of each session's turns)."""
+"""How many of each session's last turns are compared (count)."""
 APART = "Asked separately"
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -36,14 +36,14 @@ Row = tuple["Turn", ...]
 
 @dataclass(frozen=True)
 class Apart:
-    """Turns that the sessions have not in common.
+    """Turns that not all sessions have.
 
     Attributes
     ----------
     before : int
-        The number of the round that they stand before; one more than there are: they stand after the last one.
+        The number of the round that follows them; after the last round, one more than the number of rounds.
     turns : tuple of tuple of Turn
-        Those of each session, oldest first; one of them may have none.
+        The turns of each session, oldest first; some sessions may have none.
     """
 
     before: int
@@ -52,16 +52,16 @@ class Apart:
 
 @dataclass(frozen=True)
 class Beforehand:
-    """What there is to show of sessions before anything is asked of them.
+    """The history to show before the comparison sends its first prompt.
 
     Attributes
     ----------
     rounds : tuple of Round
-        Those that were kept, and those found in the histories, oldest first.
+        The stored rounds, and those found in the histories, oldest first.
     apart : tuple of Apart
-        What is between them.
+        The turns between the rounds.
     note : str
-        What a reader should know of what is left out.
+        A remark for the reader on what is left out.
     """
 
     rounds: tuple[Round, ...] = ()
@@ -70,18 +70,18 @@ class Beforehand:
 
 
 def beforehand(manager: Manager, sessions: Sequence[Session], kept: Sequence[Round], *, blind: bool) -> Beforehand:
-    """Return what `sessions` have said, `kept` being the rounds that they have kept.
+    """Return the history of `sessions`: their stored rounds, and rounds and other turns found in their logs.
 
     Parameters
     ----------
     manager : Manager
-        Whose sessions they are.
+        Owns the sessions.
     sessions : sequence of Session
-        Those to compare.
+        The sessions to compare.
     kept : sequence of Round
-        Their rounds.
+        The rounds stored in them.
     blind : bool
-        Whether the rounds that are found are blind ones; then nothing else is shown, as it would tell whose they are.
+        Whether the rounds found are blind; then nothing else is shown, because it would identify the sessions.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def beforehand(manager: Manager, sessions: Sequence[Session], kept: Sequence[Rou
 
 
 async def _histories(sessions: Sequence[Session]) -> tuple[list[list[Turn]], bool]:
-    """Return the last turns of each session, with those under way, and whether there are more before them."""
+    """Return the last turns of each session, with the running ones, and whether there are earlier turns."""
     pending = [list(state_of(session).pending) for session in sessions]
     reading = (read_last(state_of(session), engine_of(session), LAST_TURNS) for session in sessions)
     stored = await asyncio.gather(*reading)
@@ -123,7 +123,7 @@ async def _histories(sessions: Sequence[Session]) -> tuple[list[list[Turn]], boo
 
 
 def common(histories: Sequence[Sequence[Turn]]) -> list[Row]:
-    """Return the turns in which all were asked the same, in the order that all have."""
+    """Return the turns in which all sessions received the same prompt, in the order common to all."""
     prompts = [[turn.prompt.strip() for turn in history] for history in histories]
     shared = prompts[0]
     for other in prompts[1:]:
@@ -138,7 +138,7 @@ def _of_prompts(history: Sequence[Turn], prompts: Sequence[str]) -> Iterator[Tur
 
 
 def apart(rounds: Sequence[Round], histories: Sequence[Sequence[Turn]]) -> Iterator[Apart]:
-    """Yield the turns that are in none of the rounds, by the round they stand before."""
+    """Yield the turns that belong to no round, grouped by the round that follows them."""
     number_of = {turn: each.number for each in rounds for turn in each.turns}
     places: dict[int, list[list[Turn]]] = {}
     for column, history in enumerate(histories):
@@ -153,5 +153,5 @@ def apart(rounds: Sequence[Round], histories: Sequence[Sequence[Turn]]) -> Itera
 
 
 def _began(asked: Round) -> tuple[bool, datetime]:
-    """Return what orders rounds by time; one that is being answered is the last."""
+    """Return the sort key of rounds by time; a round that is still being answered is last."""
     return not asked.is_over, min(turn.record.started_at or _LONG_AGO for turn in asked.turns)

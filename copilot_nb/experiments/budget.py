@@ -1,4 +1,4 @@
-"""What a run of a comparison may cost, and what it has cost so far."""
+"""The budget of a run of a comparison: limits of cost and tokens, and the amounts spent so far."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from copilot_nb.conversation.parts import Usage
 
 @dataclass
 class Budget:
-    """The limits of one run. Answers kept from before count for nothing.
+    """The limits of one run, and the amounts spent. Stored answers of earlier runs do not count.
 
-    A cell is asked only while what is spent, and the mean of a cell so far for each one under way, leave room for
-    it; until the first answer has come, one cell at a time is asked. So a limit is passed by little.
+    A cell is started only while the amount spent, plus the mean per cell so far for each running cell, leaves room for
+    it; until the first answer has arrived, one cell at a time runs. So a limit is exceeded by little.
 
     Attributes
     ----------
     max_cost : float or None
-        In the runtime's own figure, as `Usage.cost`; ``None``: no limit.
+        In the runtime's unit, as `Usage.cost`; ``None``: no limit.
     max_tokens : int or None
         Tokens, in and out; ``None``: no limit.
     cost, tokens : float, int
-        What is spent.
+        The amounts spent.
     unknown : int
         Answers whose cost is unknown (count).
     """
@@ -39,7 +39,7 @@ class Budget:
         return self.max_cost is not None or self.max_tokens is not None
 
     def add(self, usages: list[Usage]) -> None:
-        """Count what the turns of a cell have cost."""
+        """Add the usage of a cell's turns."""
         self._asked += bool(usages)
         self.tokens += sum(usage.input_tokens + usage.output_tokens for usage in usages)
         costs = [usage.cost for usage in usages]
@@ -47,7 +47,7 @@ class Budget:
         self.unknown += None in costs
 
     def has_room(self, under_way: int) -> bool:
-        """Whether one more cell may be asked while so many are under way."""
+        """Whether one more cell may start while `under_way` cells are running."""
         if not self.is_limited:
             return True
         if not self._asked:
@@ -55,7 +55,7 @@ class Budget:
         return not self.reason(under_way)
 
     def reason(self, under_way: int = 0) -> str:
-        """Return why no more is asked; ``""``: there is room."""
+        """Return why no more cells are started; ``""`` if there is room."""
         share = (under_way + 1 + self._asked) / self._asked if self._asked else 1.0
         if self.max_tokens is not None and self.tokens * share > self.max_tokens:
             return f"stopped at {self.tokens:,} tokens: one more answer would pass max_tokens={self.max_tokens:,}"

@@ -1,4 +1,4 @@
-"""The result of a comparison: what its file holds of the cells that were asked for, and the scores of the answers."""
+"""The result of a comparison: the stored answers of its cells, and their scores."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ class Comparison:
     Parameters
     ----------
     manager : Manager
-        Opens the sessions that were kept.
+        Opens the kept sessions.
     grid : Grid
-        What was asked for.
+        The requested cells.
     path : Path
         The file that holds the answers.
     notes : sequence of str
-        What a reader should know of the run.
+        Remarks on the run for its reader.
     cluster : str
-        The column that says which prompts belong together; ``""``: each is by itself.
+        The column that groups prompts; ``""``: each prompt is its own group.
     schema : Schema, optional
-        What answers must look like.
+        The schema of the answers.
 
     Attributes
     ----------
     answers : mapping of str to Answer
-        What the file holds, by the cells' keys.
+        The stored answers, by the cells' keys.
     """
 
     def __init__(
@@ -83,12 +83,12 @@ class Comparison:
 
     @property
     def variants(self) -> tuple[Variant, ...]:
-        """What is compared."""
+        """The compared variants."""
         return self._grid.variants
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader should know: answers that are missing, models of another name, scorers that raised."""
+        """Remarks for the reader: missing answers, models with an unexpected name, scorers that raised."""
         missing, other = missing_notes(self.answers), model_notes(self._grid, self.answers)
         unfit = schema_notes(self._schema, self.answers.values()) if self._schema else ()
         return (*self._run_notes, *missing, *other, *unfit, *score_notes(self._scores.outcomes.values()))
@@ -98,20 +98,20 @@ class Comparison:
         scorers: Scorers,
         on_progress: Progressed = lambda _done, _total: None,
     ) -> Comparison:
-        """Score the kept answers and return the comparison itself; nothing is asked for.
+        """Score the stored answers and return the comparison itself; no model is asked.
 
         Parameters
         ----------
         scorers : Scorer or callable, or several
-            See `copilot_nb.experiments.scorers`. They take the place of the scorers so far; what they have scored
-            before is not scored again.
+            See `copilot_nb.experiments.scorers`. They replace the earlier scorers; answers that they have scored before
+            are not scored again.
         on_progress : callable, optional
-            Called with how many answers are scored, and of how many.
+            Called with the number of scored answers and the total.
 
         Raises
         ------
         InputError
-            If one of them is no scorer. What a scorer raises is told in `notes`, and loses nothing.
+            If one of them is not a scorer. An error that a scorer raises is reported in `notes`, and loses nothing.
         TurnInterrupted
             If the kernel is interrupted; the scores so far are kept.
         """
@@ -121,12 +121,12 @@ class Comparison:
         return self
 
     def rows(self, scorer: str = "") -> tuple[ScoreRow, ...]:
-        """Return the scores as the statistics take them: one row for each cell that was asked.
+        """Return the scores as input for the statistics: one row for each cell that was run.
 
         Parameters
         ----------
         scorer : str, optional
-            Whose, by its name; ``""``: the first one's.
+            The scorer's name; ``""``: the first scorer.
 
         Raises
         ------
@@ -136,12 +136,12 @@ class Comparison:
         return self._scores.rows(scorer, self._asked(), self._cluster)
 
     def summary(self, scorer: str = "") -> Summary:
-        """Return what the scores show: each variant by itself, each pair, and what to know of the numbers.
+        """Return a summary of the scores: each variant, each pair of variants, and remarks on the numbers.
 
         Parameters
         ----------
         scorer : str, optional
-            Whose scores, by its name; ``""``: the first one's.
+            The scorer's name; ``""``: the first scorer.
 
         Raises
         ------
@@ -158,47 +158,47 @@ class Comparison:
         Raises
         ------
         InputError
-            If there are no scores, there is one variant only, or numpy or scipy is not installed.
+            If there are no scores, there is only one variant, or numpy or scipy is not installed.
         """
         from copilot_nb.experiments.statistics import differences
 
         return differences(self._rows_of_pairs(scorer))
 
     def power(self, effect: float | None = None, repeats: int | None = None, scorer: str = "") -> Powers:
-        """Return what the comparison of each pair could have seen, and what it would take to see more.
+        """Return the power of each pair's comparison, and the prompts needed to detect an effect.
 
         Parameters
         ----------
         effect : float, optional
-            The difference that is to be seen; by default the one that was found.
+            The difference to detect; by default the observed one.
         repeats : int, optional
-            How often each prompt would be asked (count); by default as often as it was.
+            Repeats of each prompt in the planned run (count); by default as in this one.
         scorer : str, optional
-            Whose scores, by its name; ``""``: the first one's.
+            The scorer's name; ``""``: the first scorer.
 
         Raises
         ------
         InputError
-            If there are no scores, there is one variant only, or numpy or scipy is not installed.
+            If there are no scores, there is only one variant, or numpy or scipy is not installed.
         """
         from copilot_nb.experiments.power import power
 
         return power(self._rows_of_pairs(scorer), effect, repeats)
 
     def plot(self, kind: str = "scores", scorer: str = "") -> Picture:
-        """Return a picture, a `matplotlib.figure.Figure`, to be shown, changed or saved.
+        """Return a plot as a `matplotlib.figure.Figure`, which can be shown, changed or saved.
 
         Parameters
         ----------
         kind : {"scores", "differences", "cost", "latency"}
-            What it shows.
+            The kind of plot.
         scorer : str, optional
-            Whose scores, by its name; ``""``: the first one's.
+            The scorer's name; ``""``: the first scorer.
 
         Raises
         ------
         InputError
-            If there is no such picture, nothing to draw in it, or matplotlib is not installed.
+            If there is no such kind, it has no data, or matplotlib is not installed.
         """
         from copilot_nb.experiments.plots import PlotData, plot
         from copilot_nb.experiments.statistics import differences, summarize
@@ -226,10 +226,10 @@ class Comparison:
 
         The columns: ``row`` (of the input, counted from 0) and those of the input's table; ``variant``, ``provider``,
         ``model``, ``effort``, ``repeat`` (from 0), ``turn`` (from 1); ``prompt``, ``answer``, ``state``, ``error``;
-        ``answered_by`` (the model's name as the provider told it), ``attempts``; of the turn ``input_tokens``,
+        ``answered_by`` (the model's name as reported by the provider), ``attempts``; of the turn ``input_tokens``,
         ``output_tokens``, ``cost``, ``duration_s``, ``first_token_s``; ``answered_at`` (UTC); and, on the last turn's
-        row, the values of a schema (``value``, if it is not flat) and the score of each scorer under its name. What is
-        not known is missing.
+        row, the values of a schema (``value``, if it is not flat) and the score of each scorer under its name. Unknown
+        values are missing values.
 
         Raises
         ------
@@ -274,11 +274,11 @@ class Comparison:
         return answers_table(self._grid, cells, self._schema)
 
     def plan(self) -> Plan:
-        """Return how much was wanted, how much of it is there, and what the rest would take."""
+        """Return the number of requested and stored answers, and the expected usage of the rest."""
         return Plan.of(self._grid, self.answers, self._path)
 
     def session(self, row: int = 0, variant: str = "", repeat: int = 0) -> Session:
-        """Return the session of an answer, to go on talking in it; it was kept by ``keep="sessions"``.
+        """Return the session of an answer, to continue the conversation; requires ``keep="sessions"``.
 
         Parameters
         ----------
@@ -311,7 +311,7 @@ class Comparison:
         raise InputError("a comparison cannot be pickled or copied", hint)
 
     def _shown_parts(self) -> list[Table | Summary | Notes]:
-        """Return what the comparison is shown as; without scores, its answers side by side."""
+        """Return the parts of the comparison's display; without scores, its answers side by side."""
         usage, notes = usage_table(self.variants, self._asked(), self.plan().grid), self.notes
         if self._scores.scorers:
             try:
@@ -331,7 +331,7 @@ class Comparison:
         return self.answers.get(cell.key, _NOTHING)
 
     def _read(self, cell: Cell) -> dict[str, object]:
-        """Return what was read from an answer: its values by the schema, and its scores."""
+        """Return the values of an answer by the schema, and its scores."""
         return {**values_of(self._schema, self._answer(cell)), **self._scores.of(cell)}
 
     def _asked(self) -> list[tuple[Cell, Answer]]:

@@ -1,4 +1,4 @@
-"""Libraries that come with an extra: a missing one is one line that says what to install."""
+"""Libraries of the optional extras: if one is missing, a one-line error says what to install."""
 
 from __future__ import annotations
 

@@ -16,12 +16,12 @@ _MAX_REPR_CHARS = 10_000
 
 
 def fingerprint(function: Callable[..., object]) -> str:
-    """Return 16 hexadecimal digits that follow what `function` does.
+    """Return 16 hexadecimal digits that change when the behaviour of `function` may change.
 
-    They follow its code without comments and line numbers, its defaults, and the values that it closes over or uses
-    from its own module: numbers, texts, lists, sets, dicts, functions, classes and their objects, and other objects
-    whose repr tells them apart. They do not follow the code of other modules, or files. Python versions compile
-    differently, so they differ between them.
+    They depend on its code without comments and line numbers, its defaults, and the values that it closes over or uses
+    from its module: numbers, texts, lists, sets, dicts, functions, classes and their objects, and other objects whose
+    repr distinguishes them. They do not depend on the code of other modules, or on files. They differ between Python
+    versions, which compile differently.
     """
     digest = hashlib.sha256()
     for part in _Parts(function).of(function):
@@ -30,14 +30,14 @@ def fingerprint(function: Callable[..., object]) -> str:
 
 
 class _Parts:
-    """Yields what tells values apart. Code is followed within the module of one function, its home."""
+    """Yields text that distinguishes values. Code is followed only within the module of one function, its home."""
 
     def __init__(self, function: Callable[..., object]) -> None:
         self._home = getattr(function, "__module__", None)
-        self._seen: dict[int, object] = {}  # holds them: the id of what is gone may be another's
+        self._seen: dict[int, object] = {}  # keeps them alive: the id of a deleted object is reused
 
     def of(self, value: object) -> Iterator[str]:
-        """Yield the parts of `value`; of what has been seen already, nothing but its type."""
+        """Yield the parts of `value`; for an object already seen, only its type."""
         yield type(value).__qualname__
         if isinstance(value, _PLAIN):
             yield repr(value)
@@ -98,7 +98,7 @@ class _Parts:
 
 
 def _is_own(name: str, value: object) -> bool:
-    """Whether an attribute of a class is written in it: a method, or a plain value."""
+    """Whether an attribute is defined in the class body: a method, or a plain value."""
     return isinstance(value, FunctionType) or (isinstance(value, _PLAIN) and not name.startswith("__"))
 
 
@@ -111,9 +111,9 @@ def _names(code: CodeType) -> Iterator[str]:
 
 
 def parameters_of(function: Callable[..., object], known: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Return which of the `known` parameters `function` has, and the names of others that it must be given.
+    """Return the `known` parameters that `function` has, and the names of its other required parameters.
 
-    Its first parameter is neither. A callable that cannot be inspected (of C) has none.
+    Neither list includes its first parameter. A callable that cannot be inspected (in C) has none.
 
     Raises
     ------

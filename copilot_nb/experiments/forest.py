@@ -1,4 +1,4 @@
-"""Estimates and their intervals as a picture of characters, for a terminal and for a saved notebook.
+"""Forest plots of characters, for a terminal and for a saved notebook.
 
 ::
 
@@ -39,12 +39,12 @@ def number(value: float | None, *, signed: bool = False, decimals: int | None = 
 
 
 def decimals_for(width: float) -> int:
-    """Return how many decimals show two digits of an interval's width."""
+    """Return the number of decimals that shows two digits of an interval's width."""
     return 0 if not 0 < width < _PLAIN_BELOW else min(_MAX_DECIMALS, max(0, 1 - math.floor(math.log10(width))))
 
 
 def interval(value: Interval, *, signed: bool = False) -> str:
-    """Return an estimate with its interval: ``0.71 [0.52, 0.85]``; the note where it has none."""
+    """Return an estimate with its interval: ``0.71 [0.52, 0.85]``; if it has none, the note."""
     if value.estimate is None:
         return value.note or "–"
     if value.low is None or value.high is None:
@@ -56,7 +56,7 @@ def interval(value: Interval, *, signed: bool = False) -> str:
 
 
 def forest(rows: Sequence[tuple[str, Interval]], *, reference: float | None = 0.0, signed: bool = True) -> str:
-    """Return a line of characters for each estimate, below an axis; ``""`` if there is none.
+    """Return a line of characters for each estimate, below an axis; ``""`` without estimates.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def short(label: str) -> str:
 
 
 class _Scale:
-    """Which column a value falls into."""
+    """Maps values to columns of characters."""
 
     def __init__(self, low: float, high: float) -> None:
         self.low, self.high = low, high

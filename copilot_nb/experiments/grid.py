@@ -1,12 +1,12 @@
-"""The grid of a comparison: which prompt is asked of which variant, how often, and in which order.
+"""The grid of a comparison: all combinations of prompt, variant and repeat, and the order in which they run.
 
-Each cell is one isolated session. Its key is a hash of all that its answer depends on (what is sent, the system
-message, the model and where it is reached, the effort, the repeat) and of nothing else: not of its place in the grid,
-not of scorers. So a kept answer is found again when prompts, models or repeats are added, and the same prompt in two
+Each cell is one isolated session. Its key is a hash of everything that its answer depends on (the prompt, the system
+message, the model and its address, the effort, the repeat) and of nothing else: not of its place in the grid, not of
+scorers. So a stored answer is found again after prompts, models or repeats are added, and a prompt that occurs in two
 rows is asked once.
 
-The order interleaves the variants prompt by prompt and repeat by repeat, so that a drift of the provider, or a stop
-halfway, touches all variants alike; prompts, and variants within a prompt, are shuffled by a seed.
+The order interleaves the variants prompt by prompt and repeat by repeat, so that drift of a provider, or a stop
+halfway, affects all variants alike. A seed determines the order of the prompts, and of the variants within a prompt.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ if TYPE_CHECKING:
     from copilot_nb.named_sessions.manager import Manager
 
 KEY_VERSION = 1
-"""Part of each key; it changes when the same cell would get another answer."""
+"""Part of each key; change it when the same cell would get another answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One of what is compared.
+    """One of the compared configurations.
 
     Attributes
     ----------
     name : str
-        What tells it from the others, such as its model.
+        The options that distinguish it from the other variants, such as its model.
     options : SessionOptions
-        What its sessions are opened with, with nothing left open.
+        Options of its sessions, all resolved.
     address : str
-        Where a provider of the user's own is reached; ``""`` for others.
+        The base URL of a provider that the user configured; ``""`` for other providers.
     """
 
     name: str
@@ -54,27 +54,27 @@ class Variant:
 
     @property
     def asked(self) -> dict[str, object]:
-        """What an answer depends on; options that are empty are left out, so that a new one changes no key."""
+        """The options that an answer depends on, without empty ones, so that adding an option changes no key."""
         return {**{name: value for name, value in self.options.said().items() if value}, "address": self.address}
 
     @property
     def label(self) -> str:
-        """The model and where it comes from, in words."""
+        """The model and its provider, as text."""
         return self.options.label
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One prompt, asked of one variant once.
+    """One prompt, sent to one variant once.
 
     Attributes
     ----------
     key : str
-        A hash of all that the answer depends on.
+        A hash of everything that the answer depends on.
     prompt_key : str
-        A hash of what is sent.
+        A hash of the prompt's turns and images.
     prompt, variant : Prompt, Variant
-        What is asked of whom.
+        The prompt, and the variant that answers it.
     repeat : int
         Counted from 0.
     """
@@ -95,9 +95,9 @@ class Grid:
     prompts : tuple of Prompt
         In the order of the input.
     variants : tuple of Variant
-        In the order in which they were named.
+        In the order of the options.
     cells : tuple of Cell
-        In the order in which they are asked; two of the same key share one answer.
+        In the order in which they run; two cells with the same key share one answer.
     """
 
     prompts: tuple[Prompt, ...]
@@ -106,12 +106,12 @@ class Grid:
 
     @property
     def repeats(self) -> int:
-        """How often each prompt is asked of each variant (count)."""
+        """How often each prompt is sent to each variant (count)."""
         return len(self.cells) // (len(self.prompts) * len(self.variants))
 
     @property
     def unique(self) -> dict[str, Cell]:
-        """The cells to ask by their keys, in order."""
+        """The cells by key, without duplicates, in order."""
         found: dict[str, Cell] = {}
         for cell in self.cells:
             found.setdefault(cell.key, cell)
@@ -119,7 +119,7 @@ class Grid:
 
 
 def make_grid(prompts: Sequence[Prompt], variants: Sequence[Variant], repeats: int, seed: int) -> Grid:
-    """Return the cells of a comparison in the order in which they are asked."""
+    """Return the grid of a comparison, its cells in the order in which they run."""
     keys = [prompt_key(prompt) for prompt in prompts]
     cells = []
     for repeat in range(repeats):
@@ -132,7 +132,7 @@ def make_grid(prompts: Sequence[Prompt], variants: Sequence[Variant], repeats: i
 
 
 def prompt_key(prompt: Prompt) -> str:
-    """Return what tells a prompt from others, whatever its row: 64 hexadecimal digits."""
+    """Return a hash of a prompt's turns and images (64 hexadecimal digits); it does not depend on the row."""
     images = [hashlib.sha256(image.data).hexdigest() for image in prompt.images]
     return _digest({"turns": prompt.turns, "images": images})
 
@@ -146,12 +146,12 @@ def _digest(content: Mapping[str, object]) -> str:
 
 
 async def variants_of(manager: Manager, options: CompareOptions) -> tuple[Variant, ...]:
-    """Return the variants that the options name, all combinations, after a look at what each provider has.
+    """Return all combinations of the options as variants, checked against the models of each provider.
 
     Raises
     ------
     InputError, ProviderError
-        If there is no such model, provider or effort, it cannot answer, or two variants are the same.
+        If a model, provider or effort does not exist or cannot be used, or two variants are the same.
     """
     systems = _by_name(options.systems)
     named = (_listed(options.models), _listed(options.providers), systems.items(), _listed(options.efforts))
@@ -171,7 +171,7 @@ async def _variant(manager: Manager, model: str, provider: str, system: tuple[st
 
 
 def _renamed(variants: Sequence[Variant]) -> tuple[Variant, ...]:
-    """Return `variants`, each by what tells it from the others; one alone goes by its model."""
+    """Return `variants`, each named by the options that differ between them; a single one by its model."""
     names = ("model", "provider", "system", "effort")
     differs = {name: len({getattr(each.options, name) for each in variants}) > 1 for name in names}
     return tuple(dataclasses.replace(each, name=_name_of(each, differs, len(variants) == 1)) for each in variants)

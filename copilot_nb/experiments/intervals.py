@@ -1,7 +1,7 @@
-"""Intervals and tests of a handful of numbers: one number for each prompt, or counts.
+"""Confidence intervals and tests of small samples: one number for each prompt, or counts.
 
-Nothing here knows variants or rows (see `statistics`). No result is ever NaN: what cannot be computed is ``None``, with
-a sentence that says why.
+Nothing here depends on variants or rows (see `statistics`). No result is ever NaN: a value that cannot be computed is
+``None``, with a sentence that says why.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class Interval:
     Attributes
     ----------
     estimate : float or None
-        ``None`` where there is nothing to estimate it from.
+        ``None`` if there is no data.
     low, high : float or None
-        Both ``None`` where no interval can be computed; `note` says why.
+        Both ``None`` if no interval can be computed; `note` says why.
     note : str
-        Why there is no interval, or how it was made where that is not the usual way.
+        Why there is no interval, or how it was computed if not by the usual method.
     """
 
     estimate: float | None
@@ -49,7 +49,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class PValue:
-    """A two-sided p-value, and the name of the test that it is from."""
+    """A two-sided p-value, and the name of its test."""
 
     p: float
     method: str

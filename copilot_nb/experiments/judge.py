@@ -1,10 +1,10 @@
-"""A model as the judge of two answers: what it is asked, what its verdict is, and what to distrust.
+"""A model as the judge of two answers: its prompts, its verdicts, and warnings about their bias.
 
-Models prefer the answer that they see first. So each pair is judged in both orders, and only a verdict that survives
-the swap counts: else the pair is a tie (L. Zheng et al., "Judging LLM-as-a-Judge" (2023), arXiv:2306.05685, section
+Models prefer the answer that they see first. So each pair is judged in both orders, and a verdict counts only if both
+orders agree: otherwise the pair is a tie (L. Zheng et al., "Judging LLM-as-a-Judge" (2023), arXiv:2306.05685, section
 3.4).
 
-Nothing is asked here: the caller sends `prompts`, hands both replies to `judged`, and reads `preference`.
+This module sends nothing: the caller sends `prompts`, passes both replies to `judged`, and reads `preference`.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class Judgement:
     Attributes
     ----------
     straight, swapped : {"A", "B", "tie"} or None
-        What the judge said of (first, second) and of (second, first), in terms of what it was shown as A and B.
-        ``None``: its reply held no verdict.
+        The verdict on (first, second) and on (second, first), in the labels A and B that the judge saw. ``None``: its
+        reply had no verdict.
     """
 
     straight: Side | None
@@ -85,16 +85,16 @@ class Judgement:
 def prompts(
     request: str, first: str, second: str, *, rubric: str = RUBRIC, template: str = TEMPLATE
 ) -> tuple[str, str]:
-    """Return what the judge is asked, for (first, second) and for (second, first).
+    """Return the judge's prompts for (first, second) and for (second, first).
 
     Parameters
     ----------
     request : str
         The prompt that both answered.
     first, second : str
-        The answers. Nothing in them can end the part that they stand in: its marker is made of all three texts.
+        The answers. Nothing in them can end the section that encloses them: its marker is derived from all three texts.
     rubric : str
-        What makes an answer better.
+        The criteria for the better answer.
     template : str
         Holds ``{request}``, ``{first}`` and ``{second}``, and may hold ``{rubric}`` and ``{mark}``; other braces stay.
 
@@ -118,7 +118,7 @@ def prompts(
 
 
 def verdict_in(reply: str) -> Side | None:
-    """Return the verdict that a judge's reply ends with; ``None`` if it holds none."""
+    """Return the verdict at the end of a judge's reply; ``None`` if it has none."""
     found = _VERDICT.findall(reply)
     bare = _BARE.fullmatch(reply)
     word = found[-1] if found else bare[1] if bare else ""
@@ -143,7 +143,7 @@ def flip_rate(judgements: Iterable[Judgement]) -> float | None:
 
 
 def warnings(judge: str, candidates: Sequence[str], judgements: Sequence[Judgement] = ()) -> tuple[str, ...]:
-    """Return what to distrust, a line each.
+    """Return warnings about the judge, one line each.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def warnings(judge: str, candidates: Sequence[str], judgements: Sequence[Judgeme
     candidates : sequence of str
         The models whose answers are judged.
     judgements : sequence of Judgement
-        What came of it, if it is known.
+        The judgements, if there are any yet.
     """
     found = []
     if judge in candidates:

@@ -1,4 +1,4 @@
-"""What a reader of a comparison should know: what is missing, who answered, which scorers raised."""
+"""Remarks for the reader of a comparison: missing answers, the models that answered, scorers that raised."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from copilot_nb.structured import Schema
 
 
 def missing_notes(answers: Mapping[str, Answer]) -> Iterator[str]:
-    """Yield how many cells have no answer, and why."""
+    """Yield the number of cells without an answer, and why."""
     states = Counter(answer.state for answer in answers.values())
     errors = Counter(answer.error for answer in answers.values() if answer.state in ("failed", "refused"))
     if errors:
@@ -27,7 +27,7 @@ def missing_notes(answers: Mapping[str, Answer]) -> Iterator[str]:
 
 
 def model_notes(grid: Grid, answers: Mapping[str, Answer]) -> Iterator[str]:
-    """Yield the variants whose answers came from a model of another name than was asked for, or from several."""
+    """Yield the variants whose answers came from a model with another name than requested, or from several."""
     for variant in grid.variants:
         keys = {cell.key for cell in grid.cells if cell.variant == variant}
         said = Counter(turn.model for key in keys if key in answers for turn in answers[key].turns if turn.model)
@@ -40,7 +40,7 @@ def model_notes(grid: Grid, answers: Mapping[str, Answer]) -> Iterator[str]:
 
 
 def score_notes(scores: Iterable[Mapping[Place, Outcome]]) -> Iterator[str]:
-    """Yield how many answers a scorer has no score for, and what it raised most often."""
+    """Yield the number of answers without a score for each scorer, and its most frequent error."""
     for outcomes in scores:
         errors = Counter(outcome.error for outcome in outcomes.values() if outcome.value is None)
         if errors:
@@ -50,7 +50,7 @@ def score_notes(scores: Iterable[Mapping[Place, Outcome]]) -> Iterator[str]:
 
 
 def schema_notes(schema: Schema, answers: Iterable[Answer]) -> Iterator[str]:
-    """Yield how many answers do not conform to the schema, and what is wrong with them most often."""
+    """Yield the number of answers that do not conform to the schema, and the most frequent reason."""
     read = [schema.read(answer.turns[-1].text).error for answer in answers if answer.turns]
     errors = Counter(error for error in read if error)
     if errors:

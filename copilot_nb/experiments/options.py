@@ -55,47 +55,47 @@ class OptionValues(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompareOptions:
-    """What a comparison varies, and how it is run.
+    """The options of a comparison: its variants, and how it runs.
 
     Parameters
     ----------
     models, providers, efforts : str or sequence of str, optional
-        As those of `copilot_nb.session`; a model may be named ``PROVIDER/MODEL``.
+        As in `copilot_nb.session`; a model may be written ``PROVIDER/MODEL``.
     systems : str, sequence of str or mapping of str to str, optional
         System messages; a mapping gives them names.
     repeats : int
-        How often each prompt is asked of each variant (count).
+        How often each prompt is sent to each variant (count).
     schema : dict or type, optional
-        What each answer must look like: a JSON schema, a dataclass, a TypedDict, a pydantic model, or a type such as
-        ``Literal["yes", "no"]``. The model is told, and asked once more where its answer does not conform; the values
-        are columns of `to_frame`.
+        The schema of each answer: a JSON schema, a dataclass, a TypedDict, a pydantic model, or a type such as
+        ``Literal["yes", "no"]``. The prompt describes it to the model, which is asked once more if its answer does not
+        conform; the values are columns of `to_frame`.
     scorers : Scorer or callable, or several, optional
-        What scores the answers: a function of the answer will do. See `copilot_nb.experiments.scorers`.
+        Score the answers; a function of the answer is enough. See `copilot_nb.experiments.scorers`.
     cluster : str, optional
-        The column that says which prompts belong together; the statistics take them as one.
+        The column that groups prompts; the statistics treat each group as one prompt.
     seed : int
-        Of the order in which prompts and variants are asked.
+        The seed of the order of prompts and variants.
     store : str or Path, optional
-        The file of the answers; by default one for the notebook, beside it.
+        The file of the answers; by default a file next to the notebook.
     keep : {"answers", "sessions"}
-        Whether a session is deleted once its answer is kept, or stays, to go on talking in it.
+        Whether each session is deleted once its answer is stored, or kept to continue the conversation.
     max_age : timedelta, optional
-        Ask again for answers that are older.
+        Request answers that are older than this again.
     max_cost, max_tokens : float, int, optional
-        Ask no more once this call has cost so much, in the runtime's own figure, or taken so many tokens.
+        Request no more answers once this call has reached this cost, in the runtime's unit, or number of tokens.
     retries : int
-        How often a cell that failed is asked again in this call (count).
+        How often a failed cell is retried in this call (count).
     ask : bool
-        ``False``: ask for nothing, and return what is kept; its `plan` says what is missing.
+        ``False``: request nothing, and return the stored answers; `plan` says how many are missing.
     confirm : bool
-        Ask also for more than 10,000 answers, or where the file holds only answers of other comparisons.
+        Allow more than 10,000 answers, or a file that holds only answers of other comparisons.
     on_progress : callable, optional
-        Called, in the thread that called `compare`, with a `Progress`.
+        Called with a `Progress`, in the thread that called `compare`.
 
     Raises
     ------
     InputError
-        If a value makes no sense.
+        If a value is invalid.
     """
 
     models: Names = ""
@@ -168,7 +168,7 @@ def compare_options(given: Mapping[str, object]) -> CompareOptions:
     Raises
     ------
     InputError
-        If there is no such option, or a value makes no sense.
+        If there is no such option, or a value is invalid.
     """
     known = OptionValues.__annotations__
     if unknown := next((name for name in given if name not in known), ""):
@@ -181,7 +181,7 @@ def compare_options(given: Mapping[str, object]) -> CompareOptions:
 
 
 def takes_compare_options(call: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Show the ``**options`` of a call as parameters, in its signature and (where it says ``{options}``) its docs."""
+    """Show the ``**options`` of a call as parameters, in its signature and (at ``{options}``) in its docstring."""
     signature, fields = inspect.signature(call), dataclasses.fields(CompareOptions)
     named = [each for each in signature.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
     kind = inspect.Parameter.KEYWORD_ONLY

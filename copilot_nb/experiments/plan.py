@@ -1,4 +1,4 @@
-"""What a comparison asks, what is there already, and what the rest would take."""
+"""The plan of a comparison: requested answers, stored answers, and the expected usage of the rest."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from copilot_nb.render.words import count
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a comparison asks, before or after it has; renders as a card.
+    """The size of a comparison and its stored answers, before or after a run; renders as a card.
 
     Attributes
     ----------
     prompts, variants, repeats : int
         The sides of the grid (count).
     cells : int
-        Answers that are wanted (count); the same prompt in two rows is asked once.
+        Requested answers (count); the same prompt in two rows counts once.
     kept : int
-        Answers that are there already (count).
+        Stored answers (count).
     tokens : int
-        What the kept answers took, in and out.
+        Input and output tokens of the stored answers.
     cost : float or None
-        What they cost, in the runtime's own figure; ``None``: no answer's cost is known.
+        Their cost in the runtime's unit; ``None``: no answer's cost is known.
     unknown : int
-        Kept answers of unknown cost (count).
+        Stored answers of unknown cost (count).
     path : Path
         The file that holds the answers.
     """
@@ -46,7 +46,7 @@ class Plan:
 
     @classmethod
     def of(cls, grid: Grid, answers: Mapping[str, Answer], path: Path) -> Plan:
-        """Return the plan of a grid of which the file holds `answers`."""
+        """Return the plan of a grid with these stored `answers`."""
         done = [answer.turns for answer in answers.values() if answer.state == "done"]
         costs = [_total([turn.cost for turn in turns]) for turns in done]
         known = [cost for cost in costs if cost is not None]
@@ -64,35 +64,35 @@ class Plan:
 
     @property
     def left(self) -> int:
-        """Answers that are still to be asked for (count)."""
+        """Answers still to request (count)."""
         return self.cells - self.kept
 
     @property
     def expected_tokens(self) -> int | None:
-        """About how many tokens the rest will take, by the mean of the kept answers; ``None``: unknown."""
+        """Expected tokens of the rest, by the mean of the stored answers; ``None``: unknown."""
         return round(self.tokens / self.kept * self.left) if self.kept else None
 
     @property
     def expected_cost(self) -> float | None:
-        """About what the rest will cost, by the mean of the kept answers of known cost; ``None``: unknown."""
+        """Expected cost of the rest, by the mean of the stored answers of known cost; ``None``: unknown."""
         known = self.kept - self.unknown
         return None if self.cost is None or not known else self.cost / known * self.left
 
     @property
     def grid(self) -> str:
-        """The sides of the grid, in words."""
+        """The sides of the grid, as text."""
         sides = (count(self.prompts, "prompt"), count(self.variants, "variant"), count(self.repeats, "repeat"))
         return " × ".join(sides)
 
     @property
     def outlook(self) -> str:
-        """What the rest will take, in words."""
+        """The expected usage of the rest, as text."""
         tokens = "unknown" if self.expected_tokens is None else f"about {self.expected_tokens:,}"
         cost = "unknown" if self.expected_cost is None else f"about {self.expected_cost:.3g}"
         return f"tokens {tokens}, cost {cost}"
 
     def card(self) -> Card:
-        """Return it in words."""
+        """Return the plan as a card."""
         rows = (
             ("grid", self.grid),
             ("answers", f"{self.cells:,}, of which {self.kept:,} are kept"),
@@ -111,6 +111,6 @@ class Plan:
 
 
 def _total(costs: Sequence[float | None]) -> float | None:
-    """Return the sum; ``None`` where one of them is unknown."""
+    """Return the sum; ``None`` if one of them is unknown."""
     known = [cost for cost in costs if cost is not None]
     return sum(known) if len(known) == len(costs) else None

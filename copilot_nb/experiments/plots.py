@@ -1,7 +1,8 @@
 """Pictures of a comparison: matplotlib figures that a saved notebook keeps as a PNG and as text.
 
 A `Picture` is a `matplotlib.figure.Figure`, made without pyplot: no global state, no backend, nothing to close; change
-it as any other figure. It is drawn on white, so it reads on dark pages, too, and nothing in it is told by colour alone.
+it like any other figure. Its background is white, so it is readable on dark pages, too, and nothing in it is conveyed
+by colour alone.
 """
 
 from __future__ import annotations
@@ -31,25 +32,25 @@ _INK, _SOFT, _FILL = "#1f2328", "#59636e", "#0b5cad"
 _SPREAD = 0.32
 
 Values = Mapping[str, Sequence[float | None]]
-"""For each variant a number for each answer; ``None`` where it is not known."""
+"""For each variant a number for each answer; ``None`` if it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlotData:
-    """What can be drawn of a comparison; what it has not is left empty.
+    """The data for plots of a comparison; missing data is left empty.
 
     Attributes
     ----------
     scores : sequence of VariantSummary
-        As by `statistics.summarize`.
+        As returned by `statistics.summarize`.
     differences : sequence of Difference
-        As by `statistics.differences`.
+        As returned by `statistics.differences`.
     cost, latency_s : mapping
-        For each variant the cost, and the seconds, of each answer; ``None`` where it is not known.
+        For each variant the cost, and the duration in seconds, of each answer; ``None`` if it is unknown.
     cost_unit : str
         Such as ``"USD"``.
     agreement : Agreement, optional
-        As by `agreement.agreement`.
+        As returned by `agreement.agreement`.
     """
 
     scores: Sequence[VariantSummary] = ()
@@ -66,7 +67,7 @@ class Picture(Figure):
     Attributes
     ----------
     description : str
-        What it shows, with its numbers, for readers who do not see it.
+        The contents with their numbers, for readers who cannot see the figure.
     """
 
     description: str = ""
@@ -84,19 +85,19 @@ class Picture(Figure):
 
 
 def plot(kind: str, data: PlotData) -> Picture:
-    """Return one picture of a comparison.
+    """Return one plot of a comparison.
 
     Parameters
     ----------
     kind : {"scores", "differences", "cost", "latency", "agreement"}
-        Which one.
+        The kind of plot.
     data : PlotData
-        What it is drawn from.
+        The data to plot.
 
     Raises
     ------
     InputError
-        If there is no such picture, or nothing to draw it from.
+        If there is no such kind, or it has no data.
     """
     if kind not in _KINDS:
         raise InputError(f"there is no plot {kind!r}", f"{did_you_mean(kind, _KINDS)}it is one of {', '.join(_KINDS)}")
@@ -134,7 +135,7 @@ def _latency(data: PlotData) -> Picture:
 def _forest(
     rows: Sequence[tuple[str, Interval]], title: str, label: str, *, signed: bool = False
 ) -> tuple[Picture, Axes]:
-    """Draw an estimate and its interval in each row; hollow where there is no interval."""
+    """Draw an estimate and its interval in each row; the marker is hollow without an interval."""
     picture, axes = _rows([name for name, _ in rows], title)
     for row, (_, value) in enumerate(rows):
         if value.estimate is None:
@@ -202,7 +203,7 @@ def _percent(share: float | None) -> str:
 
 
 def _rows(names: Sequence[str], title: str) -> tuple[Picture, Axes]:
-    """Return an empty picture with a row for each name, the first at the top."""
+    """Return an empty plot with a row for each name, the first at the top."""
     height = min(_MAX_HEIGHT_IN, _EDGE_IN + _ROW_IN * len(names))
     picture = Picture(figsize=(_WIDTH_IN, height), dpi=_DPI, facecolor="white", layout="constrained")
     axes = picture.add_subplot()

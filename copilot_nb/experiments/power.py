@@ -1,4 +1,4 @@
-"""What a comparison could have seen, and how many prompts it would take: from the variances of the run itself."""
+"""The statistical power of a comparison, and the prompts needed for an effect, from the variances of a run."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ with extra("experiments"):
 
 @dataclass(frozen=True, slots=True)
 class Power:
-    """What the comparison of one pair could have seen.
+    """The power of the comparison of one pair of variants.
 
     Attributes
     ----------
     first, second : str
         The two variants.
     prompts : int
-        On how many prompts they are compared.
+        Prompts on which they are compared (count).
     between_variance : float or None
-        The variance of the true differences between prompts. With one repeat it holds the noise of repeats, too.
+        The variance of the true differences between prompts. With one repeat it includes the noise of repeats.
     repeat_variances : tuple of float, or None
         The variance of repeats of one prompt, for `first` and `second`; ``None`` with one repeat.
     detectable : float or None
-        The smallest true difference that this comparison shows with the wanted probability.
+        The smallest true difference that this comparison detects with the requested probability.
     effect : float or None
-        The difference that was asked about.
+        The difference to detect.
     needed : int or None
-        How many prompts show `effect` with that probability, at the repeats asked about.
+        Prompts needed to detect `effect` with that probability, at the requested repeats (count).
     note : str
         One sentence.
     """
@@ -57,13 +57,13 @@ class Power:
 
 
 class Powers(Tabular[Power]):
-    """What each pair could have seen."""
+    """The power of each pair."""
 
     __slots__ = ()
 
     @property
     def table(self) -> Table:
-        """The pairs as a table, with how many prompts the effect takes that was asked about."""
+        """The pairs as a table, with the prompts needed to detect the effect."""
         columns = {
             "Pair": [f"{one.first} : {one.second}" for one in self],
             "Prompts": [f"{one.prompts:,}" for one in self],
@@ -84,18 +84,18 @@ def power(
     level: float = LEVEL,
     probability: float = POWER,
 ) -> Powers:
-    r"""Return for each pair of variants what it could have seen, and what it takes to see `effect`.
+    r"""Return the power for each pair of variants, and the prompts needed to detect `effect`.
 
     Parameters
     ----------
     rows : iterable of ScoreRow
-        A run; one of a few dozen prompts will do.
+        The scores of a run; a few dozen prompts are enough.
     effect : float, optional
         The difference of the mean scores that matters to you.
     repeats : int, optional
-        How many repeats the next run would have; by default those of this one.
+        Repeats in the next run; by default as in this one.
     level, probability : float
-        Of the test, and with which it is to show the effect.
+        The confidence level of the test, and the probability of detecting the effect.
 
     Notes
     -----
@@ -120,7 +120,7 @@ def power(
 
 @dataclass(frozen=True, slots=True)
 class _Aim:
-    """What the next run is to show, and how: the parameters of `power`."""
+    """The aim of the next run: the parameters of `power`."""
 
     effect: float | None
     repeats: int | None
@@ -150,7 +150,7 @@ def _power(pair: tuple[str, str], scores: tuple[Scores, Scores], aim: _Aim) -> P
 def _variances(
     d: Floats, scores: tuple[Scores, Scores], prompts: Sequence[str]
 ) -> tuple[float, tuple[float, float] | None]:
-    """Return the variance of the differences between prompts, and of repeats where there are any."""
+    """Return the variance of the differences between prompts, and of repeats if there are any."""
     one, other = (_repeat_variance(side, prompts) for side in scores)
     total = float(d.var(ddof=1))
     if one is None or other is None:
@@ -160,12 +160,12 @@ def _variances(
 
 
 def _repeat_variance(scores: Scores, prompts: Sequence[str]) -> float | None:
-    """Return the variance of repeats around their prompt's mean, pooled; ``None`` where no prompt has two."""
+    """Return the pooled variance of repeats around their prompt's mean; ``None`` if no prompt has two repeats."""
     freedom = sum(len(scores[prompt]) - 1 for prompt in prompts)
     squares = sum(float(np.var(scores[prompt])) * len(scores[prompt]) for prompt in prompts)
     return squares / freedom if freedom else None
 
 
 def _per_repeat(scores: Scores, prompts: Sequence[str]) -> float:
-    """Return the mean of 1/repeats: how much of the variance of repeats is left in a prompt's mean."""
+    """Return the mean of 1/repeats: the share of the variance of repeats that remains in a prompt's mean."""
     return float(np.mean([1 / len(scores[prompt]) for prompt in prompts]))

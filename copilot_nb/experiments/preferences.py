@@ -1,7 +1,8 @@
-"""Which of two answers is better, many times over: pairs counted, and three or more variants ranked.
+"""Statistics of pairwise preferences: wins of two variants, and a ranking of three or more.
 
-The unit is the prompt here, too. Two variants need no model: wins, ties, losses and the sign test. Three and more get
-ratings in the points of chess: 0 is the mean of the variants, and 400 points more win ten times as often as they lose.
+The unit is the prompt here, too. Two variants need no model: wins, ties, losses and the sign test. Three or more get
+Elo-style ratings: 0 is the mean of the variants, and a variant with 400 points more wins ten times as often as it
+loses.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ class HeadToHead:
     first, second : str
         The two variants.
     wins, ties, losses : int
-        On how many prompts `first` is better, neither is, `second` is. Several judgements of one prompt count as their
-        mean.
+        Prompts on which `first` is better, neither is, and `second` is (count). Several judgements of one prompt count
+        as their mean.
     share : Interval
-        The share of prompts that `first` wins, a tie as half of one.
+        The share of prompts that `first` wins; a tie counts half.
     p, p_adjusted : float
-        Of the sign test of wins and losses: by itself, and by Holm for having looked at all pairs.
+        The p-value of the sign test of wins and losses, unadjusted, and adjusted by Holm for testing all pairs.
     verdict : str
         One short sentence.
     """
@@ -76,9 +77,9 @@ class Ranking:
     ratings : tuple of Rating
         The best first; empty where the variants cannot be ranked together.
     prompts, judgements : int
-        What they are from.
+        The prompts and judgements behind the ratings (count).
     note : str
-        Why there is no ranking or are no intervals, or that the prompts are few.
+        Why there is no ranking or no interval, or a warning that there are few prompts.
     """
 
     ratings: tuple[Rating, ...]
@@ -88,7 +89,7 @@ class Ranking:
 
 
 def head_to_head(preferences: Iterable[Preference], level: float = LEVEL) -> tuple[HeadToHead, ...]:
-    """Return each pair of variants that has judgements.
+    """Return the comparison of each pair of variants that has judgements.
 
     `share` has Wilson's interval of the effective number of prompts (`intervals.proportion_interval`; ties make
     it greater), `p` is the exact sign test (`intervals.sign_test`).
@@ -136,7 +137,7 @@ def _told(pair: HeadToHead, alpha: float) -> HeadToHead:
 
 @dataclass(frozen=True)
 class _Games:
-    """Judgements as arrays: who against whom, how it ended, and on which prompt."""
+    """Judgements as arrays: the two variants, the outcome, and the prompt."""
 
     variants: tuple[str, ...]
     first: NDArray[np.intp]
@@ -160,7 +161,7 @@ def rank(preferences: Iterable[Preference], *, prior_points: float = PRIOR_POINT
         The standard deviation of the prior of each rating around the mean: it keeps a variant that wins every time
         finite.
     level : float
-        Of the intervals.
+        The confidence level of the intervals.
 
     Notes
     -----
@@ -210,7 +211,7 @@ def _games(judged: Sequence[Preference]) -> _Games:
 
 
 def _parts(games: _Games, connection: str) -> int:
-    """Return in how many parts the variants fall that no chain of wins or ties connects (`weak`: no comparisons)."""
+    """Return the number of groups of variants not connected by chains of wins or ties (`weak`: by comparisons)."""
     beats = np.zeros((len(games.variants),) * 2)
     np.add.at(beats, (games.first, games.second), games.outcome)
     np.add.at(beats, (games.second, games.first), 1 - games.outcome)
@@ -218,7 +219,7 @@ def _parts(games: _Games, connection: str) -> int:
 
 
 def _fit(games: _Games, prior: float) -> Floats:
-    """Return the log-odds of the maximum, by Newton's method."""
+    """Return the log-odds at the maximum, by Newton's method."""
     beta = np.zeros(len(games.variants))
     for _ in range(_MAX_STEPS):
         gradient = _gradients(games, beta).sum(axis=0) - prior * beta
@@ -253,7 +254,7 @@ def _hessian(games: _Games, beta: Floats, prior: float) -> Floats:
 
 
 def _errors(games: _Games, beta: Floats, prior: float) -> tuple[Floats | None, str]:
-    """Return the standard errors of the log-odds around their mean, or why there are none, and what to know of them."""
+    """Return the standard errors of the log-odds around their mean, or ``None``, with a note on them."""
     if games.prompts == 1:
         return None, "one prompt: no interval can be computed"
     if _parts(games, "strong") > 1:

@@ -1,14 +1,13 @@
-"""Run Python code that a model wrote, in a process of its own.
+"""Runs Python code that a model wrote, in a separate process.
 
-What is isolated: the program gets a fresh interpreter, an empty folder that is removed afterwards, and none of the
-kernel's environment variables, so no keys. It is ended after `timeout_s` seconds, or when the kernel dies, and with it
-everything in its process group. Each of its processes may take `memory_mb` MB of memory and write files of 16 MB (not
-on Windows; on macOS the limit of memory has no effect).
+Isolated: the program gets a fresh interpreter, an empty folder that is removed afterwards, and none of the kernel's
+environment variables, so no keys. It is ended, with everything in its process group, after `timeout_s` seconds or when
+the kernel dies. Each of its processes may use `memory_mb` MB of memory and write files of 16 MB (not on Windows; on
+macOS the memory limit has no effect).
 
-What is not: it runs as the same user. It can read and change this user's files, use the network, and read the
-environment of the user's other processes, the kernel among them; a process that starts a session of its own
-(``setsid``) may outlive it. The limits stop accidents, not attacks: for code that you would not run yourself, use a
-container.
+Not isolated: it runs as the same user. It can read and change this user's files, use the network, and read the
+environment of the user's other processes, including the kernel; a process that starts its own session (``setsid``) may
+outlive it. The limits stop accidents, not attacks: for code that you would not run yourself, use a container.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ from pathlib import Path
 MAX_OUTPUT_CHARS = 2000
 _PASSED = "passed"
 
-# Standard input is a pipe that nobody writes to: it ends with the kernel, however that ends. The file is written only
-# by a program that ran to its end: `sys.exit(0)` before the tests is no pass.
+# Standard input is a pipe that nobody writes to: it closes when the kernel ends, however that happens. Only a program
+# that ran to its end writes the file: `sys.exit(0)` before the tests does not pass.
 _BOOTSTRAP = """
 import os, sys, threading, types
 token, seconds, megabytes, *sources = sys.argv[1:]
@@ -74,9 +73,9 @@ class Ran:
     passed : bool
         Whether it and its tests ran to their end.
     timed_out : bool
-        Whether it was ended because it took too long.
+        Whether it was ended at its time limit.
     output : str
-        The last `MAX_OUTPUT_CHARS` characters that it printed; an error is at the end.
+        The last `MAX_OUTPUT_CHARS` characters of its output; an error is at the end.
     """
 
     passed: bool
@@ -85,9 +84,9 @@ class Ran:
 
 
 def run_python(code: str, tests: str = "", *, timeout_s: float = 10.0, memory_mb: int = 512) -> Ran:
-    """Run `code`, then `tests` among its names; blocks. The module's docstring says what is isolated.
+    """Run `code`, then `tests` in the same namespace; blocks. The module's docstring says what is isolated.
 
-    Without tests the code is ``__main__``; with tests it is a module, so that what is below
+    Without tests the code runs as ``__main__``; with tests as a module, so that code below
     ``if __name__ == "__main__":`` does not run.
     """
     with tempfile.TemporaryDirectory(prefix="copilot-nb-", ignore_cleanup_errors=True) as name:
@@ -95,7 +94,7 @@ def run_python(code: str, tests: str = "", *, timeout_s: float = 10.0, memory_mb
         sources = {"answer.py": code} | ({"tests.py": tests} if tests.strip() else {})
         for place, source in sources.items():
             (folder / place).write_text(source, encoding="utf-8", errors="replace")
-        cpu_s = int(timeout_s + 1) * (os.cpu_count() or 1)  # of all its threads
+        cpu_s = int(timeout_s + 1) * (os.cpu_count() or 1)  # CPU time of all its threads
         options = [token, str(cpu_s), str(memory_mb), *sources]
         with tempfile.TemporaryFile() as output:
             timed_out = _run(
@@ -109,7 +108,7 @@ def run_python(code: str, tests: str = "", *, timeout_s: float = 10.0, memory_mb
 
 
 def _run(argv: list[str], folder: Path, output: int, timeout_s: float) -> bool:
-    """Run a program to its end and kill what is left of its process group; return whether it took too long."""
+    """Run a program to its end and kill the rest of its process group; return whether it reached the time limit."""
     process = subprocess.Popen(  # noqa: S603 - Python itself; what it runs is what the user asked to be run
         argv,
         stdin=subprocess.PIPE,
@@ -125,14 +124,14 @@ def _run(argv: list[str], folder: Path, output: int, timeout_s: float) -> bool:
         return True
     finally:
         _kill(process)
-        process.communicate()  # takes its end, and closes the pipe
+        process.communicate()  # waits for it, and closes the pipe
     return False
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """Return what a Python needs to start, and a home that is empty."""
+    """Return the environment variables that Python needs to start, with an empty home directory."""
     places = dict.fromkeys(("HOME", "USERPROFILE", "TMPDIR", "TEMP", "TMP"), str(folder))
-    # A thread for each core would take the memory allowed before any work is done.
+    # One thread per core would use up the permitted memory before any work is done.
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     system = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
     return {"PATH": os.defpath, "LANG": "C.UTF-8", **places, **threads, **system}

@@ -1,4 +1,4 @@
-"""How far a comparison has come."""
+"""The progress of a comparison."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from copilot_nb.render.words import count, duration
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A comparison's state, as `on_progress` is called with it; its text is one line.
+    """The state of a running comparison, passed to `on_progress`; its text is one line.
 
     Attributes
     ----------
     total : int
         Cells of the comparison (count).
     done : int
-        Cells that have an answer, those from before among them.
+        Cells that have an answer, including earlier ones.
     kept : int
-        Cells that had an answer before.
+        Cells that had an answer before the run.
     failed : int
         Cells that ended without one.
     tokens : int
-        Tokens of this run, in and out.
+        Input and output tokens of this run.
     cost : float
-        Cost of this run, as far as it is known.
+        Known cost of this run.
     unknown : int
         Answers of this run whose cost is unknown (count).
     elapsed_s : float
         Seconds since the run began.
     note : str
-        What is done now, if it is not asking.
+        The current activity, if it is not requesting answers.
     """
 
     total: int
@@ -45,7 +45,7 @@ class Progress:
 
     @property
     def left_s(self) -> float | None:
-        """Seconds until the end at the rate so far; ``None`` where nothing has been asked yet."""
+        """Seconds until the end at the rate so far; ``None`` before the first answer of this run."""
         ended = self.done - self.kept + self.failed
         return None if not ended else self.elapsed_s / ended * (self.total - self.done - self.failed)
 

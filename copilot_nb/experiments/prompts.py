@@ -1,8 +1,8 @@
 """The prompts of a comparison, read from a list, a table or a file.
 
-Each row of a table is one prompt. Its text is made by a template, whose ``{{ column }}`` is the value in that column,
-or stands in the column ``prompt``. Two more columns have a meaning: ``target`` is the expected answer, which scorers
-look at, and ``attach`` is what goes with the prompt.
+Each row of a table is one prompt. Its text comes from a template, in which ``{{ column }}`` is the row's value, or from
+the column ``prompt``. Two more columns have a meaning: ``target`` is the expected answer, for scorers, and ``attach``
+holds the attachments of the prompt.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One row of what is to be asked.
+    """One prompt of a comparison.
 
     Attributes
     ----------
     row : int
-        Its place in the input, counted from 0.
+        Its row in the input, counted from 0.
     turns : tuple of str
-        What is sent, one after the other in one session; the text of what is attached is part of the first.
+        The texts that are sent one after another in one session; the first includes attached text.
     images : tuple of Image
-        What goes with the first turn.
+        Images of the first turn.
     target : str
-        The expected answer; ``""`` where there is none.
+        The expected answer; ``""`` if there is none.
     variables : mapping of str to object
         The row of the table.
     """
@@ -56,7 +56,7 @@ class Prompt:
     variables: Mapping[str, object] = field(default_factory=dict)
 
     def with_text(self, text: str) -> Prompt:
-        """Return the prompt with `text` behind its last turn."""
+        """Return the prompt with `text` appended to its last turn."""
         return replace(self, turns=(*self.turns[:-1], f"{self.turns[-1]}\n\n{text}"))
 
 
@@ -66,15 +66,15 @@ def read_prompts(prompts: object, template: Template = "", hide: Callable[[str],
     Parameters
     ----------
     prompts, template : object
-        As those of `api.compare`.
+        As in `api.compare`.
     hide : callable, optional
-        Hides the secrets in a text that is attached.
+        Returns an attached text with its secrets hidden.
 
     Raises
     ------
     InputError
-        If there are none, the file cannot be read, the template names a column that is not there, a value is
-        missing, or something cannot be attached.
+        If there are no prompts, the file cannot be read, the template names a column that does not exist, a value is
+        missing, or an attachment cannot be used.
     """
     rows = [_row(each, number) for number, each in enumerate(_items(prompts), 1)]
     if not rows:
@@ -84,7 +84,7 @@ def read_prompts(prompts: object, template: Template = "", hide: Callable[[str],
 
 
 def _check_template(template: Template, rows: Sequence[Row]) -> None:
-    """Check that the template makes prompts that differ, unless what is attached does."""
+    """Check that the template makes different prompts, unless the attachments differ."""
     given: object = [template] if isinstance(template, str) else template
     if not isinstance(given, Sequence) or not all(isinstance(text, str) for text in given):
         raise InputError(f"the template must be a text, or a list of texts, not {template!r}", 'such as "{{ text }}"')
@@ -111,7 +111,7 @@ def _items(prompts: object) -> Iterable[object]:
 
 
 def _table(thing: Any) -> Iterable[object] | None:
-    """Return the rows of a table, by the first way that its library offers; ``None`` where it is none."""
+    """Return the rows of a table, by the first method that its library offers; ``None`` if it is not a table."""
     ways: Mapping[str, Callable[[Any], Iterable[object]]] = {
         "to_dicts": lambda table: table.to_dicts(),  # polars
         "to_pylist": lambda table: table.to_pylist(),  # Arrow
@@ -123,7 +123,7 @@ def _table(thing: Any) -> Iterable[object] | None:
 
 
 def _exchanged(table: Any) -> Iterable[object]:
-    pandas()  # says that it is missing
+    pandas()  # raises if pandas is missing
     from pandas.api.interchange import from_dataframe
 
     with warnings.catch_warnings():
@@ -211,6 +211,6 @@ def _columns(row: Row, name: str = "") -> str:
 
 
 def _is_missing(value: object) -> bool:
-    """Whether a cell of a table is empty: nothing, not a number, or the like of it in pandas."""
+    """Whether a table's cell is empty: ``None``, NaN, or a missing value of pandas."""
     is_nan = isinstance(value, float) and math.isnan(value)
     return value is None or is_nan or type(value).__name__ in ("NAType", "NaTType")

@@ -1,8 +1,8 @@
-"""The rounds of a comparison, kept so that a restart forgets neither them nor what was voted.
+"""Stores the rounds of a comparison and their votes, so that they survive a restart of the kernel.
 
-A round is one turn in each of several sessions. Each session keeps its own part of it in its metadata: which turn it
-was, which column, and what was voted. So a round is there as long as all its turns are; one that was taken back, or
-whose session was deleted, takes it along.
+A round is one turn in each of several sessions. Each session stores its part in its metadata: the turn, the column and
+the vote. So a round exists as long as all of its turns: it disappears when one of them is taken back or its session is
+deleted.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 ENTRY = f"{PREFIX}rounds"
 MAX_ROUNDS = 100
-"""Rounds that a session keeps, the last ones (count): the runtime stores 16 KiB at most."""
+"""Most rounds that a session stores, the last ones (count): the runtime stores at most 16 KiB."""
 MAX_TURNS = 200
-"""How far back their turns are looked for (count)."""
+"""How many of a session's last turns are searched for rounds (count)."""
 TURN_DIGITS = 8
 
 
@@ -43,13 +43,13 @@ class Part:
     turn : str
         The first digits of its turn's id.
     column : int
-        Where it stood, counted from 0.
+        Its column, counted from 0.
     of : int
-        How many answers there were.
+        The number of answers in the round.
     is_blind : bool
         Whether names were hidden until the vote.
     vote : str
-        What was voted: ``"best"`` (this one), ``"other"`` (another), another word for all alike; ``""``: nothing.
+        The vote: ``"best"`` (this answer), ``"other"`` (another answer), another word for a vote on all; ``""``: none.
     """
 
     turn: str
@@ -67,7 +67,7 @@ _writing: WeakKeyDictionary[Session, PerLoop[asyncio.Lock]] = WeakKeyDictionary(
 
 
 async def keep(key: str, parts: Mapping[Session, Part]) -> None:
-    """Have each session keep its part of the round `key`.
+    """Store each session's part of the round `key`.
 
     Raises
     ------
@@ -114,18 +114,18 @@ async def rounds_of(sessions: Sequence[Session]) -> list[tuple[str, list[tuple[S
 
 
 async def ask_again(turn: Turn) -> Turn:
-    """Send the prompt of a turn once more, in place of the answer it has, the last one of its session.
+    """Send the prompt of a session's last turn again, in place of that turn.
 
     Raises
     ------
     InputError
-        If more has been said in the session since.
+        If the session has later turns.
     SessionInUse
         If another process has it open.
     """
     session = own_session(turn.session)
     state, engine = state_of(session), engine_of(session)
-    replaced = turn.record.turn_id or turn.replaces  # the latter where it has not been sent
+    replaced = turn.record.turn_id or turn.replaces  # the latter if the turn has not been sent
     if not replaced or not state.exists or state.is_gone:
         return session.send(turn.prompt, cell="")
     more_said = InputError(f"more has been said in session {session.name!r} since", "ask all of them again")
@@ -140,7 +140,7 @@ async def ask_again(turn: Turn) -> Turn:
 
 
 async def _kept(sessions: Sequence[Session]) -> list[Parts]:
-    """Return what each session keeps; what is not as `_keep` writes it is left out."""
+    """Return the parts that each session stores, without entries that `_keep` could not have written."""
     archive = (await engine_of(sessions[0]).client()).archive
     entries = await archive.annotations([session.session_id for session in sessions])
     return [_read(entries.get(session.session_id, {}).get(ENTRY, "")) for session in sessions]

@@ -1,8 +1,8 @@
 """The rounds of a comparison: one prompt, an answer from each session, and a vote on them.
 
-A blind round shows its columns in random order, as A, B, C, and without anything that tells whose they are: names,
-models, the line under an answer, notes, the wording of errors. That is decided in the kernel: what a vote has yet to
-reveal is never sent to the page, so there is nothing to find in it.
+A blind round shows its columns in random order, as A, B, C, and without anything that identifies the models: names,
+models, the line under an answer, notes, the wording of errors. The kernel enforces this: nothing that the vote will
+reveal is sent to the page before, so the page holds nothing to find.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ _HIDDEN_ERROR = "the reason is shown after the vote"
 
 @dataclass(frozen=True)
 class Round:
-    """One prompt and what came of it.
+    """One prompt, its answers and the vote.
 
     Attributes
     ----------
     number : int
         Counted from 1.
     prompt : str
-        What was sent to all.
+        The prompt that was sent to all sessions.
     turns : tuple of Turn
         The answers, in the order of their columns.
     is_blind : bool
@@ -62,7 +62,7 @@ class Round:
     winner : Turn or None
         The answer that was voted best.
     key : str
-        What the sessions call it (see `round_store`).
+        The round's key in the sessions (see `round_store`).
     """
 
     number: int
@@ -79,12 +79,12 @@ class Round:
 
     @property
     def is_over(self) -> bool:
-        """Whether all have answered, or failed to."""
+        """Whether all answers have ended, also by failing."""
         return all(turn.done for turn in self.turns)
 
     @property
     def is_hidden(self) -> bool:
-        """Whether it may not yet be told whose answers these are."""
+        """Whether the sessions of the answers are still secret."""
         return self.is_blind and self.vote is None
 
     def voted(self, choice: int | str) -> Round:
@@ -93,7 +93,7 @@ class Round:
         Raises
         ------
         InputError
-            If that is no choice, somebody is still answering, or a blind vote has been given already.
+            If there is no such choice, an answer is still running, or the round is blind and already voted on.
         """
         if not self.is_over:
             raise InputError(f"round {self.number} is still being answered", "wait for the end of it, or stop it")
@@ -111,7 +111,7 @@ class Round:
 
     @property
     def parts(self) -> Mapping[Session, Part]:
-        """What each session is to keep of the round; empty where one has nothing of it."""
+        """The part of the round that each session stores; empty unless all have theirs."""
         if not all(turn.record.turn_id and _is_stored(turn) for turn in self.turns):
             return {}
         votes = [self.vote or "" if self.winner in (None, turn) else "other" for turn in self.turns]
@@ -121,18 +121,18 @@ class Round:
         }
 
     def shown(self) -> list[tuple[TurnRecord, Label]]:
-        """Return the answers to render, with what may be told of them."""
+        """Return the answers to render, with the facts that may be shown."""
         if not self.is_hidden:
             return [(turn.record, turn.label) for turn in self.turns]
         return [(anonymous(turn.record), Label(self.title(at), "")) for at, turn in enumerate(self.turns)]
 
     def title(self, at: int) -> str:
-        """Return what one calls a column; of a hidden round by its letter."""
+        """Return the title of a column; in a hidden round its letter."""
         return f"Answer {chr(ord('A') + at)}" if self.is_hidden else self.turns[at].session.name
 
     @property
     def verdict(self) -> str:
-        """The vote, in words."""
+        """The vote, as text."""
         if self.winner is not None:
             return f"Best: {self.winner.session.name}"
         return {None: "Not voted on", TIE: "A tie", NONE_GOOD: "None is good"}[self.vote]
@@ -144,7 +144,7 @@ def _is_stored(turn: Turn) -> bool:
 
 
 def anonymous(record: TurnRecord) -> TurnRecord:
-    """Return what a model answered, without what tells which one it was."""
+    """Return an answer without the fields that identify its model."""
     return TurnRecord(
         "",
         record.prompt,
@@ -155,7 +155,7 @@ def anonymous(record: TurnRecord) -> TurnRecord:
 
 
 def in_columns(each: Iterable[T], *, blind: bool) -> list[T]:
-    """Return what has a column each, in the order of the columns: in a blind round a random one."""
+    """Return one item per column in the order of the columns, which is random in a blind round."""
     columns = list(each)
     if blind:
         _SHUFFLE(columns)
@@ -168,7 +168,7 @@ def begin(number: int, prompt: str, sessions: Sequence[Session], *, blind: bool)
     Raises
     ------
     InputError
-        If the prompt cannot be used or one of the sessions is gone: then nothing is sent.
+        If the prompt cannot be used or a session was deleted; then nothing is sent.
     """
     manager_of(sessions[0]).check_prompt(prompt)
     for session in sessions:
@@ -179,12 +179,12 @@ def begin(number: int, prompt: str, sessions: Sequence[Session], *, blind: bool)
 
 
 def ask_again(asked: Round, turn: Turn) -> Turn:
-    """Send the prompt of one of the turns of a round once more, in its place, and return the new turn.
+    """Send a round's prompt again in place of one of its turns, and return the new turn.
 
     Raises
     ------
     InputError
-        If more has been said in the session since, or the round is hidden and the session cannot be used.
+        If the session has later turns, or the round is hidden and the session cannot be used.
     """
     try:
         return engine_of(turn.session).loop.blocking(round_store.ask_again(turn))
@@ -195,7 +195,7 @@ def ask_again(asked: Round, turn: Turn) -> Turn:
 
 
 def keep_round(manager: Manager, asked: Round) -> None:
-    """Have the sessions keep a round, if each has its part of it.
+    """Store a round in its sessions, if each has its part of it.
 
     Raises
     ------
@@ -207,7 +207,7 @@ def keep_round(manager: Manager, asked: Round) -> None:
 
 
 def kept_rounds(manager: Manager, sessions: Sequence[Session]) -> tuple[Round, ...]:
-    """Return the rounds that these sessions have kept.
+    """Return the rounds stored in these sessions.
 
     Raises
     ------
@@ -234,7 +234,7 @@ def past_turn(session: Session, record: TurnRecord) -> Turn:
 
 
 def summary(rounds: Sequence[Round], sessions: Sequence[Session]) -> Table:
-    """Return who won how often."""
+    """Return how often each session won."""
     voted = [each for each in rounds if each.vote is not None]
     rows = []
     for session in sessions:
@@ -265,7 +265,7 @@ def to_frame(rounds: Sequence[Round]) -> DataFrame:
 
 
 def to_csv(rounds: Sequence[Round]) -> str:
-    """Return the rounds as CSV with the columns of `to_frame`; a hidden one tells no more than its page shows."""
+    """Return the rounds as CSV with the columns of `to_frame`; a hidden round reveals no more than on the page."""
     text = io.StringIO()
     writer = csv.DictWriter(text, _COLUMNS)
     writer.writeheader()

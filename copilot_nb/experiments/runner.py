@@ -1,10 +1,11 @@
-"""Asks the cells of a comparison that have no answer yet, in this process: one isolated session for each.
+"""Runs the cells of a comparison that have no answer yet, in this process, each in an isolated session.
 
-`Runner.run` is a coroutine on the loop of the sessions. It claims as many cells as there are seats, asks them at the
-same time, and commits each answer as it comes. What another process on the same file has claimed is waited for, and
-asked here if that process dies.
+`Runner.run` is a coroutine on the sessions' loop. It claims as many cells as there are seats, runs them concurrently,
+and commits each answer as it arrives. It waits for cells that another process on the same file has claimed, and runs
+them itself if that process dies.
 
-A session's id is made of the cell's key, the run and the attempt: it names no model, and no two attempts meet in one.
+A session's id is made of the cell's key, the run and the attempt: it does not name the model, and no two attempts share
+a session.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from copilot_nb.named_sessions.turn import Turn
 
 LOOK_AGAIN_S = 0.5
-"""How often a cell that another process has claimed is looked at."""
+"""Seconds between checks of the cells that other processes have claimed."""
 KEY_DIGITS, RUN_DIGITS = 16, 8
 
 
@@ -48,22 +49,22 @@ class Runner:
     manager : Manager
         Opens the sessions.
     grid : Grid
-        What is asked.
+        The cells to run.
     store : Store
-        Where answers are kept; it holds the cells already.
+        Stores the answers; already contains the cells.
     options : CompareOptions
-        How it is run, and what it may cost.
+        The options of the run, with its limits of cost and tokens.
     schema : Schema, optional
-        What answers must look like; a model is asked once more where its answer does not.
+        The schema of the answers; a model whose answer does not conform is asked once more.
 
     Attributes
     ----------
     progress : Progress
-        How far it has come; may be read from any thread.
+        The progress of the run; may be read from any thread.
     notes : list of str
-        What a reader should know of the run, one line each.
+        Remarks on the run for its reader, one line each.
     error : CopilotNBError or None
-        Why a cell was not answered, the first time that happened.
+        The first error that left a cell without an answer.
     """
 
     def __init__(
@@ -92,12 +93,12 @@ class Runner:
         self.progress = Progress(len(self._cells))
 
     async def run(self) -> None:
-        """Ask until each cell has an answer or has failed for good, the budget is spent, or `stop` is called.
+        """Run until each cell has an answer or has failed for good, the budget is spent, or `stop` is called.
 
         Raises
         ------
         InputError
-            If the file cannot be written. What was kept stays.
+            If the file cannot be written. Stored answers stay.
         """
         await in_thread(self._store.beat, self._owner)
         beating = asyncio.create_task(self._beat())
@@ -112,14 +113,14 @@ class Runner:
         self._conclude()
 
     def stop(self) -> None:
-        """Ask no more and stop what is under way (on the loop's thread); `run` returns when that has ended."""
-        if not self._is_stopping:  # a second cancelling would not wait for what the first one stops
+        """Start no more cells and stop the running ones (on the loop's thread); `run` returns when they have ended."""
+        if not self._is_stopping:  # a second cancellation would not wait for what the first one stops
             self._is_stopping = True
             for task in self._going:
                 task.cancel()
 
     async def _begin(self) -> None:
-        """Find out what is to be asked."""
+        """Find the cells to run."""
         left = await in_thread(self._store.free_the_dead)
         await self._delete(left)
         answers = await in_thread(self._store.answers, self._cells)
@@ -131,7 +132,7 @@ class Runner:
         self._report()
 
     async def _fill(self) -> bool:
-        """Claim and begin to ask as many cells as may be asked now; whether there is anything left to wait for."""
+        """Claim and start as many cells as may run now; return whether there is anything left to wait for."""
         while True:
             wanted = self._next()
             await self._claim(wanted)
@@ -143,7 +144,7 @@ class Runner:
                 await self._look_elsewhere()
 
     def _next(self) -> list[Cell]:
-        """Return the next cells to ask, as many as there are seats and money for."""
+        """Return the next cells to run, as many as the seats and the budget allow."""
         wanted: list[Cell] = []
         while self._budget.has_room(len(self._going) + len(wanted)):
             if (cell := self._waiting.take([*self._going.values(), *wanted])) is None:
@@ -170,7 +171,7 @@ class Runner:
         return f"ab-{cell.key[:KEY_DIGITS]}-{run}-{self._failures[cell.key] + 1}"
 
     async def _look_elsewhere(self) -> None:
-        """Look, after a while, at what other processes had claimed."""
+        """After a pause, check the cells that other processes have claimed."""
         await asyncio.sleep(LOOK_AGAIN_S)
         await self._delete(await in_thread(self._store.free_the_dead))
         for key, state in (await in_thread(self._store.states, list(self._elsewhere))).items():
@@ -187,11 +188,11 @@ class Runner:
         for task in ended:
             del self._going[task]
             if not task.cancelled():
-                task.result()  # what the store raises ends the run
+                task.result()  # an error of the store ends the run
         self._report()
 
     async def _ask(self, cell: Cell, session_id: str) -> None:
-        """Ask one cell and keep what came of it."""
+        """Run one cell and store its answer or its error."""
         turns: list[Turn] = []
         stays = False
         session = self._manager.registry.open_new(session_id, cell.variant.options)
@@ -204,7 +205,7 @@ class Runner:
             answered = [_answered(turn, self._usage(cell.variant, turn)) for turn in turns]
             kept_id = session_id if stays else ""
             keeping = in_thread(self._store.keep, cell.key, self._owner, answered, self._versions, kept_id)
-            await asyncio.shield(keeping)  # an interrupt does not lose what has come
+            await asyncio.shield(keeping)  # an interrupt must not lose a complete answer
             self._done += 1
         finally:
             had = [turn for turn in turns if turn.usage or turn.state is TurnState.DONE]
@@ -213,9 +214,9 @@ class Runner:
                 await asyncio.shield(self._discard(session))
 
     def _usage(self, variant: Variant, turn: Turn) -> Usage:
-        """Return what a turn took. A cost of 0 is one only of models in this kernel and of a Copilot account.
+        """Return a turn's usage. A cost of 0 is real only for models in this kernel and for a Copilot account.
 
-        For a provider of the user's own the runtime knows no prices, and says 0.
+        For providers that the user configured the runtime knows no prices, and reports 0.
         """
         usage, provider = turn.usage or Usage(), self._manager.providers[variant.options.provider]
         unpriced = 0.0 if isinstance(provider, InKernel) else None if isinstance(provider, Byok) else usage.cost
@@ -230,7 +231,7 @@ class Runner:
             await turns[-1]
 
     async def _note_failure(self, cell: Cell, error: CopilotNBError) -> None:
-        """Keep why a cell was not answered, and decide whether it, and its variant, are asked again."""
+        """Store why a cell has no answer, and decide whether the cell is retried and its variant goes on."""
         self.error = self.error or error
         self._failures[cell.key] += 1
         is_refused = isinstance(error, InputError)
@@ -244,11 +245,11 @@ class Runner:
         self._failed += 1
 
     async def _discard(self, session: Session) -> None:
-        with suppress(CopilotNBError):  # its answer is kept; a session more does no harm
+        with suppress(CopilotNBError):  # the answer is stored; a leftover session does no harm
             await self._manager.registry.discard(session)
 
     async def _delete(self, session_ids: list[str]) -> None:
-        """Delete what dead processes have left; a session that is not there, or cannot be deleted, is passed over."""
+        """Delete sessions left by dead processes; skip those that do not exist or cannot be deleted."""
         for session_id in session_ids:
             with suppress(CopilotNBError):
                 await self._manager.registry.delete(session_id)
@@ -256,11 +257,11 @@ class Runner:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(BEAT_S)
-            with suppress(InputError):  # a file that cannot be written is told where an answer is to be kept
+            with suppress(InputError):  # storing an answer reports the same error
                 await in_thread(self._store.beat, self._owner)
 
     async def _stop_all(self) -> None:
-        """Stop what is under way and give its cells back."""
+        """Stop the running cells and release them."""
         self.stop()
         await asyncio.gather(*self._going, return_exceptions=True)
         await in_thread(self._store.release, self._owner)

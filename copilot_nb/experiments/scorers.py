@@ -1,7 +1,7 @@
-"""Scorers: an answer to a number between 0 and 1, or any number of the user's own.
+"""Scorers, which map an answer to a number: ours to one between 0 and 1, a user's to any number.
 
-A scorer is pure and may block (`python_passes` runs a program): call it from a worker thread, from stored answers. Its
-`identity` changes when it would score differently, so scores are stored under it and scoring again is free.
+A scorer is pure and may block (`python_passes` runs a program): call it on a worker thread, with stored answers. Its
+`identity` changes when it would score differently, so scores are stored by identity and scoring again is free.
 
 >>> score(exact(), Sample("Paris ", target="paris")).value
 1.0
@@ -35,14 +35,14 @@ _NUMBER = re.compile(r"(?:(?<![\w.])[-+−])?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a scorer may look at.
+    """The input of a scorer.
 
     Attributes
     ----------
     answer : str
         The answer's Markdown text.
     target : str
-        The expected answer; ``""`` where the comparison has none.
+        The expected answer; ``""`` if the comparison has none.
     prompt : str
         The prompt as it was sent.
     variables : mapping of str to object
@@ -66,7 +66,7 @@ class Scorer:
     identity : str
         Changes when the scorer would score differently.
     measure : callable
-        `Sample` to a number or a truth value.
+        Maps a `Sample` to a number or a truth value.
     """
 
     name: str
@@ -76,23 +76,23 @@ class Scorer:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The score of one answer, or one line about why it has none."""
+    """The score of one answer, or one line that says why it has none."""
 
     value: float | None
     error: str = ""
 
 
 def score(scorer: Scorer, sample: Sample) -> Outcome:
-    """Return the score of one answer. Never raises: what the scorer raises is the outcome's error."""
+    """Return the score of one answer. Never raises: an error of the scorer becomes the outcome's error."""
     try:
         return _checked(scorer.name, scorer.measure(sample))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a scorer of the user may raise anything; the answer stays
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's scorer may raise anything; the answer stays
         why = shortened(" ".join(str(error).split()), _SHOWN_ERROR_CHARS)
         return Outcome(None, f"the scorer {scorer.name} raised {type(error).__name__}{': ' if why else ''}{why}")
 
 
 def _checked(name: str, value: object) -> Outcome:
-    """Return `value` as a score: a finite number or a truth value, of numpy too."""
+    """Return `value` as a score: a finite number or a truth value, also of a numpy type."""
     kind = type(value).__name__
     is_number = isinstance(value, numbers.Real) or kind in ("bool", "bool_")
     if not is_number or not abs(number := float(value)) <= MAX_SCORE:  # type: ignore[arg-type]
@@ -114,7 +114,7 @@ def as_scorer(wanted: Scorer | Callable[..., object]) -> Scorer:
 
 
 def of_callable(function: Callable[..., object], id: str = "", version: str = "") -> Scorer:  # noqa: A002
-    """Return the scorer that calls `function` with the answer, and by name with what else it takes.
+    """Return the scorer that calls `function` with the answer, and with the keyword arguments that it takes.
 
     Parameters
     ----------
@@ -124,13 +124,13 @@ def of_callable(function: Callable[..., object], id: str = "", version: str = ""
     id : str, optional
         The name; by default the function's.
     version : str, optional
-        Change it when the function changes. By default the identity follows the function's code and what it uses of its
-        own module (see `fingerprint`).
+        Change it when the function changes. By default the identity depends on the function's code and on what it uses
+        from its module (see `fingerprint`).
 
     Raises
     ------
     InputError
-        If it cannot be called like that.
+        If it cannot be called with these arguments.
     """
     if any(function is factory for factory in _FACTORIES):
         name = function.__name__
@@ -150,13 +150,13 @@ def of_callable(function: Callable[..., object], id: str = "", version: str = ""
 
 
 def _built_in(name: str, measure: Callable[[Sample], object], **options: object) -> Scorer:
-    """Return one of ours. Its version, the digit after the ``@``, changes with its code."""
+    """Return a built-in scorer. Its version, the digit after the ``@``, must change with its code."""
     told = json.dumps(options, sort_keys=True, default=str)
     return Scorer(name, f"{name}@1:{hashlib.sha256(told.encode()).hexdigest()[:16]}", measure)
 
 
 def exact(target: object = None, *, ignore_case: bool = True) -> Scorer:
-    """Score 1 where the answer is the target, but for blanks around and between words."""
+    """Score 1 if the answer equals the target, ignoring whitespace around and between words."""
 
     def measure(sample: Sample) -> bool:
         return _plain(sample.answer, ignore_case) == _plain(_target(target, sample), ignore_case)
@@ -165,7 +165,7 @@ def exact(target: object = None, *, ignore_case: bool = True) -> Scorer:
 
 
 def contains(target: object = None, *, ignore_case: bool = True) -> Scorer:
-    """Score 1 where the answer contains the target, but for blanks between words."""
+    """Score 1 if the answer contains the target, ignoring whitespace between words."""
 
     def measure(sample: Sample) -> bool:
         return _plain(_target(target, sample), ignore_case) in _plain(sample.answer, ignore_case)
@@ -174,7 +174,7 @@ def contains(target: object = None, *, ignore_case: bool = True) -> Scorer:
 
 
 def regex(pattern: str, flags: int = 0) -> Scorer:
-    """Score 1 where `pattern` is found in the answer.
+    """Score 1 if `pattern` is found in the answer.
 
     Raises
     ------
@@ -193,21 +193,21 @@ def regex(pattern: str, flags: int = 0) -> Scorer:
 
 
 def numeric(target: float | str | None = None, *, tolerance: float = 1e-9, relative: float = 0.0) -> Scorer:
-    """Score 1 where the last number in the answer is the target.
+    """Score 1 if the last number in the answer equals the target.
 
     Parameters
     ----------
     target : float, optional
         By default the number in the target of the prompt.
     tolerance : float
-        How far off it may be.
+        The permitted absolute error.
     relative : float
-        How far off it may be as a share of the target; the wider of the two counts.
+        The permitted error as a share of the target; the larger of the two limits applies.
 
     Raises
     ------
     InputError
-        If the target is no number.
+        If the target is not a number.
     """
     given = None if target is None else _number(target)
 
@@ -222,7 +222,7 @@ def numeric(target: float | str | None = None, *, tolerance: float = 1e-9, relat
 
 
 def json_schema(schema: object) -> Scorer:
-    """Score 1 where the answer holds JSON that conforms to `schema` (see `copilot_nb.structured`).
+    """Score 1 if the answer contains JSON that conforms to `schema` (see `copilot_nb.structured`).
 
     Raises
     ------
@@ -234,7 +234,7 @@ def json_schema(schema: object) -> Scorer:
 
 
 def similarity(target: object = None, *, ignore_case: bool = True, ignore_order: bool = False) -> Scorer:
-    """Score how alike the answer and the target are, of 0 to 1, by rapidfuzz.
+    """Score the similarity of the answer and the target, from 0 to 1, by rapidfuzz.
 
     The normalized similarity by insertions and deletions of characters (``rapidfuzz.fuzz.ratio``); with `ignore_order`
     of the sorted words (``token_sort_ratio``).
@@ -255,7 +255,7 @@ def similarity(target: object = None, *, ignore_case: bool = True, ignore_order:
 
 
 def python_passes(tests: str | None = None, *, timeout_s: float = 10.0, memory_mb: int = 512) -> Scorer:
-    """Score 1 where the answer's Python code and the tests after it run to their end.
+    """Score 1 if the answer's Python code, followed by the tests, runs to its end.
 
     `copilot_nb.experiments.program` says what is isolated: enough against accidents, not against attacks.
 
@@ -265,9 +265,9 @@ def python_passes(tests: str | None = None, *, timeout_s: float = 10.0, memory_m
         Python code, such as ``"assert add(1, 2) == 3"``. By default the target of the prompt; if that is empty, too,
         the code need only run.
     timeout_s : float
-        After how many seconds it is ended and scores 0.
+        Seconds after which the program is ended and scores 0.
     memory_mb : int
-        How much memory each of its processes may take, in MB.
+        Memory limit of each of its processes, in MB.
 
     Raises
     ------
@@ -286,7 +286,7 @@ def python_passes(tests: str | None = None, *, timeout_s: float = 10.0, memory_m
 
 
 def _python_in(answer: str) -> str:
-    """Return the Python code blocks of an answer as one program; an answer without code blocks is code itself."""
+    """Return the Python code blocks of an answer as one program; an answer without code blocks counts as code."""
     blocks = code_blocks(answer)
     python = [block.code for block in blocks if block.language.lower() in _PYTHON]
     return ("\n\n".join(python) if blocks else answer).strip()

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from copilot_nb.errors import InputError
 
-MAX_SCORE = 1e100  # the square of a greater number may not be one
+MAX_SCORE = 1e100  # the square of a much greater number would be infinite
 
 Scores = Mapping[str, Sequence[float]]
-"""For each prompt that has any, the scores of its repeats."""
+"""The scores of the repeats of each prompt that has any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +23,18 @@ class ScoreRow:
     Attributes
     ----------
     prompt : str
-        Which prompt: the unit of all statistics. Prompts that belong together (questions about one passage) get the
+        The prompt, which is the unit of all statistics. Prompts of one group (questions about one passage) have the
         same value.
     variant : str
-        Which variant of the comparison (model, provider, system message, effort).
+        The variant of the comparison (model, provider, system message, effort).
     repeat : int
-        Which repeat of this prompt with this variant.
+        The repeat of this prompt with this variant.
     score : float or None
         Higher is better. ``None``: there is no score, because the answer failed or the scorer did.
     retried : bool
         Whether the answer took more than one attempt.
     failed : bool
-        Whether there is no answer: the model or the runtime failed. An answer without a score has not failed.
+        Whether there is no answer because the model or the runtime failed. An answer without a score has not failed.
     """
 
     prompt: str
@@ -52,7 +52,7 @@ class Preference:
     Attributes
     ----------
     prompt : str
-        Which prompt: the unit of all statistics.
+        The prompt, which is the unit of all statistics.
     first, second : str
         The two variants; `first` does not mean "shown first".
     outcome : float
@@ -79,7 +79,7 @@ def scores_by_variant(rows: Iterable[ScoreRow], *, failures_as_zero: bool = Fals
     for row in rows:
         prompts = found.setdefault(row.variant, {})
         score = row.score if not row.failed else 0.0 if failures_as_zero else None
-        if score is not None and abs(score) <= MAX_SCORE:  # not so NaN
+        if score is not None and abs(score) <= MAX_SCORE:  # false for NaN
             prompts.setdefault(row.prompt, []).append(float(score))
     if not found:
         raise InputError("there are no scores to compare", "run the comparison with `scorers=[…]` or `judge=…`")

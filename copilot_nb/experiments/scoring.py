@@ -1,6 +1,6 @@
-"""Scores of kept answers: what is missing is computed in threads and kept; an error is told and computed again.
+"""Scores stored answers: missing scores are computed in threads and stored; errors are reported, not stored.
 
-`ScoreSheet` is what a comparison holds of them.
+`ScoreSheet` holds the scores of a comparison.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ BATCH = 50
 """Scores that are committed together (count)."""
 
 Progressed = Callable[[int, int], object]
-"""Is called with how many answers are scored, and of how many."""
+"""Called with the number of scored answers and the total."""
 
 Place = tuple[str, str]
-"""What a score belongs to: the key of a cell, and a hash of what the scorer sees beside the answer."""
+"""The key of a score: the key of its cell, and a hash of the scorer's other inputs."""
 
 
 def checked(scorers: Scorer | Callable[..., object] | Iterable[Scorer | Callable[..., object]]) -> tuple[Scorer, ...]:
-    """Return scorers as they were given: one, or several.
+    """Return one scorer or several as a tuple.
 
     Raises
     ------
     InputError
-        If one of them is none, or two have the same name.
+        If one of them is not a scorer, or two have the same name.
     """
     is_one = isinstance(scorers, Scorer | str) or callable(scorers) or not isinstance(scorers, Iterable)
     listed: list[Any] = [scorers] if is_one else list(cast(Iterable[Any], scorers))
@@ -48,7 +48,7 @@ def checked(scorers: Scorer | Callable[..., object] | Iterable[Scorer | Callable
 
 
 def place_of(cell: Cell) -> Place:
-    """Return what a score of `cell` belongs to; the same answer may be scored against several targets."""
+    """Return the key of a score of `cell`; the same answer may be scored against several targets."""
     return cell.key, _about(cell.prompt)
 
 
@@ -59,7 +59,7 @@ def _about(prompt: Prompt) -> str:
 
 
 def sample_of(cell: Cell, answer: Answer) -> Sample:
-    """Return what a scorer may look at: of a conversation, its last answer and all its prompts."""
+    """Return the input of a scorer: of a conversation, the last answer and all prompts."""
     prompt = cell.prompt
     return Sample(answer.turns[-1].text, prompt.target, "\n\n".join(prompt.turns), prompt.variables)
 
@@ -71,20 +71,20 @@ def score_missing(
     answers: Mapping[str, Answer],
     on_progress: Progressed,
 ) -> dict[Place, Outcome]:
-    """Return the outcome of each answer; only what has no score yet is computed, and kept as it comes.
+    """Return the outcome of each answer; only missing scores are computed, and stored as they are computed.
 
     Parameters
     ----------
     store : Store
-        Holds the scores.
+        Stores the scores.
     scorer : Scorer
-        Scores.
+        The scorer.
     cells : sequence of Cell
-        Those that have an answer.
+        The cells that have an answer.
     answers : mapping of str to Answer
         By the cells' keys.
     on_progress : callable
-        Called in this thread with how many are scored, and of how many.
+        Called in this thread with the number of scored answers and the total.
     """
     places = {place_of(cell): cell for cell in cells}
     known = store.scores(scorer.identity)
@@ -119,7 +119,7 @@ class ScoreSheet:
     Parameters
     ----------
     scorers : sequence of Scorer
-        Whose they are.
+        The scorers.
     outcomes : mapping
         By the scorer's name, the outcome of each answer.
     """
@@ -138,18 +138,18 @@ class ScoreSheet:
         store: Store,
         on_progress: Progressed,
     ) -> ScoreSheet:
-        """Return the scores of all answers, of which those that `store` has are not computed again."""
+        """Return the scores of all answers; scores in `store` are not computed again."""
         done = {cell.key: answer for cell, answer in cells if answer.state == "done"}
         scored = [cell for cell, _ in cells if cell.key in done]
         return cls(scorers, {each.name: score_missing(store, each, scored, done, on_progress) for each in scorers})
 
     def name(self, wanted: str) -> str:
-        """Return the name of the scorer that is wanted; ``""``: the first.
+        """Return the name of the requested scorer; ``""``: the first.
 
         Raises
         ------
         InputError
-            If there is none of that name.
+            If there is no scorer of that name.
         """
         if not self.scorers:
             raise InputError("there are no scores", "add scorers: result.score([…]), or compare(…, scorers=[…])")
@@ -159,16 +159,16 @@ class ScoreSheet:
         return wanted or self.scorers[0].name
 
     def rows(self, scorer: str, cells: Iterable[tuple[Cell, Answer]], cluster: str) -> tuple[ScoreRow, ...]:
-        """Return the scores as the statistics take them.
+        """Return the scores as input for the statistics.
 
         Parameters
         ----------
         scorer : str
-            Whose, by its name; ``""``: the first one's.
+            The scorer's name; ``""``: the first scorer.
         cells : iterable of tuple of Cell and Answer
-            Those that were asked.
+            The cells that were run.
         cluster : str
-            The column that says which prompts belong together; ``""``: each is by itself.
+            The column that groups prompts; ``""``: each prompt is its own group.
 
         Raises
         ------

@@ -1,10 +1,10 @@
-"""What a table of scores says: each variant by itself, and the difference of each pair.
+"""Statistics of a table of scores: a summary of each variant, and the difference of each pair.
 
 The unit is the prompt: repeats are averaged within their prompt and never counted as independent, and two variants are
-compared on the prompts that both have a score for. An effect comes with its interval first and with its p-value last.
+compared on the prompts for which both have a score. An effect is reported with its interval first and its p-value last.
 
-Failed answers are left out of `mean` and `effect`, and count as 0 in `mean_with_failures` and `effect_with_failures`:
-a reader sees both.
+Failed answers are left out of `mean` and `effect`, and count as 0 in `mean_with_failures` and `effect_with_failures`;
+both are reported.
 
 >>> rows = [ScoreRow(f"p{i}", v, 0, float(v == "b" or i % 2)) for i in range(20) for v in "ab"]
 >>> summarize(rows)[0].mean.estimate
@@ -31,24 +31,24 @@ FEW_PROMPTS = 10
 
 @dataclass(frozen=True, slots=True)
 class VariantSummary:
-    """One variant by itself.
+    """The summary of one variant.
 
     Attributes
     ----------
     variant : str
         Its name.
     prompts : int
-        How many prompts have a score.
+        Prompts with a score (count).
     answers : int
-        How many answers were asked for, the failed ones included.
+        Requested answers, including failed ones (count).
     failed, unscored : int
-        How many have failed; how many came, but have no score.
+        Failed answers; answers that did not fail but have no score (count).
     retried_share : float
-        The share of the answers that took more than one attempt, of 0 to 1.
+        The share of the answers that took more than one attempt, from 0 to 1.
     mean : Interval
         The mean score of the prompts, without failed answers.
     mean_with_failures : Interval
-        The same with each failed answer as 0.
+        The mean score with each failed answer counted as 0.
     """
 
     variant: str
@@ -63,26 +63,26 @@ class VariantSummary:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`first` minus `second`, on the prompts that both have a score for.
+    """`first` minus `second`, on the prompts for which both have a score.
 
     Attributes
     ----------
     first, second : str
         The two variants.
     prompts, missing : int
-        On how many prompts they are compared; how many others have a score for one of them only, or for none.
+        Prompts on which they are compared; other prompts, with a score for only one of them or for neither (count).
     effect, effect_with_failures : Interval
         The mean difference of the prompts, without failed answers and with each of them as 0.
     detectable : float or None
-        The smallest true difference that as many prompts and repeats would have shown in 80 % of such comparisons.
+        The smallest true difference that a comparison with this many prompts and repeats detects in 80 % of cases.
     p, p_adjusted : float or None
-        Of `effect`: by itself, and by Holm for having looked at all pairs.
+        The p-value of `effect`, unadjusted, and adjusted by Holm for testing all pairs.
     method : str
-        The test that `p` is from: ``"McNemar"``, ``"sign flip"`` or ``"t"``.
+        The test behind `p`: ``"McNemar"``, ``"sign flip"`` or ``"t"``.
     verdict : str
         One short sentence.
     level : float
-        Of the intervals.
+        The confidence level of the intervals.
     """
 
     first: str
@@ -125,7 +125,7 @@ class Differences(Tabular[Difference]):
 
 
 def summarize(rows: Iterable[ScoreRow], level: float = LEVEL) -> tuple[VariantSummary, ...]:
-    """Return each variant by itself, in the order of the rows.
+    """Return the summary of each variant, in the order of the rows.
 
     Shares of right answers (all scores are 0 or 1) get Wilson's interval, other scores Student's.
 
@@ -169,7 +169,7 @@ def differences(rows: Iterable[ScoreRow], level: float = LEVEL) -> Differences:
 
 
 def _summary(variant: str, rows: Sequence[ScoreRow], scores: tuple[Scores, Scores], level: float) -> VariantSummary:
-    """Return a variant by itself; `scores` are those without failures, and with each as 0."""
+    """Return the summary of a variant; `scores` are those without failures, and those with each failure as 0."""
     failed = sum(row.failed for row in rows)
     return VariantSummary(
         variant=variant,
@@ -193,7 +193,7 @@ def _mean(scores: Scores, level: float) -> Interval:
 def _difference(
     pair: tuple[str, str], scores: tuple[Scores, Scores], zeroed: tuple[Scores, Scores], level: float
 ) -> Difference:
-    """Return the difference of a pair, with `missing` and what depends on the other pairs left open."""
+    """Return the difference of a pair, without `missing` and the fields that depend on the other pairs."""
     found = _paired(*scores)
     test = intervals.paired_test(found)
     is_binary = all(map(_is_binary, scores))
@@ -214,7 +214,7 @@ def _difference(
 
 
 def _paired(first: Scores, second: Scores) -> list[float]:
-    """Return the difference on each prompt that both have a score for."""
+    """Return the difference on each prompt for which both have a score."""
     return [_average(repeats) - _average(second[prompt]) for prompt, repeats in first.items() if prompt in second]
 
 
@@ -234,7 +234,7 @@ def _verdict(pair: Difference, alpha: float) -> str:
 
 
 def verdict(better: str, *, prompts: int, p: float, alpha: float) -> str:
-    """Return in a short sentence what the p-value of an effect in favour of `better` shows."""
+    """Return a short sentence on the p-value of an effect in favour of `better`."""
     if prompts < FEW_PROMPTS:
         return "too few prompts to tell"
     if p > alpha:

@@ -1,13 +1,13 @@
-"""What a comparison has been told: one SQLite file, a row for each cell, committed as the cell ends.
+"""The store of a comparison's answers: one SQLite file with a row for each cell, committed when the cell ends.
 
-A cell is ``wanted``, then ``asking`` while a process has claimed it, then ``done``, ``failed`` or ``refused`` (we sent
-nothing, because this model cannot take this prompt). Only what is not done is claimed, so a kept answer is never asked
-for again, whatever happens to the kernel. A process that asks says every `BEAT_S` seconds that it is alive; what one
-that died had claimed is free again. Several processes may share a file, on a local disk: SQLite's log (WAL) does not
-work on network drives.
+A cell is ``wanted``, then ``asking`` while a process has claimed it, then ``done``, ``failed`` or ``refused`` (nothing
+was sent, because this model cannot take this prompt). Only cells that are not done are claimed, so a stored answer is
+never requested again, whatever happens to the kernel. A running process records every `BEAT_S` seconds that it is
+alive; the claims of a dead process are released. Several processes may share a file on a local disk: SQLite's log (WAL)
+does not work on network drives.
 
-Scores are in a table of their own, by the scorer's identity and by what it looked at beside the answer: scoring again
-costs nothing, and a scorer that raises loses nothing.
+Scores have their own table, keyed by the cell, the scorer's identity and a hash of the scorer's other inputs: scoring
+again costs nothing, and a scorer that raises loses nothing.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from typing import Literal
 from copilot_nb.errors import InputError
 
 APPLICATION_ID = 0x63706E62
-"""SQLite's mark of whose file it is: "cpnb"."""
+"""SQLite's application id in the file's header: "cpnb"."""
 SCHEMA_VERSION = 1
 BEAT_S = 5.0
 STALE_S = 30.0
-"""After so many seconds without a sign, a process that asks counts as dead."""
+"""Seconds without a sign of life after which a running process counts as dead."""
 BUSY_TIMEOUT_S = 30.0
 
 State = Literal["wanted", "asking", "done", "failed", "refused"]
@@ -72,22 +72,22 @@ class AnsweredTurn:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the store holds of a cell.
+    """The stored state of a cell.
 
     Attributes
     ----------
     state : str
         ``"wanted"``, ``"asking"``, ``"done"``, ``"failed"`` or ``"refused"``.
     turns : tuple of AnsweredTurn
-        The answer, of a cell that is done; else empty.
+        The answer of a cell that is done, else empty.
     attempts : int
-        How often the cell was asked (count).
+        How often the cell was run (count).
     error : str
-        Why it was not answered the last time.
+        Why the last attempt failed.
     session_id : str
-        The session that it was last asked in.
+        The session of the last attempt.
     answered_s : float or None
-        When it was answered, in seconds since 1970.
+        Time of the answer, in seconds since 1970.
     """
 
     state: State
@@ -99,7 +99,7 @@ class Answer:
 
 
 def new_owner() -> str:
-    """Return the name of one run of a comparison: the machine, the process, and digits of its own."""
+    """Return a unique name for a run of a comparison: the machine, the process and random digits."""
     return f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex}"
 
 
@@ -109,12 +109,12 @@ class Store:
     Parameters
     ----------
     path : Path
-        The file; it is made if it is not there.
+        The file; created if it does not exist.
 
     Raises
     ------
     InputError
-        If it cannot be written, or is another kind of file; so do all methods, where the disk fails.
+        If it cannot be written, or is another kind of file. All methods raise it if the disk fails.
     """
 
     def __init__(self, path: Path) -> None:
@@ -149,7 +149,7 @@ class Store:
             )
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         with self._lock:
             self._db.close()
 
@@ -160,18 +160,18 @@ class Store:
         self.close()
 
     def count(self) -> int:
-        """Return how many answers the file holds, of any comparison."""
+        """Return the number of answers in the file, of all comparisons."""
         with self._translated():
             number: int = self._db.execute("SELECT count(*) FROM cells WHERE answered_s IS NOT NULL").fetchone()[0]
             return number
 
     def want(self, cells: Mapping[str, str]) -> None:
-        """Add cells that are not there: by their keys, what is asked in them, as JSON for a reader of the file."""
+        """Add missing cells: a mapping of keys to descriptions, as JSON for readers of the file."""
         with self._writing():
             self._db.executemany("INSERT OR IGNORE INTO cells (key, asked) VALUES (?, ?)", cells.items())
 
     def answers(self, keys: Collection[str]) -> dict[str, Answer]:
-        """Return what the file holds of these cells; one that is not there is left out."""
+        """Return the stored state of these cells, without those that are not in the file."""
         wanted = set(keys)
         columns = "key, state, turns, attempts, error, session_id, answered_s"
         with self._translated():
@@ -185,16 +185,16 @@ class Store:
             return {key: self._db.execute(query, (key,)).fetchone()[0] for key in keys}
 
     def claim(self, sessions: Mapping[str, str], owner: str, before_s: float = 0.0) -> dict[str, int]:
-        """Claim cells for `owner`; return which are now theirs, with how often each has been asked.
+        """Claim cells for `owner`; return the claimed ones, with the number of attempts of each.
 
         Parameters
         ----------
         sessions : mapping of str to str
-            The ids of the sessions to ask in, by the cells' keys.
+            The ids of the sessions to use, by the cells' keys.
         owner : str
             See `new_owner`.
         before_s : float
-            Also claim answers that are older than this (seconds since 1970); such an answer stays until it is replaced.
+            Also claim cells with an answer older than this (seconds since 1970); the answer stays until it is replaced.
         """
         query = (
             "UPDATE cells SET state = 'asking', owner = ?, session_id = ?, attempts = attempts + 1 WHERE key = ? AND "
@@ -208,9 +208,9 @@ class Store:
         return claimed
 
     def keep(self, key: str, owner: str, turns: Iterable[AnsweredTurn], versions: str, session_id: str) -> None:
-        """Keep an answer, unless another process has answered the cell meanwhile; scores of an older one are dropped.
+        """Store an answer and drop the scores of an older one, unless another process has answered the cell meanwhile.
 
-        `session_id` is the session that stays; ``""``: none does.
+        `session_id` is the session to keep; ``""``: none.
         """
         told = json.dumps([asdict(turn) for turn in turns], ensure_ascii=False)
         with self._writing():
@@ -223,7 +223,7 @@ class Store:
                 self._db.execute("DELETE FROM scores WHERE key = ?", (key,))
 
     def fail(self, key: str, owner: str, error: str, *, refused: bool = False) -> None:
-        """Note why a cell was not answered; an older answer of it stays."""
+        """Record why a cell has no answer; an older answer stays."""
         state = "refused" if refused else "failed"
         with self._writing():
             self._db.execute(
@@ -233,18 +233,18 @@ class Store:
             )
 
     def release(self, owner: str) -> None:
-        """Give back what `owner` has claimed and not ended."""
+        """Release the unfinished cells that `owner` has claimed."""
         with self._writing():
             self._db.execute(f"{_FREE} WHERE owner = ? AND state = 'asking'", (owner,))
             self._db.execute("DELETE FROM owners WHERE owner = ?", (owner,))
 
     def beat(self, owner: str) -> None:
-        """Say that `owner` is alive."""
+        """Record that `owner` is alive."""
         with self._writing():
             self._db.execute("INSERT OR REPLACE INTO owners VALUES (?, ?)", (owner, time.time()))
 
     def free_the_dead(self) -> list[str]:
-        """Give back what dead processes have claimed; return the ids of the sessions that they asked in."""
+        """Release the claims of dead processes; return the ids of their sessions."""
         stale_s = time.time() - STALE_S
         left: list[str] = []
         with self._writing():
@@ -260,21 +260,21 @@ class Store:
         return left
 
     def keep_scores(self, scorer: str, scores: Mapping[tuple[str, str], float]) -> None:
-        """Keep the scores that a scorer, by its identity, has given: by the cell's key and what else it looked at."""
+        """Store scores of the scorer with this identity, by the cell's key and a hash of the scorer's other inputs."""
         now_s = time.time()
         rows = [(key, scorer, about, value, now_s) for (key, about), value in scores.items()]
         with self._writing():
             self._db.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?)", rows)
 
     def scores(self, scorer: str) -> dict[tuple[str, str], float]:
-        """Return the scores that a scorer, by its identity, has given: by the cell's key and what else it looked at."""
+        """Return the scores of the scorer with this identity, keyed as in `keep_scores`."""
         with self._translated():
             rows = self._db.execute("SELECT key, about, value FROM scores WHERE scorer = ?", (scorer,)).fetchall()
         return {(key, about): value for key, about, value in rows}
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Write in one transaction: all of it is on the disk at the end, or none."""
+        """Write in one transaction: at the end all of it is on disk, or nothing."""
         with self._translated():
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -303,7 +303,7 @@ def _answer(  # noqa: PLR0917 - the columns of a row
 
 
 def _is_dead(owner: str) -> bool:
-    """Whether an owner was a process of this machine that is gone; elsewhere only silence tells."""
+    """Whether an owner is a process of this machine that has ended; on another machine only its silence tells."""
     host, process_id, _ = owner.rsplit("/", 2)
     if host != socket.gethostname() or os.name != "posix":  # on Windows a signal 0 is Ctrl+C
         return False

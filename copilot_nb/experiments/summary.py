@@ -1,4 +1,4 @@
-"""A comparison to read: who is how good, how sure that is, and what to distrust; as HTML and as plain text."""
+"""The summary of a comparison: estimates, their uncertainty and warnings, as HTML and as plain text."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ from copilot_nb.render.escape import quote
 from copilot_nb.render.table import Printer, Table
 from copilot_nb.render.words import count
 
-MAX_PAIRS = 30  # that are shown; six variants have fifteen
+MAX_PAIRS = 30  # pairs that are shown; six variants have fifteen
 _MANY_RETRIED = 0.05
 _PLAIN_LINES = "font-family:var(--jp-code-font-family,monospace);white-space:pre;overflow-x:auto"
-"""Pages have other styles for <pre>: JupyterLab wraps its lines, and HTML by nbconvert has a proportional font."""
+"""Pages style <pre> differently: JupyterLab wraps its lines, and nbconvert's HTML uses a proportional font."""
 _FOR_A_RANKING = 3
 _METHODS = {"t": "the paired t test", "McNemar": "McNemar's exact test", "sign flip": "the exact sign-flip test"}
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a comparison shows; its repr is the table with a forest plot of characters.
+    """The summary of a comparison; its repr is the table with a forest plot of characters.
 
     Attributes
     ----------
     variants : tuple of VariantSummary
-        Each variant by itself; empty without scores.
+        The summary of each variant; empty without scores.
     differences : tuple of Difference
-        Each pair.
+        The difference of each pair.
     head_to_head : tuple of HeadToHead
         Each pair by preference; empty without judgements.
     ranking : Ranking or None
         Three or more variants by preference.
     notes : tuple of str
-        What to know and what to distrust, a sentence each.
+        Remarks and warnings, one sentence each.
     level : float
         Of the intervals.
     """
@@ -68,7 +68,7 @@ class Summary:
         printer.text(str(self))
 
     def _parts(self) -> list[Table | str]:
-        """Return tables and, as text, forest plots: what there is, in the order in which it is read."""
+        """Return the tables and (as text) forest plots that exist, in reading order."""
         parts: list[Table | str] = []
         if self.variants:
             parts.append(_scores_table(self.variants, self.level))
@@ -89,7 +89,7 @@ def summary(
     notes: Iterable[str] = (),
     level: float = LEVEL,
 ) -> Summary:
-    """Return what scores and preferences show.
+    """Return the summary of scores and preferences.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def summary(
     preferences : iterable of Preference
         The judgements of one judge, or the votes of people; may be empty.
     notes : iterable of str
-        Sentences to be shown below, such as `judge.warnings`.
+        Sentences to show below the tables, such as `judge.warnings`.
     level : float
         Of the intervals.
     """
@@ -111,7 +111,7 @@ def summary(
 
 
 def _picture(characters: str) -> str:
-    """Return a forest plot as HTML; a screen reader has its numbers in the table before it."""
+    """Return a forest plot as HTML, hidden from screen readers, which read its numbers in the table before it."""
     return f'<pre aria-hidden="true" style="{_PLAIN_LINES}">{quote(characters)}</pre>'
 
 
@@ -159,7 +159,7 @@ def _head_to_head_table(pairs: Sequence[HeadToHead], level: float) -> Table:
 def _notes(
     rows: Sequence[ScoreRow], variants: Sequence[VariantSummary], pairs: Sequence[Difference], level: float
 ) -> list[str]:
-    """Return how the numbers were made, and what is wrong with them."""
+    """Return remarks on how the numbers were computed, and warnings about them."""
     notes = []
     if len({row.repeat for row in rows}) > 1:
         notes.append("Repeats are averaged within their prompt: only prompts count as independent.")

@@ -1,4 +1,4 @@
-"""Results in a row that show themselves as a table."""
+"""Tuples of results that render as a table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Tabular(tuple[T, ...]):
-    """A tuple whose repr in a notebook, and whose text, is a table."""
+    """A tuple that renders as a table, in a notebook and as text."""
 
     __slots__ = ()
 
@@ -34,7 +34,7 @@ class Tabular(tuple[T, ...]):
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """Sentences for a reader of results, one a line and each in full."""
+    """Sentences for the reader of results, one per line, never shortened."""
 
     lines: tuple[str, ...]
 
@@ -47,17 +47,17 @@ class Notes:
 
 
 def table_of(caption: str, columns: dict[str, list[str]]) -> Table:
-    """Return a table of columns, a line for each row."""
+    """Return a table made of columns."""
     return Table(tuple(columns), tuple(zip(*columns.values(), strict=True)), caption=caption, is_dense=True)
 
 
 def percent(level: float) -> str:
-    """Return the level of an interval: ``95%``, ``99.9%``."""
+    """Return the confidence level of an interval as text: ``95%``, ``99.9%``."""
     return f"{100 * level:.4g}%"
 
 
 def p_value(value: float | None) -> str:
-    """Return a p-value in three digits; ``–`` for none."""
+    """Return a p-value with three digits; ``–`` for none."""
     if value is None:
         return "–"
     return f"{value:.3f}" if value >= _SMALLEST_P else f"< {_SMALLEST_P}"

@@ -1,4 +1,4 @@
-"""Several sessions of one name, one for each of some models or providers: how they are called and what they get."""
+"""Several sessions with a common name, one per model or provider: their names and options."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from copilot_nb.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A session to speak to, and what is wanted of it (``""``: nothing in particular)."""
+    """A session to send prompts to, with its model and provider (``""``: the default)."""
 
     name: str
     model: str
@@ -20,21 +20,21 @@ class Target:
 def one_each(
     name: str, *, models: Sequence[str] = (), providers: Sequence[str] = (), model: str = "", provider: str = ""
 ) -> list[Target]:
-    """Return a session for each of `models`, called ``NAME@MODEL``, or for each of `providers`, ``NAME@PROVIDER``.
+    """Return a target for each of `models`, called ``NAME@MODEL``, or for each of `providers`, ``NAME@PROVIDER``.
 
     Parameters
     ----------
     name : str
         The first part of their names.
     models, providers : sequence of str
-        One of the two.
+        Models or providers, not both.
     model, provider : str
-        The model of all those providers; the provider of all those models.
+        The model for all `providers`; the provider of all `models`.
 
     Raises
     ------
     InputError
-        If both are listed, or what is listed is also given for all.
+        If both are listed, or an option is both listed and given for all.
     """
     if (models and providers) or (models and model) or (providers and provider):
         raise InputError(

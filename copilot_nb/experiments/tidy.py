@@ -1,4 +1,4 @@
-"""The answers of a comparison as tables: tidy rows for pandas, and what each variant took."""
+"""The answers of a comparison as tables: tidy rows for pandas, and the usage of each variant."""
 
 from __future__ import annotations
 
@@ -47,9 +47,10 @@ Scored = tuple[Cell, Answer, Mapping[str, object]]
 
 
 def to_frame(cells: Iterable[Scored], prompts: Sequence[Prompt], more: Sequence[str]) -> DataFrame:
-    """Return one row for each turn, with `more` columns of what was read from the answers.
+    """Return one row for each turn, with `more` columns of values read from the answers.
 
-    Columns of the input that are called as one of ours, and what is attached, X the column ``read_NAME``.
+    Input columns that have the name of one of ours, and attachments, are left out. A value or score that has such a
+    name gets the column ``read_NAME``.
 
     Raises
     ------
@@ -86,7 +87,7 @@ def _rows(cell: Cell, answer: Answer, read: Mapping[str, object]) -> Iterator[di
 
 
 def _column_of(name: str) -> str:
-    """Return the column of a value or a score: its name, unless a column of ours has it."""
+    """Return the column of a value or a score: its name, or ``read_NAME`` if one of our columns has that name."""
     return f"read_{name}" if name == "row" or name in _COLUMNS else name
 
 
@@ -95,7 +96,7 @@ def _of_turn(turn: AnsweredTurn) -> dict[str, object]:
 
 
 def values_of(schema: Schema | None, answer: Answer) -> dict[str, object]:
-    """Return the values in an answer by their columns: of a flat schema its own, else ``value``."""
+    """Return the values in an answer by column: the fields of a flat schema, else ``value``."""
     if schema is None:
         return {}
     found = schema.read(answer.turns[-1].text) if answer.turns else Checked()
@@ -124,7 +125,7 @@ Measure = Literal["cost", "duration_s", "input_tokens", "output_tokens"]
 
 
 def numbers_of(cells: Iterable[tuple[Cell, Answer]], name: Measure) -> dict[str, list[float | None]]:
-    """Return what each answer took, by its variant; ``None`` where that is not known of each of its turns."""
+    """Return a measure of each answer, by variant; ``None`` if it is unknown for one of its turns."""
     found: dict[str, list[float | None]] = {}
     for cell, answer in cells:
         if answer.turns:
@@ -134,7 +135,7 @@ def numbers_of(cells: Iterable[tuple[Cell, Answer]], name: Measure) -> dict[str,
 
 
 def usage_table(variants: Sequence[Variant], cells: Iterable[tuple[Cell, Answer]], caption: str) -> Table:
-    """Return what each variant took: a row for each."""
+    """Return the usage of each variant, one row per variant."""
     asked = list(cells)
     measures: tuple[Measure, ...] = ("duration_s", "input_tokens", "output_tokens", "cost")
     columns = [numbers_of(asked, name) for name in measures]
@@ -158,7 +159,7 @@ def usage_table(variants: Sequence[Variant], cells: Iterable[tuple[Cell, Answer]
 
 
 def answers_table(grid: Grid, answers: Mapping[tuple[int, Variant], Answer], schema: Schema | None) -> Table:
-    """Return answers side by side: a row for each prompt as the user wrote it, a column for each variant."""
+    """Return the answers side by side: a row for each prompt as the user wrote it, a column for each variant."""
     told = f"\n\n{schema.instruction}" if schema else ""
     nothing = Answer("wanted")
     rows = [
@@ -172,7 +173,7 @@ def answers_table(grid: Grid, answers: Mapping[tuple[int, Variant], Answer], sch
 
 
 def first_rows(table: Table, number: int) -> Table:
-    """Return the first rows of a table of prompts, and say how many there are."""
+    """Return the first rows of a table of prompts, with the total number in its caption."""
     size = len(table.rows)
     caption = f"The first {number} of {size:,} prompts; all of them: to_frame()" if size > number else ""
     return replace(table, rows=table.rows[:number], caption=caption)

@@ -1,4 +1,4 @@
-"""The cells that wait to be asked, in order, and which of them may be asked now."""
+"""The queue of cells to run: their order, and which of them may start now."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from copilot_nb.named_sessions.manager import Manager
 
 AHEAD = 2
-"""Cells under way for each answer that a model in this kernel gives at the same time, so that none of them idles."""
+"""Running cells for each answer that a model in this kernel gives concurrently, so that the model never idles."""
 
 
 class WaitingCells:
-    """Cells in line, one line for each provider that answers few at a time and one for all others.
+    """Queues of cells: one for each provider with few concurrent answers, and one for all other providers.
 
-    A model in this kernel gives a few answers at the same time. More prompts would wait there: they would count as
-    silent after a while, and their times would be those of the line.
+    A model in this kernel gives a few answers concurrently. More prompts would wait there: they would reach the idle
+    timeout, and their measured times would include the wait.
 
     Parameters
     ----------
     manager : Manager
-        Knows the providers, and how many turns may be under way.
+        Provides the providers and the limit of concurrent turns.
     """
 
     def __init__(self, manager: Manager) -> None:
@@ -37,16 +37,16 @@ class WaitingCells:
         return sum(map(len, self._lines.values()))
 
     def add(self, cell: Cell) -> None:
-        """Let a cell wait, as the last one."""
+        """Append a cell to its queue."""
         self._lines.setdefault(self._line_of(cell), deque()).append(cell)
 
     def take(self, under_way: Iterable[Cell]) -> Cell | None:
-        """Return a cell that may be asked while those of `under_way` are; ``None``: there is none, or no seat."""
+        """Return a cell that may start while those of `under_way` run; ``None`` if there is no cell or no seat."""
         taken = Counter(map(self._line_of, under_way))
         seats = self._manager.settings.max_parallel_turns
         if taken.total() >= seats:
             return None
-        for name, line in sorted(self._lines.items(), reverse=True):  # those with a limit first: they take longest
+        for name, line in sorted(self._lines.items(), reverse=True):  # queues with a limit first: they take longest
             if line and taken[name] < (self._limit(name) or seats):
                 return line.popleft()
         return None
@@ -56,7 +56,7 @@ class WaitingCells:
         return name if self._limit(name) else ""
 
     def _limit(self, name: str) -> int:
-        """Return how many cells of a provider may be under way; 0: as many as there are seats."""
+        """Return how many cells of a provider may run concurrently; 0: as many as there are seats."""
         if name not in self._limits:
             provider = self._manager.providers[name]
             self._limits[name] = AHEAD * provider.model.parallel if isinstance(provider, InKernel) else 0
