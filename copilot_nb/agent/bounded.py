@@ -1,13 +1,13 @@
-"""Text of a bounded length: its beginning and its end, where a reader looks first."""
+"""Shortens text to a bounded length: keeps its beginning and its end, where a reader looks first."""
 
 from __future__ import annotations
 
 HEAD_PART = 3
-"""One character in so many of what is kept comes from the beginning."""
+"""One in this many of the kept characters comes from the beginning."""
 
 
 def bounded(text: str, max_chars: int) -> str:
-    """Return a text, or its beginning and its end with a line between them on how much is left out.
+    """Return a text, shortened if too long to its beginning and end, with a line between them that counts the rest.
 
     Examples
     --------

@@ -1,8 +1,8 @@
 """Describes a value in one line, without running code of its class.
 
-`repr`, `isinstance`, `hasattr`, even ``type(x).__name__`` and ``type(x) == list`` may call what a user's class defines,
-which may print, hang or fail. So a value is described by its exact type, compared by ``is``: what Python, NumPy, pandas
-and polars define is read, of anything else only the name of its type is told.
+`repr`, `isinstance`, `hasattr`, even ``type(x).__name__`` and ``type(x) == list`` may call methods of a user's class,
+which may print, hang or fail. So types are compared by ``is``: objects of Python, NumPy, pandas and polars types are
+read; for any other object the description is only the name of its type.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class Describer:
     Attributes
     ----------
     hide : callable
-        Hides the secrets in a text.
+        Returns a text with its secrets hidden.
     hides_by_name : bool
-        Whether the text of a variable that is called like a secret is hidden, whatever it looks like.
+        Whether to hide any text in a variable whose name looks like a secret's.
     """
 
     hide: Callable[[str], str] = str
@@ -106,7 +106,7 @@ class Describer:
 
 
 def type_name(kind: type) -> str:
-    """Return the full name of a type; a metaclass is not asked for it."""
+    """Return the full name of a type without calling its metaclass."""
     module = _module_of(kind)
     return _name_of(kind) if module in ("", "builtins", "__main__") else f"{module}.{_name_of(kind)}"
 
@@ -124,7 +124,7 @@ def _module_of(kind: type) -> str:
 
 
 def _is_of(kind: type, library: str) -> bool:
-    """Whether a type is the library's own, and not one of the user's that is called the same."""
+    """Whether a type belongs to the library, and is not a user's type of the same name."""
     return vars(sys.modules.get(library, types.ModuleType(""))).get(_name_of(kind)) is kind
 
 

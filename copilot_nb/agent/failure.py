@@ -27,23 +27,23 @@ _PACKAGES = {"site-packages", "dist-packages"}
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
 _OF_IPYTHON = frozenset({"In", "Out", "get_ipython", "exit", "quit", "open"})
 _OTHER_MEANINGS = frozenset({"key", "token"})
-"""Names of secrets that variables have for other reasons too."""
+"""Names of secrets that are also common names of other variables."""
 
 CellName = Callable[[str], str]
-"""Returns what a reader calls the cell in which a file of code lies (``"Cell In[3]"``); ``""``: it is no cell."""
+"""Returns the label of the cell that a code file belongs to (``"Cell In[3]"``); ``""`` if it is not a cell."""
 
 Call = tuple[FrameType, int]
-"""A call of a traceback, and its line."""
+"""A frame of a traceback, and its line number."""
 
 
 def error_text(error: BaseException, cell_name: CellName) -> str:
-    """Return the traceback of an error, its causes too: the user's own code, and the last calls in libraries."""
+    """Return the traceback of an error and its causes: the user's code, and the last calls in libraries."""
     report = traceback.TracebackException.from_exception(error, lookup_lines=False, compact=True)
     files: set[str] = set()
     for each in _chain(report):
         kept = _kept(each.stack, cell_name)
         if hasattr(each, "offset") and not any(is_own(frame.filename, cell_name) for frame in kept):
-            kept = []  # a syntax error says itself where it is, and here only IPython's compiler was called
+            kept = []  # a syntax error names its place; its only frames are IPython's compiler
         files |= {frame.filename for frame in kept} | {getattr(each, "filename", None) or ""}
         each.stack = traceback.StackSummary.from_list(kept)
     text = "".join(report.format())
@@ -62,7 +62,7 @@ def _chain(report: traceback.TracebackException) -> Iterator[traceback.Traceback
 
 
 def _kept(stack: traceback.StackSummary, cell_name: CellName) -> list[traceback.FrameSummary]:
-    """Return the calls that say most: from the first in the user's code on, few of those in libraries."""
+    """Return the most useful frames: from the first in the user's code on, with few of those in libraries."""
     own = [place for place, frame in enumerate(stack) if is_own(frame.filename, cell_name)]
     first = own[0] if own else max(0, len(stack) - LIBRARY_FRAMES)
     kept = [
@@ -74,9 +74,9 @@ def _kept(stack: traceback.StackSummary, cell_name: CellName) -> list[traceback.
 
 
 def is_own(file: str, cell_name: CellName) -> bool:
-    """Whether a file of code is the user's: a cell, or a file outside Python's own and the installed packages.
+    """Whether a code file is the user's: a cell, or a file outside the standard library and the installed packages.
 
-    What was compiled, by Cython for example, has no whole path.
+    Compiled code, for example by Cython, has no absolute path.
     """
     path = Path(file)
     is_of_library = file.startswith(_STANDARD) or bool(_PACKAGES & set(path.parts))
@@ -84,7 +84,7 @@ def is_own(file: str, cell_name: CellName) -> bool:
 
 
 def own_frames(error: BaseException, cell_name: CellName) -> list[Call]:
-    """Return the calls of an error in the user's own code, with their lines, the last one first."""
+    """Return an error's frames in the user's code with their line numbers, the last one first."""
     calls: list[Call] = []
     trace: TracebackType | None = error.__traceback__
     while trace is not None:
@@ -95,13 +95,13 @@ def own_frames(error: BaseException, cell_name: CellName) -> list[Call]:
 
 
 def source_around(file: str, line: int) -> str:
-    """Return the lines of a file about one of them; ``""``: the file is not there."""
+    """Return the lines of a file around one line; ``""`` if the file does not exist."""
     lines = linecache.getlines(file)
     return "".join(lines[max(0, line - LINES_AROUND) : line + LINES_AROUND]).rstrip("\n")
 
 
 def variables_text(frames: list[Call], describer: Describer) -> str:
-    """Return the variables that the code of calls names, each described in one line; those of the failed line first."""
+    """Return the variables that the frames' code names, described in one line each; the failed line's first."""
     lines: dict[str, str] = {}
     for frame, number in frames:
         scope = ChainMap(cast("dict[str, object]", frame.f_locals), frame.f_globals)

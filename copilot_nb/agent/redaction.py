@@ -1,17 +1,18 @@
-"""Hides secrets in text that goes to a model, but which the user did not type: files, tables, values, tracebacks.
+"""Hides secrets in text that is sent to a model but not typed by the user: files, tables, values, tracebacks.
 
-Three ways to know a secret, from the surest to the weakest:
+A secret is recognised in three ways, from the surest to the weakest:
 
-1. its exact value, because the kernel holds it: a variable of the environment, a line of a ``.env`` file, a key that a
-   provider was given (`providers.secrets` collects these);
-2. its shape: `SHAPES` are the tokens of well-known services, which have a prefix of their own;
-3. the name before it: ``password = "…"``, if what follows looks like no word.
+1. by its exact value, if the kernel holds it: an environment variable, a line of a ``.env`` file, a provider's key
+   (`providers.secrets` collects these);
+2. by its shape: `SHAPES` are the tokens of well-known services, which have a distinctive prefix;
+3. by the name before it: ``password = "…"``, if the value does not look like a word.
 
-Each is replaced by ``‹secret: NAME›``, so the model sees that there is a value, and the count can be read off the text.
-Every way takes time in proportion to the text: a value or a prefix is searched for before any pattern is tried, and no
-pattern looks at a character more than a few times.
+Each is replaced by ``‹secret: NAME›``, so the model sees that there is a value, and the text itself gives the count.
+The time is proportional to the length of the text: a value or prefix is searched for before any pattern is tried, and
+no pattern reads a character more than a few times.
 
-Libraries were tried: detect-secrets takes 2.6 ms a line and reports words such as ``id``; scrubadub needs scikit-learn.
+Libraries that we tried: detect-secrets takes 2.6 ms per line and reports words such as ``id``; scrubadub needs
+scikit-learn.
 """
 
 from __future__ import annotations
@@ -28,16 +29,16 @@ from copilot_nb.system.environment import is_secret_name
 MARK = "‹secret: "
 _MARK = re.compile(f"{MARK}[^›\\n]*›")
 MIN_CHARS = 8
-"""Shorter values are placeholders or words ("ollama", "none", "true"), which texts use anyway (characters)."""
+"""Shorter values are placeholders or common words ("ollama", "none", "true") (characters)."""
 MIN_LETTERS = 16
-"""A value of nothing but letters is a word, unless it has so many of them (characters)."""
+"""A value of letters only counts as a word unless it is at least this long (characters)."""
 MIN_BARE_DIGITS = 2
-"""A value without quotation marks that has fewer digits may be the name of a variable (count)."""
+"""An unquoted value with fewer digits may be the name of a variable (count)."""
 MAX_NAME_CHARS = 60
 
 _URL_PASSWORD = re.compile(r"://[^\s/:@\"']{0,100}:([^\s/@\"']{1,200})@")
 SHAPES: tuple[tuple[str, str, str], ...] = (
-    (  # the first one, because its lines may look like others
+    (  # first, because its lines may match other shapes
         "private key",
         "-----BEGIN ",
         r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[A-Za-z0-9+/=\\\s]*+(?:-----END [A-Z ]{0,40}-----)?",
@@ -67,7 +68,7 @@ _KEYWORDS = (
     *("assw", "ASSW", "assphrase", "ASSPHRASE", "pwd", "PWD", "ecret", "ECRET", "oken", "OKEN"),
     *("key", "Key", "KEY", "redential", "REDENTIAL"),
 )
-"""What the names of secrets contain, without a first letter that may be large or small."""
+"""Parts of the names of secrets, without a first letter that may be upper or lower case."""
 _VALUE = (
     r"[\w-]{0,20}+\\?[\"']?+\]?+\s{0,3}+[=:]\s{0,3}+"
     r"(?:[bfru]?\\?[\"'](?P<quoted>[^\s\"'\\]{8,}+)\\?[\"']|(?P<bare>[A-Za-z0-9+/=-]{12,}+))"
@@ -81,18 +82,18 @@ _NO_LITERAL = ("<", "{", "$", "%", "/", "~", "./", "../", "http", MARK[0])
 
 
 def is_distinctive(value: str) -> bool:
-    """Whether a secret's value can be searched for: it is no short value and no word that texts use anyway."""
+    """Whether a secret's value can be searched for: it is neither short nor a common word."""
     return len(value) >= MIN_CHARS and not (value.isalpha() and len(value) < MIN_LETTERS)
 
 
 def looks_random(value: str) -> bool:
-    """Whether a value that follows a secret's name is the secret: not a word, a path or a placeholder."""
+    """Whether the value after a secret's name looks like a secret, not like a word, a path or a placeholder."""
     is_mixed = bool(_SPECIAL.search(value)) and any(char.isalpha() for char in value)
     return len(value) >= MIN_CHARS and is_mixed and not value.startswith(_NO_LITERAL)
 
 
 def hidden_count(text: str) -> int:
-    """Return how many secrets are hidden in a text."""
+    """Return the number of hidden secrets in a text."""
     return text.count(MARK)
 
 
@@ -130,14 +131,14 @@ class Redactor:
 
 
 def mark(name: str) -> str:
-    """Return what stands in place of a secret."""
+    """Return the mark that replaces a secret."""
     return f"{MARK}{' '.join(name.split())[:MAX_NAME_CHARS].replace('›', '')}›"
 
 
 def revealed(answer: str, hidden: str, original: str) -> str:
-    """Return code that was made of a `hidden` text with the secrets of the `original` in it again.
+    """Return code derived from a `hidden` text, with the secrets of the `original` restored.
 
-    It is for the user's own notebook, which had them before. A mark that stands for several values stays.
+    The result goes into the user's notebook, which had the secrets before. A mark for several values is not replaced.
 
     Examples
     --------
@@ -147,7 +148,7 @@ def revealed(answer: str, hidden: str, original: str) -> str:
     values: dict[str, set[str]] = {}
     parts, marks = _MARK.split(hidden), _MARK.findall(hidden)
     if "" in parts[1:-1]:
-        return answer  # between two marks side by side nothing tells where a value ends
+        return answer  # between two adjacent marks the end of a value is unknown
     position = len(parts[0])
     for found, after in zip(marks, parts[1:], strict=True):
         end = original.find(after, position) if after else len(original)
@@ -158,13 +159,13 @@ def revealed(answer: str, hidden: str, original: str) -> str:
 
 
 def _forms(value: str) -> set[str]:
-    """Return how a value may be written: as it is, in Python, in JSON, in an address."""
+    """Return the spellings of a value: as it is, in Python, in JSON, in a URL."""
     in_json = json.dumps(value)[1:-1]
     return {value, repr(value)[1:-1], in_json, in_json.replace("/", "\\/"), urllib.parse.quote(value, safe="")}
 
 
 def _hide_shape(name: str, found: re.Match[str]) -> str:
-    group = found.re.groups  # 1: the secret is a part of what was found
+    group = found.re.groups  # 1: the secret is a part of the match
     if found[group].startswith(MARK[0]):
         return found[0]
     start, end = found.start(group) - found.start(), found.end(group) - found.start()
@@ -184,12 +185,12 @@ def _hide_assigned(found: re.Match[str]) -> str:
 
 
 def _is_bare_value(value: str, next_char: str) -> bool:
-    """Whether what is not in quotation marks is a value, and not the beginning of an expression."""
+    """Whether an unquoted text is a value, and not the beginning of an expression."""
     return sum(map(str.isdigit, value)) >= MIN_BARE_DIGITS and next_char not in _GOES_ON
 
 
 def _name_around(found: re.Match[str]) -> str:
-    """Return the whole name of which the keyword that was found is a part."""
+    """Return the whole name that contains the keyword found."""
     before = found.string[max(0, found.start() - MAX_NAME_CHARS) : found.start()]
     begin, rest = _END_OF_NAME.search(before), _NAME.match(found[0])
     return f"{begin[0] if begin else ''}{rest[0] if rest else ''}"
