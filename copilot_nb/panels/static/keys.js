@@ -13,7 +13,7 @@ const SUPPRESS = "data-lm-suppress-shortcuts";
 
 /**
  * Keep a panel's keys from its notebook, where a letter in command mode may delete or add a cell. JupyterLab ignores
- * shortcuts if the focused element has a certain attribute (on an ancestor it has no effect). A click beside all
+ * shortcuts if the focused element has the attribute `SUPPRESS` (on an ancestor it has no effect). A click beside all
  * controls focuses the panel, not the cell around it.
  *
  * Shortcuts of the whole application, such as the one that saves, are dispatched again outside the notebook.
