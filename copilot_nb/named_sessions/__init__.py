@@ -1,8 +1,8 @@
 """Named sessions: the state of this kernel's conversations.
 
-A session is plain data (`state`). `engine`, `turn_runner` and `turn_queue` work on it, and so do `rewind`, `rerun`,
-`limits` and `reading`; none of them knows the user's handle, `session`. The `registry` keeps the handles by name, the
-`manager` puts all together, and `api` is what `copilot_nb` exports.
+The state of a session is plain data (`state`). `engine`, `turn_runner`, `turn_queue`, `rewind`, `rerun`, `limits` and
+`reading` work on that data; none of them depends on the user's handle, `session`. `registry` maps names to handles,
+`manager` combines the parts, and `api` holds the functions that `copilot_nb` exports.
 
-This package is not called `sessions`: importing it would put it in the place of the public function of that name.
+This package is not called `sessions`, because importing it would overwrite the public function of that name.
 """

@@ -1,6 +1,6 @@
 """Short names of models: `%config CopilotNB.aliases = {"fast": "openai/gpt-5-mini"}`.
 
-What stands before the first slash is a provider where there is one of that name, else a part of the model's own name.
+The text before the first slash is a provider if one of that name exists, else a part of the model's name.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from copilot_nb.named_sessions.options import SessionOptions
 
 
 def target(alias: str, aliases: Mapping[str, str], providers: Collection[str]) -> tuple[str, str]:
-    """Return the provider (``""``: whichever answers) and the model that `alias` stands for."""
+    """Return the provider (``""`` for the default one) and the model that `alias` stands for."""
     return split(aliases[alias], providers)
 
 
 def split(text: str, providers: Collection[str]) -> tuple[str, str]:
-    """Return the provider (``""``: none is named) and the model of ``PROVIDER/MODEL`` or ``MODEL``."""
+    """Return the provider (``""`` if none is given) and the model of ``PROVIDER/MODEL`` or ``MODEL``."""
     provider, _, model = text.partition("/")
     return (provider, model) if model and provider in providers else ("", text)
 
 
 def expanded(wanted: SessionOptions, aliases: Mapping[str, str], providers: Collection[str]) -> SessionOptions:
-    """Return `wanted` with the model's own name in place of an alias.
+    """Return `wanted` with an alias replaced by the name of its model.
 
     Raises
     ------
     InputError
-        If the alias is of another provider than the one that is wanted.
+        If the alias belongs to another provider than the requested one.
     """
     if wanted.model not in aliases:
         return wanted

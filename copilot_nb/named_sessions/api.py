@@ -1,4 +1,4 @@
-"""The Python face: `copilot_nb.session`, `sessions`, `delete`; and the manager that they and the magics share."""
+"""The Python interface (`copilot_nb.session`, `sessions`, `delete`, …) and the manager it shares with the magics."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from copilot_nb.settings import CopilotNB, process_settings
 
 
 class _Shared:
-    """The manager of this process; a forked child makes its own."""
+    """The manager of this process; a forked child creates its own."""
 
     lock = threading.Lock()
     manager: Manager | None = None
 
     @classmethod
     def forget(cls) -> None:
-        """Begin anew in a forked child, where another thread's lock would never be let go."""
+        """Reset the lock and the manager in a forked child, where a lock held by another thread is never released."""
         cls.lock, cls.manager = threading.Lock(), None
 
 
@@ -36,22 +36,22 @@ if hasattr(os, "register_at_fork"):
 
 
 def shared_manager(settings: CopilotNB | None = None) -> Manager:
-    """Return this process's manager; `settings` count when it is made (else: those of the process)."""
+    """Return this process's manager; `settings` (default: those of the process) are used when it is created."""
     with _Shared.lock:
         if _Shared.manager is None:
             _Shared.manager = Manager(settings or process_settings())
-            atexit.register(_Shared.manager.close)  # Python has waited for the user's threads by then
+            atexit.register(_Shared.manager.close)  # runs after Python has joined the user's threads
         return _Shared.manager
 
 
 def rest() -> None:
-    """Stop what this process's manager started; sessions that are held start it again at their next use."""
+    """Stop what this process's manager started; existing sessions start it again at their next use."""
     if _Shared.manager is not None and _Shared.manager.loop.is_running:
         _Shared.manager.restart()
 
 
 def drop_manager() -> None:
-    """Stop what this process's manager started, and forget it."""
+    """Close and remove this process's manager."""
     if _Shared.manager is not None:
         _Shared.manager.close()
         atexit.unregister(_Shared.manager.close)
@@ -68,27 +68,27 @@ def session(
     user: str | None = None,
     **options: Unpack[OptionValues],
 ) -> Session:
-    """Return the session called `name`: this kernel's, else one stored earlier, else a new one.
+    """Return the session called `name`: this kernel's, else a stored one, else a new one.
 
     Parameters
     ----------
     name : str
-        Up to 300 characters; not a word of ``%copilot``.
+        Up to 300 characters; not a subcommand of ``%copilot``.
     session_id : str, optional
-        What the runtime stores the session under; by default made from the name.
+        The id under which the runtime stores the session; by default derived from the name.
     new : bool
-        Begin anew, with the model and options of an earlier session of that name, which is kept as ``name~1``.
+        Start a new session with the model and options of an existing one of that name, which is kept as ``name~1``.
     take_over : bool
-        If another process has the session open, go on in a copy of it, called ``name~1``.
+        If another process has the session open, continue in a copy called ``name~1``.
     user : str, optional
-        Whose session it is: of several people for whom this kernel acts, each has their own ``chat``. It is stored as
-        ``alice-chat`` (the setting `user_template`).
+        The user the session belongs to. If the kernel serves several people, each of them can have a session
+        ``chat``; it is stored as ``alice-chat`` (see the setting `user_template`).
     {options}
 
     Raises
     ------
     InputError
-        If the name, the id or the user cannot be used, or the session is another user's.
+        If the name, the id or the user is invalid, or the session belongs to another user.
     RuntimeUnavailable
         If the Copilot runtime cannot be started.
     ProviderError
@@ -104,26 +104,26 @@ def session(
 
 
 def _checked(user: str | None) -> str:
-    """Return the user as the manager takes it; a blank one is a mistake, it must not mean everybody."""
+    """Return the user in the form the manager expects; a blank user is an error, as ``""`` skips the user check."""
     return "" if user is None else check_user(user)
 
 
 def delete(name: str, *, user: str | None = None) -> None:
-    """Delete the session called `name` and its history, irreversibly.
+    """Delete the session called `name` and its history irreversibly.
 
     Parameters
     ----------
     name : str
         The session.
     user : str, optional
-        Whose it must be; what another user calls so stays.
+        The user the session must belong to; another user's session of that name is not deleted.
 
     Raises
     ------
     SessionNotFound
-        If there is none.
+        If there is no such session.
     SessionInUse
-        If another process has it open.
+        If another process has the session open.
 
     Examples
     --------
@@ -138,9 +138,9 @@ def sessions(limit: int | None = None, *, user: str | None = None) -> SessionLis
     Parameters
     ----------
     limit : int, optional
-        No more than so many: of thousands, the last used are found sooner.
+        The maximum number of sessions; with thousands of stored sessions, a limit is faster.
     user : str, optional
-        Those of one user only.
+        Return only the sessions of this user.
 
     Raises
     ------
@@ -157,12 +157,12 @@ def sessions(limit: int | None = None, *, user: str | None = None) -> SessionLis
 
 
 def search(text: str) -> SearchResults:
-    """Return where `text` occurs in the prompts and answers of all stored sessions; upper and lower case are one.
+    """Search the prompts and answers of all stored sessions for `text`, ignoring case.
 
     Raises
     ------
     InputError
-        If it is blank.
+        If `text` is blank.
 
     Examples
     --------
@@ -172,12 +172,12 @@ def search(text: str) -> SearchResults:
 
 
 def usage(*names: str) -> UsageReport:
-    """Return what sessions took: tokens, time, cost, the model's window; without names: those of this kernel.
+    """Return the tokens, time, cost and context window use of sessions; without names, of this kernel's sessions.
 
     Raises
     ------
     SessionNotFound
-        If there is none of a name.
+        If there is no session of a given name.
 
     Examples
     --------
@@ -187,7 +187,7 @@ def usage(*names: str) -> UsageReport:
 
 
 def import_conversation(path: str | Path, name: str = "") -> Session:
-    """Make a session of a conversation that was exported as `.json`.
+    """Create a session from a conversation that was exported as `.json`.
 
     Parameters
     ----------
@@ -199,9 +199,9 @@ def import_conversation(path: str | Path, name: str = "") -> Session:
     Raises
     ------
     InputError
-        If the file cannot be used, or there is a session of that name.
+        If the file is invalid, or a session of that name exists.
     SessionError
-        If the runtime does not take the conversation; nothing is left of the session then.
+        If the runtime does not accept the conversation; no session remains then.
 
     Examples
     --------

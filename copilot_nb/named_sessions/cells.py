@@ -1,12 +1,13 @@
-"""Which cell made which turn of a session.
+"""Records which cell sent which turn of a session.
 
-A cell asks by a magic or from Python (`Session.send`), as often as it likes. A prompt of a cell is known by the cell's
-id and by its place among the prompts of this run of the cell to that session: 0, 1, 2, …; so the first one replaces all
-that the cell had asked before. A run without a page (nbclient, papermill) tells no ids: there a prompt is known by its
-text, and by its place among those of the same text. A prompt from a panel, a widget or a script belongs to no cell.
+A cell can send any number of prompts, by a magic or from Python (`Session.send`). A prompt is identified by the id of
+its cell and by its position (0, 1, 2, …) among the prompts that this run of the cell sends to the session. When the
+cell runs again, its first prompt therefore replaces all turns of its last run. In a run without a front end (nbclient,
+papermill) cells have no ids; there a prompt is identified by its text and its position among the prompts of the same
+text. A prompt from a panel, a widget or a script belongs to no cell.
 
-A mark is 12 hexadecimal digits for the cell (4 of them for its notebook) and the first 8 of the turn's id; the last
-`MAX_MARKS` are kept in the session's metadata.
+A mark consists of 12 hexadecimal digits for the cell (4 of them for its notebook) and the first 8 digits of the turn's
+id. The last `MAX_MARKS` marks are stored in the session's metadata.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ if TYPE_CHECKING:
 MAX_MARKS = 200
 NOTEBOOK_DIGITS, CELL_DIGITS, TURN_DIGITS = 4, 8, 8
 LEFT = "-"
-"""Stands in a mark for a turn that its cell does not replace any more, because more was said after it."""
+"""In a mark, in place of the turn: its cell no longer replaces that turn, because other turns were added after it."""
 
 
 def cell_key(notebook: str, cell: str) -> str:
-    """Return the digits that stand for a cell of a notebook."""
+    """Return the digits that identify a cell of a notebook."""
     return _digits(notebook, NOTEBOOK_DIGITS) + _digits(cell, CELL_DIGITS)
 
 
@@ -41,7 +42,7 @@ def _digits(text: str, number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A turn, and the cell that made it."""
+    """A turn and the cell that sent it."""
 
     cell: str
     turn: str
@@ -56,7 +57,7 @@ class CellMarks:
         self._counting = threading.Lock()
 
     def key_of(self, text: str, notebook: str) -> str:
-        """Return the digits that stand for the next prompt of the running cell; ``""`` if no cell sends it."""
+        """Return the digits that identify the next prompt of the running cell; ``""`` if no cell sends it."""
         shell = running_shell()
         cell = running_cell(shell) if shell is not None else None
         if shell is None or cell is None or not (cell.cell_id or is_headless(shell)):
@@ -68,14 +69,14 @@ class CellMarks:
         return cell_key(notebook, f"{place} {asked[1]}")
 
     def copied(self) -> CellMarks:
-        """Return the same for a copy of the session."""
+        """Return a copy of the marks, for a copy of the session."""
         copy = CellMarks()
         with self._counting:
             copy._marks, copy._asked = list(self._marks), self._asked.copy()
         return copy
 
     def read(self, text: str) -> None:
-        """Take the marks from what `written` returned; what is none is left out."""
+        """Read the marks from the text that `written` returned; invalid ones are skipped."""
         pairs = (word.split(":") for word in text.split())
         self._marks = [Mark(*pair) for pair in pairs if len(pair) == len(("cell", "turn"))]
 
@@ -84,23 +85,23 @@ class CellMarks:
         return " ".join(f"{mark.cell}:{mark.turn}" for mark in self._marks[-MAX_MARKS:])
 
     def mark(self, cell: str, turn_id: str) -> None:
-        """Remember that `cell` made the turn `turn_id`."""
+        """Record that `cell` sent the turn `turn_id`."""
         self._marks = [mark for mark in self._marks if mark.cell != cell] + [Mark(cell, turn_id[:TURN_DIGITS])]
 
     def forget(self, turns: Sequence[TurnRecord]) -> None:
-        """Forget the marks of turns that are gone."""
+        """Delete the marks of `turns`, which were removed."""
         gone = {turn.turn_id[:TURN_DIGITS] for turn in turns}
         self._marks = [mark for mark in self._marks if mark.turn not in gone]
 
     def leave(self, marks: Sequence[Mark]) -> None:
-        """Let the turns of `marks` stay where they are, whatever their cells do."""
+        """Keep the turns of `marks`: their cells no longer replace them."""
         self._marks = [dataclasses.replace(mark, turn=LEFT) if mark in marks else mark for mark in self._marks]
 
     def has(self, cell: str) -> bool:
-        """Whether `cell` has made a turn of the session before."""
+        """Whether `cell` has sent a turn to the session before."""
         return bool(cell) and any(mark.cell == cell for mark in self._marks)
 
     def since(self, cell: str) -> list[Mark]:
-        """Return the mark of `cell` and those made after it; nothing if the cell has none."""
+        """Return the mark of `cell` and all later ones; empty if the cell has no mark."""
         places = [place for place, mark in enumerate(self._marks) if mark.cell == cell]
         return self._marks[places[0] :] if places else []

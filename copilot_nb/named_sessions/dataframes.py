@@ -1,4 +1,4 @@
-"""Tables for pandas, which is asked for only here and need not be installed."""
+"""Creates pandas tables. pandas is optional and imported only here."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def pandas() -> ModuleType:
     Raises
     ------
     InputError
-        If it is not installed.
+        If pandas is not installed.
     """
     try:
         import pandas as pd
@@ -28,7 +28,7 @@ def pandas() -> ModuleType:
 
 
 def frame(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> DataFrame:
-    """Return `rows` under `columns`, with pandas' own nullable types.
+    """Return a table of `rows` with `columns`, using pandas' nullable types.
 
     Raises
     ------

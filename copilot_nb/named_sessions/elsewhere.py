@@ -1,4 +1,4 @@
-"""The error for a session that another process has open: it names the process and what to type."""
+"""The error for a session that another process has open: it names the process and the remedy."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 def in_use(name: str, happened: str, notebook: str, holders: tuple[Holder, ...]) -> SessionInUse:
-    """Return the error of a session that another process has open."""
+    """Return the error for a session that another process has open."""
     where = " or ".join([*([notebook] if notebook else []), *map(_named, holders)]) or "another process"
     return SessionInUse(f"session {name!r} {happened} in {where}", _remedy(notebook, holders))
 
 
 def in_use_by_page(own_name: str, happened: str) -> SessionInUse:
-    """Return the same for the visitor of a page, who knows nothing of processes."""
+    """Return the error of `in_use` for the user of a web page, without process details."""
     return SessionInUse(f"{own_name!r} {happened} in another page", "close that page, then send it again")
 
 
@@ -28,7 +28,7 @@ def _named(holder: Holder) -> str:
 
 
 def _remedy(notebook: str, holders: tuple[Holder, ...]) -> str:
-    """Say how to get at it; a lock may have been left by a process whose number another program has by now."""
+    """Return the remedy. A lock may be stale: its process has ended and its id now belongs to another program."""
     stale = [each for each in holders if each.command and "copilot" not in " ".join(each.command).lower()]
     if stale:
         return f"that program is not Copilot: delete the lock that was left behind, {stale[0].lock}"

@@ -1,4 +1,4 @@
-"""What the sessions of a kernel run on: the loop, the runtime's client, the providers, the seats; and their loading."""
+"""The engine that runs the sessions of a kernel: the event loop, the runtime's client, the providers and the seats."""
 
 from __future__ import annotations
 
@@ -31,30 +31,31 @@ if TYPE_CHECKING:
     from copilot_nb.settings import CopilotNB
 
 CLOSE_TIMEOUT_S = 8.0
-"""For a runtime that has just begun to start; one that runs is stopped within 3 s."""
+"""Maximum time to stop a runtime that is still starting (seconds); a running one stops within 3 s."""
 CLOSING = "the kernel is shutting down"
 UNLOAD_EVERY_S = 30.0
-"""How often idle sessions are looked for, at most (seconds)."""
+"""Longest interval between two checks for idle sessions (seconds)."""
 
 
 class Engine:
-    """Starts the runtime, notices its end and stops it; loads sessions into it.
+    """Starts and stops the runtime, detects when it ends, and loads sessions into it.
 
     Parameters
     ----------
     settings : CopilotNB
-        Where the runtime and its home are. The runtime is started anew where these change.
+        The locations of the runtime and its home, and other settings. When `home` or `offline` changes, the runtime
+        is restarted.
     states : callable
         Returns the sessions of this kernel.
 
     Attributes
     ----------
     loop : LoopThread
-        Where all coroutines run.
+        The event loop thread on which all coroutines run.
     providers : Providers
-        Where answers come from.
+        The model providers.
     selector : ModelSelector
-        Chooses a provider and a model.
+        Selects the provider and the model of a session.
     repository : SessionRepository
         The stored sessions.
     """
@@ -79,7 +80,7 @@ class Engine:
 
     @property
     def notebook(self) -> str:
-        """The path of the notebook this kernel runs, as far as the front end tells it."""
+        """The path of the notebook this kernel runs; ``""`` if the front end does not report it."""
         shell = running_shell()
         return notebook_name(shell) if shell is not None else ""
 
@@ -89,7 +90,7 @@ class Engine:
         Raises
         ------
         RuntimeUnavailable
-            If there is no runtime, it cannot be started, or this is being closed.
+            If the runtime is missing or cannot be started, or the engine is closing.
         """
         if self._is_closing:
             raise RuntimeUnavailable(CLOSING)
@@ -106,19 +107,19 @@ class Engine:
 
     @property
     def running_client(self) -> RuntimeClient | None:
-        """The runtime's client if it is running."""
+        """The runtime's client if the runtime is running, else ``None``."""
         return self._client if self._client is not None and self._client.is_running else None
 
     def seats(self) -> Seats:
-        """Return the seats for turns (on the loop's thread)."""
+        """Return the seats for turns; call on the loop thread."""
         return self._seats()
 
     def hide_secrets(self, text: str) -> str:
-        """Return a text that the user did not type as a model may see it (see the setting `hide_secrets`)."""
+        """Return `text`, which the user did not type, without secrets (see the setting `hide_secrets`)."""
         return redactor(self.providers).hide(text) if self.settings.hide_secrets else text
 
     def turn_error(self, state: SessionState, message: str) -> CopilotNBError:
-        """Return the error of a turn that the runtime reported as failed with `message`."""
+        """Return the error for a turn that the runtime reported as failed with `message`."""
         provider, model = state.options.provider, state.options.model
         if (known := self.providers.error(provider, state.session_id, message, model)) is not None:
             return known
@@ -132,12 +133,12 @@ class Engine:
         task.add_done_callback(self._tasks.discard)
 
     async def loaded(self, state: SessionState) -> Connection:
-        """Return a session's connection: loaded into the runtime if it is not.
+        """Return the connection of a session; the session is loaded into the runtime first if necessary.
 
         Raises
         ------
         SessionInUse
-            If another process has it open.
+            If another process has the session open.
         """
         async with state.loading:
             if (connection := state.runner.connection) is not None:
@@ -173,11 +174,11 @@ class Engine:
         return connection
 
     async def annotate(self, state: SessionState, connection: Connection) -> None:
-        """Have all that is kept of a session beside its history written to its metadata."""
+        """Write the facts that are stored about a session, apart from its history, to its metadata."""
         await connection.annotate(annotation(state, self.notebook, self.providers.line_of(state.options.provider)))
 
     async def in_use(self, state: SessionState, happened: str = "is open") -> SessionInUse:
-        """Return the error of a session that another process has open."""
+        """Return the error for a session that another process has open."""
         if state.user:
             return in_use_by_page(self.own_name(state), happened)
         client = await self.client()
@@ -186,28 +187,28 @@ class Engine:
         return in_use(state.name, happened, notebook, client.archive.holders(state.session_id))
 
     def own_name(self, state: SessionState) -> str:
-        """Return what its user calls a session; the name, if it belongs to nobody in particular."""
+        """Return the name by which its user knows a session; the full name if it belongs to no user."""
         return own_name(state.name, state.user, self.settings.user_template) if state.user else state.name
 
     async def settle(self, state: SessionState) -> None:
-        """Have written to the log what was lost with a runtime; where another process has it open, that waits."""
+        """Write a turn that was lost with a runtime to the log; skipped while another process has the session open."""
         if state.runner.has_unkept:
             with suppress(SessionInUse):
                 await self.loaded(state)
 
     async def unload(self, state: SessionState) -> bool:
-        """Take a session out of the runtime's memory, unless it is working; whether it was unloaded."""
+        """Unload a session from the runtime's memory unless it is busy, and return whether it was unloaded."""
         if state.pending or state.lock.locked() or not state.runner.is_loaded:
             return False
         await state.runner.disconnect()
         return True
 
     async def unstore(self, state: SessionState) -> None:
-        """Remove what the runtime stored of a session whose very first prompt failed; it stays as it was before."""
+        """Delete the stored session after its first prompt failed, so that it is new again."""
         client = self.running_client
         if not state.exists or client is None:
             return
-        with suppress(CopilotNBError):  # what is to be told is why the prompt failed
+        with suppress(CopilotNBError):  # the error to report is why the prompt failed
             await state.runner.disconnect()
             await client.archive.delete(state.session_id)
             state.exists, state.turn_count, state.last_outcome = False, 0, ""
@@ -218,10 +219,10 @@ class Engine:
             await self.unload_idle()
 
     async def unload_idle(self) -> None:
-        """Take out of the runtime's memory what has not been used for `unload_after_s` seconds."""
+        """Unload the sessions that have not been used for `unload_after_s` seconds from the runtime's memory."""
         for state in self._states():
             if state.runner.is_loaded and state.runner.silence_s >= self.settings.unload_after_s:
-                with suppress(CopilotNBError):  # a dead runtime has forgotten it already
+                with suppress(CopilotNBError):  # a dead runtime has no session in memory
                     await self.unload(state)
 
     async def _account_models(self) -> list[ModelInfo]:
@@ -231,18 +232,18 @@ class Engine:
         self.loop.call_soon(lambda: self._seats().resize(self.settings.max_parallel_turns))
 
     def warm_up(self) -> None:
-        """Import the SDK, start the runtime, load the renderer and the embedded model: in the background."""
+        """Import the SDK, start the runtime, load the renderer and the embedded model, in the background."""
         self.loop.submit(self._warm_up())
 
     async def _warm_up(self) -> None:
         await self.client()
-        if not self._is_busy():  # a prompt that was sent at once is not made to share the processor
+        if not self._is_busy():  # a prompt sent right away should not have to share the processor
             await in_thread(preload)
         if await self.selector.default_provider() == "local":
             self.providers["local"].preload()
 
     def _start_anew(self, _change: object) -> None:
-        """Stop a runtime that was started with other settings."""
+        """Restart a runtime that was started with other settings."""
         if self._client is not None and self.loop.is_running:
             self.restart()
 
@@ -254,24 +255,24 @@ class Engine:
         return any(state.is_busy for state in self._states())
 
     def _heard(self, session_id: str) -> None:
-        """Note that the runtime gave a sign of life for a session (on the loop's thread)."""
+        """Record that the runtime sent something for a session; called on the loop thread."""
         for state in self._states():
             if state.session_id == session_id:
                 state.runner.sign()
 
     def _lost_runtime(self, reason: str) -> None:
-        """Let the runtime's connections go: it is gone. The turns under way are interrupted (on the loop's thread)."""
+        """Drop all connections after the runtime ended; running turns are interrupted. Called on the loop thread."""
         self.selector.forget_login()
         for state in self._states():
             state.runner.lost(reason)
 
     def account_changed(self) -> None:
-        """Ask for the login, and for what its account may use, when it next matters."""
+        """Discard the cached login and the account's models; both are requested again at the next use."""
         self.selector.forget_login()
         self.providers.github.forget()
 
     def restart(self) -> None:
-        """Stop the runtime; it is started again at the next use. Turns under way are interrupted."""
+        """Stop the runtime; it starts again at the next use. Running turns are interrupted."""
         self.loop.blocking(self._stop_runtime("the Copilot runtime was restarted"))
 
     async def _stop_runtime(self, reason: str) -> None:
@@ -284,15 +285,15 @@ class Engine:
         await self.providers.aclose()
 
     def close(self) -> None:
-        """Stop everything this object started, and withdraw the prompts that wait; it can be used again."""
+        """Stop everything this object started and cancel the queued prompts; the object can be used again."""
         if not self.loop.is_running:
             return
-        self._is_closing = True  # else who still asks for the client would start a runtime that nobody stops
+        self._is_closing = True  # otherwise a late call of `client` would start a runtime that nobody stops
         try:
             for turn in [turn for state in self._states() for turn in state.pending]:
                 if turn.state is TurnState.QUEUED:
                     turn.stop()
-            with suppress(TimeoutError):  # what still hangs ends with the process
+            with suppress(TimeoutError):  # a runtime that still hangs ends with the process
                 self.loop.blocking(self._stop_runtime(CLOSING), CLOSE_TIMEOUT_S)
             self.providers.close()
             self.loop.stop()

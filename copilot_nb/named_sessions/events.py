@@ -1,7 +1,7 @@
-"""Events: a panel shows what a cell sent, and the other way.
+"""The event bus: it lets a panel show what a cell sent, and vice versa.
 
-An observer is called on the loop's thread, after the fact and in order. It should note what changed and return: a turn
-that streams changes a hundred times a second.
+Observers are called on the loop thread, after each event and in order. An observer should only record what changed and
+return, because a streaming turn changes a hundred times a second.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class EventBus(Generic[E]):
     Parameters
     ----------
     loop : LoopThread
-        Where they are called.
+        The event loop thread on which the observers are called.
     """
 
     def __init__(self, loop: LoopThread) -> None:
@@ -29,7 +29,7 @@ class EventBus(Generic[E]):
         self._observers: tuple[Callable[[E], object], ...] = ()
 
     def add(self, observer: Callable[[E], object]) -> Callable[[], None]:
-        """Call `observer` with each event from now on; return what ends that."""
+        """Call `observer` with each event from now on; return a function that removes it."""
         self._observers = (*self._observers, observer)
 
         def remove() -> None:
@@ -38,6 +38,6 @@ class EventBus(Generic[E]):
         return remove
 
     def tell(self, event: E) -> None:
-        """Tell what happened (from any thread)."""
+        """Send an event to the observers, from any thread."""
         for observer in self._observers:
             self._loop.call_soon(observer, event)

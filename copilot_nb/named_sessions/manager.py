@@ -1,8 +1,8 @@
-"""All sessions of this kernel: names to sessions, create or resume, list, delete.
+"""Manages the sessions of this kernel: opens, creates, resumes, lists, searches and deletes them.
 
-There is no registry of ours. What belongs to a session beyond its history (its name, model, provider, system
-message, notebook) is kept in the runtime's own metadata of that session, under `PREFIX`; a session
-of the runtime without it is somebody else's and is not listed.
+copilot_nb has no session store of its own. The facts about a session in addition to its history (name, model, provider,
+system message, notebook) are stored in the runtime's metadata of that session, under `PREFIX`. A session without these
+entries belongs to another program and is not listed.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ class Manager:
     Parameters
     ----------
     settings : CopilotNB
-        Defaults of new sessions, and where the runtime and its home are.
+        The defaults of new sessions, and the locations of the runtime and its home.
 
     Attributes
     ----------
     engine : Engine
-        What the sessions run on.
+        The engine that runs the sessions.
     registry : SessionRegistry
         The sessions by name.
     events : EventBus of Event
-        Tells what happens to them.
+        Sends the events of the sessions to observers.
     """
 
     def __init__(self, settings: CopilotNB) -> None:
@@ -68,26 +68,26 @@ class Manager:
 
     @property
     def loop(self) -> LoopThread:
-        """Where all coroutines run."""
+        """The event loop thread on which all coroutines run."""
         return self.engine.loop
 
     @property
     def providers(self) -> Providers:
-        """Where answers come from."""
+        """The model providers."""
         return self.engine.providers
 
     @property
     def selector(self) -> ModelSelector:
-        """Chooses a provider and a model."""
+        """Selects the provider and the model of a session."""
         return self.engine.selector
 
     @property
     def notebook(self) -> str:
-        """The path of the notebook this kernel runs, as far as the front end tells it."""
+        """The path of the notebook this kernel runs; ``""`` if the front end does not report it."""
         return self.engine.notebook
 
     def hide_secrets(self, text: str) -> str:
-        """Return a text that the user did not type as a model may see it."""
+        """Return `text`, which the user did not type, without secrets (see `Engine.hide_secrets`)."""
         return self.engine.hide_secrets(text)
 
     async def client(self) -> RuntimeClient:
@@ -96,42 +96,42 @@ class Manager:
 
     @property
     def running_client(self) -> RuntimeClient | None:
-        """The runtime's client if it is running."""
+        """The runtime's client if the runtime is running, else ``None``."""
         return self.engine.running_client
 
     def warm_up(self) -> None:
-        """Begin to import the SDK, start the runtime and load the embedded model, in the background."""
+        """Import the SDK, start the runtime and load the embedded model, in the background."""
         self.engine.warm_up()
 
     def account_changed(self) -> None:
-        """Ask for the login, and for what its account may use, when it next matters."""
+        """Discard the cached login and the account's models; both are requested again at the next use."""
         self.engine.account_changed()
 
     def restart(self) -> None:
-        """Stop the runtime; it is started again at the next use. Turns under way are interrupted."""
+        """Stop the runtime; it starts again at the next use. Running turns are interrupted."""
         self.engine.restart()
 
     def close(self) -> None:
-        """Stop everything this object started, and withdraw the prompts that wait; it can be used again."""
+        """Stop everything this object started and cancel the queued prompts; the object can be used again."""
         self.engine.close()
 
     def tell(self, event: Event) -> None:
-        """Tell the observers what happened (from any thread)."""
+        """Send an event to the observers, from any thread."""
         self.events.tell(event)
 
     async def rename(self, state: SessionState, name: str) -> None:
-        """Give a session another name."""
+        """Rename a session."""
         await self.registry.rename(state, name)
 
     async def fork(self, state: SessionState, name: str | None, at: int | None) -> Session:
-        """Return a copy of a session."""
+        """Copy a session, or its first `at` turns, and return the new session."""
         return await self.registry.fork(state, name, at)
 
     def __iter__(self) -> Iterator[Session]:
         return iter(self.registry)
 
     def reopen(self, session: Session) -> Session:
-        """Return `session` or, if it is gone, the one that took its name; else a new one with the same options.
+        """Return `session`; if it is gone, the session that took its name; else a new one with the same options.
 
         Raises
         ------
@@ -141,11 +141,11 @@ class Manager:
         return self.loop.blocking(self.registry.reopen(session)) if state_of(session).is_gone else session
 
     def check_prompt(self, prompt: str, images: Sequence[Image] = ()) -> None:
-        """Check a prompt before anything is done for it (see `limits.check_prompt`)."""
+        """Check a prompt before it is used (see `limits.check_prompt`)."""
         check_prompt(prompt, images, self.settings.max_prompt_bytes)
 
     def names(self) -> list[str]:
-        """Return the names to complete: this kernel's and, without starting the runtime for it, the stored ones."""
+        """Return the session names for completion: this kernel's and, if the runtime is running, the stored ones."""
         names = [session.name for session in self.registry]
         if self.running_client is not None:
             with suppress(CopilotNBError, TimeoutError):
@@ -155,18 +155,18 @@ class Manager:
         return list(dict.fromkeys(names))
 
     def unknown(self, names: Sequence[str]) -> list[str]:
-        """Return those of `names` that no session has, here or stored."""
+        """Return those of `names` that are not the name of a session, in this kernel or stored."""
         return self.loop.blocking(self.registry.unknown(names))
 
     def default_choice(self) -> tuple[str, str]:
-        """Return the provider and the model (``""``: its default one) that answer a new session.
+        """Return the provider and the model of a new session; the model is ``""`` for the provider's default.
 
         Raises
         ------
         RuntimeUnavailable
             If the Copilot runtime cannot be started.
         ProviderError
-            If there is none.
+            If no provider is available.
         """
         chosen = self.loop.blocking(self.selector.for_new(SessionOptions()))
         return chosen.provider, chosen.model
@@ -181,15 +181,15 @@ class Manager:
         user: str = "",
         **options: Unpack[OptionValues],
     ) -> Session:
-        """Return the session called `name`: this kernel's, else one stored before, else a new one.
+        """Return the session called `name`: this kernel's, else a stored one, else a new one.
 
-        A new session is stored by its first prompt. The parameters are those of `copilot_nb.session`.
+        A new session is stored with its first prompt. The parameters are those of `copilot_nb.session`.
         """
         opening = Opening(session_id=session_id, new=new, take_over=take_over, user=user)
         return self.open(name, SessionOptions(**options), opening)
 
     def open(self, name: str, options: SessionOptions, opening: Opening) -> Session:
-        """Return the session called `name`, as `session` does."""
+        """Return the session called `name`, like `session`."""
         user, name = for_user(name, opening.user, self.settings.user_template)
         if opening.session_id:
             check_id(opening.session_id)
@@ -197,50 +197,50 @@ class Manager:
         return self.loop.blocking(self.registry.open(name, expanded, dataclasses.replace(opening, user=user)))
 
     def stored(self, limit: int | None = None) -> list[StoredSession]:
-        """Return the stored sessions that copilot_nb made, or `limit` of them, the one last changed first."""
+        """Return the stored sessions that copilot_nb created, at most `limit` of them, most recently changed first."""
         return self.loop.blocking(self.engine.repository.listing(limit))
 
     def sessions(self, limit: int | None = None, *, everything: bool = False) -> SessionList:
-        """Return the stored sessions as a list that renders, with what each does.
+        """Return the stored sessions with their states, as a list that renders.
 
         Parameters
         ----------
         limit : int, optional
-            No more than so many.
+            The maximum number of sessions.
         everything : bool
-            The user's other Copilot sessions too.
+            Whether to include the user's other Copilot sessions.
         """
         return self.loop.blocking(listed(self.engine, [state_of(each) for each in self], limit, everything=everything))
 
     def usage(self, names: Sequence[str] = ()) -> UsageReport:
-        """Return what sessions took; without names: those of this kernel."""
+        """Return the usage of sessions; without names, of this kernel's sessions."""
         sessions = [self.existing(name) for name in names] or list(self)
         return UsageReport(session.usage for session in sessions)
 
     def search(self, text: str) -> SearchResults:
-        """Return where `text` occurs in the prompts and answers of all stored sessions."""
+        """Search the prompts and answers of all stored sessions for `text`, ignoring case."""
         return self.loop.blocking(search(self.engine, text))
 
     def existing(self, name: str, user: str = "") -> Session:
-        """Return the session called `name`: this kernel's, else one stored before.
+        """Return the session called `name`: this kernel's, else a stored one.
 
         Raises
         ------
         InputError
-            If it is not that user's.
+            If it belongs to another user.
         SessionNotFound
-            If there is none.
+            If there is no such session.
         """
         user, name = for_user(name, user, self.settings.user_template)
         return self.loop.blocking(self.registry.find_stored(name, user))
 
     def create(self, name: str, **options: Unpack[OptionValues]) -> Session:
-        """Return a new session called `name`, which is stored without being asked anything.
+        """Create a session called `name`, store it without sending a prompt, and return it.
 
         Raises
         ------
         InputError
-            If there is a session of that name.
+            If a session of that name exists.
         """
         self.loop.blocking(self.registry.check_free(check_name(name)))
         session = self.session(name, **options)
@@ -248,21 +248,21 @@ class Manager:
         return session
 
     def delete(self, name: str, user: str = "") -> None:
-        """Delete a session and its history, irreversibly; a turn under way is stopped first.
+        """Delete a session and its history irreversibly; a running turn is stopped first.
 
         Raises
         ------
         SessionNotFound
-            If there is none of that name, or it is not that user's.
+            If there is no session of that name, or it belongs to another user.
         SessionInUse
-            If another process has it open.
+            If another process has the session open.
         """
         user, name = for_user(name, user, self.settings.user_template)
         self.loop.blocking(self.registry.delete(name, user))
 
 
 def manager_of(session: Session) -> Manager:
-    """Return the manager that made a session."""
+    """Return the manager of a session."""
     home = home_of(session)
     assert isinstance(home, Manager)
     return home

@@ -1,4 +1,4 @@
-"""What is stored of a session beside its history, and how it is listed."""
+"""The metadata that is stored with a session, in addition to its history."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ if TYPE_CHECKING:
     from copilot_nb.named_sessions.state import SessionState
 
 PREFIX = "copilot_nb/"
-"""Our part of the runtime's own metadata of a session."""
+"""Prefix of the keys that copilot_nb adds to the runtime's metadata of a session."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredSession:
-    """A session on disk.
+    """A stored session.
 
     Attributes
     ----------
     session_id, name : str
-        What the runtime and what the user calls it.
+        Its id in the runtime, and its name for the user.
     user : str
-        Whose it is; ``""``: nobody's in particular.
+        The user it belongs to; ``""`` if none.
     options : SessionOptions
-        What it was last used with; empty where unknown.
+        The options it was last used with; an unknown one is ``""``.
     notebook : str
-        Where it was last used; ``""`` where unknown.
+        The path of the notebook where it was last used; ``""`` if unknown.
     provider_line : str
-        The line that adds its provider to a kernel, if it was one that a kernel forgets.
+        The line that adds its provider to a kernel; ``""`` if the provider needs none.
     turns : int
-        Turns (count), as the log has them; 0 where it has not been looked at.
+        Number of turns in the log; 0 if the log has not been read.
     last : str
         How the last turn ended, if it was ``"failed"`` or ``"interrupted"``.
     cells : str
-        Which cell made which turn (see `rerun`).
+        Which cell sent which turn, as text (see `cells`).
     used_at : datetime or None
-        When it was last changed.
+        When it was last changed; ``None`` if unknown.
     is_own : bool
-        Whether copilot_nb made it; else it is another of the user's Copilot sessions.
+        Whether copilot_nb created it; otherwise it is another Copilot session of the user.
     is_elsewhere : bool
         Whether another process has it open.
     """
@@ -63,7 +63,7 @@ class StoredSession:
 
     @classmethod
     def from_metadata(cls, session_id: str, entries: Mapping[str, str], changed: str) -> StoredSession:
-        """Make one of what the runtime stored (`changed`: ISO 8601, ``""`` where unknown)."""
+        """Return the session that the runtime stored with `entries`; `changed` is ISO 8601, or ``""`` if unknown."""
         return cls(
             session_id,
             entries.get(f"{PREFIX}name", session_id),
@@ -79,7 +79,7 @@ class StoredSession:
 
     @classmethod
     def of(cls, state: SessionState, notebook: str = "") -> StoredSession:
-        """Make one of a session of this kernel, which need not be stored yet."""
+        """Return the listing entry of a session of this kernel, which may not be stored yet."""
         return cls(
             state.session_id,
             state.name,
@@ -91,12 +91,12 @@ class StoredSession:
 
     @property
     def provider(self) -> str:
-        """Where its answers come from."""
+        """The provider of its model."""
         return self.options.provider
 
     @property
     def model(self) -> str:
-        """The model that answers; ``""``: the provider's default."""
+        """Its model; ``""`` for the provider's default."""
         return self.options.model
 
     @property
@@ -106,25 +106,25 @@ class StoredSession:
 
     @property
     def effort(self) -> str:
-        """How hard its model reasons; ``""``: the model's default."""
+        """The reasoning effort of its model; ``""`` for the model's default."""
         return self.options.effort or ""
 
     @property
     def context(self) -> str:
-        """The size of its model's window; ``""``: the model's default."""
+        """The size of its model's context window; ``""`` for the model's default."""
         return self.options.context or ""
 
     @property
     def notebook_name(self) -> str:
-        """The notebook without its folders, which are long and nobody else's business."""
+        """The file name of the notebook, without its folders: they are long and private."""
         return self.notebook.replace("\\", "/").rpartition("/")[2]
 
     def used(self, now: datetime) -> str:
-        """Return how long ago it was last used, in words."""
+        """Return how long ago it was last used, in words; ``""`` if unknown."""
         return f"{age(now - self.used_at)} ago" if self.used_at else ""
 
     def resumed_note(self, now: datetime) -> str:
-        """Return the line that says what is being resumed."""
+        """Return the note that describes the resumed session: its turns, last use and notebook."""
         said = [count(self.turns, "turn")]
         said += [f"last used {self.used(now)}"] if self.used_at else []
         said += [f"in {self.notebook_name}"] if self.notebook else []
@@ -132,7 +132,7 @@ class StoredSession:
 
 
 def annotation(state: SessionState, notebook: str, provider_line: str) -> dict[str, str]:
-    """Return what the runtime is to keep of a session beside its history."""
+    """Return the metadata entries to store with a session."""
     values = {
         "name": state.name,
         "provider_line": provider_line,
@@ -145,5 +145,5 @@ def annotation(state: SessionState, notebook: str, provider_line: str) -> dict[s
 
 
 def cells_entry(state: SessionState) -> dict[str, str]:
-    """Return the part of it that each turn changes: which cell made which turn."""
+    """Return the metadata entry that changes with each turn: which cell sent which turn."""
     return {f"{PREFIX}cells": state.cells.written()}

@@ -1,7 +1,7 @@
-"""The models there are, of all providers that may be asked: a table, and the same as JSON.
+"""Lists the available models, as a table and as JSON.
 
-Without a provider's name those are asked that a user has chosen. One whose key merely lies in the environment is not:
-its list would cost nothing, but nobody has said that the key is for us.
+Without a provider name, the built-in providers and those that the user has chosen are asked. A provider whose API key
+is merely in the environment is not asked: listing models is free, but the user has not given copilot_nb that key.
 """
 
 from __future__ import annotations
@@ -26,46 +26,46 @@ _SAID = {True: "yes", False: "no", None: UNKNOWN}
 
 @dataclass(frozen=True)
 class ModelList:
-    """Models, and what kept a provider from telling its own.
+    """A list of models, with notes on providers that could not list theirs.
 
     Attributes
     ----------
     models : tuple of (str, ModelInfo)
-        Each with its provider.
+        Pairs of provider and model.
     notes : tuple of str
-        What a reader should know.
+        Notes for the reader.
     """
 
     models: tuple[tuple[str, ModelInfo], ...]
     notes: tuple[str, ...] = ()
 
     def table(self) -> Table:
-        """Return the models as a table; what is unknown is a dash."""
+        """Return the models as a table; unknown values are shown as a dash."""
         rows = tuple(_row(provider, info) for provider, info in self.models)
         said = "\n".join(self.notes)
         return Table(COLUMNS, rows, caption=said, empty=said or "There are no models.")
 
     def as_json(self) -> list[dict[str, Any]]:
-        """Return the models, ready for JSON; what is unknown is ``null``."""
+        """Return the models as data for JSON; unknown values are ``null``."""
         return [{"provider": provider, **dataclasses.asdict(info)} for provider, info in self.models]
 
 
 def list_models(manager: Manager, provider: str = "", *, refresh: bool = False) -> ModelList:
-    """Return the models of one provider, or of all that a user has chosen.
+    """Return the models of one provider, or of the built-in providers and those that the user has chosen.
 
     Parameters
     ----------
     manager : Manager
-        Whose providers.
+        The manager of the providers.
     provider : str
-        Which one; ``""``: all that a user has chosen, and can answer.
+        The provider; ``""`` for the built-in providers and those that the user has chosen.
     refresh : bool
-        Whether they are asked even if they told a short while ago.
+        Whether to ask the providers again even if a recent list is cached.
 
     Raises
     ------
     ProviderError
-        If there is no such provider, or it cannot be asked.
+        If the provider does not exist or cannot list its models.
     """
     if provider:
         infos = manager.loop.blocking(manager.providers[provider].list_models(refresh=refresh))
@@ -87,7 +87,7 @@ async def _all(manager: Manager, refresh: bool) -> ModelList:
 
 
 async def _of(manager: Manager, name: str, refresh: bool) -> tuple[Sequence[ModelInfo], str]:
-    """Return a provider's models, or why there are none."""
+    """Return the models of a provider, or a note that says why it has none."""
     try:
         return await manager.providers[name].list_models(refresh=refresh), ""
     except CopilotNBError as error:

@@ -1,8 +1,8 @@
-"""The options of a session: what it is asked with, and what a call may change.
+"""The options of a session (model, provider, system message, …), which each call can change.
 
-To add one, give `SessionOptions` a field and `OptionValues` the same name, and carry it out where the engine loads a
-session (`Engine.loaded`). The flag of the magics, the signature and documentation of the Python calls, and what is
-stored of it come from its field.
+To add an option, add a field to `SessionOptions` and a key of the same name to `OptionValues`, and apply it where the
+engine loads a session (`Engine.loaded`). The flag of the magics, the signature and documentation of the Python calls,
+and the stored metadata are derived from the field.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ _R = TypeVar("_R")
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """How an option is written in a line of ``%%copilot``, and documented everywhere.
+    """The command-line flag of an option, and its documentation.
 
     Attributes
     ----------
     names : tuple of str
-        Its spellings.
+        The short and long form of the flag.
     help : str
-        What it does, in the help of the magics.
+        Its description in the help of the magics.
     about : str
-        What it does, in the documentation of Python.
+        Its description in the Python documentation.
     value : str
-        What stands for its value in a help text.
+        The placeholder for its value in a help text.
     choices : tuple of str
-        The values it may have; empty: any.
+        The allowed values; empty to allow any.
     default_word : str
-        The word that stands for ``""``.
+        The word to type for ``""``.
     may_be_file : bool
-        Whether ``@FILE`` stands for what a file holds.
+        Whether ``@FILE`` reads the value from a file.
     """
 
     names: tuple[str, ...]
@@ -59,7 +59,7 @@ class Flag:
 
 
 def _option(unset: str | None, flag: Flag, *, is_of_model: bool = False) -> Any:
-    """Declare an option; `is_of_model`: another model has other values, so that a new one begins with its default."""
+    """Declare an option; with `is_of_model`, it is reset to its default when the model changes."""
     return dataclasses.field(default=unset, metadata={"flag": flag, "is_of_model": is_of_model})
 
 
@@ -75,12 +75,12 @@ class OptionValues(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionOptions:
-    """What a session is asked with; a field that is left out is the session's own, else the settings'.
+    """The options of a session; an unset field means the session's value, else that of the settings.
 
     Raises
     ------
     InputError
-        If a model's window has no such size, or a text is too long or cannot be encoded.
+        If the context window has no such size, or a text is too long or cannot be encoded.
     """
 
     model: str = _option(
@@ -146,17 +146,17 @@ class SessionOptions:
 
     @classmethod
     def stored(cls, entries: Mapping[str, str], prefix: str) -> SessionOptions:
-        """Return what was stored as `to_store` does; what is missing is empty."""
+        """Return the options from metadata entries written by `to_store`; missing entries become ``""``."""
         return cls(**{name: entries.get(f"{prefix}{name}", "") for name in FLAGS})
 
     def to_store(self, prefix: str) -> dict[str, str]:
-        """Return the options as entries of a session's metadata."""
+        """Return the options as metadata entries of a session."""
         return {f"{prefix}{name}": value or "" for name, value in self._items()}
 
     def merged_with(self, changes: SessionOptions) -> SessionOptions:
-        """Return these options with `changes` laid over them.
+        """Return these options with `changes` applied.
 
-        Another provider has other models, and another model has other efforts and windows: those are not kept.
+        The model is not kept when the provider changes, nor are the effort and the context size when the model changes.
         """
         is_other = any(getattr(changes, name) not in ("", getattr(self, name)) for name in ("model", "provider"))
         has_new_model = is_other or bool(changes.provider and not changes.model)
@@ -168,21 +168,21 @@ class SessionOptions:
         return SessionOptions(**kept | changes.said())
 
     def said(self) -> dict[str, Any]:
-        """Return the options that are not left open."""
+        """Return the options that are set."""
         unset = SessionOptions()
         return {name: value for name, value in self._items() if value != getattr(unset, name)}
 
     @property
     def label(self) -> str:
-        """The model and where it comes from, as one reads it: ``"gpt-5 (github)"``."""
+        """The model and its provider, for display: ``"gpt-5 (github)"``."""
         return model_label(self.provider, self.model)
 
     def needs_reload(self, loaded: SessionOptions) -> bool:
-        """Whether a session that was loaded with `loaded` is loaded anew for these; an effort it can take as it is."""
+        """Whether a session loaded with `loaded` must be loaded again for these options; the effort needs no reload."""
         return dataclasses.replace(self, effort=loaded.effort) != loaded
 
     def settled(self) -> SessionOptions:
-        """Return the same with nothing left open: what is not said is empty."""
+        """Return the same options with ``""`` for each unset one."""
         return SessionOptions(**{name: value or "" for name, value in self._items()})
 
     def _items(self) -> list[tuple[str, str | None]]:
@@ -193,12 +193,12 @@ FLAGS: Mapping[str, Flag] = {field.name: field.metadata["flag"] for field in dat
 
 
 def model_label(provider: str, model: str) -> str:
-    """Return a model and where it comes from: ``"gpt-5 (github)"``."""
+    """Return a model and its provider, for display: ``"gpt-5 (github)"``."""
     return f"{model or 'the default model'} ({provider})"
 
 
 def takes_options(call: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Show the ``**options`` of a call as parameters, in its signature and (where it says ``{options}``) its docs."""
+    """List the ``**options`` of a function in its signature, and in place of ``{options}`` in its docstring."""
     signature, unset = inspect.signature(call), SessionOptions()
     by_name = inspect.Parameter.KEYWORD_ONLY
     given = list(signature.parameters.values())
@@ -220,18 +220,18 @@ def _documented(place: re.Match[str]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """Which session a call is for, beyond its name.
+    """How to open a session, in addition to its name and options.
 
     Attributes
     ----------
     session_id : str
-        What the runtime stores a new session under; ``""``: made from the name.
+        The id of a new session in the runtime; ``""`` to derive it from the name.
     new : bool
-        Begin anew, whatever there is of that name.
+        Start a new session even if one of that name exists.
     take_over : bool
-        Go on in a copy where another process has the session open.
+        Continue in a copy if another process has the session open.
     user : str
-        Whose session it must be, or become; ``""``: anybody's.
+        The user the session must belong to; a new session is assigned to this user. ``""`` to skip the check.
     """
 
     session_id: str = ""

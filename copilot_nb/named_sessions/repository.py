@@ -1,4 +1,4 @@
-"""The stored sessions: found by name or id, listed, and given ids that are free."""
+"""The stored sessions: finds them by name or id, lists them, and finds free ids and names."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 MAX_NAMESAKES = 100
 STEADY_NS = 100_000_000
-"""What was changed so shortly ago may change again within one tick of the file system's clock (nanoseconds)."""
+"""A session changed more recently than this is read again: its time stamp may not show another change (nanoseconds)."""
 MIN_BATCH = 100
-"""Sessions whose metadata is read at once, at least (count)."""
+"""Smallest number of sessions whose metadata is read in one call."""
 
 
 class SessionRepository:
-    """What is on disk, as the runtime tells it.
+    """The sessions that the runtime has stored on disk.
 
     Parameters
     ----------
@@ -35,22 +35,22 @@ class SessionRepository:
         self._names: dict[str, tuple[int, str]] = {}
 
     async def listing(self, limit: int | None = None) -> list[StoredSession]:
-        """Return the sessions that copilot_nb made, or `limit` of them, the one last changed first."""
+        """Return the sessions that copilot_nb created, at most `limit` of them, most recently changed first."""
         return await self._counted(await self._found(limit))
 
     async def _found(self, limit: int | None = None) -> list[StoredSession]:
-        """Return the sessions that copilot_nb made, without the number of their turns."""
+        """Return the sessions that copilot_nb created, without their numbers of turns."""
         archive = (await self._client()).archive
         changed = await archive.ids()
         return [stored async for stored in self._own(changed, len(changed) if limit is None else limit)]
 
     async def _counted(self, sessions: Sequence[StoredSession]) -> list[StoredSession]:
-        """Return `sessions` with the number of their turns, which anybody may have added to: it is in the logs only."""
+        """Return `sessions` with their numbers of turns, counted in the logs: other processes may have added turns."""
         turns = await (await self._client()).archive.turns_of([each.session_id for each in sessions])
         return [dataclasses.replace(each, turns=turns[each.session_id]) for each in sessions]
 
     async def _own(self, changed: Mapping[str, str], limit: int) -> AsyncIterator[StoredSession]:
-        """Yield our sessions among those of `changed`; the metadata of no more is read than `limit` needs."""
+        """Yield the sessions of copilot_nb among `changed`; reads only as much metadata as `limit` requires."""
         archive = (await self._client()).archive
         ids, found, batch = list(changed), 0, max(limit, MIN_BATCH)
         for start in range(0, len(ids), batch):
@@ -63,7 +63,7 @@ class SessionRepository:
                     return
 
     async def everything(self, limit: int) -> list[StoredSession]:
-        """Return the `limit` sessions last changed, whoever made them; those of others go by the runtime's title."""
+        """Return the `limit` sessions last changed; those of other programs are named by the runtime's title."""
         archive = (await self._client()).archive
         changed, titles = await archive.ids(), await archive.titles(limit)
         entries = await archive.annotations(list(titles))
@@ -72,17 +72,17 @@ class SessionRepository:
         return await self._counted(named)
 
     async def seen_elsewhere(self, sessions: Sequence[StoredSession]) -> list[StoredSession]:
-        """Return `sessions`, each with whether another process has it open."""
+        """Return `sessions` with `is_elsewhere` set: whether another process has the session open."""
         in_use = await (await self._client()).archive.in_use([each.session_id for each in sessions])
         return [dataclasses.replace(each, is_elsewhere=each.session_id in in_use) for each in sessions]
 
     async def find(self, name: str, session_id: str = "") -> StoredSession | None:
-        """Return the session of that name, or of that id.
+        """Return the session with the id `session_id` if one is given, else the session called `name`.
 
         Raises
         ------
         InputError
-            If the session of that id has another name.
+            If the session with that id has another name.
         """
         archive = (await self._client()).archive
         direct = session_id or id_for(name)
@@ -99,7 +99,7 @@ class SessionRepository:
         return await self._called(name)
 
     async def _called(self, name: str) -> StoredSession | None:
-        """Return the session of that name, the one last changed."""
+        """Return the session called `name`; if there are several, the most recently changed one."""
         archive = (await self._client()).archive
         stamps = await archive.stamps()
         called = [each for each, found in (await self._names_of(stamps)).items() if found == name]
@@ -110,12 +110,12 @@ class SessionRepository:
         return StoredSession.from_metadata(session_id, entry, await archive.changed_at(session_id))
 
     async def names(self) -> dict[str, str]:
-        """Return the ids of the sessions that copilot_nb made, each with its name."""
+        """Return the names of the sessions that copilot_nb created, by session id."""
         names = await self._names_of(await (await self._client()).archive.stamps())
         return {session_id: name for session_id, name in names.items() if name}
 
     async def _names_of(self, stamps: Mapping[str, int]) -> dict[str, str]:
-        """Return the names of sessions, ``""`` for another program's; only what may have changed is read anew."""
+        """Return the names of sessions by id, ``""`` for other programs' sessions; reads only what may have changed."""
         archive = (await self._client()).archive
         steady_ns = time.time_ns() - STEADY_NS
         changed = [each for each, stamp in stamps.items() if self._names.get(each, (0, ""))[0] != stamp]
@@ -126,13 +126,13 @@ class SessionRepository:
         return {each: self._names[each][1] for each in stamps}
 
     async def free_id(self, wanted: str) -> str:
-        """Return `wanted`, with a number behind it if it is taken."""
+        """Return `wanted`, with a number appended if that id is taken."""
         archive = (await self._client()).archive
         candidates = [wanted, *(f"{wanted[:240]}-{number}" for number in range(2, MAX_NAMESAKES))]
         taken = await archive.annotations(candidates)
         return next(candidate for candidate in candidates if candidate not in taken)
 
     async def free_name(self, name: str) -> str:
-        """Return ``name~1``, or the next such name that is free."""
+        """Return the first free name of the form ``name~NUMBER``, counting from 1."""
         taken = {stored.name for stored in await self._found()}
         return next(other for number in range(1, len(taken) + 2) if (other := f"{name}~{number}") not in taken)

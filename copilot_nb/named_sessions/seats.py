@@ -1,4 +1,4 @@
-"""How many turns may be under way at the same time, over all sessions of this kernel."""
+"""Limits how many turns run at the same time in all sessions of this kernel."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections import deque
 
 
 class Seats:
-    """Seats for turns: first come, first served. All of it runs on the loop's thread.
+    """Seats for running turns, given in the order of the requests. Use it on the loop thread only.
 
     Parameters
     ----------
     limit : int
-        Seats (count).
+        Number of seats.
     """
 
     def __init__(self, limit: int) -> None:
@@ -21,7 +21,7 @@ class Seats:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     def resize(self, limit: int) -> None:
-        """Let there be another number of seats; who has one keeps it."""
+        """Change the number of seats; turns that have a seat keep it."""
         self._limit = limit
         self._admit()
 
@@ -33,12 +33,12 @@ class Seats:
         try:
             await place
         except asyncio.CancelledError:
-            if not place.cancelled():  # it was given in the same moment
+            if not place.cancelled():  # the seat was given at the same moment
                 self.leave()
             raise
 
     def leave(self) -> None:
-        """Give a seat back."""
+        """Release a seat."""
         self._taken -= 1
         self._admit()
 

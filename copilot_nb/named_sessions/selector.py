@@ -1,7 +1,8 @@
-"""Which provider and which model answer.
+"""Selects the provider and the model of a session.
 
-The flag; the session's own; the settings; a Copilot login; what the runtime's own ``COPILOT_PROVIDER_BASE_URL`` names;
-the embedded model. A key that lies in the environment is never a reason to use a paid endpoint.
+The first that applies: the flag; the session's own provider; the settings; a Copilot login; the provider that the
+runtime's variable ``COPILOT_PROVIDER_BASE_URL`` names; the embedded model. An API key in the environment is never used
+unless its provider is selected.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ if TYPE_CHECKING:
 
 
 class ModelSelector:
-    """Chooses for the sessions of one manager.
+    """Selects provider and model for the sessions of one manager.
 
     Parameters
     ----------
     settings : CopilotNB
-        Name a provider and a model, or leave them to be chosen.
+        May name a provider and a model.
     providers : Providers
-        What there is to choose from.
+        The available providers.
     client : callable
-        Returns the runtime's client, connected; asked only where nothing names a provider.
+        Returns the runtime's client, connected; called only to look up the Copilot login.
     """
 
     def __init__(
@@ -46,16 +47,16 @@ class ModelSelector:
         self._logged_in = False
 
     def forget_login(self) -> None:
-        """Ask for the login again when it next matters."""
+        """Discard the cached login; it is looked up again at the next use."""
         self._logged_in = False
 
     async def default_provider(self) -> str:
-        """Return the provider of a session that names none.
+        """Return the provider for a session that names none.
 
         Raises
         ------
         ProviderError
-            If there is none.
+            If no provider is available.
         """
         if self._settings.provider:
             return self._providers[self._settings.provider].name
@@ -68,28 +69,28 @@ class ModelSelector:
         raise ProviderError("no model can answer", WAYS_IN)
 
     async def _is_logged_in(self) -> bool:
-        if not self._logged_in:  # a user who is told to log in does, and asks again
+        if not self._logged_in:  # "not logged in" is not cached: the user may log in and try again
             client = await self._client()
             self._logged_in = await client.is_logged_in()
         return self._logged_in
 
     def expanded(self, wanted: SessionOptions) -> SessionOptions:
-        """Return `wanted` with the model's own name in place of an alias.
+        """Return `wanted` with an alias replaced by the name of its model.
 
         Raises
         ------
         InputError
-            If the alias is of another provider than the one that is wanted.
+            If the alias belongs to another provider than the requested one.
         """
         return expanded(wanted, self._settings.aliases, self._providers.names)
 
     async def resolve(self, provider: str, model: str) -> tuple[str, str]:
-        """Return `provider` and the model of it that answers (`model`, else the provider's default).
+        """Return `provider` and the model to use: `model`, else the provider's default.
 
         Raises
         ------
         ProviderError
-            If there is no such provider, it has no such model, or it cannot answer.
+            If the provider does not exist, does not have the model, or cannot answer.
         """
         chosen = self._providers[provider]
         if provider == "github":
@@ -101,14 +102,14 @@ class ModelSelector:
     async def settled(
         self, current: SessionOptions, changes: SessionOptions, *, has_images: bool = False
     ) -> SessionOptions:
-        """Return the options of a session with `changes`, once it is found that they can be used.
+        """Return the options of a session with `changes` applied, after checking that they are usable.
 
         Raises
         ------
         InputError
-            If the model has no such reasoning effort, or sees no images where some go with the prompt.
+            If the model does not support the reasoning effort, or images are attached and it cannot see images.
         ProviderError
-            If there is no such provider, it has no such model, or it cannot answer.
+            If the provider does not exist, does not have the model, or cannot answer.
         """
         asked = current.merged_with(changes)
         provider, model = await self.resolve(asked.provider, asked.model)
@@ -118,24 +119,24 @@ class ModelSelector:
         return dataclasses.replace(asked, provider=provider, model=model).settled()
 
     async def _check_account(self, model: str) -> None:
-        """Check the login, and ask for the account's models if it is not known to have this one."""
+        """Check the login, and refresh the account's list of models if `model` is not in it."""
         github = self._providers.github
         github.check()
         if not await self._is_logged_in():
             from copilot_nb.runtime.sdk_errors import not_logged_in
 
-            raise not_logged_in()  # the runtime would accept the prompt and fall silent
+            raise not_logged_in()  # the runtime would accept the prompt and never answer
         if model and model not in github.models:
-            with suppress(CopilotNBError):  # whatever is wrong, the turn will say
+            with suppress(CopilotNBError):  # the turn reports the error
                 await github.list_models(refresh=True)
 
     async def check_effort(self, provider: str, model: str, effort: str) -> None:
-        """Check that a model has a reasoning effort (``""``: its default one), as far as its provider's list says.
+        """Check against the provider's list that a model supports a reasoning effort; ``""``, the default, passes.
 
         Raises
         ------
         InputError
-            If the list says that it has not.
+            If the list says that the model does not support it.
         """
         if not effort:
             return
@@ -146,12 +147,12 @@ class ModelSelector:
             raise InputError(f"{model_label(provider, model)} has no reasoning effort {effort!r}", has)
 
     async def check_images(self, provider: str, model: str) -> None:
-        """Check that a model sees images, as far as its provider's list says.
+        """Check against the provider's list that a model can see images.
 
         Raises
         ------
         InputError
-            If the list says that it does not.
+            If the list says that it cannot.
         """
         if await self.is_blind(provider, model):
             seeing = [info.model_id for info in await self._listed(provider) if info.vision]
@@ -159,23 +160,23 @@ class ModelSelector:
             raise InputError(f"{model_label(provider, model)} does not see images", others)
 
     async def is_blind(self, provider: str, model: str) -> bool:
-        """Whether the provider's list says that a model does not see images."""
+        """Whether the provider's list says that a model cannot see images."""
         return any(info.model_id == model and info.vision is False for info in await self._listed(provider))
 
     async def _listed(self, provider: str) -> list[ModelInfo]:
-        with suppress(CopilotNBError):  # whatever is wrong, the turn will say
+        with suppress(CopilotNBError):  # the turn reports the error
             return await self._providers[provider].list_models()
         return []
 
     async def for_new(self, options: SessionOptions) -> SessionOptions:
-        """Return the options of a new session, with nothing left open.
+        """Return the options of a new session; none of them is unset.
 
         Raises
         ------
         InputError
-            If the model has no such reasoning effort.
+            If the model does not support the reasoning effort.
         ProviderError
-            If none can answer, or what is asked for cannot.
+            If no provider is available, or the requested provider or model cannot answer.
         """
         by_file = "local" if options.model.lower().endswith(".gguf") else ""
         usual = self.expanded(SessionOptions(model=self._settings.model, provider=self._settings.provider))

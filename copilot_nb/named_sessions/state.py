@@ -1,4 +1,4 @@
-"""What is known of one session of this kernel: plain data, which the queue, the runner and the engine share."""
+"""The state of one session: plain data that the queue, the turn runner and the engine share."""
 
 from __future__ import annotations
 
@@ -24,38 +24,38 @@ def _told_nobody(kind: Kind, turn: Turn | None) -> None:
 
 @dataclass(eq=False, kw_only=True)
 class SessionState:
-    """One session.
+    """The state of one session of this kernel.
 
     Attributes
     ----------
     name, session_id : str
-        What the user and what the runtime calls it.
+        Its name for the user, and its id in the runtime.
     user : str
-        Whose it is; ``""``: nobody's in particular.
+        The user it belongs to; ``""`` if none.
     options : SessionOptions
-        What it is asked with; none is left open.
+        Its current options; none is unset.
     requested : SessionOptions
-        What is to be changed of them by the next prompt.
+        Changes to the options that take effect with the next prompt.
     exists : bool
-        Whether the runtime has stored it.
+        Whether the runtime has stored the session.
     is_gone : bool
-        Whether it was deleted, or another took its name.
+        Whether the session was deleted, or another session took its name.
     turn_count : int
-        Turns that are stored (count).
+        Number of stored turns.
     last_outcome : str
         How the last turn ended, if it was ``"failed"`` or ``"interrupted"``.
     resume_note : str
-        What the reader of its next answer should know.
+        A note for the reader, shown with the next answer.
     loading_note : callable
-        Returns what its provider does before it can answer, such as loading a model; ``""``: nothing.
+        Returns what its provider is doing before it can answer, such as loading a model; ``""`` if nothing.
     cells : CellMarks
-        Which cell made which turn.
+        Which cell sent which turn.
     pending : list of Turn
-        The turn under way and those that wait, in order.
+        The running turn and the queued turns, in order.
     runner : TurnRunner
-        The connection to the runtime, and the turn whose prompt is there.
+        The connection to the runtime, and the turn that is running.
     on_event : callable
-        Called with what happened, and to which turn (from any thread).
+        Called with the kind of each event and the turn it concerns, from any thread.
     """
 
     name: str
@@ -81,17 +81,17 @@ class SessionState:
 
     @property
     def lock(self) -> asyncio.Lock:
-        """Held while a turn runs, or while the history is changed."""
+        """The lock that is held while a turn runs or the history is changed."""
         return self._lock()
 
     @property
     def loading(self) -> asyncio.Lock:
-        """Held while the session is loaded into the runtime."""
+        """The lock that is held while the session is being loaded into the runtime."""
         return self._loading()
 
     @property
     def is_busy(self) -> bool:
-        """Whether a turn is under way or waits."""
+        """Whether a turn is running or queued."""
         return bool(self.pending)
 
     @property
@@ -103,9 +103,9 @@ class SessionState:
 
     @property
     def model_label(self) -> str:
-        """The model and where it comes from, as one reads it."""
+        """The model and its provider, for display."""
         return self.options.label
 
     def tell(self, kind: Kind, turn: Turn | None = None) -> None:
-        """Tell that something happened to the session (from any thread)."""
+        """Report an event of the session, from any thread."""
         self.on_event(kind, turn)

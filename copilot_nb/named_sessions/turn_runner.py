@@ -1,8 +1,8 @@
-"""The talk of one session with the runtime: one prompt at a time goes out, what comes is folded into its turn.
+"""The turn runner of one session: sends one prompt at a time to the runtime and applies its events to the turn.
 
-Everything here runs on the loop's thread. The runtime does not store the partial answer of a turn that was
-interrupted, nor does its model see it again; both are made good here: it is kept in the session's log, and the next
-prompt tells the model what it had said.
+Everything here runs on the loop thread. When a turn is interrupted, the runtime does not store the partial answer, so
+the model does not see it again. The turn runner therefore writes the partial answer to the session's log and puts it
+before the next prompt.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
     from copilot_nb.runtime.connection import Connection
 
 ABORT_GRACE_S = 2.0
-"""How long the runtime has to confirm an abort, in seconds, before its session is let go (it takes 0.02 s)."""
+"""Time for the runtime to confirm an abort (seconds; 0.02 s is usual); after that the connection is dropped."""
 
 MAX_TOLD_CHARS = 20_000
-"""How much of a partial answer the model is told it had said, in characters."""
+"""The most of a partial answer that is put before the next prompt (characters)."""
 
 
 class TurnRunner:
-    """What is under way between a session and the runtime.
+    """The connection of a session to the runtime, and the turn that is running on it.
 
     Attributes
     ----------
     current : Turn or None
-        The turn whose prompt is with the runtime.
+        The running turn: its prompt has been sent to the runtime.
     last_sign_s : float
-        The loop's time when the runtime was last heard of.
+        The loop's time when the runtime last sent something (seconds).
     last_turn_id : str
-        The last turn that the loaded session knows of; ``""`` for none.
+        The id of the last turn in the loaded session; ``""`` if it has none.
     """
 
     def __init__(self) -> None:
@@ -62,21 +62,21 @@ class TurnRunner:
 
     @property
     def is_loaded(self) -> bool:
-        """Whether the runtime holds the session in memory."""
+        """Whether the session is loaded into the runtime's memory."""
         return self._connection is not None
 
     @property
     def has_unkept(self) -> bool:
-        """Whether a turn was lost with the runtime and waits for the next connection to be kept."""
+        """Whether a turn was lost with the runtime and is still to be written to the log by `connect`."""
         return self._unkept is not None
 
     @property
     def silence_s(self) -> float:
-        """Seconds since the runtime was last heard of."""
+        """Seconds since the runtime last sent something."""
         return asyncio.get_running_loop().time() - self.last_sign_s
 
     async def connect(self, connection: Connection) -> None:
-        """Talk through `connection` from now on, which first keeps what could not be kept when the last one broke."""
+        """Use `connection` from now on; first write the turn that was lost with the last connection to the log."""
         self._connection = connection
         self.sign()
         if self._unkept is not None:
@@ -84,27 +84,27 @@ class TurnRunner:
             self._unkept = None
 
     async def disconnect(self) -> None:
-        """Take the session out of the runtime's memory, whatever it is doing."""
+        """Unload the session from the runtime's memory, even if a turn is running."""
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
 
     @property
     def connection(self) -> Connection | None:
-        """How the runtime is reached; ``None`` while the session is not loaded."""
+        """The connection to the runtime; ``None`` while the session is not loaded."""
         return self._connection
 
     async def annotate(self, entries: Mapping[str, str]) -> None:
-        """Have `entries` written to the session's own metadata: a call of the runtime, unless there are none."""
+        """Write `entries` to the session's metadata. Without entries the runtime is not called."""
         if self._connection is None or not entries:
             return
-        with suppress(RuntimeUnavailable):  # `lost` follows, and what is missing is kept for the next connection
+        with suppress(RuntimeUnavailable):  # `lost` is called next; the next connection writes the missing entries
             await self._connection.annotate(entries)
 
     def remember(self, turns: Sequence[TurnRecord]) -> int:
-        """Recall, when the session is loaded, what its log holds of the last turn; return how many are missing there.
+        """Compare the last turn with the log when the session is loaded; return how many turns are missing in the log.
 
-        What is missing is written by `connect`.
+        `connect` writes the missing turn.
         """
         last = turns[-1] if turns else None
         self.last_turn_id = last.turn_id if last else ""
@@ -116,7 +116,7 @@ class TurnRunner:
         return int(self._unkept is not None and self._unkept.turn_id != self.last_turn_id)
 
     def rewound(self, turns: Sequence[TurnRecord]) -> None:
-        """Recall what the model is to be told, now that `turns` are the last of the session."""
+        """Determine again what to put before the next prompt, after a rewind to `turns`."""
         self._told, self._unkept = "", None
         self.remember(turns)
 
@@ -127,18 +127,18 @@ class TurnRunner:
         entries: Callable[[str], Mapping[str, str]],
         breach_after: Callable[[Change], CopilotNBError | None] = lambda _change: None,
     ) -> None:
-        """Send the prompt of `turn` and return when the turn has ended, however.
+        """Send the prompt of `turn` and return when the turn has ended, successfully or not.
 
-        While the model answers, what `entries` makes of the turn's id is stored in the session's metadata. An answer is
-        on disk before the runtime says that the session is idle; a prompt whose runtime is killed before it was is kept
-        by `_keep`.
+        While the model answers, the entries that `entries` returns for the turn's id are written to the session's
+        metadata. The runtime writes an answer to disk before it reports the session as idle; if the runtime is killed
+        before that, `_keep` keeps the turn.
 
         Raises
         ------
         TurnTimeout
-            If nothing comes for `timeout_s` seconds.
+            If the model sends nothing for `timeout_s` seconds.
         BudgetReached
-            If `breach_after` a change says that the turn may not go on.
+            If `breach_after` returns an error for a change: the turn has reached a limit.
         RuntimeUnavailable
             If the runtime cannot be reached.
         """
@@ -157,12 +157,12 @@ class TurnRunner:
                 await self.abort(turn)
             await asyncio.gather(self._until_over(turn, timeout_s), self.annotate(entries(turn_id)))
         finally:
-            async with self._stopping():  # a stop that crosses the end must not meet the next prompt
+            async with self._stopping():  # a stop sent just as the turn ends must not abort the next prompt
                 self.current = None
             await self._keep(turn)
 
     async def _sent(self, turn: Turn, timeout_s: float) -> str:
-        """Return the id that the runtime gives the turn; ``""``: the connection was lost before that."""
+        """Return the id that the runtime gives the turn; ``""`` if the connection was lost before that."""
         assert self._sending is not None
         try:
             return await asyncio.wait_for(self._sending, timeout_s)
@@ -182,7 +182,7 @@ class TurnRunner:
             if self._breach is not None:
                 await self.abort(turn)
                 raise self._breach
-            if turn.owner is not None and turn.owner.loading_note():  # a model that is loaded gives no other sign
+            if turn.owner is not None and turn.owner.loading_note():  # a model that is loading sends nothing
                 self.sign()
             left_s = self.last_sign_s + timeout_s - loop.time()
             if left_s <= 0:
@@ -192,7 +192,7 @@ class TurnRunner:
                 await asyncio.wait_for(self._stirred.wait(), left_s)
 
     async def abort(self, turn: Turn) -> None:
-        """Stop `turn`, if its prompt is with the runtime."""
+        """Stop `turn` if its prompt has been sent to the runtime."""
         async with self._stopping():
             if turn is not self.current or self._connection is None or self._over.is_set():
                 return
@@ -201,11 +201,11 @@ class TurnRunner:
                 await asyncio.wait_for(self._connection.abort(), ABORT_GRACE_S)
                 await asyncio.wait_for(self._over.wait(), ABORT_GRACE_S)
             except (TimeoutError, CopilotNBError):
-                # An abort that crosses a prompt just sent can be lost; the session is loaded afresh at the next use.
+                # An abort can get lost if the prompt was sent just before; the next use loads the session again.
                 self.lost("")
 
     def lost(self, reason: str) -> None:
-        """Let the connection go, because it is dead: the turn under way is interrupted, the next use loads anew."""
+        """Drop a dead connection. The running turn is interrupted; the next use loads the session again."""
         self._connection = None
         if self.current is not None:
             self.current.apply(Ended(TurnState.INTERRUPTED, reason))
@@ -214,7 +214,7 @@ class TurnRunner:
             self._sending.cancel()
 
     async def _keep(self, turn: Turn) -> None:
-        """Keep what the runtime does not store: what had come of an answer, and all of it where the runtime is gone."""
+        """Keep what the runtime does not store: a partial answer, or the whole turn if the runtime is gone."""
         is_partial = any(isinstance(part, Text) and not part.complete for part in turn.record.parts)
         is_lost = self._connection is None and bool(turn.record.turn_id)
         if not is_partial and not is_lost:
@@ -227,13 +227,13 @@ class TurnRunner:
                 self._unkept = None
 
     def on_change(self, change: Change) -> None:
-        """Fold what the runtime reports into the turn under way."""
+        """Apply a change that the runtime reports to the running turn."""
         self.sign()
         turn = self.current
         if turn is None or isinstance(change, Kept):
             return
         if isinstance(change, Ended) and change.state is TurnState.INTERRUPTED and turn is not self._stopped:
-            return  # of the turn before, whose stop crossed its end
+            return  # it belongs to the previous turn, which was stopped just as it ended
         if isinstance(change, Prompted):
             turn.begin(advance(Transcript(), change).turns[0])
         elif turn.record.turn_id or (isinstance(change, Ended) and change.state is not TurnState.DONE):
@@ -246,7 +246,7 @@ class TurnRunner:
                 self._stirred.set()
 
     def on_fault(self, error: Exception) -> None:
-        """End the turn under way because handling an event of it failed."""
+        """End the running turn because handling one of its events failed."""
         if self.current is not None:
             self.current.apply(Ended(TurnState.FAILED, f"{type(error).__name__}: {error}"))
             self._end()
@@ -256,7 +256,7 @@ class TurnRunner:
         self._stirred.set()
 
     def sign(self) -> None:
-        """Note that the runtime, or the model behind it, was heard of."""
+        """Record that the runtime, or the model behind it, sent something."""
         self.last_sign_s = asyncio.get_running_loop().time()
 
 
@@ -266,7 +266,7 @@ def _silent(turn: Turn, timeout_s: float) -> TurnTimeout:
 
 
 def reminded(prompt: str, said: str) -> str:
-    """Return `prompt`, after what the model had said when it was interrupted (the runtime drops that), if anything."""
+    """Return `prompt`, preceded by the partial answer `said`, if any, that the runtime dropped at an interrupt."""
     if not said:
         return prompt
     return (
@@ -276,7 +276,7 @@ def reminded(prompt: str, said: str) -> str:
 
 
 def explained(prompt: str) -> str:
-    """Return `prompt`, after a line on what stands in it for hidden secrets, if any does."""
+    """Return `prompt`, preceded by a line that explains the placeholders of hidden secrets, if it contains any."""
     if not hidden_count(prompt):
         return prompt
     return f"[{MARK}NAME› stands for a secret that is set and was hidden before sending; it is no error.]\n\n{prompt}"

@@ -1,4 +1,4 @@
-"""What sessions have taken: tokens, times, cost, and how full the model's window is."""
+"""The usage of sessions: tokens, time, cost, and how full the model's context window is."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SessionUsage:
-    """What the turns of one session took.
+    """The usage of one session.
 
     Attributes
     ----------
     name : str
-        The session.
+        The name of the session.
     turns : int
-        Turns (count).
+        Number of turns.
     input_tokens, output_tokens : int
         Summed over all turns.
     duration_s : float
-        Seconds that the turns took, summed.
+        Total duration of the turns, in seconds.
     cost : float or None
-        The runtime's own figure; ``None`` where no turn has one.
+        The cost that the runtime reported; ``None`` if it reported none.
     context_tokens : int
-        What the last turn's prompt and answer hold of the model's window.
+        Tokens of the context window in use after the last turn that reported usage.
     window_tokens : int or None
-        The size of the window; ``None`` where unknown.
+        The size of the context window, in tokens; ``None`` if unknown.
     per_turn : tuple of (int, int)
         Input and output tokens of each turn.
     """
@@ -52,7 +52,7 @@ class SessionUsage:
 
     @classmethod
     def of(cls, name: str, turns: Sequence[TurnRecord]) -> SessionUsage:
-        """Add up what `turns` took."""
+        """Sum the usage of `turns`."""
         usages = [turn.usage for turn in turns if turn.usage is not None]
         costs = [usage.cost for usage in usages if usage.cost is not None]
         return cls(
@@ -68,7 +68,7 @@ class SessionUsage:
         )
 
     def cells(self) -> tuple[str, ...]:
-        """Return the row of a table: what is unknown is left blank."""
+        """Return the usage as a table row; unknown values are blank."""
         return (
             self.name,
             f"{self.turns:,}",
@@ -86,11 +86,11 @@ class SessionUsage:
 
 
 class UsageReport(list[SessionUsage]):
-    """What several sessions took, and what they took together; renders as a table over the tokens of each turn."""
+    """The usage of several sessions and their total; renders as a table and a plot of the tokens per turn."""
 
     @property
     def total(self) -> SessionUsage:
-        """The sum over all of them."""
+        """The total over all sessions."""
         costs = [usage.cost for usage in self if usage.cost is not None]
         return SessionUsage(
             "all",
@@ -105,7 +105,7 @@ class UsageReport(list[SessionUsage]):
         )
 
     def to_frame(self) -> DataFrame:
-        """Return one row for each session as a pandas table.
+        """Return the usage as a pandas table with one row per session.
 
         Raises
         ------
@@ -117,7 +117,7 @@ class UsageReport(list[SessionUsage]):
         return frame([{column: getattr(usage, column) for column in columns} for usage in self], columns)
 
     def table(self) -> Table:
-        """Return the numbers."""
+        """Return the usage as a table to render."""
         columns = ("session", "turns", "tokens in", "tokens out", "time", "cost", "model's window")
         rows = [usage.cells() for usage in self] + ([self.total.cells()] if len(self) > 1 else [])
         return Table(columns, tuple(rows), empty="No sessions in this kernel yet; name some: %copilot usage NAME")

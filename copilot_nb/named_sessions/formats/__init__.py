@@ -1,1 +1,1 @@
-"""What conversations are written to and read from: Markdown, HTML, JSON, notebooks."""
+"""The file formats of conversations: Markdown, HTML, JSON and notebooks."""

@@ -1,8 +1,8 @@
-"""A conversation as a notebook: each prompt a ``%%copilot`` cell, each answer its output.
+"""The notebook format of conversations: each prompt is a ``%%copilot`` cell, each answer is its output.
 
-The outputs are those of the cells that hold the conversation, so the notebook reads like the one it came from, on
-GitHub and in nbviewer too. Run again, it sends the same prompts, to the same model if the provider is there. It is
-plain JSON (nbformat 4.5), and a later export of the same conversation gives the same ids to the same turns.
+The outputs have the same form as those of the magic, so the notebook also renders on GitHub and in nbviewer. When the
+notebook is run, it sends the same prompts to the same model, if the provider is available. The file is nbformat 4.5.
+Exporting the same conversation again gives each turn the same cell id.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def to_notebook(turns: Sequence[TurnRecord], facts: Exported) -> dict[str, Any]:
 
 
 def _opening(facts: Exported) -> str:
-    """Return the first cell; a system message that no flag can say is told to the session there."""
+    """Return the source of the first cell; it also sets a system message that does not fit into a flag."""
     load = "%load_ext copilot_nb"
     if not _has_own_system(facts) or _is_word(facts.system):
         return load
@@ -55,7 +55,7 @@ def _has_own_system(facts: Exported) -> bool:
 
 
 def _is_word(value: str) -> bool:
-    """Whether the line of a cell can hold `value` after a flag."""
+    """Whether `value` can follow a flag in the first line of a cell."""
     return value.isprintable() and not value.startswith(("-", "@"))
 
 
