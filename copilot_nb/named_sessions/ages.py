@@ -1,4 +1,4 @@
-"""Spans of time as one types them: ``30d``, ``12h``."""
+"""Parses time spans such as ``30d`` and ``12h``."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(day
 
 
 def parse_age(text: str) -> timedelta:
-    """Return the span that `text` names.
+    """Return the time span that `text` describes.
 
     Raises
     ------
     InputError
-        If it is not a number and one of m, h, d, w.
+        If `text` is not a number followed by m, h, d or w.
 
     Examples
     --------
@@ -25,5 +25,5 @@ def parse_age(text: str) -> timedelta:
     """
     match = re.fullmatch(r"(\d{1,6})\s*([mhdw])", text.strip().lower())
     if match is None:
-        raise InputError(f"{text!r} is no span of time", "for example 30d, 12h, 45m or 2w")
+        raise InputError(f"{text!r} is not a time span", "for example 30d, 12h, 45m or 2w")
     return int(match[1]) * _UNITS[match[2]]

@@ -1,11 +1,11 @@
-"""What goes with a prompt: the text of files and tables is put before it, images travel beside it.
+"""Attachments: the text of files and tables is inserted before the prompt, images are sent with it.
 
-Text is part of the prompt, in a fence of its own, so the history says what was sent and a search finds it. The runtime
-can carry text as an attachment too, but writes `<` and `&` in it as HTML does, which spoils code.
+Attached text becomes part of the prompt, in its own code fence, so that the history shows it and a search finds it. The
+runtime's own text attachments are not used, because the runtime escapes `<` and `&` in them, which breaks code.
 
-An image is always encoded anew, as PNG or JPEG of a bounded size. What the runtime cannot decode it notes in the
-session's log in a way that it cannot read itself: the session could never be opened again. It also leaves behind what a
-photograph says of its place and camera.
+An image is always re-encoded as PNG or JPEG of a limited size. If the runtime cannot decode an image, it writes an
+entry to the session's log that it cannot read, and the session can never be opened again. Re-encoding also removes the
+EXIF data of photographs, such as location and camera.
 """
 
 from __future__ import annotations
@@ -26,38 +26,38 @@ if TYPE_CHECKING:
     import PIL.Image
 
 MAX_TEXT_CHARS = 200_000
-"""The most text that one thing may add to a prompt (characters)."""
+"""The most text that one attachment may add to a prompt (characters)."""
 MAX_IMAGE_PX = 2000
-"""The longest edge of an image that is sent; the runtime makes larger ones smaller itself (pixels)."""
+"""The longest edge of an image that is sent (pixels); the runtime scales larger images down itself."""
 MAX_IMAGE_BYTES = 3_000_000
-"""The largest image that is sent; it is a little less than what the strictest provider takes (bytes)."""
+"""The largest image that is sent (bytes); slightly below the limit of the strictest provider."""
 THUMBNAIL_PX = 480
 JPEG_QUALITY = 90
 
 MAX_FILE_BYTES = 50_000_000
-"""The largest file that is read at all (bytes)."""
+"""The largest file that is read (bytes)."""
 
 Attachable = Any
-"""A path, bytes of an image, an image (Pillow, IPython), a figure, a table (pandas), or an `Image`; a sequence of
-such, or a mapping from names to them."""
+"""A path, the bytes of an image, an image (Pillow, IPython), a figure, a table (pandas) or an `Image`; a sequence of
+these, or a mapping from names to these."""
 
 
 def attached(prompt: str, things: Attachable, hide: Callable[[str], str] = str) -> tuple[str, tuple[Image, ...]]:
-    """Return a prompt with the text of what is attached before it, and the images that go with it.
+    """Return the prompt with the attached text inserted before it, and the attached images.
 
     Parameters
     ----------
     prompt : str
-        What the user says.
+        The user's prompt.
     things : Attachable
-        What goes with it; an empty sequence: nothing.
+        The attachments; an empty sequence for none.
     hide : callable, optional
-        Hides the secrets in a text.
+        Returns a text with its secrets hidden.
 
     Raises
     ------
     InputError
-        If something cannot be read, is too large, or is neither text nor an image.
+        If an attachment cannot be read, is too large, or is neither text nor an image.
     """
     texts: list[str] = []
     images: list[Image] = []
@@ -71,30 +71,30 @@ def attached(prompt: str, things: Attachable, hide: Callable[[str], str] = str) 
 
 
 def image(name: str, data: bytes) -> Image:
-    """Return an image that a model can be sent.
+    """Return an image in a form that can be sent to a model.
 
     Raises
     ------
     InputError
-        If `data` is no image that Pillow reads.
+        If `data` is not an image that Pillow can read.
     """
     return _encoded(name, _decoded(name, data))
 
 
 def thumbnail(whole: Image) -> Image:
-    """Return a small copy of an image, to be shown."""
+    """Return a small copy of an image for display."""
     small = _decoded(whole.name, whole.data)
     small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
     return _encoded(whole.name, small)
 
 
 def with_text(name: str, text: str, kind: str = "File") -> str:
-    """Return a text as it stands before a prompt: in a fence that nothing in it can close.
+    """Return `text` for insertion before a prompt: in a code fence that is longer than any in the text.
 
     Raises
     ------
     InputError
-        If it is too long.
+        If `text` is too long.
     """
     name = _shown(name)
     if len(text) > MAX_TEXT_CHARS:
@@ -116,13 +116,13 @@ def _named(things: Attachable) -> list[tuple[str, object]]:
 def _read(name: str, thing: Any) -> str | Image:
     if isinstance(thing, Image):
         if not thing.data:
-            raise InputError(f"the image {thing.name} is lost", "attach it again")
+            raise InputError(f"the data of image {thing.name} is missing", "attach it again")
         return thing
     if isinstance(thing, str | Path):
         return _file(Path(thing))
     if isinstance(thing, bytes | bytearray):
         return image(name or "image", bytes(thing))
-    if hasattr(thing, "getextrema"):  # Pillow's
+    if hasattr(thing, "getextrema"):  # a Pillow image
         return _encoded(name or "image", _plain(thing))
     if (csv := _csv(thing)) is not None:
         return with_text(name or type(thing).__name__, csv, "Table")
@@ -132,16 +132,16 @@ def _read(name: str, thing: Any) -> str | Image:
         if (drawn := _drawn(thing, draw)) is not None:
             return image(name or "image", drawn)
     raise InputError(
-        f"{_shown(name) or 'what is attached'} is of type {type(thing).__name__} and cannot be attached",
+        f"{_shown(name) or 'the attachment'} is of type {type(thing).__name__} and cannot be attached",
         "attach a path, an image, a figure or a table; other values go into the prompt as {{ expression }}",
     )
 
 
 def _csv(thing: Any) -> str | None:
-    """Return a table as CSV, by the first way that its library offers; ``None`` where it is none."""
+    """Return a table as CSV, by the first method that it has; ``None`` if `thing` is not a table."""
     for method, write in _TABLES.items():
         if hasattr(thing, method):
-            with suppress(TypeError, ImportError):  # it writes to files only, or needs another library for it
+            with suppress(TypeError, ImportError):  # the method only writes to files, or requires another library
                 return str(write(thing))
     return None
 
@@ -150,7 +150,7 @@ def _exchanged(thing: Any) -> str:
     from pandas.api.interchange import from_dataframe
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pandas 4 will have other ways; those libraries have moved on by then
+        warnings.simplefilter("ignore")  # the interchange protocol is deprecated and will be removed in pandas 4
         return from_dataframe(thing).to_csv(index=False)
 
 
@@ -167,13 +167,14 @@ def _file(path: Path) -> str | Image:
         path = path.expanduser()
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
-            raise InputError(f"cannot attach {_shown(str(path))}: it is no file")
+            raise InputError(f"cannot attach {_shown(str(path))}: it is not a file")
         if found.st_size > MAX_FILE_BYTES:
             raise InputError(
-                f"{_shown(str(path))} has {found.st_size:,} bytes: that is too large", "attach a part of it"
+                f"{_shown(str(path))} has {found.st_size:,} bytes, {MAX_FILE_BYTES:,} are allowed",
+                "attach a part of it",
             )
         data = path.read_bytes()
-    except (OSError, ValueError, RuntimeError) as error:  # the last one: there is no such user
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~user` names no user
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"cannot attach {_shown(str(path))}: {reason}") from error
     try:
@@ -193,7 +194,7 @@ def _saved(figure: Any) -> bytes:
 
 def _drawn(thing: Any, method: str) -> bytes | None:
     drawn = getattr(thing, method, lambda: None)()
-    drawn = drawn[0] if isinstance(drawn, tuple) else drawn  # with metadata
+    drawn = drawn[0] if isinstance(drawn, tuple) else drawn  # data and metadata
     return base64.b64decode(drawn) if isinstance(drawn, str) else drawn if isinstance(drawn, bytes) else None
 
 
@@ -211,7 +212,7 @@ def _decoded(name: str, data: bytes) -> PIL.Image.Image:
         raise InputError(f"{_shown(name)} has too many pixels", "make it smaller") from error
     except PIL.UnidentifiedImageError as error:
         raise InputError(f"{_shown(name)} is neither text nor an image: it cannot be attached") from error
-    except (OSError, ValueError, SyntaxError, RuntimeError) as error:  # what Pillow raises on a damaged file
+    except (OSError, ValueError, SyntaxError, RuntimeError) as error:  # Pillow raises these on a damaged file
         raise InputError(f"{_shown(name)} is a damaged image: {error}") from error
     plain = _plain(upright)
     plain.format = opened.format
@@ -219,8 +220,8 @@ def _decoded(name: str, data: bytes) -> PIL.Image.Image:
 
 
 def _plain(picture: PIL.Image.Image) -> PIL.Image.Image:
-    """Return an image with 8 bits a channel, and nothing beside its pixels."""
-    if picture.mode.startswith(("I", "F")):  # 16 bits, or real numbers: from the least to the largest
+    """Return an image with 8 bits per channel and no metadata."""
+    if picture.mode.startswith(("I", "F")):  # 16 bits or floats: scale the range of values to 0-255
         low, high = cast("tuple[float, float]", picture.getextrema())
         scale = 255 / (high - low or 1)
         picture = picture.convert("F").point(lambda value: value * scale - low * scale).convert("L")
@@ -243,7 +244,7 @@ def _encoded(name: str, picture: PIL.Image.Image) -> Image:
 def _written(picture: PIL.Image.Image, form: str) -> bytes:
     import PIL.Image
 
-    if form == "JPEG" and picture.mode == "RGBA":  # it has no transparency: on white, as a page shows it
+    if form == "JPEG" and picture.mode == "RGBA":  # JPEG has no transparency: use a white background
         white = PIL.Image.new("RGB", picture.size, "white")
         white.paste(picture, mask=picture.getchannel("A"))
         picture = white

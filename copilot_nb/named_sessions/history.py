@@ -1,4 +1,4 @@
-"""A session's turns, as a sequence that renders inline and can be sliced, searched and exported."""
+"""The history of a session: a sequence of turns that renders inline and can be sliced, searched and exported."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 PAGE_TURNS = 20
-"""How many turns are rendered of a history that nobody has sliced."""
+"""How many turns are rendered of a history that has not been sliced."""
 
 
 class _Printer(Protocol):
@@ -29,23 +29,23 @@ class _Printer(Protocol):
 
 
 class History(Sequence[TurnRecord]):
-    """The turns of a session or some of them, oldest first.
+    """All or some turns of a session, oldest first.
 
-    Indexing gives a turn, slicing and `search` give a `History`; each turn keeps its number in the session. As a cell's
-    last value it renders: the last 20 turns, or all of those that were sliced.
+    Indexing returns a turn; slicing and `search` return a `History`. Each turn keeps its number in the session. As the
+    last value of a cell, a history renders its last 20 turns; a slice renders all its turns.
 
     Parameters
     ----------
     name, provider : str
-        The session, and where its answers come from.
+        The session and its provider.
     turns : sequence of TurnRecord
-        Consecutive turns of it.
+        Consecutive turns of the session.
     first : int, default 1
-        The number of the first of them; turns are numbered from 1.
+        The number of the first of `turns`; turns are numbered from 1.
     total : int, optional
-        How many turns the session has; by default these are its last ones.
+        How many turns the session has; by default `turns` are its last ones.
     note : str, optional
-        What a reader should know before: that a part of it cannot be read.
+        A note for the reader, shown first: for example that a part of the log cannot be read.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class History(Sequence[TurnRecord]):
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """The numbers of these turns in the session, which begin with 1."""
+        """The numbers of these turns in the session, counted from 1."""
         return tuple(self._numbers)
 
     def turn(self, number: int) -> TurnRecord:
@@ -98,7 +98,7 @@ class History(Sequence[TurnRecord]):
         Raises
         ------
         InputError
-            If it is not among these.
+            If this history does not contain the turn.
         """
         if number in self._numbers:
             return self._turns[self._numbers.index(number)]
@@ -109,9 +109,9 @@ class History(Sequence[TurnRecord]):
         raise InputError(f"session {name!r} has no turn {number}: {has}")
 
     def search(self, text: str) -> History:
-        """Return the turns whose prompt, answer or tool calls hold `text`, marked where they render.
+        """Return the turns whose prompt, answer or tool calls contain `text`; matches are highlighted when rendered.
 
-        Upper and lower case are one; so are a blank and a line end.
+        The search ignores case and treats a line break like a space.
 
         Raises
         ------
@@ -119,26 +119,26 @@ class History(Sequence[TurnRecord]):
             If `text` is blank.
         """
         if not text.strip():
-            raise InputError("a search needs a text to look for")
+            raise InputError("no search text given")
         needle = Needle(text)
         found = [i for i, turn in enumerate(self._turns) if needle.is_in(turn)]
         return self._part(found, _needle=needle, _is_sliced=False)
 
     def to_markdown(self) -> str:
-        """Return these turns, all of them, as a Markdown document in which nothing runs."""
+        """Return all these turns as a Markdown document without active content."""
         return history_markdown(self._whole())
 
     def to_frame(self) -> DataFrame:
-        """Return these turns as a pandas frame with two rows for each: what the user said, and the assistant.
+        """Return these turns as a pandas table with two rows per turn: the prompt and the answer.
 
-        The columns, of pandas' nullable type ``string`` unless another is named:
+        The columns have pandas' nullable type ``string`` unless another type is given:
 
         - ``session``; ``turn`` (int64): its number in the session; ``role``: ``user`` or ``assistant``; ``text``;
-        - of the turn, on both its rows: ``model``, ``provider``, ``state``, ``started_at`` (datetime64[us, UTC]);
-        - on the assistant's row only, so that sums count once: ``duration_s``, ``ttft_s`` (time to first token;
+        - on both rows of a turn: ``model``, ``provider``, ``state``, ``started_at`` (datetime64[us, UTC]);
+        - on the assistant's row only, so that sums count a turn once: ``duration_s``, ``ttft_s`` (time to first token;
           float64), ``input_tokens``, ``output_tokens`` (Int64), ``cost`` (float64), ``error``.
 
-        What is not known is missing (``NaN``, ``NaT`` or ``<NA>``).
+        Unknown values are missing (``NaN``, ``NaT`` or ``<NA>``).
 
         Raises
         ------
@@ -160,7 +160,7 @@ class History(Sequence[TurnRecord]):
         return Extract(self._label, numbered, self._total, 0, self._needle, self._note)
 
     def _shown(self) -> Extract:
-        """Return what is rendered: all that was sliced, else the last page."""
+        """Return the turns to render: all turns of a slice, else the last page."""
         whole = self._whole()
         if self._is_sliced:
             return whole
@@ -191,7 +191,7 @@ _Cell = str | int | float | datetime | None
 
 
 def _rows(label: Label, number: int, turn: TurnRecord) -> list[dict[str, _Cell]]:
-    """Return a turn as two rows; what a row does not name is missing in it."""
+    """Return a turn as two rows; a key that a row lacks becomes a missing value."""
     both: dict[str, _Cell] = {
         "session": well_formed(label.session),
         "turn": number,

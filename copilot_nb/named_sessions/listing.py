@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from copilot_nb.named_sessions.state import SessionState
 
 SHOWN_ROWS = 100
-ELSEWHERE, OTHER = "in use elsewhere", "not of copilot_nb"
+ELSEWHERE, OTHER = "in use elsewhere", "not from copilot_nb"
 
 STATE_LABELS = {
     "working": "● working",
@@ -34,7 +34,7 @@ STATE_LABELS = {
     ELSEWHERE: f"⇄ {ELSEWHERE}",
     OTHER: f"– {OTHER}",
 }
-"""What a session does, as a shape and in words."""
+"""How the table shows the state of a session: a symbol and words."""
 _KEYS: Mapping[str, Callable[[StoredSession], Any]] = {
     "name": lambda stored: stored.name.casefold(),
     "used": lambda stored: -(stored.used_at.timestamp() if stored.used_at else 0.0),
@@ -45,16 +45,16 @@ SORTS = tuple(_KEYS)
 
 
 class SessionList(list[StoredSession]):
-    """Stored sessions, the one last used first; renders as a table.
+    """A list of stored sessions, most recently used first; renders as a table.
 
     Parameters
     ----------
     sessions : iterable of StoredSession
         The sessions.
     states : mapping of str to str
-        What those of this kernel do, by session id.
+        The states of this kernel's sessions, by session id.
     hidden : str
-        What is said of those that are not in the list.
+        A note on the sessions that are not in the list.
     """
 
     def __init__(
@@ -67,21 +67,21 @@ class SessionList(list[StoredSession]):
     def filter(
         self, pattern: str = "", *, model: str = "", notebook: str = "", older_than: str | timedelta = ""
     ) -> SessionList:
-        """Return those that fit everything that is given.
+        """Return the sessions that match all given criteria.
 
         Parameters
         ----------
         pattern : str, optional
-            Of the name, with ``*`` and ``?``.
+            A pattern for the name, with the wildcards ``*`` and ``?``.
         model, notebook : str, optional
-            A part of the model's or the provider's name; of the notebook's path.
+            A part of the model's or the provider's name, and a part of the notebook's path.
         older_than : str or timedelta, optional
-            Not used for so long: ``"30d"``, ``"12h"``, ``"45m"``, ``"2w"``.
+            Sessions not used for this time: ``"30d"``, ``"12h"``, ``"45m"``, ``"2w"``.
 
         Raises
         ------
         InputError
-            If `older_than` is no span of time.
+            If `older_than` is not a time span.
         """
         age = parse_age(older_than) if isinstance(older_than, str) and older_than else older_than
         before = datetime.now().astimezone() - age if isinstance(age, timedelta) else None
@@ -95,7 +95,7 @@ class SessionList(list[StoredSession]):
         )
 
     def of_user(self, user: str, limit: int | None = None) -> SessionList:
-        """Return the sessions of one user, or the first `limit` of them."""
+        """Return the sessions of one user, at most the first `limit` of them."""
         return self._like([stored for stored in self if stored.user == user][:limit])
 
     def sorted_by(self, key: str) -> SessionList:
@@ -104,14 +104,14 @@ class SessionList(list[StoredSession]):
         Raises
         ------
         InputError
-            If there is no such order.
+            If `key` is none of these.
         """
         if key not in _KEYS:
             raise InputError(f"sessions cannot be sorted by {key!r}", f"by one of: {', '.join(SORTS)}")
         return self._like(sorted(self, key=_KEYS[key]))
 
     def marked_ready(self, session_ids: Iterable[str]) -> SessionList:
-        """Return the same sessions; of idle ones among `session_ids` the table says that an answer is ready."""
+        """Return the same sessions; the table shows idle ones among `session_ids` as "answer ready"."""
         ready = {each: "ready" for each in session_ids if self._states.get(each) == "idle"}
         return SessionList(self, self._states | ready, self._hidden)
 
@@ -119,7 +119,7 @@ class SessionList(list[StoredSession]):
         return SessionList(sessions, self._states, self._hidden)
 
     def state(self, stored: StoredSession) -> str:
-        """Return what a session does, or how its last turn ended."""
+        """Return the state of a session: its activity, or how its last turn ended."""
         if not stored.is_own:
             return OTHER
         here = self._states.get(stored.session_id, "")
@@ -128,7 +128,7 @@ class SessionList(list[StoredSession]):
         return here or stored.last or "idle"
 
     def to_frame(self) -> DataFrame:
-        """Return the sessions as a pandas table, one row each.
+        """Return the sessions as a pandas table with one row per session.
 
         Raises
         ------
@@ -140,7 +140,7 @@ class SessionList(list[StoredSession]):
         return frame(rows, (*names, "state"))
 
     def table(self) -> Table:
-        """Return the listing."""
+        """Return the sessions as a table to render."""
         now = datetime.now().astimezone()
         has_ids = any(stored.session_id != stored.name for stored in self[:SHOWN_ROWS])
         rows = tuple(
@@ -156,7 +156,7 @@ class SessionList(list[StoredSession]):
             for stored in self[:SHOWN_ROWS]
         )
         columns = ("name", *(["session id"] if has_ids else []), "model", "turns", "last used", "notebook", "state")
-        empty = "No sessions. Begin one with: %%copilot session1"
+        empty = "No sessions. Start one with: %%copilot session1"
         return Table(columns, rows, caption=self._caption(), empty=empty, is_dense=True)
 
     def _caption(self) -> str:
@@ -177,18 +177,18 @@ def merged(
     counts: Callable[[SessionState], bool],
     is_fresh: bool,
 ) -> list[StoredSession]:
-    """Return stored sessions with what this kernel knows better of them, and before them those it has only begun.
+    """Return the stored sessions, updated from this kernel's state and preceded by its sessions that are not stored.
 
     Parameters
     ----------
     stored : iterable of StoredSession
-        As they were read.
+        The stored sessions as they were read.
     states : iterable of SessionState
         The sessions of this kernel.
     counts : callable
-        Whether one that is not among the stored ones is to be there.
+        Whether to include a session of this kernel that is not among the stored ones.
     is_fresh : bool
-        Whether they were read just now: then nothing is known better, for another process may have gone on with one.
+        Whether `stored` was just read. Then it is not updated, because another process may have continued a session.
     """
     here = {state.session_id: state for state in states}
     both = [(each, here.pop(each.session_id, None)) for each in stored]
@@ -203,9 +203,9 @@ def _known_better(stored: StoredSession, state: SessionState) -> StoredSession:
 
 
 async def listed(engine: Engine, states: Sequence[SessionState], limit: int | None, *, everything: bool) -> SessionList:
-    """Return the stored sessions, `limit` of them at most, and before them those that a user has begun.
+    """Return at most `limit` stored sessions, preceded by the users' sessions that are not stored yet.
 
-    Those are stored by their first prompt, and their program may list them before that.
+    A session is stored with its first prompt; a program that serves users may list it before that.
     """
     repository = engine.repository
     found = await (repository.everything(limit or SHOWN_ROWS) if everything else repository.listing(limit))

@@ -1,8 +1,8 @@
-"""Names people type and the ids the runtime stores.
+"""The names that users type, and the session ids that the runtime stores.
 
-The runtime's ids match ``[A-Za-z0-9_-]{1,250}``; a name may be any printable text. A name that is a legal id is its
-own id, so that `copilot --resume session1` finds it; another is mapped to a readable, stable one: what is legal in
-it, and ten hexadecimal digits of its SHA-256.
+The runtime's ids match ``[A-Za-z0-9_-]{1,250}``; a name may be any printable text. A name that is a valid id is used as
+the id, so that `copilot --resume session1` finds the session. Any other name is mapped to a readable, stable id: its
+valid characters (at most 40), followed by ten hexadecimal digits of its SHA-256.
 """
 
 from __future__ import annotations
@@ -49,36 +49,35 @@ COMMANDS = (
     "wait",
     "whoami",
 )
-"""Words that `%copilot` understands or will understand; none can be a session's name."""
+"""The current and reserved subcommands of `%copilot`; they cannot be session names."""
 
 
 def check_name(name: str) -> str:
-    """Return `name` as it is stored (Unicode NFC, outer blanks removed).
+    """Return `name` in its stored form (Unicode NFC, without leading and trailing whitespace).
 
     Raises
     ------
     InputError
-        If it is empty, too long, starts with ``-`` or ``%``, holds a character that is not seen, or is one of
-        `COMMANDS`.
+        If it is empty, too long, starts with ``-`` or ``%``, contains an invisible character, or is one of `COMMANDS`.
     """
     name = unicodedata.normalize("NFC", name).strip()
     if not name:
         raise InputError("a session needs a name", "for example: %%copilot session1")
     if name in COMMANDS:
         raise InputError(
-            f"{name!r} is a word of %copilot and cannot name a session", f"try {name}1, or %copilot {name}"
+            f"{name!r} is a subcommand of %copilot and cannot name a session", f"try {name}1, or %copilot {name}"
         )
     if name[0] in "-%":
         raise InputError(f"a session's name cannot start with {name[0]!r}: {name[:40]!r}", "see %copilot help")
     if len(name) > MAX_NAME_CHARS:
         raise InputError(f"a session's name has at most {MAX_NAME_CHARS} characters, not {len(name)}")
     if sign := hidden_sign(name):
-        raise InputError(f"a session's name cannot hold a character that is not seen, U+{ord(sign):04X}: {name[:40]!r}")
+        raise InputError(f"a session's name cannot contain an invisible character, U+{ord(sign):04X}: {name[:40]!r}")
     return name
 
 
 def check_id(session_id: str) -> str:
-    """Return `session_id`.
+    """Check a session id and return it.
 
     Raises
     ------
@@ -86,12 +85,12 @@ def check_id(session_id: str) -> str:
         If the runtime would reject it.
     """
     if not _LEGAL_ID.fullmatch(session_id):
-        raise InputError(f"{session_id[:60]!r} is no session id", "use 1 to 250 letters A-Z a-z, digits, _ and -")
+        raise InputError(f"{session_id[:60]!r} is not a session id", "use 1 to 250 letters A-Z a-z, digits, _ and -")
     return session_id
 
 
 def id_for(name: str) -> str:
-    """Return the id of a new session called `name`: the name itself where it is a legal id."""
+    """Return the id of a new session called `name`: the name itself if it is a valid id."""
     if _LEGAL_ID.fullmatch(name):
         return name
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
@@ -105,5 +104,5 @@ def title_for(name: str) -> str:
 
 
 def quoted(name: str) -> str:
-    """Return a name as one types it in a line of ``%copilot``: in quotes where it needs them."""
+    """Return a name as an argument of ``%copilot``: in quotes if necessary."""
     return shlex.quote(name) if re.search(r"[\s\"'\\]", name) else name

@@ -1,4 +1,4 @@
-"""Looking at a session as it is stored: all its turns or the last ones, and whether others went on with it."""
+"""Reads a stored session: all its turns or the last ones, and whether another process has continued it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def read_all(state: SessionState, engine: Engine) -> History:
 
 
 async def read_last(state: SessionState, engine: Engine, number: int) -> History:
-    """Return the last `number` turns of a session, which know their place in it."""
+    """Return the last `number` turns of a session, with their numbers in the session."""
     if not state.exists:
         return History(state.name, state.options.provider, ())
     await engine.settle(state)
@@ -45,14 +45,14 @@ async def read_last(state: SessionState, engine: Engine, number: int) -> History
 
 
 async def refresh(state: SessionState, engine: Engine) -> None:
-    """Let go of a loaded session if another process has gone on with it: its next use loads it anew.
+    """Unload a session if another process has added turns to it, so that the next use loads it again.
 
     Raises
     ------
     SessionInUse
-        If another process has it open.
+        If another process has the session open.
     """
-    client = await engine.client()  # a dead runtime is noticed here, and takes its connections with it
+    client = await engine.client()  # detects a dead runtime and drops its connections
     runner = state.runner
     if not runner.is_loaded:
         return
@@ -68,4 +68,4 @@ async def refresh(state: SessionState, engine: Engine) -> None:
 def _note(reading: Reading) -> str:
     if not reading.damaged_lines:
         return ""
-    return f"{count(reading.damaged_lines, 'line')} of the session's log cannot be read; this is what can"
+    return f"{count(reading.damaged_lines, 'line')} of the session's log cannot be read; the rest is shown"

@@ -1,4 +1,4 @@
-"""The sessions of this kernel by name: opened, created or resumed; renamed, copied, set aside, deleted."""
+"""The sessions of this kernel by name: opens, creates, resumes, renames, copies and deletes them."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 
 class SessionRegistry:
-    """Sessions of this kernel by name. Call its coroutines on the loop's thread; `get` and iteration are thread-safe.
+    """The sessions of this kernel by name. Call coroutines on the loop thread; `get` and iteration are thread-safe.
 
     Parameters
     ----------
     engine : Engine
-        What the sessions run on.
+        The engine that runs the sessions.
     home : Home
-        What they are given to ask for another name or a copy.
+        Passed to each session, which renames, copies and deletes itself through it.
     """
 
     def __init__(self, engine: Engine, home: Home) -> None:
@@ -44,11 +44,11 @@ class SessionRegistry:
         return iter(list(self._sessions.values()))
 
     def get(self, name: str) -> Session | None:
-        """Return this kernel's session of that name, if it has been used here."""
+        """Return the session called `name` if this kernel has used it, else ``None``."""
         return self._sessions.get(name)
 
     def add(self, state: SessionState) -> Session:
-        """Let a session be known by its name, and return the user's handle on it."""
+        """Register a session under its name and return the user's handle on it."""
         session = self._sessions[state.name] = Session(state, self._engine, self._home)
         return session
 
@@ -58,16 +58,16 @@ class SessionRegistry:
         return session
 
     def open_new(self, session_id: str, options: SessionOptions) -> Session:
-        """Return a new session that is called as its id, which nothing has: it is not looked for, as `open` would."""
+        """Return a new session whose name is its id. The id must be free: unlike `open`, this does not check."""
         return self._announced(SessionState(name=session_id, session_id=session_id, options=options))
 
     async def open(self, name: str, options: SessionOptions, opening: Opening) -> Session:
-        """Return the session called `name`: this kernel's, else one stored before, else a new one.
+        """Return the session called `name`: this kernel's, else a stored one, else a new one.
 
         Raises
         ------
         InputError
-            If it has another id than the one that is wanted, or is not that user's.
+            If its id differs from the requested one, or it belongs to another user.
         """
         async with self._naming():
             await self.check_owner(name, opening.user, opening.session_id)
@@ -76,7 +76,7 @@ class SessionRegistry:
                 session = copy
             elif session is None:
                 session = self._announced(await self._found_or_fresh(name, options, opening))
-            elif options.provider or options.model:  # refused now, as it would be when the next prompt is sent
+            elif options.provider or options.model:  # refuse unusable options now, not only with the next prompt
                 await self._engine.selector.settled(session.options, options)
         state = state_of(session)
         state.requested = state.requested.merged_with(options)
@@ -87,7 +87,7 @@ class SessionRegistry:
         return session
 
     async def reopen(self, session: Session) -> Session:
-        """Return the session that has the name of `session`, which is gone; a new one has the same options."""
+        """Return the session that took the name of `session`, which is gone; else a new one with the same options."""
         async with self._naming():
             await self.check_owner(session.name, session.user)
             if (known := self._sessions.get(session.name)) is not None:
@@ -109,14 +109,14 @@ class SessionRegistry:
         return SessionState(name=name, session_id=free_id, options=chosen, user=opening.user)
 
     async def find_stored(self, name: str, user: str = "") -> Session:
-        """Return the session called `name`: this kernel's, else one stored before.
+        """Return the session called `name`: this kernel's, else a stored one.
 
         Raises
         ------
         InputError
-            If it is not that user's.
+            If it belongs to another user.
         SessionNotFound
-            If there is none.
+            If there is no such session.
         """
         async with self._naming():
             await self.check_owner(name, user)
@@ -127,7 +127,7 @@ class SessionRegistry:
             return self.add(await self._resumed(name, stored))
 
     async def unknown(self, names: Sequence[str]) -> list[str]:
-        """Return those of `names` that no session has."""
+        """Return those of `names` that are not the name of a session."""
         async with self._naming():
             find = self._engine.repository.find
             return [name for name in names if name not in self._sessions and not await find(name)]
@@ -141,7 +141,7 @@ class SessionRegistry:
         )
         engine.providers.recall(stored.provider, stored.provider_line)
         archive = (await engine.client()).archive
-        turn_count = await archive.count_turns(stored.session_id)  # a terminal may have added some
+        turn_count = await archive.count_turns(stored.session_id)  # a terminal may have added turns
         state = SessionState(
             name=name,
             session_id=stored.session_id,
@@ -156,9 +156,9 @@ class SessionRegistry:
         return state
 
     async def _copied(self, name: str) -> Session | None:
-        """Return a copy, under another name, of a session that another process has open; ``None`` if none has.
+        """Return a copy, under a new name, of a session that another process has open; ``None`` if none has it open.
 
-        Two processes that write to one session's log would mix two conversations in it.
+        If two processes wrote to the log of one session, their conversations would mix.
         """
         archive = (await self._engine.client()).archive
         stored = await self._engine.repository.find(name)
@@ -167,13 +167,13 @@ class SessionRegistry:
         copy_name = await self._engine.repository.free_name(name)
         copy_id = await archive.fork(stored.session_id, title_for(copy_name))
         state = await self._resumed(copy_name, dataclasses.replace(stored, session_id=copy_id))
-        state.resume_note = f"{name} is open in another process; this goes on in a copy of it, {copy_name}"
+        state.resume_note = f"{name} is open in another process; continuing in a copy, {copy_name}"
         return self._announced(state)
 
     async def fork(self, state: SessionState, name: str | None, at: int | None) -> Session:
-        """Return a new session called `name` with the history of another, up to turn `at` (``None``: all of it).
+        """Copy a session up to turn `at` (``None``: all turns) and return the new session, called `name`.
 
-        Without a name it is the other's, with a number. A turn under way is not copied.
+        Without `name`, the new name is the original name with a number. A running turn is not copied.
 
         Raises
         ------
@@ -205,17 +205,17 @@ class SessionRegistry:
                 cells=state.cells.copied(),
             )
             session = self.add(copy)
-        await engine.loaded(copy)  # gives it its name in the runtime's metadata: until then it has the original's
+        await engine.loaded(copy)  # writes the new name to the runtime's metadata, which still has the original's
         copy.tell("listed")
         return session
 
     async def rename(self, state: SessionState, name: str) -> None:
-        """Give a session another name; its id stays.
+        """Rename a session; its id stays the same.
 
         Raises
         ------
         InputError
-            If the name cannot be used, or another session has it.
+            If the name is invalid or another session has it.
         """
         name = self._checked_name(state, name)
         if name == state.name:
@@ -236,12 +236,12 @@ class SessionRegistry:
         return for_user(name, state.user, self._engine.settings.user_template)[1]
 
     async def check_owner(self, name: str, user: str, session_id: str = "") -> None:
-        """Check that a session of that name, if there is one, is `user`'s (``""``: who may do anything).
+        """Check that the session called `name`, if it exists, belongs to `user` (``""``: skip the check).
 
         Raises
         ------
         InputError
-            If it is not; whose it is is not told.
+            If it belongs to another user; the message does not say to whom.
         """
         if not user:
             return
@@ -255,13 +255,13 @@ class SessionRegistry:
         Raises
         ------
         InputError
-            If one is.
+            If a session has that name.
         """
         if name in self._sessions or await self._engine.repository.find(name) is not None:
             raise InputError(f"there is a session {name!r} already", "choose another name")
 
     async def _set_aside(self, stored: StoredSession) -> None:
-        """Give an older session another name, so that a new one can have its name."""
+        """Rename an older session so that a new one can use its name."""
         if (session := self._sessions.get(stored.name)) is not None:
             await self.forget(session)
         aside = await self._resumed(await self._engine.repository.free_name(stored.name), stored)
@@ -269,7 +269,7 @@ class SessionRegistry:
         await aside.runner.disconnect()
 
     async def forget(self, session: Session) -> None:
-        """Let go of a session that another takes the place of, or none; a turn under way is stopped."""
+        """Stop the turns of a session and remove it from this kernel; its stored history stays."""
         state = state_of(session)
         state.is_gone = True
         await queue_of(session).quiesce()
@@ -277,20 +277,20 @@ class SessionRegistry:
         state.tell("gone")
 
     async def discard(self, session: Session) -> None:
-        """Delete a session of this kernel and its history, irreversibly; a turn under way is stopped first."""
+        """Delete a session of this kernel and its history irreversibly; a running turn is stopped first."""
         await self.forget(session)
         if state_of(session).exists:
             await (await self._engine.client()).archive.delete(session.session_id)
 
     async def delete(self, name: str, user: str = "") -> None:
-        """Delete a session and its history, irreversibly; a turn under way is stopped first.
+        """Delete a session and its history irreversibly; a running turn is stopped first.
 
         Raises
         ------
         SessionNotFound
-            If there is none of that name, or it is not that user's.
+            If there is no session of that name, or it belongs to another user.
         SessionInUse
-            If another process has it open.
+            If another process has the session open.
         """
         session = self._sessions.get(name)
         stored = await self._engine.repository.find(name, session.session_id if session else "")
@@ -306,12 +306,12 @@ class SessionRegistry:
             raise SessionNotFound(f"there is no session {name!r}", "see %copilot ls")
 
     def _unused(self, stored: StoredSession) -> SessionState:
-        """Return a session that this kernel has never used, for who watches to know which one it was."""
+        """Return the state of a session that this kernel has never used, so that observers can identify it."""
         state = SessionState(name=stored.name, session_id=stored.session_id, options=stored.options)
         Session(state, self._engine, self._home)
         return state
 
 
 def _begun_anew(options: SessionOptions) -> SessionOptions:
-    """Return the options of a session that is begun anew; where it had no system message, the settings' counts."""
+    """Return the options for starting a session again; without a system message, the setting `system` applies."""
     return dataclasses.replace(options, system=options.system or None)

@@ -1,16 +1,16 @@
-"""Which cell made which turn, so that running a cell again can replace what it had asked.
+"""Replaces the turns of a cell when the cell is run again.
 
-A notebook reads from top to bottom, and so should its sessions: run twice, it ends with the same turns. The setting
-`rerun` says what running a cell again does to its session:
+Running a notebook twice should give its sessions the same history as running it once. The setting `rerun` selects what
+happens to a session when one of its cells is run again:
 
 ``replace-last`` (default)
-    What the cell had asked is taken back, and what cells of the same notebook asked after it: they are to be run again
-    too. If anything else was said since (in a panel, in a terminal, in another notebook), the prompt is appended, and
-    so are those of the cells after it.
+    The turns of the cell are removed, and so are all later turns from cells of the same notebook, which are expected
+    to be run again too. If other turns were added since (in a panel, a terminal or another notebook), nothing is
+    removed: the prompt is appended, and so are the prompts of the later cells.
 ``rewind``
-    The same, whatever was said since.
+    The turns of the cell and all later turns are removed, wherever these came from.
 ``append``
-    Nothing is taken back.
+    No turns are removed.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 
 async def take_back_cell(state: SessionState, engine: Engine, cell: str) -> tuple[int, str]:
-    """Take back what `cell` had asked of a loaded session, as the setting `rerun` says.
+    """Remove the earlier turns of `cell` from a loaded session, as the setting `rerun` specifies.
 
     Returns
     -------
     tuple of (int, str)
-        How many turns were taken back, and what a reader should know of it.
+        How many turns were removed, and a note for the reader.
     """
     policy = engine.settings.rerun
     marks = state.cells.since(cell) if cell else []
@@ -42,22 +42,22 @@ async def take_back_cell(state: SessionState, engine: Engine, cell: str) -> tupl
         return 0, ""
     archive = (await engine.client()).archive
     turns = (await archive.last_turns(state.session_id, len(marks) + 1)).turns
-    kept = max(0, len(turns) - len(marks))  # the one before: if it was interrupted, the model is reminded of it
+    kept = max(0, len(turns) - len(marks))  # one more turn is read: if it was interrupted, the model is reminded of it
     is_own = all(mark.cell[:NOTEBOOK_DIGITS] == cell[:NOTEBOOK_DIGITS] for mark in marks)
     if not is_own or [turn.turn_id[:TURN_DIGITS] for turn in turns[kept:]] != [mark.turn for mark in marks]:
         if policy == "replace-last":
-            if marks[0].turn != LEFT:  # else the cells before it have been appended in this run, and count
+            if marks[0].turn != LEFT:  # LEFT: an earlier cell of this run did this; its new mark stays valid
                 state.cells.leave(marks)
-            return 0, "appended: more was said since this cell was run"
+            return 0, "appended: the session has newer turns since this cell was run"
         turns = (await archive.history(state.session_id)).turns
         kept = _place(marks[0], turns)
     if (taken := len(turns) - kept) == 0:
-        return 0, "appended: what this cell had asked is no longer there"
+        return 0, "appended: the earlier turn of this cell no longer exists"
     await cut(state, engine, turns, kept)
     others = count(taken - 1, "turn")
-    return taken, f"takes the place of what this cell had asked and of the {others} after it" if taken > 1 else ""
+    return taken, f"replaces the earlier turn of this cell and the {others} after it" if taken > 1 else ""
 
 
 def _place(mark: Mark, turns: Sequence[TurnRecord]) -> int:
-    """Return how many turns come before the one that `mark` stands for."""
+    """Return how many turns come before the turn of `mark`; all of them if that turn is gone."""
     return next((place for place, turn in enumerate(turns) if turn.turn_id.startswith(mark.turn)), len(turns))

@@ -1,9 +1,9 @@
-"""Taking turns of a session back, and bringing them back.
+"""Removes the last turns of a session (rewind), and restores them (undo).
 
-A rewind cuts the runtime's log. The log as it was is kept beside it until the next rewind, so that the last one can be
-undone as long as nothing has been said since: undoing it puts the file back while the session is not loaded.
+A rewind truncates the runtime's log. A copy of the log before the last rewind is kept in the same folder, so that this
+rewind can be undone until new turns are added. Undoing it restores the copy while the session is not loaded.
 
-A turn is numbered from 1; "to turn 3" means that turn 3 becomes the last one.
+Turns are numbered from 1; "rewind to turn 3" means that turn 3 becomes the last one.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from copilot_nb.named_sessions.state import SessionState
 
 BEFORE_REWIND = "copilot_nb-before-rewind.jsonl"
-"""The log as it was before the last rewind, in the session's own folder."""
+"""The copy of the log before the last rewind, in the session's folder."""
 MARKS_BEFORE = f"{PREFIX}cells_before"
-"""Which cell had made which turn then, in the session's metadata."""
+"""The metadata key of the cell marks before the last rewind."""
 
 
 async def rewind(state: SessionState, engine: Engine, to: int | str | None) -> int:
-    """Let turn `to` be the last one of a session (its number, or its id; ``None``: the last but one).
+    """Remove the turns after `to`: a number or an id; ``None`` to remove only the last turn.
 
     Returns
     -------
@@ -45,7 +45,7 @@ async def rewind(state: SessionState, engine: Engine, to: int | str | None) -> i
     InputError
         If there is no such turn.
     SessionInUse
-        If the session is answering.
+        If a turn is running or queued, or another process has the session open.
     """
     check_stored(state)
     _check_quiet(state)
@@ -61,7 +61,7 @@ async def rewind(state: SessionState, engine: Engine, to: int | str | None) -> i
 
 
 async def cut(state: SessionState, engine: Engine, turns: Sequence[TurnRecord], kept: int) -> None:
-    """Keep the first `kept` of `turns`, the last ones of a session, and remove the others; call it under the lock."""
+    """Keep the first `kept` of `turns`, which are the last turns of a session; remove the others. Requires the lock."""
     if kept >= len(turns):
         return
     connection = await engine.loaded(state)
@@ -79,7 +79,7 @@ async def cut(state: SessionState, engine: Engine, turns: Sequence[TurnRecord], 
 
 
 async def cut_from(state: SessionState, engine: Engine, turn_id: str) -> int:
-    """Remove the turn `turn_id` and all after it; call it under the lock. Return how many were removed.
+    """Remove the turn `turn_id` and all later turns, and return how many were removed. Requires the lock.
 
     Raises
     ------
@@ -93,14 +93,14 @@ async def cut_from(state: SessionState, engine: Engine, turn_id: str) -> int:
 
 
 async def undo_rewind(state: SessionState, engine: Engine) -> int:
-    """Undo the last rewind and return how many turns came back.
+    """Undo the last rewind and return how many turns were restored.
 
     Raises
     ------
     InputError
-        If there is none, or something has been said since.
+        If there is no rewind to undo, or new turns have been added since.
     SessionInUse
-        If the session is answering.
+        If a turn is running or queued, or another process has the session open.
     """
     check_stored(state)
     _check_quiet(state)
@@ -110,8 +110,8 @@ async def undo_rewind(state: SessionState, engine: Engine) -> int:
 
 
 async def bring_back(state: SessionState, engine: Engine) -> int:
-    """Bring back what was last cut, and return how many turns that were; call it under the lock."""
-    await engine.loaded(state)  # nobody else may have it open while its file is replaced
+    """Restore the turns that were removed last, and return how many. Requires the lock."""
+    await engine.loaded(state)  # fails if another process has it open, because its file is replaced
     await state.runner.disconnect()
     archive = (await engine.client()).archive
     log = archive.require_log(state.session_id)
@@ -129,14 +129,14 @@ async def bring_back(state: SessionState, engine: Engine) -> int:
 def _put_back(name: str, log: Path) -> None:
     old = log.with_name(BEFORE_REWIND)
     if not old.is_file():
-        raise InputError(f"there is no rewind of {name!r} to undo")
+        raise InputError(f"session {name!r} has no rewind to undo")
     if not prompt_ids(log) <= prompt_ids(old):
-        raise InputError(f"the rewind of {name!r} cannot be undone: something has been said since")
+        raise InputError(f"the rewind of {name!r} cannot be undone: the session has newer turns")
     old.replace(log)
 
 
 def turn_number(state: SessionState, number: int | str, turns: Sequence[TurnRecord]) -> int:
-    """Return the number of a turn that is named by its number or its id.
+    """Return the number of a turn that is given by its number or its id.
 
     Raises
     ------
@@ -159,17 +159,17 @@ def _check_quiet(state: SessionState) -> None:
 
 
 def answering(state: SessionState) -> SessionInUse:
-    """Return the error of what cannot be done while a turn is under way or waits."""
+    """Return the error for an operation that is not possible while turns are running or queued."""
     return SessionInUse(f"session {state.name!r} is answering", f"stop it first: %copilot stop {quoted(state.name)}")
 
 
 def check_stored(state: SessionState) -> None:
-    """Check that there is a history.
+    """Check that the session is stored.
 
     Raises
     ------
     SessionNotFound
-        If nothing is stored.
+        If it is not.
     """
     if state.is_gone or not state.exists:
-        raise SessionNotFound(f"nothing is stored of session {state.name!r} yet", f"%%copilot {quoted(state.name)}")
+        raise SessionNotFound(f"session {state.name!r} is not stored yet", f"%%copilot {quoted(state.name)}")

@@ -1,4 +1,4 @@
-"""Looking for a text in all sessions."""
+"""Searches all sessions for a text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHOWN_MATCHES = 50
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Where a text was found: the session, the number of the turn, who said it, and the words around it."""
+    """A match of a search: the session, the number of the turn, the role that wrote the text, and its context."""
 
     session: str
     turn: int
@@ -31,14 +31,14 @@ class Match:
 
 
 class SearchResults(list[Match]):
-    """Matches, those of the session last used first; renders as a table."""
+    """The matches of a search, most recently used session first; renders as a table."""
 
     def __init__(self, text: str, matches: Sequence[Match]) -> None:
         super().__init__(matches)
         self._text = text
 
     def to_frame(self) -> DataFrame:
-        """Return the matches as a pandas table, one row each.
+        """Return the matches as a pandas table with one row per match.
 
         Raises
         ------
@@ -49,13 +49,13 @@ class SearchResults(list[Match]):
         return frame([{name: getattr(match, name) for name in names} for match in self], names)
 
     def table(self) -> Table:
-        """Return the matches as a table; the next thing to type is in its caption."""
+        """Return the matches as a table; its caption names the command that shows a turn."""
         rows = tuple((m.session, str(m.turn), m.role, m.snippet) for m in self[:SHOWN_MATCHES])
         sessions = count(len({match.session for match in self}), "session")
         shown = f", the first {SHOWN_MATCHES} shown" if len(self) > SHOWN_MATCHES else ""
         matches = "1 match" if len(self) == 1 else f"{len(self):,} matches"
         caption = f"{matches} in {sessions}{shown} · %copilot show NAME --turn N"
-        return Table(("session", "turn", "who", "words"), rows, caption, empty=f"No session holds {self._text!r}.")
+        return Table(("session", "turn", "who", "words"), rows, caption, empty=f"No session contains {self._text!r}.")
 
     def __repr__(self) -> str:
         return str(self.table())
@@ -65,15 +65,15 @@ class SearchResults(list[Match]):
 
 
 async def search(engine: Engine, text: str) -> SearchResults:
-    """Return where `text` occurs in the prompts and answers of the sessions that copilot_nb made.
+    """Search the prompts and answers of the sessions that copilot_nb created for `text`, ignoring case.
 
     Raises
     ------
     InputError
-        If it is blank.
+        If `text` is blank.
     """
     if not text.strip():
-        raise InputError("search for what?", "%copilot search TEXT")
+        raise InputError("no search text given", "%copilot search TEXT")
     from copilot_nb.runtime.log_search import Grep
 
     archive = (await engine.client()).archive

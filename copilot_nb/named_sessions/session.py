@@ -1,4 +1,4 @@
-"""A named session: what a user does with a conversation, from any thread."""
+"""A named session: the user's handle on a conversation, usable from any thread."""
 
 from __future__ import annotations
 
@@ -29,17 +29,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happened.
+    """An event of a session.
 
     Attributes
     ----------
     kind : str
-        ``"turn"``: a turn was queued, changed or ended; ``"history"``: turns were taken back or brought back;
-        ``"session"``: its name, model or state changed; ``"listed"``: it came to this kernel; ``"gone"``: it left.
+        ``"turn"``: a turn was queued, changed or ended; ``"history"``: turns were removed or restored;
+        ``"session"``: its name, model or state changed; ``"listed"``: it was added to this kernel; ``"gone"``: it was
+        removed from this kernel.
     session : Session
-        To which.
+        The session.
     turn : Turn or None
-        Which turn.
+        The turn, if the event concerns one.
     """
 
     kind: Kind
@@ -48,10 +49,10 @@ class Event:
 
 
 class Home(Protocol):
-    """What a session asks of those who hold it by its name: a `Manager`."""
+    """The operations of a session that involve the other sessions of the kernel; implemented by `Manager`."""
 
     def tell(self, event: Event) -> None:
-        """Tell the observers what happened (from any thread)."""
+        """Send an event to the observers, from any thread."""
 
     async def rename(self, state: SessionState, name: str) -> None:
         """Give a session another name."""
@@ -64,9 +65,9 @@ class Home(Protocol):
 
 
 class Session:
-    """A conversation with a history, a model and options of its own; made by `copilot_nb.session`.
+    """A conversation with its own history, model and options; created by `copilot_nb.session`.
 
-    Its methods may be called from any thread.
+    All methods can be called from any thread.
 
     Examples
     --------
@@ -91,22 +92,22 @@ class Session:
 
     @property
     def name(self) -> str:
-        """What the user calls it."""
+        """Its name for the user."""
         return self._state.name
 
     @property
     def session_id(self) -> str:
-        """What the runtime stores it under (`copilot --resume` takes it)."""
+        """Its id in the runtime (`copilot --resume` accepts it)."""
         return self._state.session_id
 
     @property
     def user(self) -> str:
-        """Whose it is; ``""``: nobody's in particular."""
+        """The user it belongs to; ``""`` if none."""
         return self._state.user
 
     @property
     def own_name(self) -> str:
-        """What its user calls it; the name, if it belongs to nobody in particular."""
+        """Its name without the part that `user_template` adds; the full name if it belongs to no user."""
         return self._engine.own_name(self._state)
 
     @property
@@ -116,12 +117,12 @@ class Session:
 
     @property
     def provider(self) -> str:
-        """Where its answers come from."""
+        """The provider of its model."""
         return self._state.options.provider
 
     @property
     def model(self) -> str:
-        """The model that answers; ``""``: the provider's default."""
+        """Its model; ``""`` for the provider's default."""
         return self._state.options.model
 
     @property
@@ -131,17 +132,17 @@ class Session:
 
     @property
     def effort(self) -> str:
-        """How hard its model reasons; ``""``: the model's default."""
+        """The reasoning effort of its model; ``""`` for the model's default."""
         return self._state.options.effort or ""
 
     @property
     def context(self) -> str:
-        """The size of its model's window; ``""``: the model's default."""
+        """The size of its model's context window; ``""`` for the model's default."""
         return self._state.options.context or ""
 
     @property
     def is_busy(self) -> bool:
-        """Whether a turn is under way or waits."""
+        """Whether a turn is running or queued."""
         return self._state.is_busy
 
     @property
@@ -161,7 +162,7 @@ class Session:
         return self._engine.loop.blocking(read_all(self._state, self._engine))
 
     def last_turns(self, number: int) -> History:
-        """Return the last `number` turns, without reading those before them.
+        """Return the last `number` turns without reading the earlier ones.
 
         Raises
         ------
@@ -172,7 +173,7 @@ class Session:
 
     @property
     def usage(self) -> SessionUsage:
-        """What the turns of the session took: tokens, times, cost.
+        """Tokens, durations and cost of the session's turns.
 
         Raises
         ------
@@ -193,31 +194,33 @@ class Session:
         replaces: Turn | TurnRecord | str = "",
         **options: Unpack[OptionValues],
     ) -> Turn:
-        """Send a prompt and return its turn at once; it runs when the turns before it have ended.
+        """Send a prompt and return its turn at once; the turn runs when the earlier turns have ended.
 
         Parameters
         ----------
         prompt : str
             Literal text.
         timeout_s : float, optional
-            Seconds without a sign from the model after which the turn is given up; 0: the setting `timeout_s`.
+            Stop the turn if the model sends nothing for this many seconds; 0 for the setting `timeout_s`.
         cell : str, optional
-            The cell that sends it (see `cells`), by default the running one; its earlier turns are replaced, as the
-            setting `rerun` says. ``""``: none.
+            The cell that sends the prompt (see `cells`); by default the running cell. The setting `rerun` decides
+            whether the earlier turns of that cell are replaced. ``""`` for no cell.
         now : bool, default False
-            Stop the answer under way, which is kept as far as it came, and go next.
+            Stop the running turn, keep its partial answer, and send this prompt next.
         attach : Attachable, optional
-            What goes with the prompt: a path, an image, a figure, a table; a list of such, or names and such.
+            A path, an image, a figure or a table to attach; or a list of these, or a mapping from names to these.
         replaces : Turn or TurnRecord or str, optional
-            The turn (or its id) whose place it takes, with all after it; if the prompt cannot be sent, they stay.
+            The turn (or its id) to replace with all later turns; they are kept if the prompt cannot be sent.
         {options}
 
         Raises
         ------
         InputError
-            If the prompt is empty, too large or cannot be encoded, or something cannot be attached.
-        SessionNotFound, SessionInUse
-            If the session has been deleted since; if it is answering, and turns are to be replaced.
+            If the prompt is empty, too large or cannot be encoded, or an attachment cannot be read.
+        SessionNotFound
+            If the session has been deleted.
+        SessionInUse
+            If `replaces` is given and a turn is running or queued.
         """
         state, settings = self._state, self._engine.settings
         text, images = attached(prompt, attach, self._engine.hide_secrets)
@@ -235,23 +238,23 @@ class Session:
         self._engine.loop.check_own()
         text = check_prompt(text, images, self._engine.settings.max_prompt_bytes)
         if self._state.is_gone:
-            raise SessionNotFound(f"session {self.name!r} is gone", f'begin it anew: copilot_nb.session("{self.name}")')
+            raise SessionNotFound(f"session {self.name!r} is gone", f'open it again: copilot_nb.session("{self.name}")')
         return text
 
     def _turn_changed(self, turn: Turn) -> None:
         self._state.tell("turn", turn)
 
     def ask(self, prompt: str, **options: Any) -> Turn:
-        """Send a prompt and wait for the answer: `send` and `Turn.wait` in one."""
+        """Send a prompt and wait for the answer: `send` followed by `Turn.wait`."""
         return self.send(prompt, **options).wait()
 
     def create(self) -> None:
-        """Store the session without asking it anything.
+        """Store the session without sending a prompt.
 
         Raises
         ------
         InputError
-            If it exists already.
+            If the session is already stored.
         """
         if self._state.exists:
             raise InputError(f"session {self.name!r} exists already", "use it, or start again with --new")
@@ -260,68 +263,69 @@ class Session:
     async def _create(self) -> None:
         async with self._state.lock:
             connection = await self._engine.loaded(self._state)
-            await connection.flush()  # before that the runtime does not list a session without a prompt
+            await connection.flush()  # until then the runtime does not list a session that has no prompt
 
     def stop(self) -> None:
-        """Stop the turn under way and withdraw the prompts that wait."""
+        """Stop the running turn and cancel the queued ones."""
         self._queue.stop_all()
 
     def rename(self, name: str) -> None:
-        """Give the session another name; its id stays.
+        """Rename the session; its id stays the same.
 
         Raises
         ------
         InputError
-            If the name cannot be used, or another session has it.
+            If the name is invalid or another session has it.
         """
         self._engine.loop.blocking(self._home.rename(self._state, name))
 
     def fork(self, name: str | None = None, at: int | None = None) -> Session:
-        """Return a new session called `name` that begins with this one's history.
+        """Copy the session, or its first `at` turns, and return the new session.
 
         Parameters
         ----------
         name : str, optional
-            Of the new session; by default ``name~1``.
+            The name of the new session; by default ``name~1``.
         at : int, optional
-            The last turn it has of this one, counted from 1; ``None``: all of them, but for one under way.
+            The number of the last turn to copy, counted from 1; ``None`` to copy all turns except a running one.
 
         Raises
         ------
         InputError
             If the name is taken, or there is no such turn.
         SessionNotFound
-            If nothing is stored of this session yet.
+            If this session is not stored yet.
         """
         return self._engine.loop.blocking(self._home.fork(self._state, name, at))
 
     def rewind(self, to: int | Turn | TurnRecord | None = None) -> int:
-        """Take turns back: `to` becomes the last one; return how many were removed.
+        """Remove the turns after `to` and return how many were removed.
 
         Parameters
         ----------
         to : int or Turn or TurnRecord, optional
-            A turn, or its number, counted from 1 (0: none is left); ``None``: the last but one.
+            The turn that becomes the last one, or its number, counted from 1; 0 removes all turns, ``None`` only the
+            last one.
 
         Raises
         ------
         InputError
             If there is no such turn.
         SessionInUse
-            If the session is answering, or open in another process.
+            If a turn is running or queued, or another process has the session open.
         """
         last = None if to is None else _turn_id(to)
         return self._engine.loop.blocking(rewinding.rewind(self._state, self._engine, last))
 
     def undo_rewind(self) -> int:
-        """Bring back what the last `rewind` removed, if nothing has been said since; return how many turns that were.
+        """Restore the turns that the last `rewind` removed and return how many were restored.
 
         Raises
         ------
         InputError
-            If there is nothing to undo.
+            If there is no rewind to undo, or newer turns have been added since.
         SessionInUse
-            If the session is answering, or open in another process.
+            If a turn is running or queued, or another process has the session open.
         """
         return self._engine.loop.blocking(rewinding.undo_rewind(self._state, self._engine))
 
@@ -331,20 +335,20 @@ class Session:
         Parameters
         ----------
         path : str or Path
-            Where to; the suffix (``.md``, ``.html``, ``.json``, ``.ipynb``) names the format.
+            The file; its suffix (``.md``, ``.html``, ``.json``, ``.ipynb``) selects the format.
         force : bool, default False
-            Whether a file that is there is replaced.
+            Whether to replace an existing file.
 
         Raises
         ------
         InputError
-            If there is no such format, the file exists, or it cannot be written.
+            If the suffix is unknown, the file exists and `force` is not set, or it cannot be written.
         """
         facts = Exported(self.name, self.session_id, self.provider, self.model, self.system)
         return export(self.history, facts, path, force=force)
 
     def delete(self) -> None:
-        """Delete the session and its history, irreversibly; a turn under way is stopped first."""
+        """Delete the session and its history irreversibly; a running turn is stopped first."""
         self._home.delete(self.name)
 
 
@@ -354,26 +358,26 @@ def _turn_id(turn: int | str | Turn | TurnRecord) -> int | str:
 
 
 def state_of(session: TurnSession) -> SessionState:
-    """Return what is known of a session, for the rooms that show and change it."""
+    """Return the state of a session, for the packages that show or change it."""
     return own_session(session)._state  # noqa: SLF001 - the door of this module
 
 
 def engine_of(session: TurnSession) -> Engine:
-    """Return what a session runs on."""
+    """Return the engine of a session."""
     return own_session(session)._engine  # noqa: SLF001 - the door of this module
 
 
 def home_of(session: TurnSession) -> Home:
-    """Return who holds a session by its name."""
+    """Return the home of a session: its manager."""
     return own_session(session)._home  # noqa: SLF001 - the door of this module
 
 
 def queue_of(session: TurnSession) -> TurnQueue:
-    """Return the prompts of a session."""
+    """Return the turn queue of a session."""
     return own_session(session)._queue  # noqa: SLF001 - the door of this module
 
 
 def own_session(session: TurnSession) -> Session:
-    """Return the session of a turn that was not pickled."""
+    """Return `session`, which must be a `Session` and not that of an unpickled turn."""
     assert isinstance(session, Session), "a turn that was pickled has no session any more"
     return session

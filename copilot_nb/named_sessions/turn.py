@@ -1,4 +1,4 @@
-"""A turn as its sender holds it: a handle that fills while the answer comes."""
+"""The handle of a turn: its sender can wait for it, stop it, and read the answer while it streams."""
 
 from __future__ import annotations
 
@@ -25,45 +25,45 @@ if TYPE_CHECKING:
 
 
 class TurnSession(Protocol):
-    """What a turn knows of the session it was sent to: usually a `Session`."""
+    """The session of a turn: a `Session`, or a `PastSession` once the turn has been pickled."""
 
     @property
     def name(self) -> str:
-        """What the user calls it."""
+        """Its name for the user."""
 
     @property
     def session_id(self) -> str:
-        """What the runtime calls it."""
+        """Its id in the runtime."""
 
     @property
     def provider(self) -> str:
-        """Where its answers come from."""
+        """The provider of its model."""
 
     @property
     def model(self) -> str:
-        """The model that answers."""
+        """Its model."""
 
 
 class TurnOwner(Protocol):
-    """What runs a turn: the queue it is in."""
+    """The queue that runs a turn."""
 
     @property
     def loop(self) -> LoopThread:
-        """Where its answer comes in."""
+        """The event loop thread that receives the answer."""
 
     def stop(self, turn: Turn) -> None:
-        """Stop a turn (from any thread)."""
+        """Stop a turn, from any thread."""
 
     def before(self, turn: Turn) -> int:
         """Return how many turns must end before `turn` begins."""
 
     def loading_note(self) -> str:
-        """Return what the provider does before it can answer, such as loading a model; ``""``: nothing."""
+        """Return what the provider is doing before it can answer, such as loading a model; ``""`` if nothing."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PastSession:
-    """What a turn that was pickled still knows of its session."""
+    """The facts about its session that a pickled turn keeps."""
 
     name: str
     session_id: str
@@ -72,25 +72,25 @@ class PastSession:
 
 
 class Turn:
-    """One prompt sent to a session, and what came of it; made by `Session.send`.
+    """One prompt sent to a session, and its answer; created by `Session.send`.
 
-    It can be waited for (`wait`), awaited from any event loop, stopped, and looked at at any moment: what has come
-    so far is in `text`. A notebook renders it as the answer.
+    A turn can be waited for (`wait`), awaited from any event loop, and stopped. `text` holds the answer received so
+    far. A notebook renders a turn as its answer.
 
     Attributes
     ----------
     session : Session
         The session it was sent to.
     owner : TurnOwner or None
-        What runs it; ``None``: it has ended.
+        The queue that runs it; ``None`` if no queue does, as for an unpickled turn.
     notes : list of str
-        What a reader should know before the answer: "resumed …", "switched from …".
+        Notes for the reader, shown before the answer: "resumed …", "switched from …".
     ended : concurrent.futures.Future
-        Done when nothing more will come; its result is ``None``, also for a turn that failed.
+        Done when the turn has ended; its result is ``None``, also for a turn that failed.
     on_change : callable
-        Called with the turn after each change, on the thread that made it.
+        Called with the turn after each change, on the thread that made the change.
     replaces : str
-        The id of the stored turn whose place it takes, and that of all turns after that; ``""``: it is appended.
+        The id of the stored turn that it replaces, together with all later turns; ``""`` to append.
 
     Examples
     --------
@@ -114,7 +114,7 @@ class Turn:
         self._record = TurnRecord("", prompt, state=TurnState.QUEUED, images=images)
         self._error: CopilotNBError | None = None
         self.ended: concurrent.futures.Future[None] = concurrent.futures.Future()
-        self.ended.set_running_or_notify_cancel()  # from now on no waiter that gives up can cancel it for the others
+        self.ended.set_running_or_notify_cancel()  # so that one waiter that gives up cannot cancel it for the others
         self._changed = threading.Condition()
         self._version = 0
         self._seen = -1
@@ -132,47 +132,47 @@ class Turn:
 
     @property
     def record(self) -> TurnRecord:
-        """The turn as it stands: an immutable snapshot."""
+        """An immutable snapshot of the turn."""
         return self._record
 
     @property
     def prompt(self) -> str:
-        """What was sent."""
+        """The prompt that was sent."""
         return self._record.prompt
 
     @property
     def images(self) -> tuple[Image, ...]:
-        """What went with the prompt."""
+        """The images attached to the prompt."""
         return self._record.images
 
     @property
     def text(self) -> str:
-        """The answer's Markdown, as far as it has come."""
+        """The Markdown of the answer received so far."""
         return self._record.text
 
     @property
     def state(self) -> TurnState:
-        """Where the turn stands."""
+        """The current state of the turn."""
         return self._record.state
 
     @property
     def done(self) -> bool:
-        """Whether nothing more will come."""
+        """Whether the turn has ended."""
         return self.ended.done()
 
     @property
     def model(self) -> str:
-        """The model that answers; ``""`` until known."""
+        """The model that answers; ``""`` until it is known."""
         return self._record.model
 
     @property
     def usage(self) -> Usage | None:
-        """Tokens and cost; ``None`` until reported."""
+        """Tokens and cost; ``None`` until they are reported."""
         return self._record.usage
 
     @property
     def error(self) -> CopilotNBError | None:
-        """Why the turn failed or was interrupted; ``None`` where it was not (or not yet)."""
+        """Why the turn failed or was interrupted; ``None`` if it did not, or is still running."""
         return self._error
 
     @property
@@ -186,43 +186,43 @@ class Turn:
         Raises
         ------
         ValueError
-            If it is not JSON.
+            If the answer is not JSON.
         """
         fenced = [block.code for block in self.code_blocks if block.language.lower() in ("json", "")]
         return json.loads(fenced[0] if fenced else self.text)
 
     def wait(self, timeout_s: float | None = None, on_update: Callable[[Turn], object] | None = None) -> Turn:
-        """Wait for the end and return the turn itself.
+        """Wait until the turn has ended and return the turn itself.
 
         Parameters
         ----------
         timeout_s : float, optional
-            Seconds to wait at most; the turn goes on after that. ``None``: until it has ended.
+            Maximum time to wait, in seconds; the turn continues after that. ``None`` to wait until it has ended.
         on_update : callable, optional
-            Called in the waiting thread with the turn, after changes (several may be folded into one call).
+            Called with the turn after it has changed, on the waiting thread; one call may cover several changes.
 
         Raises
         ------
         TurnError or another CopilotNBError
-            If the turn failed or was interrupted. What had come stays in `text`. An interrupt of the kernel stops
-            the turn.
+            If the turn failed or was interrupted; `text` keeps the partial answer. Interrupting the kernel stops the
+            turn.
         TimeoutError
-            After `timeout_s` seconds.
+            If the turn has not ended after `timeout_s` seconds.
         RuntimeError
-            If called from the thread that receives the answers, which would wait for itself.
+            If called on the thread that receives the answers, which would wait for itself.
         """
         waiting.wait([self], timeout_s, on_update)
         return self
 
     def wait_for_change(self, timeout_s: float) -> None:
-        """Wait until something came since the last call, for at most `timeout_s` seconds."""
+        """Wait until the turn has changed since the last call, for at most `timeout_s` seconds."""
         with self._changed:
             if self._version == self._seen:
                 self._changed.wait(timeout_s)
             self._seen = self._version
 
     def stop(self) -> None:
-        """Ask the model to stop; what has come is kept. Without effect on a turn that has ended."""
+        """Stop the turn and keep its partial answer. Does nothing if the turn has ended."""
         if self.owner is not None:
             self.owner.stop(self)
 
@@ -235,16 +235,16 @@ class Turn:
         return self
 
     def apply(self, change: Change) -> None:
-        """Fold a change in and tell whoever waits (called by the session, on the loop's thread)."""
+        """Apply a change and notify the waiters; called by the turn runner on the loop thread."""
         self._update(advance_turn(self._record, change))
 
     def begin(self, record: TurnRecord) -> None:
-        """Take over the identity the runtime gave the turn (called by the session)."""
+        """Adopt the identity that the runtime gave the turn; called by the turn runner."""
         notes = (*self._record.notes, *record.notes)
         self._update(dataclasses.replace(record, notes=notes, images=self._record.images or record.images))
 
     def finish(self, error: CopilotNBError | None = None) -> None:
-        """End the turn (called by the session); `error` is what a waiter gets."""
+        """End the turn; waiters raise `error` if it is given. Called by the turn queue."""
         if self.done:
             return
         self._error = error
@@ -266,7 +266,7 @@ class Turn:
 
     @property
     def label(self) -> Label:
-        """What a rendering needs to know beside the record."""
+        """The facts that a rendering needs in addition to the record."""
         notes = [*self.notes, *self._queue_note(), *self._preparing_note()]
         return Label(self.session.name, self.session.provider, " · ".join(notes))
 
@@ -281,7 +281,7 @@ class Turn:
         if not (before := self.owner.before(self)):
             return []
         name = self.session.name
-        return [f"waits for {count(before, 'turn')} of {name}; withdraw: %copilot stop {quoted(name)}"]
+        return [f"waits for {count(before, 'turn')} of {name}; to cancel: %copilot stop {quoted(name)}"]
 
     def _repr_mimebundle_(self, **_options: object) -> tuple[dict[str, str], dict[str, object]]:
         record = self._record

@@ -1,7 +1,7 @@
-"""The prompts of one session: they wait in line, and one turn runs at a time.
+"""The turn queue of one session: turns run one at a time, in the order in which they were added.
 
-What is a coroutine here runs on the loop's thread. The runtime's own queue is not used: it reorders prompts that are
-sent at the same time, and leaves waiters hanging when a turn is aborted.
+All coroutines run on the loop thread. The runtime's own queue is not used, because it reorders prompts that are sent at
+the same time and leaves waiters hanging when a turn is aborted.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class QueuedTurn:
-    """A turn on its way.
+    """A queued turn with its option changes, idle timeout and originating cell.
 
     Attributes
     ----------
     turn : Turn
         The turn.
     requested : SessionOptions
-        What it changes of the session's options.
+        The changes it makes to the session's options.
     timeout_s : float
-        Seconds without a sign from the model after which the turn is given up.
+        Stop the turn if the model sends nothing for this many seconds.
     cell : str
-        The cell that sent it; ``""``: none.
+        The cell that sent it; ``""`` if none.
     """
 
     turn: Turn
@@ -53,14 +53,14 @@ class QueuedTurn:
 
 
 class TurnQueue:
-    """The prompts of one session.
+    """The queued and running turns of one session.
 
     Parameters
     ----------
     state : SessionState
-        Whose they are.
+        The state of the session.
     engine : Engine
-        What runs them.
+        The engine that runs the turns.
     """
 
     def __init__(self, state: SessionState, engine: Engine) -> None:
@@ -72,12 +72,12 @@ class TurnQueue:
         self._seat: asyncio.Future[None] | None = None
 
     def add(self, queued: QueuedTurn, *, now: bool = False) -> None:
-        """Let a turn wait for its turn (from any thread); `now`: as the next one, the answer under way is stopped.
+        """Queue a turn, from any thread; with `now`, stop the running turn and queue this one next.
 
         Raises
         ------
         SessionInUse
-            If it replaces a turn, and others are under way or wait.
+            If the turn replaces another one while turns are running or queued.
         """
         with self._adding:
             first = self._state.pending[0] if self._state.pending else None
@@ -91,11 +91,11 @@ class TurnQueue:
 
     @property
     def loop(self) -> LoopThread:
-        """Where the answers come in."""
+        """The event loop thread that receives the answers."""
         return self._engine.loop
 
     def loading_note(self) -> str:
-        """Return what the provider does before it can answer; ``""``: nothing."""
+        """Return what the provider is doing before it can answer; ``""`` if nothing."""
         return self._state.loading_note()
 
     def before(self, turn: Turn) -> int:
@@ -103,12 +103,12 @@ class TurnQueue:
         return self._state.pending.index(turn) if turn in self._state.pending else 0
 
     def stop(self, turn: Turn) -> None:
-        """Stop a turn: the one under way, or one that waits (from any thread)."""
+        """Stop a running or queued turn, from any thread."""
         turn.stop_requested = True
         self._engine.loop.call_soon(self._start_abort, turn)
 
     def stop_all(self) -> None:
-        """Stop the turn under way and those that wait (from any thread)."""
+        """Stop the running turn and all queued ones, from any thread."""
         for turn in list(self._state.pending):
             turn.stop()
 
@@ -119,7 +119,7 @@ class TurnQueue:
             self._withdraw(turn)
 
     def _withdraw(self, turn: Turn) -> None:
-        """End a turn that has not been sent; the one that is being prepared keeps its place until that can end."""
+        """Cancel a turn that has not been sent; one that is being prepared stays queued until `_run` removes it."""
         if turn is not self._served:
             self._state.pending.remove(turn)
             self._state.tell("session")
@@ -153,13 +153,13 @@ class TurnQueue:
             moved.notify_all()
 
     async def quiesce(self) -> None:
-        """Stop what is under way, wait until nothing is, and take the session out of the runtime's memory."""
+        """Stop all turns, wait until they have ended, and unload the session from the runtime's memory."""
         self.stop_all()
         await self.emptied()
         await self._state.runner.disconnect()
 
     async def emptied(self) -> None:
-        """Wait until no turn is under way and none waits."""
+        """Wait until no turn is running or queued."""
         async with (moved := self._moved()):
             await moved.wait_for(lambda: not self._state.pending)
 
@@ -178,7 +178,7 @@ class TurnQueue:
 
     @asynccontextmanager
     async def _seat_for(self, turn: Turn) -> AsyncIterator[None]:
-        """Wait for a seat, as long as the turn is not stopped."""
+        """Hold a seat for the turn; waiting for it ends when the turn is stopped."""
         _check_not_stopped(turn)
         seats = self._engine.seats()
         self._seat = asyncio.ensure_future(seats.take())
@@ -195,7 +195,7 @@ class TurnQueue:
             seats.leave()
 
     async def _prepare(self, turn: Turn, requested: SessionOptions) -> None:
-        """Bring the session into the runtime's memory, with what this call wants changed."""
+        """Load the session into the runtime's memory with the option changes of this turn."""
         state, engine = self._state, self._engine
         before = state.options
         await self._adopt(turn, requested)
@@ -208,7 +208,7 @@ class TurnQueue:
             await state.runner.annotate({f"{PREFIX}effort": effort})
 
     async def _adopt(self, turn: Turn, requested: SessionOptions) -> None:
-        """Take over what the call wants changed."""
+        """Apply the option changes of this turn to the session."""
         state, engine, selector = self._state, self._engine, self._engine.selector
         before = state.options
         state.options = after = await selector.settled(before, requested, has_images=bool(turn.images))
@@ -237,7 +237,7 @@ class TurnQueue:
             await state.runner.run(turn, queued.timeout_s, entries, allowed.after)
             self._judge(turn)
         except CopilotNBError:
-            if taken_back and not turn.record.turn_id:  # the runtime has not taken the prompt
+            if taken_back and not turn.record.turn_id:  # the runtime did not accept the prompt
                 turn.notes = [note for note in turn.notes if note not in notes]
                 with suppress(CopilotNBError):
                     await bring_back(state, engine)
@@ -246,7 +246,7 @@ class TurnQueue:
             await self._remember(turn)
 
     async def _take_back(self, queued: QueuedTurn) -> tuple[int, list[str]]:
-        """Remove the turns whose place this one takes; return how many, and what a reader should know of it."""
+        """Remove the turns that this one replaces; return how many, and the notes for the reader."""
         state, engine = self._state, self._engine
         if queued.turn.replaces:
             taken_back = await cut_from(state, engine, queued.turn.replaces)
@@ -260,10 +260,10 @@ class TurnQueue:
             raise self._engine.turn_error(state, turn.record.error)
         if turn.state is TurnState.INTERRUPTED:
             reason = turn.record.error or "interrupted"
-            raise TurnInterrupted(f"{state.name}: {reason}", "what had come is kept; ask on in the next cell")
+            raise TurnInterrupted(f"{state.name}: {reason}", "the partial answer is kept; continue in the next cell")
 
     async def _remember(self, turn: Turn) -> None:
-        """Store how a turn ended that did not end well."""
+        """Store whether the turn failed or was interrupted, if that differs from the last turn."""
         state = self._state
         last = turn.state.value if turn.state in (TurnState.FAILED, TurnState.INTERRUPTED) else ""
         if last != state.last_outcome:

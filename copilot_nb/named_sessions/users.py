@@ -1,11 +1,11 @@
-"""Sessions of several users: ``cp.session("chat", user="alice")`` is the session ``alice-chat``, and alice's.
+"""Sessions of several users: ``cp.session("chat", user="alice")`` opens ``alice-chat``, which belongs to alice.
 
-The name alone does not tell whose a session is (``a-b-c`` may be a's or a-b's), so its user is kept beside it, and is
-looked at whenever something is done for a user: what is not theirs they can neither open nor delete, and do not see
-listed. What nobody asked for as a user belongs to no user.
+The name alone does not identify the user (``a-b-c`` may belong to ``a`` or to ``a-b``), so the user is stored with the
+session and checked by each call that names a user: such a call can only open, delete and list the sessions of that
+user. A session that is created without a user belongs to no user.
 
-That keeps apart the people for whom one program acts, such as the visitors of a dashboard. It is no lock: whoever runs
-code in the kernel can do without it.
+This separates the people that one program serves, such as the visitors of a dashboard. It is not a security boundary:
+any code in the kernel can use all sessions.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ MAX_USER_CHARS = 100
 
 
 def check_user(user: str) -> str:
-    """Return `user` as it is stored (Unicode NFC, outer blanks removed).
+    """Return `user` in its stored form (Unicode NFC, without leading and trailing whitespace).
 
     Raises
     ------
     InputError
-        If it is blank, too long, or holds control characters.
+        If it is blank, too long, or contains control characters.
     """
     user = unicodedata.normalize("NFC", user).strip()
     if not user or len(user) > MAX_USER_CHARS:
         raise InputError(f"a user's name has 1 to {MAX_USER_CHARS} characters, not {len(user)}")
     if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in user):
-        raise InputError(f"a user's name cannot hold control characters: {user[:40]!r}")
+        raise InputError(f"a user's name cannot contain control characters: {user[:40]!r}")
     return user
 
 
 def for_user(name: str, user: str, template: str) -> tuple[str, str]:
-    """Return a user and the name of what they call `name`, both as they are stored; ``""``: no user.
+    """Return the user (``""`` if none) and the full name of their session `name`, both in stored form.
 
     Raises
     ------
     InputError
-        If one of them cannot be used.
+        If the user or the name is invalid.
     """
     if not user:
         return "", check_name(name)
@@ -48,19 +48,19 @@ def for_user(name: str, user: str, template: str) -> tuple[str, str]:
 
 
 def name_for(name: str, user: str, template: str) -> str:
-    """Return the session's name for what `user` calls `name`; a name that is one by the template already stays.
+    """Return the full name of the session that `user` calls `name`; a name that already fits the template is kept.
 
     Parameters
     ----------
     name, user : str
-        As they are given.
+        The short name and the user, as given.
     template : str
-        Holds ``{user}`` and ``{name}``.
+        Contains ``{user}`` and ``{name}``.
 
     Raises
     ------
     InputError
-        If the user's name cannot be used, or the other is blank.
+        If the user is invalid or the name is blank.
     """
     user, name = check_user(user), unicodedata.normalize("NFC", name).strip()
     if not name:
@@ -70,7 +70,7 @@ def name_for(name: str, user: str, template: str) -> str:
 
 
 def own_name(name: str, user: str, template: str) -> str:
-    """Return what `user` calls the session `name`: what the template adds is left out, if it is there."""
+    """Return the name by which `user` knows the session `name`: without the parts that the template adds, if any."""
     before, after = _around(user, template)
     is_by_template = name.startswith(before) and name.endswith(after) and len(name) > len(before) + len(after)
     return name[len(before) : len(name) - len(after)] if is_by_template else name

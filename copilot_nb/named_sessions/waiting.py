@@ -1,4 +1,4 @@
-"""Waiting for turns: one, several, or each as it ends."""
+"""Waits for turns: for one, for several, or for each as it ends."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ class _Owner(Protocol):
 
 
 class Waitable(Protocol):
-    """What can be waited for: a `Turn`."""
+    """An object that can be waited for, such as a `Turn`."""
 
     ended: concurrent.futures.Future[None]
 
     @property
     def done(self) -> bool:
-        """Whether nothing more will come."""
+        """Whether the turn has ended."""
 
     @property
     def error(self) -> CopilotNBError | None:
-        """Why it failed."""
+        """Why the turn failed or was interrupted."""
 
     @property
     def session(self) -> _Named:
@@ -41,19 +41,19 @@ class Waitable(Protocol):
 
     @property
     def owner(self) -> _Owner | None:
-        """What runs it."""
+        """The queue that runs the turn."""
 
     def stop(self) -> None:
-        """Ask the model to stop."""
+        """Stop the turn."""
 
     def wait_for_change(self, timeout_s: float) -> None:
-        """Wait until something came."""
+        """Wait until the turn has changed."""
 
 
 T = TypeVar("T", bound=Waitable)
 
 STOP_GRACE_S = 3.0
-"""How long an interrupted wait waits for the runtime to confirm, in seconds (it takes 0.03 s as a rule)."""
+"""How long an interrupted wait waits for the turns to stop (seconds; 0.03 s is usual)."""
 
 
 def wait(turns: Iterable[T], timeout_s: float | None = None, on_update: Callable[[T], object] | None = None) -> list[T]:
@@ -62,21 +62,21 @@ def wait(turns: Iterable[T], timeout_s: float | None = None, on_update: Callable
     Parameters
     ----------
     turns : iterable of Turn
-        Of one session or of several.
+        Turns of one or several sessions.
     timeout_s : float, optional
-        Seconds to wait at most, for all together; the turns go on after that. ``None``: until they have ended.
+        Maximum time to wait for all turns, in seconds; the turns continue after that. ``None`` to wait until they end.
     on_update : callable, optional
-        Called in the waiting thread, about ten times a second, with a turn that has not ended.
+        Called on the waiting thread, about ten times a second, with a turn that has not ended.
 
     Raises
     ------
     CopilotNBError
-        If a turn failed or was interrupted, once all have ended: its error, or one that counts several. What had come
-        stays in `Turn.text`. An interrupt of the kernel stops all of `turns`.
+        If a turn failed or was interrupted; raised when all turns have ended. With several turns, it is one error that
+        summarizes the failed ones. `Turn.text` keeps the partial answers. Interrupting the kernel stops all `turns`.
     TimeoutError
-        After `timeout_s` seconds.
+        If the turns have not ended after `timeout_s` seconds.
     RuntimeError
-        If called from the thread that receives the answers, which would wait for itself.
+        If called on the thread that receives the answers, which would wait for itself.
 
     Examples
     --------
@@ -90,20 +90,20 @@ def wait(turns: Iterable[T], timeout_s: float | None = None, on_update: Callable
         _follow(turns, timeout_s, on_update)
     except KeyboardInterrupt as interrupt:
         _interrupt(turns, on_update)
-        if all(turn.error is None for turn in turns):  # whoever asks in a loop must not go on
-            raise TurnInterrupted("interrupted just as the answer had come", "it is in the history") from interrupt
+        if all(turn.error is None for turn in turns):  # a loop around this call must end too
+            raise TurnInterrupted("interrupted just after the answer arrived", "it is in the history") from interrupt
     if errors := [turn.error for turn in turns if turn.error is not None]:
         raise errors[0] if len(turns) == 1 else _summary(turns, errors) from errors[0]
     return turns
 
 
 def as_completed(turns: Iterable[T], timeout_s: float | None = None) -> Iterator[T]:
-    """Yield `turns` as they end, failed ones too (see `Turn.error`).
+    """Yield `turns` as they end, including failed ones (see `Turn.error`).
 
     Raises
     ------
     TimeoutError
-        If not all have ended after `timeout_s` seconds.
+        If not all turns have ended after `timeout_s` seconds.
 
     Examples
     --------
@@ -124,12 +124,12 @@ def as_completed(turns: Iterable[T], timeout_s: float | None = None) -> Iterator
 
 
 def _loop_of(turns: Sequence[Waitable]) -> LoopThread | None:
-    """Return where the answers to `turns` come in; ``None`` where all have ended.
+    """Return the event loop thread that receives the answers; ``None`` if all `turns` have ended.
 
     Raises
     ------
     InputError
-        In a forked child, where nothing comes in.
+        In a forked child, which receives no answers.
     """
     loop = next((turn.owner.loop for turn in turns if not turn.done and turn.owner is not None), None)
     if loop is not None:
@@ -143,7 +143,7 @@ def _follow(turns: Sequence[T], timeout_s: float | None, on_update: Callable[[T]
         while not turn.done:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{turn.session.name} has not ended within {timeout_s} s")
-            if on_update is None:  # to be woken by each change would slow the thread that receives them
+            if on_update is None:  # waking up at each change would slow down the thread that receives the answers
                 concurrent.futures.wait([turn.ended], POLL_S)
             else:
                 turn.wait_for_change(POLL_S)

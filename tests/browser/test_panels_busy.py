@@ -42,7 +42,8 @@ def test_stop_ends_the_cell_that_waits_for_the_answer(lab: Lab) -> None:
     shown.get_by_role("button", name="Stop").click()
     turn(shown, 0, "interrupted").get_by_text("Interrupted: partial answer kept").wait_for()
     running.wait()
-    assert notebook.errors(2) == ["TurnInterrupted: s1: interrupted → what had come is kept; ask on in the next cell"]
+    said = "TurnInterrupted: s1: interrupted → the partial answer is kept; continue in the next cell"
+    assert notebook.errors(2) == [said]
     assert notebook.outputs(3) == []
 
 

@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 
 from .conftest import SCRIPTED, Kernel, Ran
 
-APPENDED = "appended: more was said since this cell was run"
+APPENDED = "appended: the session has newer turns since this cell was run"
 ELSEWHERE = "import copilot_nb as cp; cp.session('a').ask('from elsewhere', cell='')"
 CELLS = {"1": "%%copilot a\none", "2": "%%copilot a\ntwo", "3": "%%copilot a\nthree"}
 
@@ -66,7 +66,7 @@ def test_the_last_cell_run_again_replaces_its_turn_also_when_edited(kernel: Kern
     run_all(kernel, CELLS)
     again = kernel.run("%%copilot a\nthree, better", "3")
     assert text(again) == "You said: three, better (message 3)"
-    assert "takes the place" not in html(again)
+    assert "replaces the earlier turn" not in html(again)
     assert prompts(kernel) == ["one", "two", "three, better"]
 
 
@@ -74,7 +74,7 @@ def test_a_cell_in_the_middle_takes_back_what_cells_asked_after_it(kernel: Kerne
     kernel.load()
     run_all(kernel, CELLS)
     again = kernel.run("%%copilot a\nzwei", "2")
-    assert "takes the place of what this cell had asked and of the 1 turn after it" in html(again)
+    assert "replaces the earlier turn of this cell and the 1 turn after it" in html(again)
     assert text(again) == "You said: zwei (message 2)"
     assert prompts(kernel) == ["one", "zwei"]
     kernel.run(CELLS["3"], "3")

@@ -139,17 +139,17 @@ def test_an_empty_conversation_is_imported(manager: Manager, tmp_path: Path) -> 
     [
         (
             {"provider": "elsewhere", "model": "m-1"},
-            "; m-1 (elsewhere) answered before, scripted (scripted) answers now (to go on with the former: "
+            "; m-1 (elsewhere) answered before, scripted (scripted) answers now (to use the former: "
             "-p elsewhere -m m-1)",
         ),
         (
             {"provider": "github", "model": ""},
-            "; the default model (github) answered before, scripted (scripted) answers now (to go on with the former: "
+            "; the default model (github) answered before, scripted (scripted) answers now (to use the former: "
             "-p github)",
         ),
         (
             {"provider": "scripted", "model": "gone"},
-            "; gone (scripted) answered before, scripted (scripted) answers now (to go on with the former: "
+            "; gone (scripted) answered before, scripted (scripted) answers now (to use the former: "
             "-p scripted -m gone)",
         ),
         ({"provider": "", "model": "m-1"}, ""),
@@ -202,8 +202,8 @@ def test_an_existing_name_is_refused(manager: Manager, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("turns", "name", "message"),
     [
-        ([said(1, "a")], "ls", "is a word of %copilot"),
-        ([said(1, "a")], "a\0b", "a character that is not seen"),
+        ([said(1, "a")], "ls", "is a subcommand of %copilot"),
+        ([said(1, "a")], "a\0b", "an invisible character"),
         ([said(1, "a"), said(2, "b", prompt=" \n")], "", "turn 2 cannot be imported: the prompt is empty"),
         ([said(1, "b", prompt="x" * 600_000)], "", "turn 1 cannot be imported: the prompt has 600,000 bytes"),
     ],
@@ -220,7 +220,7 @@ def test_what_cannot_be_imported_is_refused_before_anything_is_made(
 def test_a_file_that_cannot_be_read_makes_nothing(manager: Manager, tmp_path: Path) -> None:
     path = tmp_path / "later.json"
     path.write_text(json.dumps({"format": "copilot_nb/conversation", "version": 9, "turns": []}))
-    with pytest.raises(InputError, match="it is of version 9"):
+    with pytest.raises(InputError, match="it has version 9"):
         import_session(manager, path, "from-later")
     assert not is_stored(manager, "from-later")
 
@@ -277,7 +277,7 @@ def test_an_interrupted_import_leaves_no_session(
 ) -> None:
     during(2, _thread.interrupt_main)
     path = exported(tmp_path, *both_kinds())
-    with pytest.raises(SessionError, match="the import was interrupted, nothing is left of it"):
+    with pytest.raises(SessionError, match="the import was interrupted; no session was created"):
         import_session(manager, path, "interrupted")
     assert not is_stored(manager, "interrupted")
     assert "interrupted" not in [session.name for session in manager]

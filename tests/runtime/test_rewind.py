@@ -148,7 +148,7 @@ def test_what_cannot_be_forked(manager: Manager) -> None:
         source.fork("too-far", at=2)
     with pytest.raises(InputError, match="there is a session 'root' already"):
         source.fork("root")
-    with pytest.raises(SessionNotFound, match="nothing is stored of session 'never' yet"):
+    with pytest.raises(SessionNotFound, match="session 'never' is not stored yet"):
         manager.session("never").fork("x")
     assert "too-far" not in [each.name for each in manager.stored()]
 
@@ -227,11 +227,11 @@ def test_what_cannot_be_taken_or_brought_back(manager: Manager) -> None:
     for number in (3, -1):
         with pytest.raises(InputError, match=f"has 2 turns, there is no turn {number}"):
             session.rewind(number)
-    with pytest.raises(InputError, match="no rewind of 'bound' to undo"):
+    with pytest.raises(InputError, match="session 'bound' has no rewind to undo"):
         session.undo_rewind()
     session.rewind()
     asked(session, "since")
-    with pytest.raises(InputError, match="something has been said since"):
+    with pytest.raises(InputError, match="the session has newer turns"):
         session.undo_rewind()
     session.rewind(0)
     with pytest.raises(InputError, match="no turns to take back"):
@@ -280,11 +280,11 @@ def test_a_budget_stops_before_sending(manager: Manager) -> None:
     session = asked(manager.session("thrifty"), "one", "two")
     sent = len(model.requests)
     manager.settings.max_turns = 2
-    with pytest.raises(BudgetReached, match="has had 2 turns, 2 are allowed → begin another one, or raise it"):
+    with pytest.raises(BudgetReached, match="has had 2 turns, 2 are allowed → start another session, or raise"):
         session.ask("three")
     manager.settings.max_turns = 0
     manager.settings.max_tokens_per_session = 10
-    with pytest.raises(BudgetReached, match=r"has taken \d\d tokens, 10 are allowed"):
+    with pytest.raises(BudgetReached, match=r"has used \d\d tokens, 10 are allowed"):
         session.ask("three")
     assert manager.session("another").ask("fresh").text
     manager.settings.max_tokens_per_session = 0
@@ -296,8 +296,8 @@ def test_a_budget_stops_before_sending(manager: Manager) -> None:
 @pytest.mark.parametrize(
     ("setting", "limit", "message"),
     [
-        ("max_rounds", 3, "was called 3 times for one prompt and still wants tools called"),
-        ("max_tokens_per_session", 30, "has taken the tokens that are allowed"),
+        ("max_rounds", 3, "has reached the limit of 3 model calls for one prompt"),
+        ("max_tokens_per_session", 30, "has used up its tokens"),
     ],
 )
 def test_a_model_that_calls_tools_without_end_is_stopped(
@@ -347,7 +347,7 @@ def test_a_damaged_log_hides_no_other_session(own_manager: Makes) -> None:
     assert {match.session for match in manager.search("one")} >= {"sound", "cut", "garbage", "nul"}
     garbage = manager.existing("garbage").history
     assert [turn.prompt for turn in garbage] == ["one", "two"]
-    assert "1 line of the session's log cannot be read; this is what can" in repr(garbage)
+    assert "1 line of the session's log cannot be read; the rest is shown" in repr(garbage)
     assert "1 line of the session&#x27;s log" in garbage._repr_html_().replace("'", "&#x27;")
     for name in ("cut", "garbage", "nul"):  # the runtime repairs these
         assert prompts(asked(manager.session(name), "three")) == ["one", "two", "three"]
@@ -368,8 +368,8 @@ def test_what_is_searched_for_is_found_where_it_was_said(own_manager: Makes) -> 
     assert [(m.turn, m.role) for m in manager.search("größe: “1")] == [(2, "model")]
     assert [(m.turn, m.role) for m in manager.search("how")] == [(1, "you"), (2, "you")]
     assert manager.search("nowhere") == []
-    assert repr(manager.search("no\\where")) == "No session holds 'no\\\\where'."
-    with pytest.raises(InputError, match="search for what"):
+    assert repr(manager.search("no\\where")) == "No session contains 'no\\\\where'."
+    with pytest.raises(InputError, match="no search text given"):
         manager.search("  ")
     a.rewind()
     assert manager.search("größe") == []
@@ -395,4 +395,4 @@ def test_other_copilot_sessions_are_listed_where_asked_for(own_manager: Makes) -
     assert [each.name for each in manager.sessions()] == ["ours"]
     listed = manager.sessions(everything=True)
     assert sorted((each.name, each.is_own) for each in listed) == [("ours", True), ("theirs", False)]
-    assert "– not of copilot_nb" in repr(listed)
+    assert "– not from copilot_nb" in repr(listed)

@@ -325,7 +325,7 @@ def test_session_open_in_another_kernel_is_noticed(own_manager: MakeManager) -> 
     with pytest.raises(SessionInUse, match="open in process"):
         second.session("both").ask("b")
     copy = second.session("both", take_over=True)
-    assert copy.ask("c").notes == ["both is open in another process; this goes on in a copy of it, both~1"]
+    assert copy.ask("c").notes == ["both is open in another process; continuing in a copy, both~1"]
     first.session("both").ask("d")
     first.close()
     assert [turn.prompt for turn in second.session("both~1").history] == ["a", "c"]

@@ -120,7 +120,7 @@ def test_an_interrupt_at_the_very_end_ends_a_loop_of_questions(
 
     monkeypatch.setattr(waiting, "_follow", interrupted)
     monkeypatch.setattr(waiting, "_interrupt", lambda *_args: None)
-    with pytest.raises(TurnInterrupted, match="interrupted just as the answer had come"):
+    with pytest.raises(TurnInterrupted, match="interrupted just after the answer arrived"):
         turn.wait()
 
 

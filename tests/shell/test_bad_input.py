@@ -48,12 +48,15 @@ OF_THE_CELL = [
     ("%%copilot 'a\nx", "no closing quotation → add the closing quote"),
     ("%%copilot it's\nx", "no closing quotation → add the closing quote"),
     ("%%copilot ''\nx", "InputError: a session needs a name → for example: %%copilot session1"),
-    ("%%copilot ls\nx", "InputError: 'ls' is a word of %copilot and cannot name a session → try ls1, or %copilot ls"),
-    ("%%copilot ls", "InputError: 'ls' is a word of %copilot and cannot name a session → "),
+    (
+        "%%copilot ls\nx",
+        "InputError: 'ls' is a subcommand of %copilot and cannot name a session → try ls1, or %copilot ls",
+    ),
+    ("%%copilot ls", "InputError: 'ls' is a subcommand of %copilot and cannot name a session → "),
     ("%%copilot %a\nx", "InputError: a session's name cannot start with '%'"),
     (f"%%copilot {'n' * 301}\nx", "InputError: a session's name has at most 300 characters, not 301"),
-    ("%%copilot a --id a/b\nx", "InputError: 'a/b' is no session id → use 1 to 250 letters"),
-    ("%%copilot a --id ../../x\nx", "InputError: '../../x' is no session id → "),
+    ("%%copilot a --id a/b\nx", "InputError: 'a/b' is not a session id → use 1 to 250 letters"),
+    ("%%copilot a --id ../../x\nx", "InputError: '../../x' is not a session id → "),
     ("%%copilot a -m gpt-9\nx", "ProviderError: provider 'scripted' has no model 'gpt-9' → it has: scripted, "),
     (
         "%%copilot a -p azur\nx",
@@ -81,13 +84,13 @@ OF_THE_LINE = [
     ("%copilot ask", "InputError: %copilot ask: the following arguments are required: NAME → see %copilot help ask"),
     ("%copilot ask a", "InputError: the prompt is empty → "),
     ("%copilot ask --bogus a x", "InputError: %copilot ask: unrecognized arguments: --bogus → "),
-    ("%copilot ask ls x", "InputError: 'ls' is a word of %copilot"),
+    ("%copilot ask ls x", "InputError: 'ls' is a subcommand of %copilot"),
     ("%copilot new", "InputError: %copilot new: the following arguments are required: NAME → see %copilot help new"),
-    ("%copilot new ls", "InputError: 'ls' is a word of %copilot"),
-    ("%copilot new a --id a/b", "InputError: 'a/b' is no session id"),
+    ("%copilot new ls", "InputError: 'ls' is a subcommand of %copilot"),
+    ("%copilot new a --id a/b", "InputError: 'a/b' is not a session id"),
     ("%copilot new a -m gpt-9", "ProviderError: provider 'scripted' has no model 'gpt-9'"),
     ("%copilot new a -p github", "ProviderError: 'github' cannot answer"),
-    ("%copilot use ls", "InputError: 'ls' is a word of %copilot"),
+    ("%copilot use ls", "InputError: 'ls' is a subcommand of %copilot"),
     (
         "%copilot rm",
         "InputError: name the sessions to delete, or their age → %copilot rm NAME…, or %copilot rm --older-than 30d",
@@ -151,7 +154,7 @@ def test_one_new_session_among_several_is_refused_too(nb: Notebook) -> None:
 
 @pytest.mark.parametrize("word", SUBCOMMANDS)
 def test_no_subcommand_can_name_a_session(nb: Notebook, word: str) -> None:
-    assert "is a word of %copilot and cannot name a session" in nb.run(f"%%copilot {word}\nx").complaint
+    assert "is a subcommand of %copilot and cannot name a session" in nb.run(f"%%copilot {word}\nx").complaint
 
 
 def test_an_id_that_belongs_to_another_name(nb: Notebook) -> None:

@@ -44,7 +44,7 @@ def test_the_card_where_the_runtime_is_missing_says_how_to_get_it(nb: Notebook, 
 
 
 def test_ls(nb: Notebook) -> None:
-    assert "No sessions. Begin one with: %%copilot session1" in nb.run("%copilot ls").out
+    assert "No sessions. Start one with: %%copilot session1" in nb.run("%copilot ls").out
     nb.run("%%copilot a\nx")
     nb.run("%copilot ask 'b c' y")
     head, _, *rows = nb.run("%copilot ls").out.split("Out[0]: \n")[1].splitlines()

@@ -70,7 +70,7 @@ def test_ls_tells_a_failure(talks: Notebook) -> None:
 def test_search(talks: Notebook) -> None:
     assert "a        1     model  Use `venv`." in shown(talks, "%copilot search VENV")
     assert "my b     1     you    hello" in shown(talks, "%copilot search hello")
-    assert shown(talks, '%copilot search What\'s "this"?') == "No session holds 'What\\'s \"this\"?'."
+    assert shown(talks, '%copilot search What\'s "this"?') == "No session contains 'What\\'s \"this\"?'."
 
 
 def test_usage(talks: Notebook) -> None:
@@ -140,21 +140,21 @@ def test_a_budget_is_one_line(talks: Notebook) -> None:
     [
         ("show a -n 0", "InputError: -n takes a number of turns above 0, not 0 → for example: -n 5"),
         ("show a --turn 9", "InputError: session 'a' has no turn 9: it has 3 turns, numbered from 1"),
-        ("show a --search ' '", "InputError: a search needs a text to look for"),
+        ("show a --search ' '", "InputError: no search text given"),
         ("search", "the following arguments are required: TEXT"),
         ("ls --sort size", "invalid choice: 'size'"),
-        ("ls --older-than soon", "InputError: 'soon' is no span of time → for example 30d, 12h, 45m or 2w"),
+        ("ls --older-than soon", "InputError: 'soon' is not a time span → for example 30d, 12h, 45m or 2w"),
         ("rm", "InputError: name the sessions to delete, or their age → "),
         ("rm a --older-than 1d", "InputError: name the sessions to delete, or their age → "),
         ("rename a 'my b'", "InputError: there is a session 'my b' already → choose another name"),
         ("rename nobody x", "SessionNotFound: there is no session 'nobody' → see %copilot ls"),
-        ("rename a ls", "InputError: 'ls' is a word of %copilot"),
+        ("rename a ls", "InputError: 'ls' is a subcommand of %copilot"),
         ("fork a", "the following arguments are required: NEW_NAME"),
         ("fork a c --at x", "invalid int value: 'x'"),
         ("rewind a --to 9", "InputError: session 'a' has 3 turns, there is no turn 9"),
         ("rewind a --to 1 --undo", "InputError: --undo brings turns back"),
-        ("rewind a --undo", "InputError: there is no rewind of 'a' to undo"),
-        ("export a talk.doc", "InputError: no format is known for 'talk.doc' → "),
+        ("rewind a --undo", "InputError: session 'a' has no rewind to undo"),
+        ("export a talk.doc", "InputError: no export format for 'talk.doc' → "),
         ("import nowhere.json", "InputError: cannot read nowhere.json: "),
         ("usage nobody", "SessionNotFound: there is no session 'nobody' → see %copilot ls"),
     ],

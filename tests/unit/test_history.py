@@ -177,7 +177,7 @@ def test_what_was_found_can_be_sliced_and_searched() -> None:
 
 @pytest.mark.parametrize("query", ["", "  ", "\n"])
 def test_a_blank_search_is_refused(query: str) -> None:
-    with pytest.raises(InputError, match="a search needs a text to look for"):
+    with pytest.raises(InputError, match="no search text given"):
         history(1).search(query)
 
 

@@ -84,5 +84,5 @@ def test_every_subcommand_is_reserved() -> None:
 
 @pytest.mark.parametrize("session_id", ["", "a b", "a/b", "..", "é", "x" * 251, "a\n", "a.b"])
 def test_ids_that_are_refused(session_id: str) -> None:
-    with pytest.raises(InputError, match="is no session id"):
+    with pytest.raises(InputError, match="is not a session id"):
         check_id(session_id)

@@ -136,9 +136,9 @@ def test_a_file_is_replaced_only_by_force(suffix: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("out", "no format is known for .* → end the name with .md, .html, .json, .ipynb"),
-        ("out.pdf", "no format is known"),
-        ("", "no format is known"),
+        ("out", "no export format for .* → end the name with .md, .html, .json, .ipynb"),
+        ("out.pdf", "no export format"),
+        ("", "no export format"),
         ("folder.md", "is a folder"),
         ("none/out.md", "there is no folder"),
         ("nul\0.md", "cannot write"),
@@ -269,24 +269,24 @@ def test_a_time_without_a_zone_is_taken_for_utc(tmp_path: Path) -> None:
     [
         ([], "it is not a conversation that copilot_nb exported"),
         ({"format": "else"}, "it is not a conversation that copilot_nb exported"),
-        (head(version=2), "it is of version 2, and this release of copilot_nb reads up to version 1"),
-        (head(version=0), "it is of version 0"),
+        (head(version=2), "it has version 2; this release of copilot_nb reads versions up to 1"),
+        (head(version=0), "it has version 0"),
         (head(version="1"), "'version' is str, not int"),
         (head(version=True), "'version' is bool, not int"),
         ({"format": "copilot_nb/conversation", "version": 1}, "'turns' is missing"),
         (head(name=1), "'name' is int, not str"),
         (head(turns={}), "'turns' is dict, not list"),
-        (head(turns=["x"]), "turn 1 is no object"),
+        (head(turns=["x"]), "turn 1 is not an object"),
         (head(turns=[{"prompt": "a"}, {}]), "turn 2: 'prompt' is missing"),
         (head(turns=[{"prompt": "a", "state": "dreaming"}]), "turn 1: 'dreaming' is not a valid TurnState"),
-        (head(turns=[{"prompt": "a", "started_at": "soon"}]), "turn 1: 'started_at' is no time: 'soon'"),
+        (head(turns=[{"prompt": "a", "started_at": "soon"}]), "turn 1: 'started_at' is not a time: 'soon'"),
         (head(turns=[{"prompt": "a", "usage": {"input_tokens": "1"}}]), "turn 1: 'input_tokens' is str, not int"),
-        (head(turns=[{"prompt": "a", "parts": [3]}]), "turn 1: part 1 is no object"),
+        (head(turns=[{"prompt": "a", "parts": [3]}]), "turn 1: part 1 is not an object"),
         (
             head(turns=[{"prompt": "a", "parts": [{"kind": "text", "text": 3}]}]),
             "turn 1: part 1: 'text' is int, not str",
         ),
-        (head(exported_at="x"), "'exported_at' is no time"),
+        (head(exported_at="x"), "'exported_at' is not a time"),
     ],
 )
 def test_a_file_that_is_not_ours_is_refused_in_one_line(data: object, message: str, tmp_path: Path) -> None:

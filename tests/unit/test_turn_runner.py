@@ -175,6 +175,6 @@ def test_a_turn_that_took_what_it_may_is_stopped() -> None:
         exchange.on_change(Ended(TurnState.INTERRUPTED))
         await running
 
-    with pytest.raises(BudgetReached, match="was called 1 times for one prompt"):
+    with pytest.raises(BudgetReached, match="the limit of 1 model call for one prompt"):
         asyncio.run(breach())
     assert turn.state is TurnState.INTERRUPTED

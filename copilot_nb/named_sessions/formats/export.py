@@ -1,12 +1,12 @@
-"""Carrying a conversation away: to a file of one's own, and from it.
+"""Writes conversations to files, and reads them back.
 
-The suffix says what the file is for:
+The suffix selects the format:
 
-* `.md`, `.html`: to be read; a model's text can do nothing in them (`render.document`).
-* `.ipynb`: to be read, and run again (`as_notebook`).
-* `.json`: complete, and the one that is read back; `json_format` documents it.
+* `.md`, `.html`: for reading; the model's text cannot run anything in them (`render.document`).
+* `.ipynb`: for reading and for running again (`notebook_format`).
+* `.json`: complete, and the only format that can be read back; see `json_format`.
 
-A file appears whole or not at all: it is written under another name beside its place, and then moved there.
+Files are written atomically: first to a temporary file in the same folder, which is then renamed.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ def export(turns: Sequence[TurnRecord], facts: Exported, path: str | Path, *, fo
     turns : sequence of TurnRecord
         The conversation, oldest first.
     facts : Exported
-        What is said of it beside.
+        The facts about its session.
     path : str or Path
-        Where to; the suffix (`.md`, `.html`, `.json` or `.ipynb`) names the format.
+        The file; its suffix (`.md`, `.html`, `.json` or `.ipynb`) selects the format.
     force : bool, default False
-        Whether a file that is there is replaced.
+        Whether to replace an existing file.
 
     Raises
     ------
     InputError
-        If there is no such format, the file exists, or it cannot be written.
+        If the suffix is unknown, the file exists and `force` is not set, or it cannot be written.
     """
     path = Path(path).expanduser()
     written = _FORMATS.get(path.suffix.lower())
     if written is None:
-        raise InputError(f"no format is known for {str(path)[:80]!r}", f"end the name with {', '.join(_FORMATS)}")
+        raise InputError(f"no export format for {str(path)[:80]!r}", f"end the name with {', '.join(_FORMATS)}")
     _check_place(path, force)
-    # A lone half of a character cannot be encoded; what stands for it here is its escape in JSON.
+    # UTF-8 cannot encode a lone surrogate; it is written as its JSON escape.
     content = written(turns, facts).encode("utf-8", "backslashreplace")
     try:
         _write(path.absolute(), content)
@@ -63,12 +63,12 @@ def export(turns: Sequence[TurnRecord], facts: Exported, path: str | Path, *, fo
 
 
 def load(path: str | Path) -> Imported:
-    """Read back a conversation that was exported as `.json`.
+    """Read a conversation that was exported as `.json`.
 
     Raises
     ------
     InputError
-        If the file cannot be read, or holds no conversation that this release understands.
+        If the file cannot be read, or does not contain a conversation that this release supports.
     """
     path = Path(path).expanduser()
     try:
@@ -122,7 +122,7 @@ def _check_place(path: Path, force: bool) -> None:
         if path.is_dir():
             raise InputError(f"{path} is a folder", "name a file in it")
         if not path.parent.is_dir():
-            raise InputError(f"there is no folder {path.parent}", "make it first, or choose another place")
+            raise InputError(f"there is no folder {path.parent}", "create it first, or choose another place")
         if os.path.lexists(path) and not force:
             raise InputError(f"{path} exists already", "choose another name, or replace it with --force")
     except (OSError, ValueError) as error:
@@ -130,7 +130,7 @@ def _check_place(path: Path, force: bool) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file at once; what it replaces passes its rights on, and a link is replaced, not followed."""
+    """Write a file atomically, with the permissions of the file it replaces; a link is replaced, not followed."""
     partial = path.with_name(f".{uuid.uuid4().hex}.part")
     old = path.lstat() if os.path.lexists(path) else None
     rights = stat.S_IMODE(old.st_mode) if old is not None and stat.S_ISREG(old.st_mode) else None

@@ -1,9 +1,9 @@
-"""An exported conversation as a session again.
+"""Creates a session from an exported conversation.
 
-A new session plays two turns, and its log is composed of what the runtime has written of them (`runtime.composing`);
-then the runtime reads it back. After that the session is handed to the default provider: a file chooses nobody who is
-paid and no model to download. What it had in place of that, its system message, and what does not come back this way
-are said in one line, which is the note of the session's next turn.
+A new session plays up to two pattern turns. The log of the conversation is composed from the events that the runtime
+wrote for them (`runtime.composing`), and the runtime reads that log. The session is then assigned to the default
+provider, so that a file can neither select a paid provider nor cause a download. The note of the session's next turn
+names the former provider, the system message, and what could not be imported.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ if TYPE_CHECKING:
     from copilot_nb.named_sessions.state import SessionState
 
 MAX_SHOWN_CHARS = 100
-"""How much of a system message that comes with a file is shown."""
+"""The most of an imported system message that is shown (characters)."""
 
 
 def import_session(manager: Manager, path: str | Path, name: str = "") -> Session:
-    """Make a new session of a conversation that was exported as `.json`.
+    """Create a session from a conversation that was exported as `.json`.
 
     Parameters
     ----------
     manager : Manager
-        Where the session is to be.
+        The manager that creates the session.
     path : str or Path
         The file.
     name : str, optional
@@ -56,14 +56,14 @@ def import_session(manager: Manager, path: str | Path, name: str = "") -> Sessio
     Returns
     -------
     Session
-        Its `resumed` says in one line what was imported and what could not be.
+        The new session. The note of its next turn says what was imported and what could not be.
 
     Raises
     ------
     InputError
-        If the file cannot be used, or there is a session of that name.
+        If the file is invalid, or a session of that name exists.
     SessionError
-        If the runtime does not take the conversation, or the import is interrupted; nothing is left of it then.
+        If the runtime does not accept the conversation, or the import is interrupted; no session remains then.
     """
     imported = load(path)
     name = check_name(name or imported.facts.name)
@@ -73,7 +73,7 @@ def import_session(manager: Manager, path: str | Path, name: str = "") -> Sessio
     try:
         session = _made(manager, name, turns, imported.facts.system, (provider, model))
     except KeyboardInterrupt:
-        raise SessionError("the import was interrupted, nothing is left of it") from None
+        raise SessionError("the import was interrupted; no session was created") from None
     state_of(session).resume_note = "; ".join(
         filter(None, (_note(Path(path).name, turns), _system_note(manager, imported.facts), note))
     )
@@ -90,7 +90,7 @@ def _check(manager: Manager, name: str, turns: Sequence[TurnRecord]) -> None:
 
 
 async def _chosen(manager: Manager, facts: Exported) -> tuple[str, str, str]:
-    """Return the provider and the model that answer from now on, and a note if they are not those of the file."""
+    """Return the provider and the model for the session, and a note if they differ from those of the file."""
     try:
         usual = await manager.selector.for_new(SessionOptions())
         provider, model = usual.provider, usual.model
@@ -102,11 +102,11 @@ async def _chosen(manager: Manager, facts: Exported) -> tuple[str, str, str]:
         return provider, model, ""
     before = f"{model_label(facts.provider, facts.model)} answered before, {model_label(provider, model)} answers now"
     flags = f"-p {quoted(facts.provider)}{f' -m {quoted(facts.model)}' if facts.model else ''}"
-    return provider, model, f"{before} (to go on with the former: {flags})"
+    return provider, model, f"{before} (to use the former: {flags})"
 
 
 async def _can_use(manager: Manager, provider: str, model: str) -> bool:
-    """Whether the default provider has the model of a file, without downloading it."""
+    """Whether the default provider has the model that the file names, without downloading it."""
     if provider == "local":
         return model in manager.providers["local"].models
     try:
@@ -116,7 +116,7 @@ async def _can_use(manager: Manager, provider: str, model: str) -> bool:
 
 
 def _made(manager: Manager, name: str, turns: Sequence[TurnRecord], system: str, heir: tuple[str, str]) -> Session:
-    """Return a new session in which `turns` were asked and answered, and which then goes to `heir`."""
+    """Return a new session with `turns` as its history and `heir` as its provider and model."""
     player = pattern_provider()
     manager.providers.add(player)
     try:
@@ -136,7 +136,7 @@ def _made(manager: Manager, name: str, turns: Sequence[TurnRecord], system: str,
 
 
 def _patterns(turns: Sequence[TurnRecord]) -> Iterator[str]:
-    """Yield the prompts of the turns that must be played."""
+    """Yield the prompts of the pattern turns to play."""
     if not all(map(is_answered, turns)):
         yield ASKED_IN_VAIN
     if any(map(is_answered, turns)):
@@ -145,7 +145,7 @@ def _patterns(turns: Sequence[TurnRecord]) -> Iterator[str]:
 
 def _play(session: Session, prompt: str) -> None:
     asked = session.send(prompt, cell="")
-    wait_for(asked.ended)  # not `Turn.wait`: an interrupt ends the import, not the one turn
+    wait_for(asked.ended)  # not `Turn.wait`: an interrupt must end the import, not only this turn
     is_expected = isinstance(asked.error, TurnFailed) and prompt == ASKED_IN_VAIN
     if asked.error is not None and not is_expected:
         raise SessionError(f"the conversation could not be imported: {asked.error.message}") from asked.error
@@ -158,7 +158,7 @@ def _said(turn: TurnRecord) -> str:
 async def _hand_over(
     state: SessionState, engine: Engine, turns: Sequence[TurnRecord], provider: str, model: str
 ) -> None:
-    """Let the session have had `turns`, and another provider answer from the next one on, also in the next kernel."""
+    """Make `turns` the history of the session, and store the provider and the model that answer from now on."""
     async with state.lock:
         connection = await engine.loaded(state)
         state.options = dataclasses.replace(state.options, provider=provider, model=model)
@@ -184,14 +184,14 @@ def _note(file: str, turns: Sequence[TurnRecord]) -> str:
 
 
 def _system_note(manager: Manager, facts: Exported) -> str:
-    """Return the system message that comes with the file, which says what the model is to do from now on."""
+    """Return a note with the system message of the file, because the session uses it from now on; ``""`` if none."""
     if not facts.system.strip() or facts.system == manager.settings.system:
         return ""
     return f"its system message: {textwrap.shorten(facts.system, MAX_SHOWN_CHARS, placeholder='…')}"
 
 
 def _lost(turns: Sequence[TurnRecord]) -> Iterator[str]:
-    """Yield what the runtime could not take back."""
+    """Yield what could not be imported."""
     yield "the original times"
     if any(turn.usage and turn.usage.cost for turn in turns):
         yield "costs"

@@ -1,15 +1,15 @@
-"""A conversation as JSON: what a `.json` export holds, and how it is read.
+"""The JSON format of conversations: the contents of a `.json` export, and how it is read.
 
 One object, encoded in UTF-8, with its keys in this order:
 
 =============  =============================================================================
 ``format``     ``"copilot_nb/conversation"``
 ``version``    ``1``
-exported_at    when it was written; all times are ISO 8601 with their zone
-name           what the user called the session
-session_id     what the runtime stored it under
-provider       where its answers came from, such as ``"github"``
-model          the model the session asked for; ``""``: the provider's default
+exported_at    when the file was written; all times are ISO 8601 with a time zone
+name           the session's name
+session_id     its id in the runtime
+provider       its provider, such as ``"github"``
+model          its model; ``""`` for the provider's default
 system         its system message
 ``turns``      the conversation, oldest first: a list of turns
 =============  =============================================================================
@@ -18,31 +18,31 @@ A turn (the attributes of `TurnRecord`):
 
 ==============  ===================================================================================
 turn_id         the runtime's id of the prompt
-``prompt``      what the user said
-images          what went with it: a list of name, mime_type, size_bytes; not the images themselves
+``prompt``      the user's prompt
+images          its images: a list of name, mime_type, size_bytes; not the images themselves
 state           ``"done"``, ``"failed"``, ``"interrupted"``, ``"working"`` or ``"queued"``
 model           the model that answered
 started_at      when the prompt was sent, or null
 first_token_at  when the answer began, or null
-finished_at     when it ended, or null
-usage           null, or what it cost: input_tokens, output_tokens, cost, context_tokens, window_tokens
-notes           what the runtime did on the way: a list of strings
+finished_at     when the turn ended, or null
+usage           input_tokens, output_tokens, cost, context_tokens and window_tokens, or null
+notes           the runtime's notes during the turn: a list of strings
 error           why the turn failed
-event_id        the runtime's id of the event that began it
-parts           what followed the prompt, in order: a list of parts
+event_id        the runtime's id of the event that began the turn
+parts           the parts that followed the prompt, in order: a list
 ==============  ===================================================================================
 
-A part is one of three, told apart by ``kind``:
+A part has one of three values of ``kind``:
 
 =============  =============================================================================
 ``text``       part_id, text (Markdown), complete
 ``reasoning``  part_id, text, complete
-``tool``       call_id, name, arguments (JSON text), result, succeeded (null: it was running)
+``tool``       call_id, name, arguments (JSON text), result, succeeded (null if unfinished)
 =============  =============================================================================
 
-A reader needs ``format``, ``version``, ``turns``, and of each turn ``prompt``; whatever else is missing or null is
-empty. It ignores keys and kinds of part that it does not know: a later release may add some within version 1. What
-would be misread by an older reader raises the version, and a higher version than one's own is refused.
+A reader requires ``format``, ``version``, ``turns``, and the ``prompt`` of each turn; any other key that is missing or
+null is read as empty. A reader ignores unknown keys and kinds of part, which a later release may add within version 1.
+A change that an older reader would misread raises the version, and a reader refuses a version higher than its own.
 """
 
 from __future__ import annotations
@@ -69,16 +69,16 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What is said of a conversation beside its turns; what is unknown is ``""``.
+    """The facts about an exported session, in addition to its turns; an unknown one is ``""``.
 
     Attributes
     ----------
     name, session_id : str
-        What the user and what the runtime calls the session.
+        The session's name for the user, and its id in the runtime.
     provider, model, system : str
-        Where its answers come from, the model it asks for, and its system message.
+        Its provider, model and system message.
     exported_at : datetime
-        When it was exported, with its zone.
+        When it was exported, with a time zone.
     """
 
     name: str
@@ -91,14 +91,14 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """A conversation that was read back."""
+    """A conversation read from a file."""
 
     facts: Exported
     turns: tuple[TurnRecord, ...]
 
 
 def to_json(turns: Sequence[TurnRecord], facts: Exported) -> dict[str, Any]:
-    """Return a conversation as what `json.dumps` takes."""
+    """Return a conversation as data for `json.dumps`."""
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -146,18 +146,18 @@ def _part_to_json(part: Part) -> dict[str, Any]:
 
 
 def from_json(data: object) -> Imported:
-    """Return the conversation that `data` holds.
+    """Return the conversation in `data`.
 
     Raises
     ------
     ValueError
-        If it holds none that this release can read; the message says why, in one line.
+        If `data` is not a conversation that this release can read; the message gives the reason in one line.
     """
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ValueError("it is not a conversation that copilot_nb exported as .json")
     version = _value(data, "version", int, 0)
     if not 1 <= version <= VERSION:
-        raise ValueError(f"it is of version {version}, and this release of copilot_nb reads up to version {VERSION}")
+        raise ValueError(f"it has version {version}; this release of copilot_nb reads versions up to {VERSION}")
     facts = Exported(
         **{key: _value(data, key, str, "") for key in ("name", "session_id", "provider", "model", "system")},
         exported_at=_time(data, "exported_at") or _now(),
@@ -196,7 +196,7 @@ def _image(data: Mapping[str, Any]) -> Image:
 
 
 def _part(data: Mapping[str, Any]) -> Part | None:
-    """Return a part, ``None`` for one of a kind that a later release has added."""
+    """Return a part, or ``None`` for an unknown kind, which a later release may have added."""
     match _value(data, "kind", str, ""):
         case "text" | "reasoning" as kind:
             make = Text if kind == "text" else Reasoning
@@ -232,7 +232,7 @@ def _time(data: Mapping[str, Any], key: str) -> datetime | None:
     try:
         at = datetime.fromisoformat(written)
     except ValueError:
-        raise ValueError(f"{key!r} is no time: {written[:40]!r}") from None
+        raise ValueError(f"{key!r} is not a time: {written[:40]!r}") from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
@@ -242,7 +242,7 @@ def _list(data: Mapping[str, Any], key: str) -> list[object]:
 
 
 def _value(data: Mapping[str, Any], key: str, kind: type[Any], default: T) -> T:
-    """Return a value of the kind that is wanted; `default` where it is missing or null."""
+    """Return the value of `key`, which must be of type `kind`; `default` if it is missing or null."""
     value = data.get(key)
     if value is None:
         return default
@@ -252,9 +252,9 @@ def _value(data: Mapping[str, Any], key: str, kind: type[Any], default: T) -> T:
 
 
 def _placed(place: str, read: Callable[[Mapping[str, Any]], T], data: object) -> T:
-    """Return what `read` makes of `data`; what is wrong with it is said with its place."""
+    """Return ``read(data)``; an error names the place of `data` in the file."""
     if not isinstance(data, dict):
-        raise ValueError(f"{place} is no object")  # noqa: TRY004 - as above
+        raise ValueError(f"{place} is not an object")  # noqa: TRY004 - as above
     try:
         return read(data)
     except ValueError as error:
