@@ -74,7 +74,7 @@ class Arena:
         """
         with self._lock:
             if self.last is not None and not self.last.is_over:
-                raise InputError("the round before is still being answered", "wait for the end of it, or stop it")
+                raise InputError("the previous round is still being answered", "wait until it ends, or stop it")
             asked = rounds.begin(len(self.rounds) + 1, prompt, self.sessions, blind=blind)
             self.rounds = (*self.rounds, asked)
         return asked
@@ -112,7 +112,7 @@ class Arena:
                 raise InputError(f"there is no answer {column!r}", f"there are {len(asked.turns)}")
             turn = asked.turns[column - 1]
             if not turn.done:
-                raise InputError("this answer is still coming", "stop it first")
+                raise InputError("this answer is not complete", "stop it first")
             again = rounds.ask_again(asked, turn)
             self.sessions = tuple(
                 own_session(again.session) if each is turn.session else each for each in self.sessions

@@ -104,8 +104,8 @@ def beforehand(manager: Manager, sessions: Sequence[Session], kept: Sequence[Rou
     rounds = tuple(dataclasses.replace(each, number=number) for number, each in enumerate(in_order, 1))
     if blind:
         return Beforehand(rounds)
-    notes = [f"{count(len(in_all), 'turn')} that all have in common left out"] if in_all else []
-    notes += [f"only the last {LAST_TURNS} turns of each are shown"] if is_cut else []
+    notes = [f"{count(len(in_all), 'turn')} common to all sessions left out"] if in_all else []
+    notes += [f"only the last {LAST_TURNS} turns of each session are shown"] if is_cut else []
     return Beforehand(rounds, tuple(apart(rounds, own)), "; ".join(notes))
 
 

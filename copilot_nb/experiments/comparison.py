@@ -324,7 +324,7 @@ class Comparison:
     def _rows_of_pairs(self, scorer: str) -> tuple[ScoreRow, ...]:
         if len(self.variants) == 1:
             hint = "name two or more models, providers, systems or efforts"
-            raise InputError(f"{self.variants[0].name} alone is not compared with anything", hint)
+            raise InputError(f"there is only one variant, {self.variants[0].name}", hint)
         return self.rows(scorer)
 
     def _answer(self, cell: Cell) -> Answer:

@@ -106,7 +106,7 @@ def _items(prompts: object) -> Iterable[object]:
         return rows
     if not isinstance(prompts, Iterable):
         shown = shortened(repr(prompts), _SHOWN_CHARS)
-        raise InputError(f"{shown} holds no prompts", "give a list of texts, a table or a file")
+        raise InputError(f"{shown} contains no prompts", "give a list of texts, a table or a file")
     return prompts
 
 

@@ -128,7 +128,7 @@ async def ask_again(turn: Turn) -> Turn:
     replaced = turn.record.turn_id or turn.replaces  # the latter if the turn has not been sent
     if not replaced or not state.exists or state.is_gone:
         return session.send(turn.prompt, cell="")
-    more_said = InputError(f"more has been said in session {session.name!r} since", "ask all of them again")
+    more_said = InputError(f"session {session.name!r} has later turns", "ask all of them again")
     if session.is_busy:
         raise more_said
     async with state.lock:  # no other turn runs before this one is in the queue

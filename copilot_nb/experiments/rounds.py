@@ -96,13 +96,13 @@ class Round:
             If there is no such choice, an answer is still running, or the round is blind and already voted on.
         """
         if not self.is_over:
-            raise InputError(f"round {self.number} is still being answered", "wait for the end of it, or stop it")
+            raise InputError(f"round {self.number} is still being answered", "wait until it ends, or stop it")
         if self.is_blind and self.vote is not None:
-            raise InputError(f"the blind vote on round {self.number} has been given", "names are known since")
+            raise InputError(f"the blind vote on round {self.number} is final", "the names have been shown since")
         if choice in (TIE, NONE_GOOD):
             return dataclasses.replace(self, vote=str(choice), winner=None)
         if not isinstance(choice, int) or not 0 <= choice < len(self.turns):
-            raise InputError(f"{choice!r} is no choice", f"a column's number, {TIE!r} or {NONE_GOOD!r}")
+            raise InputError(f"{choice!r} is not a choice", f"give a column's number, {TIE!r} or {NONE_GOOD!r}")
         return dataclasses.replace(self, vote=BEST, winner=self.turns[choice])
 
     def answered_again(self, at: int, turn: Turn) -> Round:

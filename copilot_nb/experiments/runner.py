@@ -268,7 +268,7 @@ class Runner:
 
     def _conclude(self) -> None:
         for variant, error in self._dropped.items():
-            self.notes.append(f"{variant.name}: asked no more, because {error}")
+            self.notes.append(f"{variant.name}: stopped, because {error}")
         unasked = len(self._cells) - self._done - self._failed
         if unasked and (reason := self._budget.reason()):
             self.notes.append(reason)

@@ -38,7 +38,7 @@ def one_each(
     """
     if (models and providers) or (models and model) or (providers and provider):
         raise InputError(
-            "there is one session for each model, or one for each provider: not both",
+            "models and providers cannot be combined like this",
             "list models and name their provider, or list providers and name their model",
         )
     by_model = [Target(f"{name}@{each}", each, provider) for each in dict.fromkeys(models)]

@@ -141,7 +141,7 @@ def test_of_copies_of_a_session_only_what_differs_is_compared(manager: Manager) 
         session.ask("differs")
     panel = ComparePanel([one, other], manager=manager)
     assert said(panel) == ["differs"]
-    assert panel.whole()["note"] == "2 turns that all have in common left out"
+    assert panel.whole()["note"] == "2 turns common to all sessions left out"
 
 
 def test_an_answer_that_is_coming_is_compared_too(manager: Manager) -> None:
@@ -171,7 +171,7 @@ def test_an_answer_is_asked_for_again_in_its_place(manager: Manager) -> None:
     with pytest.raises(InputError, match="there is no answer 3"):
         panel.retry(2, 3)
     left.ask("something else")
-    with pytest.raises(InputError, match="more has been said in session 't@scripted' since"):
+    with pytest.raises(InputError, match="session 't@scripted' has later turns"):
         panel.retry(2, 1)
     panel.vote(2, 1)
     with pytest.raises(InputError, match="before the vote"):
@@ -234,7 +234,7 @@ def test_a_vote_that_not_all_could_keep_is_none(manager: Manager) -> None:
 def test_only_the_turn_that_is_meant_is_replaced(manager: Manager) -> None:
     session = manager.session("meant")
     first, second = session.ask("one"), session.ask("two")
-    with pytest.raises(InputError, match="more has been said in session 'meant' since"):
+    with pytest.raises(InputError, match="session 'meant' has later turns"):
         manager.loop.blocking(ask_again(first))
     assert [turn.prompt for turn in session.history] == ["one", "two"]
     again = manager.loop.blocking(ask_again(second)).wait()
@@ -248,7 +248,7 @@ def test_providers_are_compared_under_the_names_that_a_cell_gives_them(manager: 
     rows = [(each.name, each.provider, each.model) for each in panel.sessions]
     assert rows == [("p@scripted", "scripted", "scripted-b"), ("p@other", "other", "scripted-b")]
     for wrong in ({"models": ["x"]}, {"provider": "scripted"}):
-        with pytest.raises(InputError, match="one session for each model, or one for each provider"):
+        with pytest.raises(InputError, match="models and providers cannot be combined"):
             ComparePanel(providers=["scripted", "other"], manager=manager, **wrong)
 
 

@@ -245,7 +245,7 @@ def test_one_variant_is_a_batch_whose_answers_are_shown(model: ScriptedModel) ->
     assert "You said: question 9" in repr(result)
     with pytest.raises(InputError, match="there are no scores → add scorers"):
         result.summary()
-    with pytest.raises(InputError, match="scripted alone is not compared with anything"):
+    with pytest.raises(InputError, match="there is only one variant, scripted"):
         result.score(len).differences()
 
 

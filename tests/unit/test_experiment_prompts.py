@@ -82,8 +82,8 @@ def test_files_are_read_as_csv_or_json_lines(tmp_path: Path) -> None:
     [
         ([], "", "there are no prompts"),
         (TABLE.head(0), "{{ text }}", "there are no prompts"),
-        (7, "", "7 holds no prompts"),
-        (None, "", "None holds no prompts"),
+        (7, "", "7 contains no prompts"),
+        (None, "", "None contains no prompts"),
         (["a"], 3, "the template must be a text, or a list of texts, not 3"),
         (["a"], ["{{ prompt }}", 3], "the template must be a text, or a list of texts, not ['{{ prompt }}', 3]"),
         (["a", " "], "", "prompt 2 is empty → leave it out, or give it a text"),

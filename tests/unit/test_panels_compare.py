@@ -201,7 +201,7 @@ def test_a_blind_vote_is_given_once_and_an_open_one_can_change(compare: Callable
     for turn in panel.ask("Why?").turns:
         finish(turn)
     panel.vote(1, 2)
-    with pytest.raises(InputError, match="blind vote on round 1 has been given"):
+    with pytest.raises(InputError, match="blind vote on round 1 is final"):
         panel.vote(1, 1)
     panel.blind = False
     for turn in panel.ask("And?").turns:
@@ -216,7 +216,7 @@ def test_a_vote_that_is_none_is_refused(compare: Callable[..., Page], number: in
     panel = compare().panel
     for turn in panel.ask("Why?").turns:
         finish(turn)
-    with pytest.raises(InputError, match=r"there is no round|is no choice"):
+    with pytest.raises(InputError, match=r"there is no round|is not a choice"):
         panel.vote(number, choice)
     assert panel.results[0].vote is None
 
