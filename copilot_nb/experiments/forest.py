@@ -116,7 +116,7 @@ def _line(scale: _Scale, value: Interval, reference: float | None) -> str:
 
 
 def _axis(scale: _Scale, reference: float | None, signed: bool) -> str:
-    """Return the ends of the axis and the reference above their columns, as far as there is room."""
+    """Return the ends of the axis and the reference above their columns, if there is room."""
     decimals = decimals_for(scale.high - scale.low)
     left, right = (number(end, signed=signed, decimals=decimals) for end in (scale.low, scale.high))
     cells = list(left + " " * max(1, COLUMNS - len(left) - len(right)) + right)

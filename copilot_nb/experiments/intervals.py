@@ -142,7 +142,7 @@ def proportion_interval(means: Sequence[float], answers: float, level: float = L
     means : sequence of float
         For each prompt the share of its repeats that are right.
     answers : float
-        How many answers there are in all; infinity where the numbers are no shares of answers.
+        The total number of answers; infinity if the numbers are not shares of answers.
 
     Notes
     -----
@@ -224,7 +224,7 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
 def detectable_effect(differences: Sequence[float], level: float = LEVEL, power: float = POWER) -> float | None:
     r"""Return the smallest true difference that as many prompts show with probability `power`.
 
-    ``None`` for fewer than two prompts, or where the differences do not vary.
+    ``None`` for fewer than two prompts, or if the differences do not vary.
 
     Notes
     -----
@@ -242,7 +242,7 @@ def noncentrality(prompts: int, level: float, power: float) -> float:
     """Return the true difference, in standard errors, that a paired t test of `prompts` shows with `power`."""
     freedom = prompts - 1
     limit = t_quantile(level, freedom)
-    if power <= 1 - _upper(level):  # shown as often where there is no difference
+    if power <= 1 - _upper(level):  # a test shows this often without any difference
         return 0.0
     with np.errstate(divide="ignore"):  # scipy 1.12 divides by a difference of 0
         return float(optimize.brentq(lambda shift: float(stats.nct.sf(limit, freedom, shift)) - power, 0.0, 20 * limit))

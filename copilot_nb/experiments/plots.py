@@ -62,7 +62,7 @@ class PlotData:
 
 
 class Picture(Figure):
-    """A figure whose output in a notebook is a PNG and text, whether or not matplotlib is set up in it.
+    """A figure whose output in a notebook is a PNG and text, also if matplotlib is not set up there.
 
     Attributes
     ----------

@@ -75,7 +75,7 @@ class Ranking:
     Attributes
     ----------
     ratings : tuple of Rating
-        The best first; empty where the variants cannot be ranked together.
+        The best first; empty if the variants cannot be ranked together.
     prompts, judgements : int
         The prompts and judgements behind the ratings (count).
     note : str

@@ -109,7 +109,7 @@ def run_python(code: str, tests: str = "", *, timeout_s: float = 10.0, memory_mb
 
 def _run(argv: list[str], folder: Path, output: int, timeout_s: float) -> bool:
     """Run a program to its end and kill the rest of its process group; return whether it reached the time limit."""
-    process = subprocess.Popen(  # noqa: S603 - Python itself; what it runs is what the user asked to be run
+    process = subprocess.Popen(  # noqa: S603 - Python itself, with code that the user asked to run
         argv,
         stdin=subprocess.PIPE,
         stdout=output,

@@ -57,7 +57,7 @@ _FREE = "UPDATE cells SET owner = '', state = CASE WHEN answered_s IS NULL THEN 
 
 @dataclass(frozen=True, slots=True)
 class AnsweredTurn:
-    """One turn of a kept answer; times are in seconds, `started_s` since 1970, `cost` is the runtime's own figure."""
+    """One turn of a stored answer; times are in seconds, `started_s` since 1970, `cost` is in the runtime's unit."""
 
     prompt: str
     text: str

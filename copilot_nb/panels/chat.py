@@ -272,7 +272,7 @@ class ChatPanel(Panel):
         }
 
     def do_models(self, _message: Message) -> dict[str, Any]:
-        """Return the available models, which the providers are asked for."""
+        """Ask the providers for their models, and return them."""
         if self._is_bound:
             return {"choices": self._choices(ask=True)}
         found = models.list_models(self._manager)
