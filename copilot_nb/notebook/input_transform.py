@@ -1,4 +1,4 @@
-"""Gets what IPython intercepts: lines that end in a question mark, cells without a body, shell prompts in a body.
+"""Passes to our magics what IPython would intercept: questions, cells without a body, shell prompts in a body.
 
 ``%copilot ask session1 How are you?`` must reach the session, and ``%copilot ls?`` must show the help of ``ls``, but
 IPython takes any such line for a request for its own help. It refuses a cell magic without a body. And

@@ -147,7 +147,7 @@ def test_every_error_in_the_list_of_troubles_is_one_of_ours() -> None:
 
 
 def test_the_map_of_the_code_names_every_folder_and_library() -> None:
-    places = {f"{module.room}/" if "/" in module.place else module.place for module in MODULES}
+    places = {f"{module.folder}/" if "/" in module.place else module.place for module in MODULES}
     found = {found.library for module in MODULES for found in imports_of(module)}
     libraries = found - sys.stdlib_module_names - {"copilot_nb"}
     assert not missing([*places, *libraries], (ROOT / "CONTRIBUTING.md").read_text("utf-8"))

@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "copilot_nb"
 
-FLOORS = {
+LAYERS = {
     "console": 0,
     "characters": 0,
     "errors": 0.5,  # its lines show no control characters
@@ -32,7 +32,7 @@ FLOORS = {
     "providers": 2,
     "runtime": 3,
     "named_sessions": 4,
-    "testing": 4.5,  # plugs a model in below the sessions; no room imports it
+    "testing": 4.5,  # plugs a model in below the sessions; no other folder imports it
     "experiments": 5,
     "notebook": 6,
     "panels": 6,
@@ -48,12 +48,11 @@ SIDEWAYS = {
 }
 NOBODY_IMPORTS = {"testing", "cli"}
 
-DOORS = {
+IMPORTERS = {
     "IPython": {"notebook", "panels"},
     "PIL": {"named_sessions"},
     "anywidget": {"panels"},
     "copilot": {"runtime", "testing"},
-    "distributed": {"experiments"},
     "httpx": {"providers", "runtime", "testing"},
     "huggingface_hub": {"providers"},
     "jsonschema": {"structured"},
@@ -61,7 +60,6 @@ DOORS = {
     "latex2mathml": {"render"},
     "markdown_it": {"render"},
     "matplotlib": {"experiments"},
-    "mdit_py_plugins": {"render"},
     "nbclient": {"demo"},
     "nbformat": {"demo"},
     "nh3": {"render"},
@@ -74,12 +72,12 @@ DOORS = {
     "rapidfuzz": {"experiments"},
     "referencing": {"structured"},
     "scipy": {"experiments"},
-    "traitlets": {"errors", "settings", "notebook", "panels"},
+    "traitlets": {"settings", "notebook", "panels"},
     "typing_extensions": {"structured"},
     "xllamacpp": {"providers"},
     "zmq": {"demo"},
 }
-NARROW_DOORS = {
+ONLY_IMPORTER = {
     "huggingface_hub": "copilot_nb.providers.hub",
     "PIL": "copilot_nb.named_sessions.attach",
     "keyring": "copilot_nb.providers.keys",
@@ -121,8 +119,8 @@ class Module:
         return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
     @property
-    def room(self) -> str:
-        return room_of(self.name)
+    def folder(self) -> str:
+        return folder_of(self.name)
 
     @property
     def source(self) -> str:
@@ -152,8 +150,8 @@ PAGES = sorted((PACKAGE / "panels" / "static").iterdir())
 each_module = pytest.mark.parametrize("module", MODULES, ids=lambda module: module.place)
 
 
-def room_of(name: str) -> str:
-    """Return the room of a module: its folder, or itself where it lies on the ground."""
+def folder_of(name: str) -> str:
+    """Return the folder of a module, or the module itself if it is in no folder."""
     return f"{name}..".split(".")[1]
 
 
@@ -199,28 +197,28 @@ def imports_of(module: Module) -> list[Import]:
     return list(imports(module.tree, package))
 
 
-def floor_fault(room: str, target: str) -> str:
-    """Return why a module of `room` may not import our module `target`; ``""`` if it may."""
-    other = room_of(target)
-    if other == room or (room, target) in SIDEWAYS:
+def layer_fault(folder: str, target: str) -> str:
+    """Return why a module of `folder` may not import our module `target`; ``""`` if it may."""
+    other = folder_of(target)
+    if other == folder or (folder, target) in SIDEWAYS:
         return ""
     if other in NOBODY_IMPORTS:
         return f"nobody imports {other}"
-    if FLOORS[other] >= FLOORS[room]:
-        return f"{other or 'copilot_nb'} is not below {room or 'copilot_nb'}"
+    if LAYERS[other] >= LAYERS[folder]:
+        return f"{other or 'copilot_nb'} is not below {folder or 'copilot_nb'}"
     return ""
 
 
-def door_fault(module: str, found: Import) -> str:
+def importer_fault(module: str, found: Import) -> str:
     """Return why `module` may not import an outside library; ``""`` if it may."""
-    room = room_of(module)
-    if found.library not in DOORS:
-        return f"{found.library} has no door: add one to DOORS and to CONTRIBUTING.md"
-    if found.typing_only and (room, found.library) in TYPING_ONLY:
+    folder = folder_of(module)
+    if found.library not in IMPORTERS:
+        return f"{found.library} is not listed: add it to IMPORTERS here and to the table in CONTRIBUTING.md"
+    if found.typing_only and (folder, found.library) in TYPING_ONLY:
         return ""
-    door = NARROW_DOORS.get(found.library, "")
-    if room not in DOORS[found.library] or not f"{module}.".startswith(door):
-        return f"the door of {found.library} is {door or sorted(DOORS[found.library])}"
+    only = ONLY_IMPORTER.get(found.library, "")
+    if folder not in IMPORTERS[found.library] or not f"{module}.".startswith(only):
+        return f"{found.library} is imported only by {only or sorted(IMPORTERS[found.library])}"
     return ""
 
 
@@ -272,21 +270,21 @@ def is_broad(handler: ast.ExceptHandler) -> bool:
 
 
 @each_module
-def test_a_module_lies_in_a_known_room(module: Module) -> None:
-    assert module.room in FLOORS, "a new room: give it a floor here and a place on CONTRIBUTING.md's map"
+def test_a_module_is_in_a_known_folder(module: Module) -> None:
+    assert module.folder in LAYERS, "a new folder: give it a layer here and a row in the table of CONTRIBUTING.md"
 
 
 @each_module
-def test_a_module_imports_only_from_below_or_its_own_room(module: Module) -> None:
+def test_a_module_imports_only_from_lower_layers_or_its_own_folder(module: Module) -> None:
     ours = (found for found in imports_of(module) if found.library == "copilot_nb")
-    faults = [f"line {f.line}: {why}" for f in ours if (why := floor_fault(module.room, f.target))]
+    faults = [f"line {f.line}: {why}" for f in ours if (why := layer_fault(module.folder, f.target))]
     assert not faults
 
 
 @each_module
-def test_an_outside_library_is_imported_by_its_one_door(module: Module) -> None:
+def test_an_outside_library_is_imported_only_where_it_is_listed(module: Module) -> None:
     outside = (f for f in imports_of(module) if f.library not in sys.stdlib_module_names | {"copilot_nb"})
-    faults = [f"line {f.line}: {why}" for f in outside if (why := door_fault(module.name, f))]
+    faults = [f"line {f.line}: {why}" for f in outside if (why := importer_fault(module.name, f))]
     assert not faults
 
 
@@ -305,6 +303,12 @@ def test_every_named_border_is_used() -> None:
         if isinstance(node, ast.ExceptHandler) and is_broad(node)
     }
     assert broad == BROAD_EXCEPTS
+
+
+def test_every_importer_imports_its_library() -> None:
+    found = {(each.library, module.folder) for module in MODULES for each in imports_of(module)}
+    listed = {(library, folder) for library, folders in IMPORTERS.items() for folder in folders}
+    assert not {(library, folder) for library, folder in listed - found if folder not in NOBODY_IMPORTS}
 
 
 @each_module
@@ -357,7 +361,7 @@ def test_a_circle_is_found() -> None:
 
 
 @pytest.mark.parametrize(
-    ("room", "target", "allowed"),
+    ("folder", "target", "allowed"),
     [
         ("render", "copilot_nb.conversation.transcript", True),
         ("render", "copilot_nb.conversation.prompt", False),
@@ -371,8 +375,8 @@ def test_a_circle_is_found() -> None:
         ("cli", "copilot_nb", False),
     ],
 )
-def test_the_floors_allow_and_forbid(room: str, target: str, allowed: bool) -> None:
-    assert (floor_fault(room, target) == "") is allowed
+def test_the_layers_allow_and_forbid(folder: str, target: str, allowed: bool) -> None:
+    assert (layer_fault(folder, target) == "") is allowed
 
 
 @pytest.mark.parametrize(
@@ -386,8 +390,8 @@ def test_the_floors_allow_and_forbid(room: str, target: str, allowed: bool) -> N
         ("copilot_nb.notebook.magics", "requests", False, False),
     ],
 )
-def test_the_doors_allow_and_forbid(module: str, library: str, typing_only: bool, allowed: bool) -> None:
-    assert (door_fault(module, Import(library, 1, typing_only)) == "") is allowed
+def test_the_importers_allow_and_forbid(module: str, library: str, typing_only: bool, allowed: bool) -> None:
+    assert (importer_fault(module, Import(library, 1, typing_only)) == "") is allowed
 
 
 @pytest.mark.parametrize(

@@ -21,14 +21,14 @@ def help_(_context: MagicContext, args: argparse.Namespace) -> None:
 
 
 _ALL: tuple[Subcommand, ...] = (
-    *kernel.LOOK,
+    *kernel.STATUS_COMMANDS,
     *sessions.COMMANDS,
     *history.COMMANDS,
     *turns.COMMANDS,
     *panel.COMMANDS,
     *account.COMMANDS,
     *providers.COMMANDS,
-    *kernel.CARE,
+    *kernel.RUNTIME_COMMANDS,
     Subcommand(
         "help",
         "Show this list, or the help of one subcommand.",

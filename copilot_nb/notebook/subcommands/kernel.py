@@ -1,4 +1,4 @@
-"""Subcommands about the whole: where things stand, and the runtime."""
+"""Subcommands about this kernel and its runtime: status, doctor, restart."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def restart(context: MagicContext, _args: argparse.Namespace) -> None:
     print("The Copilot runtime is stopped; the next prompt starts it again. Sessions are kept.")
 
 
-LOOK = (
+STATUS_COMMANDS = (
     Subcommand("status", "Show which model answers and what this kernel's sessions do (also: %copilot alone).", status),
 )
-CARE = (
+RUNTIME_COMMANDS = (
     Subcommand("doctor", "Check the runtime, the versions, the provider and the model.", doctor),
     Subcommand("restart", "Stop the Copilot runtime; the next prompt starts it again. Sessions are kept.", restart),
 )

@@ -1,4 +1,4 @@
-"""Subcommands about stored sessions: list, create, choose, rename, fork, rewind, delete."""
+"""Subcommands about stored sessions: ls, new, use, rename, fork, rewind, rm, prune."""
 
 from __future__ import annotations
 

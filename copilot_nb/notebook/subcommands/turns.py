@@ -1,4 +1,4 @@
-"""Subcommands about turns: send one, wait for them, stop them."""
+"""Subcommands about turns: ask, fix, wait, stop."""
 
 from __future__ import annotations
 
