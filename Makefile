@@ -29,8 +29,8 @@ demo: $(VENV)/.demo  ## open the first notebook in JupyterLab (HEADLESS=1: run i
 
 test: browser $(VENV)/.dev lint lint-js  ## check the code and run all tests; installs what they need
 	$(PROVISION)
-	@echo "Running all tests in four processes: about 13 minutes on two free cores"
-	@CHROMIUM=$$($(BIN)/python tests/browser/ensure_browser.py) $(BIN)/python -m pytest -q -p tests.progress -n 4 --dist loadfile --no-loadscope-reorder
+	@echo "Running all tests in three processes: about 14 minutes on two free cores"
+	@CHROMIUM=$$($(BIN)/python tests/browser/ensure_browser.py) $(BIN)/python -m pytest -q -p tests.progress -n 3 --dist loadfile --no-loadscope-reorder
 
 # First of all, so that nobody waits for an installation to be told that there is no browser.
 browser: | $(BIN)/pip
