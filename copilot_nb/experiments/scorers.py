@@ -150,7 +150,7 @@ def of_callable(function: Callable[..., object], id: str = "", version: str = ""
 
 
 def _built_in(name: str, measure: Callable[[Sample], object], **options: object) -> Scorer:
-    """Return a built-in scorer. Its version, the digit after the ``@``, must change with its code."""
+    """Return a built-in scorer. Raise the ``1`` if one of them would score differently: all are then computed again."""
     told = json.dumps(options, sort_keys=True, default=str)
     return Scorer(name, f"{name}@1:{hashlib.sha256(told.encode()).hexdigest()[:16]}", measure)
 

@@ -1,6 +1,6 @@
-"""A model that says the same words each time: what the runtime writes of its turns is the pattern of other turns.
+"""The model that answers the sample turns of an import. Its words are known, so they can be replaced.
 
-See `runtime.composing`, which puts the words of a recorded conversation in their place.
+`runtime.composing` replaces them with those of the imported conversation.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The log of a recorded conversation, made of what the runtime itself has written of two turns.
+"""Composes the log of an imported conversation from the lines that the runtime wrote for two sample turns.
 
 Played prompt by prompt, 1,000 turns take the runtime two minutes: it hands each model call, and some events, the whole
 history. So only two turns are played (`providers.pattern`): one with an answer and one with an error, in words and

@@ -153,7 +153,7 @@ def test_the_map_of_the_code_names_every_folder_and_library() -> None:
     assert not missing([*places, *libraries], (ROOT / "CONTRIBUTING.md").read_text("utf-8"))
 
 
-def test_every_decision_is_in_the_index_and_linked_from_where_it_matters() -> None:
+def test_every_decision_is_in_the_index_and_has_its_three_parts() -> None:
     folder = ROOT / "docs" / "decisions"
     index = (folder / "README.md").read_text("utf-8")
     for file in sorted(folder.glob("[0-9]*.md")):
