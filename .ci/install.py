@@ -16,7 +16,7 @@ from typing import NoReturn
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from copilot_nb.console import accept_any_text, say
-from copilot_nb.runtime.subprocesses import folder_size_mb, run_patiently
+from copilot_nb.runtime.install.subprocesses import folder_size_mb, run_patiently
 
 SIZES_MB = {"demo": 500, "dev": 1200}
 TIMEOUT_S = 3600.0

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from copilot_nb.runtime.provision import find_runtime
+from copilot_nb.runtime.install.find_runtime import find_runtime
 
 MARK = "NB_BENCH_RUN"  # every process that is started inherits it
 SHUTDOWN_S = 10.0

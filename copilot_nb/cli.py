@@ -65,14 +65,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _install_runtime(options: argparse.Namespace) -> int:
-    from copilot_nb.runtime.install import install_runtime
+    from copilot_nb.runtime.install.install_runtime import install_runtime
 
     install_runtime(progress=say, method=options.method)
     return 0
 
 
 def _install_model(_options: argparse.Namespace) -> int:
-    from copilot_nb.runtime.install import install_local_model
+    from copilot_nb.runtime.install.install_runtime import install_local_model
 
     install_local_model(say)
     return 0

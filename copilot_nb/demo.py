@@ -61,7 +61,7 @@ def run(named: Path | None, *, headless: bool) -> int:
         If a cell of a headless run fails.
     """
     from copilot_nb.providers.local_file import find_local_model
-    from copilot_nb.runtime.provision import find_runtime
+    from copilot_nb.runtime.install.find_runtime import find_runtime
 
     notebook = find_notebook(named)
     find_runtime()

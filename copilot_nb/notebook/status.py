@@ -8,7 +8,7 @@ from copilot_nb.errors import CopilotNBError
 from copilot_nb.frontend import has_rich_output, is_headless
 from copilot_nb.render.table import Card, Table
 from copilot_nb.runtime.doctor import diagnose
-from copilot_nb.runtime.provision import find_runtime
+from copilot_nb.runtime.install.find_runtime import find_runtime
 
 NEXT_LINE = "%%copilot session1   ·   %copilot ls   ·   %copilot help"
 

@@ -29,8 +29,8 @@ from copilot_nb.runtime.account import Account
 from copilot_nb.runtime.archive import Archive
 from copilot_nb.runtime.connection import Connection
 from copilot_nb.runtime.home import require_home
+from copilot_nb.runtime.install.find_runtime import find_runtime
 from copilot_nb.runtime.process import end, has_ended, hold_pipes, own_session, process_id
-from copilot_nb.runtime.provision import find_runtime
 from copilot_nb.runtime.router import Router
 from copilot_nb.runtime.sdk_errors import SDK_ERRORS, translated
 from copilot_nb.system.environment import LOGIN_TOKENS, without_keys

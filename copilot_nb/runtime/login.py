@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from copilot_nb.errors import ProviderError, RuntimeUnavailable
-from copilot_nb.runtime.provision import INSTALL_HINT, find_runtime, own_runtime
-from copilot_nb.runtime.sdk_pin import pinned_version
+from copilot_nb.runtime.install.find_runtime import INSTALL_HINT, find_runtime, own_runtime
+from copilot_nb.runtime.install.sdk_pin import pinned_version
 from copilot_nb.system.environment import LOGIN_TOKENS, without_keys
 
 GITHUB = "https://github.com"

@@ -39,7 +39,7 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
-from copilot_nb.runtime.provision import find_runtime
+from copilot_nb.runtime.install.find_runtime import find_runtime
 
 from .chromium import browsing, first_context, new_context
 from .panel_page import PanelPage, managing, serving_panels

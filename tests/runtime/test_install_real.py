@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from copilot_nb.providers.local_file import find_local_model
-from copilot_nb.runtime.install import install_runtime
-from copilot_nb.runtime.integrity import check_model
-from copilot_nb.runtime.provision import WRAPPER_NAME, RuntimeLocation, check_runtime, find_runtime
-from copilot_nb.runtime.sdk_pin import pinned_version
+from copilot_nb.runtime.install.find_runtime import WRAPPER_NAME, RuntimeLocation, check_runtime, find_runtime
+from copilot_nb.runtime.install.install_runtime import install_runtime
+from copilot_nb.runtime.install.integrity import check_model
+from copilot_nb.runtime.install.sdk_pin import pinned_version
 
 
 @pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")

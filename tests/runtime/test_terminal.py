@@ -14,7 +14,7 @@ from copilot_nb.errors import RuntimeUnavailable, SessionInUse
 from copilot_nb.named_sessions.listing import ELSEWHERE, OTHER
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.named_sessions.session import Session, state_of
-from copilot_nb.runtime.provision import find_runtime
+from copilot_nb.runtime.install.find_runtime import find_runtime
 from copilot_nb.settings import CopilotNB
 from copilot_nb.testing import ScriptedModel
 from tests.loopback import Loopback, Reply, plain

@@ -17,9 +17,10 @@ import pytest
 
 from copilot_nb import cli, demo
 from copilot_nb.errors import RuntimeUnavailable
-from copilot_nb.runtime import doctor, install
+from copilot_nb.runtime import doctor
 from copilot_nb.runtime.doctor import Finding, diagnose
-from copilot_nb.runtime.sdk_pin import pinned_version
+from copilot_nb.runtime.install import install_runtime as installer
+from copilot_nb.runtime.install.sdk_pin import pinned_version
 from copilot_nb.settings import CopilotNB
 
 DEADLINE_S = 60.0
@@ -170,14 +171,14 @@ def test_install_runtime_passes_the_method(monkeypatch: pytest.MonkeyPatch, caps
     def fail(*, progress: object, method: str) -> None:
         raise RuntimeUnavailable(f"no {method}", "do this")
 
-    monkeypatch.setattr(install, "install_runtime", fail)
+    monkeypatch.setattr(installer, "install_runtime", fail)
     assert cli.main(["install-runtime", "--method", "npm"]) == 1
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "copilot-nb: no npm → do this\n")
 
 
 def test_install_model_prints(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(install, "install_local_model", lambda progress: progress("line"))
+    monkeypatch.setattr(installer, "install_local_model", lambda progress: progress("line"))
     assert cli.main(["install-model"]) == 0
     assert capsys.readouterr().out == "line\n"
 
@@ -186,7 +187,7 @@ def test_ctrl_c_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     def interrupt(_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(install, "install_local_model", interrupt)
+    monkeypatch.setattr(installer, "install_local_model", interrupt)
     assert cli.main(["install-model"]) == 130
     assert capsys.readouterr().err == "copilot-nb: interrupted\n"
 
@@ -201,7 +202,7 @@ def test_wrong_usage(argv: list[str], capsys: pytest.CaptureFixture[str]) -> Non
 def test_help_knows_the_methods_and_imports_nothing_heavy(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         cli.main(["install-runtime", "--help"])
-    assert "{" + ",".join(install.METHODS) + "}" in capsys.readouterr().out
+    assert "{" + ",".join(installer.METHODS) + "}" in capsys.readouterr().out
     code = "import sys; from copilot_nb import cli\ntry: cli.main(['--help'])\nexcept SystemExit: print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     modules = set(done.stdout.splitlines()[-1].split())

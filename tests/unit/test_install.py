@@ -29,12 +29,13 @@ import psutil
 import pytest
 
 from copilot_nb.errors import CopilotNBError, InputError, RuntimeUnavailable
-from copilot_nb.runtime import install, subprocesses
-from copilot_nb.runtime.cache import INCOMING, locked
-from copilot_nb.runtime.install import install_runtime
-from copilot_nb.runtime.integrity import NPM_SHA512
-from copilot_nb.runtime.provision import WRAPPER_NAME, find_runtime
-from copilot_nb.runtime.sdk_pin import pinned_version, runtime_platform, sdk_versions
+from copilot_nb.runtime.install import install_runtime as installer
+from copilot_nb.runtime.install import subprocesses
+from copilot_nb.runtime.install.cache import INCOMING, locked
+from copilot_nb.runtime.install.find_runtime import WRAPPER_NAME, find_runtime
+from copilot_nb.runtime.install.install_runtime import install_runtime
+from copilot_nb.runtime.install.integrity import NPM_SHA512
+from copilot_nb.runtime.install.sdk_pin import pinned_version, runtime_platform, sdk_versions
 
 PIN = pinned_version() or ""
 PLATFORM = runtime_platform() or ""
@@ -329,7 +330,7 @@ def test_no_npm(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_npm_that_hangs_is_stopped(cache: Path, npm: FakeNpm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocesses, "HEARTBEAT_S", 0.05)
-    monkeypatch.setattr(install, "DOWNLOAD_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(installer, "DOWNLOAD_TIMEOUT_S", 0.5)
     npm.script(NPM.replace("package.mkdir", "open(here / 'runs', 'a').write(f'{os.getpid()}\\n'); package.mkdir"))
     npm.wait()
     assert failure().message == "npm had not finished after 0.5 s"
@@ -359,12 +360,12 @@ def test_an_unknown_method() -> None:
 
 
 def test_a_platform_without_a_runtime(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(install, "runtime_platform", lambda: None)
+    monkeypatch.setattr(installer, "runtime_platform", lambda: None)
     assert failure().message.startswith("GitHub offers no Copilot runtime for this platform")
 
 
 def test_without_the_sdk(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(install, "pinned_version", lambda: None)
+    monkeypatch.setattr(installer, "pinned_version", lambda: None)
     assert failure().message.startswith("the Copilot SDK is not installed")
 
 
@@ -503,7 +504,7 @@ def test_github_that_answers_no(releases: Path) -> None:
 
 
 def test_github_that_does_not_answer(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(install, "REACH_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(installer, "REACH_TIMEOUT_S", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("COPILOT_CLI_DOWNLOAD_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
         assert failure("sdk").message == "GitHub's download cannot be reached: timed out"

