@@ -22,12 +22,12 @@ from typing import Any
 from bench.report import Result, ratios
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.named_sessions.turn import Turn
-from copilot_nb.providers import llama, llama_process
 from copilot_nb.providers.chat import Message
 from copilot_nb.providers.in_kernel import InKernel
-from copilot_nb.providers.local import LocalModel, _body
-from copilot_nb.providers.local_file import find_local_model
-from copilot_nb.providers.presets import preset
+from copilot_nb.providers.local import llama, llama_process
+from copilot_nb.providers.local.model import LocalModel, _body
+from copilot_nb.providers.local.model_file import find_local_model
+from copilot_nb.providers.local.presets import preset
 from copilot_nb.settings import DEFAULT_SYSTEM_MESSAGE, CopilotNB
 
 PROMPT = "Write a long story about a dog who travels by sea, with many details."

@@ -60,7 +60,7 @@ def run(named: Path | None, *, headless: bool) -> int:
     TurnFailed
         If a cell of a headless run fails.
     """
-    from copilot_nb.providers.local_file import find_local_model
+    from copilot_nb.providers.local.model_file import find_local_model
     from copilot_nb.runtime.install.find_runtime import find_runtime
 
     notebook = find_notebook(named)

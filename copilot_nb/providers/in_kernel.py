@@ -99,7 +99,7 @@ def embedded(settings: CopilotNB) -> InKernel:
     def make() -> ChatModel:
         if not has_engine():
             raise ProviderError("the embedded model's engine is not installed", "run: copilot-nb install-model")
-        from copilot_nb.providers.local import LocalModel
+        from copilot_nb.providers.local.model import LocalModel
 
         return LocalModel(settings)
 

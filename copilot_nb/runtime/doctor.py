@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from copilot_nb.errors import ProviderError, RuntimeUnavailable
-from copilot_nb.providers.local_file import find_local_model
+from copilot_nb.providers.local.model_file import find_local_model
 from copilot_nb.providers.spec import from_environment
 from copilot_nb.runtime.install.find_runtime import DOCTOR_HINT, RuntimeLocation, check_runtime, find_runtime
 from copilot_nb.runtime.install.sdk_pin import pinned_version

@@ -19,7 +19,7 @@ from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter, MarkdownExporter
 
 from copilot_nb.errors import ProviderError
-from copilot_nb.providers.local_file import find_local_model
+from copilot_nb.providers.local.model_file import find_local_model
 from tests.loopback import Loopback
 
 FOLDER = Path(__file__).parents[2] / "notebooks"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from copilot_nb.providers.local_file import find_local_model
+from copilot_nb.providers.local.model_file import find_local_model
 from copilot_nb.runtime.install.find_runtime import WRAPPER_NAME, RuntimeLocation, check_runtime, find_runtime
 from copilot_nb.runtime.install.install_runtime import install_runtime
 from copilot_nb.runtime.install.integrity import check_model

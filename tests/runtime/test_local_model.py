@@ -18,10 +18,10 @@ import httpx
 import pytest
 
 from copilot_nb.providers.chat import Message
-from copilot_nb.providers.llama import Engine
-from copilot_nb.providers.local import LocalModel, _body
-from copilot_nb.providers.model_loader import Resident
-from copilot_nb.providers.presets import preset
+from copilot_nb.providers.local.llama import Engine
+from copilot_nb.providers.local.model import LocalModel, _body
+from copilot_nb.providers.local.model_loader import Resident
+from copilot_nb.providers.local.presets import preset
 from copilot_nb.settings import CopilotNB
 
 URL = "http://local/v1/chat/completions"
@@ -30,7 +30,7 @@ SILENCE = """
 import asyncio, json, os, sys, psutil
 from pathlib import Path
 import httpx
-from copilot_nb.providers.local import LocalModel
+from copilot_nb.providers.local.model import LocalModel
 from copilot_nb.settings import CopilotNB
 
 async def main():

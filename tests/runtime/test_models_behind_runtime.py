@@ -17,7 +17,7 @@ from copilot import CopilotClient, CopilotRequestHandler, RuntimeConnection
 
 from copilot_nb.providers.base import NEVER_FULL_TOKENS
 from copilot_nb.providers.chat import SESSION_EXTENSION, ChatModel
-from copilot_nb.providers.local import LocalModel
+from copilot_nb.providers.local.model import LocalModel
 from copilot_nb.runtime.install.find_runtime import find_runtime
 from copilot_nb.settings import DEFAULT_SYSTEM_MESSAGE, CopilotNB
 from copilot_nb.testing import ChatError, FunctionCall, Reply, ScriptedModel

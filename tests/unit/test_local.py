@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from copilot_nb.errors import ProviderError
-from copilot_nb.providers import hub, llama
 from copilot_nb.providers.chat import ChatError, Message
-from copilot_nb.providers.hub import HubFile
-from copilot_nb.providers.local import _merge
-from copilot_nb.providers.local_names import LocalNames
+from copilot_nb.providers.local import hugging_face, llama
+from copilot_nb.providers.local.hugging_face import HubFile
+from copilot_nb.providers.local.model import _merge
+from copilot_nb.providers.local.model_names import LocalNames
+from copilot_nb.providers.local.presets import preset
+from copilot_nb.providers.local.window import MESSAGE_TOKENS, fit
 from copilot_nb.providers.pieces import Finish, FunctionCall, Piece, Thought
-from copilot_nb.providers.presets import preset
-from copilot_nb.providers.window import MESSAGE_TOKENS, fit
 from copilot_nb.settings import CopilotNB
 
 SYSTEM = Message("system", "Be kind.")
@@ -117,7 +117,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make a folder with two model files, go there, and let huggingface_hub count as installed."""
     for name in ("SmolLM2-135M-Instruct.Q4_1.gguf", "My-Model.Q8_0.gguf"):
         (tmp_path / name).write_bytes(b"GGUF")
-    monkeypatch.setattr(hub, "require", lambda _: None)
+    monkeypatch.setattr(hugging_face, "require", lambda _: None)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     return tmp_path
@@ -217,11 +217,11 @@ FILES = ("README.md", "m-Q4_K_M.gguf", "m-Q8_0.gguf", "mmproj-m.gguf")
     ("part", "chosen"), [("", "m-Q4_K_M.gguf"), ("q8_0", "m-Q8_0.gguf"), ("m-Q8_0.gguf", "m-Q8_0.gguf")]
 )
 def test_one_file_of_a_repository_is_chosen(part: str, chosen: str) -> None:
-    assert hub.choose(FILES, HubFile("o/r", part)) == chosen
+    assert hugging_face.choose(FILES, HubFile("o/r", part)) == chosen
 
 
 def test_a_repository_with_unusual_files_gives_its_first() -> None:
-    assert hub.choose(["b-F16.gguf", "a-IQ2.gguf"], HubFile("o/r")) == "a-IQ2.gguf"
+    assert hugging_face.choose(["b-F16.gguf", "a-IQ2.gguf"], HubFile("o/r")) == "a-IQ2.gguf"
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_a_repository_with_unusual_files_gives_its_first() -> None:
 )
 def test_a_choice_that_is_not_one_is_refused(names: list[str], part: str, complaint: str) -> None:
     with pytest.raises(ProviderError) as caught:
-        hub.choose(names, HubFile("o/r", part))
+        hugging_face.choose(names, HubFile("o/r", part))
     assert complaint in str(caught.value)
 
 

@@ -78,12 +78,12 @@ IMPORTERS = {
     "zmq": {"demo"},
 }
 ONLY_IMPORTER = {
-    "huggingface_hub": "copilot_nb.providers.hub",
+    "huggingface_hub": "copilot_nb.providers.local.hugging_face",
     "PIL": "copilot_nb.named_sessions.attach",
     "keyring": "copilot_nb.providers.keys",
     "matplotlib": "copilot_nb.experiments.plots",
     "rapidfuzz": "copilot_nb.experiments.scorers",
-    "xllamacpp": "copilot_nb.providers.llama_process",
+    "xllamacpp": "copilot_nb.providers.local.llama_process",
 }
 TYPING_ONLY = {("", "IPython"), ("frontend", "IPython"), ("panels", "pandas")}
 
@@ -382,7 +382,7 @@ def test_the_layers_allow_and_forbid(folder: str, target: str, allowed: bool) ->
 @pytest.mark.parametrize(
     ("module", "library", "typing_only", "allowed"),
     [
-        ("copilot_nb.providers.llama_process", "xllamacpp", False, True),
+        ("copilot_nb.providers.local.llama_process", "xllamacpp", False, True),
         ("copilot_nb.runtime.client", "xllamacpp", False, False),
         ("copilot_nb.named_sessions.session", "copilot", False, False),
         ("copilot_nb", "IPython", True, True),

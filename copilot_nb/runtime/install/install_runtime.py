@@ -26,7 +26,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from copilot_nb.errors import InputError, ProviderError, RuntimeUnavailable
-from copilot_nb.providers.local_file import find_local_model
+from copilot_nb.providers.local.model_file import find_local_model
 from copilot_nb.runtime.install.cache import incoming, locked, publish, writing
 from copilot_nb.runtime.install.find_runtime import (
     CLI_NAME,

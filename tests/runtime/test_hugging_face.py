@@ -19,12 +19,12 @@ COMMIT = "a" * 40
 FETCH = """
 import json, sys
 from copilot_nb.errors import ProviderError
-from copilot_nb.providers import hub
+from copilot_nb.providers.local import hugging_face
 
 told = []
 for reference, offline in json.loads(sys.argv[1]):
     try:
-        path = hub.fetch(hub.parse(reference), offline=offline, told=told.append)
+        path = hugging_face.fetch(hugging_face.parse(reference), offline=offline, told=told.append)
         print(json.dumps([path.name, path.stat().st_size, told]))
     except ProviderError as error:
         print(json.dumps(str(error)))

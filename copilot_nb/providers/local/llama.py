@@ -28,7 +28,7 @@ from typing import Any
 import httpx
 
 from copilot_nb.errors import ProviderError
-from copilot_nb.providers import llama_process
+from copilot_nb.providers.local import llama_process
 from copilot_nb.system.environment import without_keys
 from copilot_nb.system.forks import hold_alone
 

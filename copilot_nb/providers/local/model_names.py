@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import ProviderError
-from copilot_nb.providers import hub
-from copilot_nb.providers.local_file import find_local_model
-from copilot_nb.providers.presets import CREATIVE
+from copilot_nb.providers.local import hugging_face
+from copilot_nb.providers.local.model_file import find_local_model
+from copilot_nb.providers.local.presets import CREATIVE
 from copilot_nb.render.words import did_you_mean
 
 if TYPE_CHECKING:
     from copilot_nb.settings import CopilotNB
 
-Source = Path | hub.HubFile
+Source = Path | hugging_face.HubFile
 
 OTHER_MODELS = (
     "others need a login (%copilot login, then -p github) "
@@ -88,8 +88,8 @@ class LocalNames:
         if _is_path(name):
             path = find_local_model(name, "--model")
             return LocalName(f"{path}{preset}", path)
-        if repository := hub.parse(name):
-            hub.require(repository)
+        if repository := hugging_face.parse(name):
+            hugging_face.require(repository)
             return LocalName(model_id, repository)
         return self._default(name, preset)
 
@@ -107,8 +107,8 @@ class LocalNames:
 
     @staticmethod
     def _source(text: str) -> Source:
-        if (repository := hub.parse(text)) and not _is_path(text):
-            hub.require(repository)
+        if (repository := hugging_face.parse(text)) and not _is_path(text):
+            hugging_face.require(repository)
             return repository
         return find_local_model(text, "local_models")
 
@@ -119,4 +119,4 @@ def default_name(path: Path) -> str:
 
 
 def _is_path(name: str) -> bool:
-    return name.lower().endswith(".gguf") and hub.parse(name) is None
+    return name.lower().endswith(".gguf") and hugging_face.parse(name) is None

@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from copilot_nb.errors import ProviderError
-from copilot_nb.providers import hub
 from copilot_nb.providers.chat import ChatError, ChatModel, ChatRequest, Message
-from copilot_nb.providers.llama import Engine, default_threads
-from copilot_nb.providers.local_names import LocalName, LocalNames, default_name
-from copilot_nb.providers.model_loader import Resident, Told
+from copilot_nb.providers.local import hugging_face
+from copilot_nb.providers.local.llama import Engine, default_threads
+from copilot_nb.providers.local.model_loader import Resident, Told
+from copilot_nb.providers.local.model_names import LocalName, LocalNames, default_name
+from copilot_nb.providers.local.presets import Preset, preset
+from copilot_nb.providers.local.window import fit
 from copilot_nb.providers.pieces import Finish, Piece, Thought
-from copilot_nb.providers.presets import Preset, preset
-from copilot_nb.providers.window import fit
 
 if TYPE_CHECKING:
     from copilot_nb.settings import CopilotNB
@@ -109,7 +109,7 @@ class LocalModel(ChatModel):
         self._names = LocalNames(settings)
         self._parallel = parallel
         self._threads = threads or default_threads()
-        self._loaded: dict[Path | hub.HubFile, _Loaded] = {}
+        self._loaded: dict[Path | hugging_face.HubFile, _Loaded] = {}
         self._closed = False
 
     @property
@@ -144,10 +144,10 @@ class LocalModel(ChatModel):
             self._loaded[name.source] = _Loaded(resident, _Room(self._parallel, self.context_tokens))
         return self._loaded[name.source]
 
-    def _locator(self, source: Path | hub.HubFile) -> Callable[[Told], Path]:
+    def _locator(self, source: Path | hugging_face.HubFile) -> Callable[[Told], Path]:
         if isinstance(source, Path):
             return lambda _told: source
-        return lambda told: hub.fetch(source, offline=self._settings.offline, told=told)
+        return lambda told: hugging_face.fetch(source, offline=self._settings.offline, told=told)
 
     def _load(self, path: Path) -> Engine:
         return Engine(path, context_tokens=self.context_tokens, parallel=self._parallel, threads=self._threads)

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from copilot_nb.errors import ProviderError
-from copilot_nb.providers.llama import Engine
+from copilot_nb.providers.local.llama import Engine
 from copilot_nb.system.threads import DaemonPool
 
 Told = Callable[[str], None]
