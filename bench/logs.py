@@ -27,7 +27,7 @@ def folder(manager: Manager, session_id: str) -> Path:
 
 
 def store(manager: Manager, session_id: str, turns: int) -> None:
-    """SessionRepository a session of so many turns: its first two are real, the others are the second one again."""
+    """Store a session of so many turns: its first two are real, the others are the second one again."""
     session = manager.session(session_id)
     session.ask("How do I compute the gradient of step 1?")
     session.ask("And that of step 2?")
@@ -64,7 +64,7 @@ def _own_id(lines: str) -> str:
 
 
 def copies(manager: Manager, session_id: str, count: int, prefix: str) -> None:
-    """SessionRepository a session `count` times more."""
+    """Store a session `count` times more."""
     source = folder(manager, session_id)
     texts = {name: (source / name).read_text() for name in _NAMED}
     for number in range(count):

@@ -17,8 +17,8 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 from copilot_nb.experiments.rounds import Round, in_columns, past_turn
-from copilot_nb.named_sessions.reading import read_last
 from copilot_nb.named_sessions.session import engine_of, state_of
+from copilot_nb.named_sessions.stored_history import read_last
 from copilot_nb.render.words import count
 
 if TYPE_CHECKING:

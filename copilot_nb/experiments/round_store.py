@@ -17,8 +17,8 @@ from weakref import WeakKeyDictionary
 
 from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.metadata import PREFIX
-from copilot_nb.named_sessions.reading import read_last, refresh
 from copilot_nb.named_sessions.session import engine_of, own_session, state_of
+from copilot_nb.named_sessions.stored_history import read_last, refresh
 from copilot_nb.runtime.loop import PerLoop
 
 if TYPE_CHECKING:

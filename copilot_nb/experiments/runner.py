@@ -195,7 +195,7 @@ class Runner:
         """Run one cell and store its answer or its error."""
         turns: list[Turn] = []
         stays = False
-        session = self._manager.registry.open_new(session_id, cell.variant.options)
+        session = self._manager.open_sessions.open_new(session_id, cell.variant.options)
         try:
             await self._talk(session, cell, turns)
         except CopilotNBError as error:
@@ -246,13 +246,13 @@ class Runner:
 
     async def _discard(self, session: Session) -> None:
         with suppress(CopilotNBError):  # the answer is stored; a leftover session does no harm
-            await self._manager.registry.discard(session)
+            await self._manager.open_sessions.discard(session)
 
     async def _delete(self, session_ids: list[str]) -> None:
         """Delete sessions left by dead processes; skip those that do not exist or cannot be deleted."""
         for session_id in session_ids:
             with suppress(CopilotNBError):
-                await self._manager.registry.delete(session_id)
+                await self._manager.open_sessions.delete(session_id)
 
     async def _beat(self) -> None:
         while True:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from copilot_nb.conversation.parts import TurnState
 from copilot_nb.errors import CopilotNBError, RuntimeUnavailable, SessionInUse
 from copilot_nb.frontend import notebook_name, running_shell
-from copilot_nb.named_sessions.elsewhere import in_use, in_use_by_page
+from copilot_nb.named_sessions.in_use import in_use, in_use_by_page
 from copilot_nb.named_sessions.metadata import annotation
 from copilot_nb.named_sessions.names import title_for
-from copilot_nb.named_sessions.repository import SessionRepository
 from copilot_nb.named_sessions.seats import Seats
 from copilot_nb.named_sessions.selector import ModelSelector
+from copilot_nb.named_sessions.stored_sessions import StoredSessions
 from copilot_nb.named_sessions.users import own_name
 from copilot_nb.providers.registry import Providers
 from copilot_nb.providers.secrets import redactor
@@ -56,7 +56,7 @@ class Engine:
         The model providers.
     selector : ModelSelector
         Selects the provider and the model of a session.
-    repository : SessionRepository
+    stored_sessions : StoredSessions
         The stored sessions.
     """
 
@@ -66,7 +66,7 @@ class Engine:
         self.providers = Providers(settings)
         self.selector = ModelSelector(settings, self.providers, self.client)
         self.providers.github.ask = self._account_models
-        self.repository = SessionRepository(self.client)
+        self.stored_sessions = StoredSessions(self.client)
         self._states = states
         self._seats = PerLoop(lambda: Seats(settings.max_parallel_turns))
         self._client: RuntimeClient | None = None
@@ -182,7 +182,7 @@ class Engine:
         if state.user:
             return in_use_by_page(self.own_name(state), happened)
         client = await self.client()
-        stored = await self.repository.find(state.name, state.session_id)
+        stored = await self.stored_sessions.find(state.name, state.session_id)
         notebook = stored.notebook_name if stored is not None else ""
         return in_use(state.name, happened, notebook, client.archive.holders(state.session_id))
 

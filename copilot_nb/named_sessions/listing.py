@@ -207,10 +207,10 @@ async def listed(engine: Engine, states: Sequence[SessionState], limit: int | No
 
     A session is stored with its first prompt; a program that serves users may list it before that.
     """
-    repository = engine.repository
-    found = await (repository.everything(limit or SHOWN_ROWS) if everything else repository.listing(limit))
+    stored_sessions = engine.stored_sessions
+    found = await (stored_sessions.everything(limit or SHOWN_ROWS) if everything else stored_sessions.listing(limit))
     activities = {state.session_id: state.activity for state in states}
-    seen = {each.session_id: each for each in await repository.seen_elsewhere(found[:SHOWN_ROWS])}
+    seen = {each.session_id: each for each in await stored_sessions.seen_elsewhere(found[:SHOWN_ROWS])}
     hidden = f"the {limit:,} last used; more: %copilot ls -n {limit * 10}" if limit and len(found) >= limit else ""
     stored = [seen.get(each.session_id, each) for each in found]
     begun = merged(stored, states, counts=lambda state: bool(state.user) and not state.exists, is_fresh=True)

@@ -19,8 +19,8 @@ from copilot_nb.named_sessions.limits import check_prompt
 from copilot_nb.named_sessions.listing import SessionList, listed
 from copilot_nb.named_sessions.metadata import StoredSession
 from copilot_nb.named_sessions.names import check_id, check_name
+from copilot_nb.named_sessions.open_sessions import OpenSessions
 from copilot_nb.named_sessions.options import Opening, OptionValues, SessionOptions
-from copilot_nb.named_sessions.registry import SessionRegistry
 from copilot_nb.named_sessions.search import SearchResults, search
 from copilot_nb.named_sessions.session import Event, Session, home_of, state_of
 from copilot_nb.named_sessions.usage import UsageReport
@@ -50,15 +50,15 @@ class Manager:
     ----------
     engine : Engine
         The engine that runs the sessions.
-    registry : SessionRegistry
+    open_sessions : OpenSessions
         The sessions by name.
     events : EventBus of Event
         Sends the events of the sessions to observers.
     """
 
     def __init__(self, settings: CopilotNB) -> None:
-        self.engine = Engine(settings, lambda: [state_of(session) for session in self.registry])
-        self.registry = SessionRegistry(self.engine, self)
+        self.engine = Engine(settings, lambda: [state_of(session) for session in self.open_sessions])
+        self.open_sessions = OpenSessions(self.engine, self)
         self.events: EventBus[Event] = EventBus(self.engine.loop)
 
     @property
@@ -121,14 +121,14 @@ class Manager:
 
     async def rename(self, state: SessionState, name: str) -> None:
         """Rename a session."""
-        await self.registry.rename(state, name)
+        await self.open_sessions.rename(state, name)
 
     async def fork(self, state: SessionState, name: str | None, at: int | None) -> Session:
         """Copy a session, or its first `at` turns, and return the new session."""
-        return await self.registry.fork(state, name, at)
+        return await self.open_sessions.fork(state, name, at)
 
     def __iter__(self) -> Iterator[Session]:
-        return iter(self.registry)
+        return iter(self.open_sessions)
 
     def reopen(self, session: Session) -> Session:
         """Return `session`; if it is gone, the session that took its name; else a new one with the same options.
@@ -138,7 +138,7 @@ class Manager:
         InputError
             If another user has a session of that name.
         """
-        return self.loop.blocking(self.registry.reopen(session)) if state_of(session).is_gone else session
+        return self.loop.blocking(self.open_sessions.reopen(session)) if state_of(session).is_gone else session
 
     def check_prompt(self, prompt: str, images: Sequence[Image] = ()) -> None:
         """Check a prompt before it is used (see `limits.check_prompt`)."""
@@ -146,17 +146,16 @@ class Manager:
 
     def names(self) -> list[str]:
         """Return the session names for completion: this kernel's and, if the runtime is running, the stored ones."""
-        names = [session.name for session in self.registry]
+        names = [session.name for session in self.open_sessions]
         if self.running_client is not None:
             with suppress(CopilotNBError, TimeoutError):
-                names += [
-                    stored.name for stored in self.loop.blocking(self.engine.repository.listing(), COMPLETION_TIMEOUT_S)
-                ]
+                listing = self.loop.blocking(self.engine.stored_sessions.listing(), COMPLETION_TIMEOUT_S)
+                names += [stored.name for stored in listing]
         return list(dict.fromkeys(names))
 
     def unknown(self, names: Sequence[str]) -> list[str]:
         """Return those of `names` that are not the name of a session, in this kernel or stored."""
-        return self.loop.blocking(self.registry.unknown(names))
+        return self.loop.blocking(self.open_sessions.unknown(names))
 
     def default_choice(self) -> tuple[str, str]:
         """Return the provider and the model of a new session; the model is ``""`` for the provider's default.
@@ -194,11 +193,11 @@ class Manager:
         if opening.session_id:
             check_id(opening.session_id)
         expanded = self.selector.expanded(options)
-        return self.loop.blocking(self.registry.open(name, expanded, dataclasses.replace(opening, user=user)))
+        return self.loop.blocking(self.open_sessions.open(name, expanded, dataclasses.replace(opening, user=user)))
 
     def stored(self, limit: int | None = None) -> list[StoredSession]:
         """Return the stored sessions that copilot_nb created, at most `limit` of them, most recently changed first."""
-        return self.loop.blocking(self.engine.repository.listing(limit))
+        return self.loop.blocking(self.engine.stored_sessions.listing(limit))
 
     def sessions(self, limit: int | None = None, *, everything: bool = False) -> SessionList:
         """Return the stored sessions with their states, as a list that renders.
@@ -232,7 +231,7 @@ class Manager:
             If there is no such session.
         """
         user, name = for_user(name, user, self.settings.user_template)
-        return self.loop.blocking(self.registry.find_stored(name, user))
+        return self.loop.blocking(self.open_sessions.find_stored(name, user))
 
     def create(self, name: str, **options: Unpack[OptionValues]) -> Session:
         """Create a session called `name`, store it without sending a prompt, and return it.
@@ -242,7 +241,7 @@ class Manager:
         InputError
             If a session of that name exists.
         """
-        self.loop.blocking(self.registry.check_free(check_name(name)))
+        self.loop.blocking(self.open_sessions.check_free(check_name(name)))
         session = self.session(name, **options)
         session.create()
         return session
@@ -258,7 +257,7 @@ class Manager:
             If another process has the session open.
         """
         user, name = for_user(name, user, self.settings.user_template)
-        self.loop.blocking(self.registry.delete(name, user))
+        self.loop.blocking(self.open_sessions.delete(name, user))
 
 
 def manager_of(session: Session) -> Manager:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from copilot_nb.errors import InputError, SessionInUse, SessionNotFound
 from copilot_nb.named_sessions.metadata import PREFIX, cells_entry
 from copilot_nb.named_sessions.names import quoted
-from copilot_nb.named_sessions.reading import refresh
+from copilot_nb.named_sessions.stored_history import refresh
 from copilot_nb.render.words import count
 from copilot_nb.runtime.logfile import prompt_ids
 from copilot_nb.system.threads import in_thread

@@ -77,7 +77,7 @@ async def search(engine: Engine, text: str) -> SearchResults:
     from copilot_nb.runtime.log_search import Grep
 
     archive = (await engine.client()).archive
-    names = await engine.repository.names()
+    names = await engine.stored_sessions.names()
     found = await in_thread(Grep(text.strip()).found_in, archive.logs_of(names))
     matches = [
         Match(names[session_id], hit.turn, hit.role, hit.snippet) for session_id, hits in found.items() for hit in hits

@@ -14,7 +14,7 @@ from copilot_nb.named_sessions.attach import Attachable, attached
 from copilot_nb.named_sessions.formats.export import Exported, export
 from copilot_nb.named_sessions.limits import check_prompt
 from copilot_nb.named_sessions.options import OptionValues, SessionOptions, takes_options
-from copilot_nb.named_sessions.reading import read_all, read_last
+from copilot_nb.named_sessions.stored_history import read_all, read_last
 from copilot_nb.named_sessions.turn import Turn
 from copilot_nb.named_sessions.turn_queue import QueuedTurn, TurnQueue
 from copilot_nb.named_sessions.usage import SessionUsage

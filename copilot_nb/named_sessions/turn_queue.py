@@ -18,9 +18,9 @@ from copilot_nb.errors import CopilotNBError, TurnFailed, TurnInterrupted
 from copilot_nb.named_sessions.limits import allowance
 from copilot_nb.named_sessions.metadata import PREFIX, cells_entry
 from copilot_nb.named_sessions.options import SessionOptions
-from copilot_nb.named_sessions.reading import read_all, refresh
 from copilot_nb.named_sessions.rerun import take_back_cell
 from copilot_nb.named_sessions.rewind import answering, bring_back, cut_from
+from copilot_nb.named_sessions.stored_history import read_all, refresh
 from copilot_nb.render.words import count
 from copilot_nb.runtime.loop import LoopThread, PerLoop
 

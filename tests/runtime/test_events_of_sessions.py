@@ -48,8 +48,8 @@ def test_a_copy_is_told_of_once_it_is_stored_under_its_own_name(manager: Manager
     session = manager.session("original")
     session.ask("hi")
     listings: list[Future[list[StoredSession]]] = []
-    repository = manager.engine.repository
-    remove = manager.events.add(lambda _event: listings.append(manager.loop.submit(repository.listing())))
+    stored_sessions = manager.engine.stored_sessions
+    remove = manager.events.add(lambda _event: listings.append(manager.loop.submit(stored_sessions.listing())))
     session.fork("copied-once")
     remove()
     names = [[each.name for each in listing.result(10)] for listing in listings]

@@ -44,7 +44,7 @@ class OnDisk(Manager):
     def here(self, name: str) -> Session:
         """Return a session of this kernel."""
         options = SessionOptions(provider="p", model="m2")
-        return self.registry.add(SessionState(name=name, session_id=f"{name}-id", options=options, exists=True))
+        return self.open_sessions.add(SessionState(name=name, session_id=f"{name}-id", options=options, exists=True))
 
 
 def stored(name: str, **facts: Any) -> StoredSession:
@@ -129,7 +129,7 @@ def test_the_pieces_of_an_answer_change_no_row(page: Page, manager: OnDisk) -> N
 def test_a_deleted_session_goes_at_once_though_it_is_still_stored(page: Page, manager: OnDisk) -> None:
     session = manager.here("beta")
     page.ask("hello")
-    manager.registry._sessions.pop("beta")
+    manager.open_sessions._sessions.pop("beta")
     state_of(session).tell("gone")
     assert page.items() == [{"kind": "gone", "id": "beta-id"}]
     state_of(session).tell("listed")  # begun anew under the same id

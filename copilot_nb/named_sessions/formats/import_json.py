@@ -81,7 +81,7 @@ def import_session(manager: Manager, path: str | Path, name: str = "") -> Sessio
 
 
 def _check(manager: Manager, name: str, turns: Sequence[TurnRecord]) -> None:
-    manager.loop.blocking(manager.registry.check_free(name))
+    manager.loop.blocking(manager.open_sessions.check_free(name))
     for number, turn in enumerate(turns, 1):
         try:
             manager.check_prompt(_said(turn))

@@ -21,7 +21,7 @@ MIN_BATCH = 100
 """Smallest number of sessions whose metadata is read in one call."""
 
 
-class SessionRepository:
+class StoredSessions:
     """The sessions that the runtime has stored on disk.
 
     Parameters

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from copilot_nb.named_sessions.session import Home
 
 
-class SessionRegistry:
+class OpenSessions:
     """The sessions of this kernel by name. Call coroutines on the loop thread; `get` and iteration are thread-safe.
 
     Parameters
@@ -96,8 +96,8 @@ class SessionRegistry:
             return self._announced(await self._found_or_fresh(session.name, _begun_anew(session.options), opening))
 
     async def _found_or_fresh(self, name: str, options: SessionOptions, opening: Opening) -> SessionState:
-        repository = self._engine.repository
-        stored = await repository.find(name, opening.session_id)
+        stored_sessions = self._engine.stored_sessions
+        stored = await stored_sessions.find(name, opening.session_id)
         if stored is not None and not opening.new:
             return await self._resumed(name, stored)
         if (before := self._sessions.get(name) or stored) is not None:
@@ -105,7 +105,7 @@ class SessionRegistry:
         chosen = await self._engine.selector.for_new(options)
         if stored is not None:
             await self._set_aside(stored)
-        free_id = await repository.free_id(opening.session_id or id_for(name))
+        free_id = await stored_sessions.free_id(opening.session_id or id_for(name))
         return SessionState(name=name, session_id=free_id, options=chosen, user=opening.user)
 
     async def find_stored(self, name: str, user: str = "") -> Session:
@@ -122,14 +122,14 @@ class SessionRegistry:
             await self.check_owner(name, user)
             if (session := self._sessions.get(name)) is not None:
                 return session
-            if (stored := await self._engine.repository.find(name)) is None:
+            if (stored := await self._engine.stored_sessions.find(name)) is None:
                 raise SessionNotFound(f"there is no session {name!r}", "see %copilot ls")
             return self.add(await self._resumed(name, stored))
 
     async def unknown(self, names: Sequence[str]) -> list[str]:
         """Return those of `names` that are not the name of a session."""
         async with self._naming():
-            find = self._engine.repository.find
+            find = self._engine.stored_sessions.find
             return [name for name in names if name not in self._sessions and not await find(name)]
 
     async def _resumed(self, name: str, stored: StoredSession) -> SessionState:
@@ -161,10 +161,10 @@ class SessionRegistry:
         If two processes wrote to the log of one session, their conversations would mix.
         """
         archive = (await self._engine.client()).archive
-        stored = await self._engine.repository.find(name)
+        stored = await self._engine.stored_sessions.find(name)
         if stored is None or not await archive.is_in_use(stored.session_id):
             return None
-        copy_name = await self._engine.repository.free_name(name)
+        copy_name = await self._engine.stored_sessions.free_name(name)
         copy_id = await archive.fork(stored.session_id, title_for(copy_name))
         state = await self._resumed(copy_name, dataclasses.replace(stored, session_id=copy_id))
         state.resume_note = f"{name} is open in another process; continuing in a copy, {copy_name}"
@@ -184,7 +184,7 @@ class SessionRegistry:
         engine = self._engine
         archive = (await engine.client()).archive
         if name is None:
-            name = await engine.repository.free_name(state.name)
+            name = await engine.stored_sessions.free_name(state.name)
         name = self._checked_name(state, name)
         async with self._naming():
             await self.check_free(name)
@@ -245,7 +245,7 @@ class SessionRegistry:
         """
         if not user:
             return
-        known = self._sessions.get(name) or await self._engine.repository.find(name, session_id)
+        known = self._sessions.get(name) or await self._engine.stored_sessions.find(name, session_id)
         if known is not None and known.user != user:
             raise InputError(f"the name {name!r} is taken", "choose another name")
 
@@ -257,14 +257,14 @@ class SessionRegistry:
         InputError
             If a session has that name.
         """
-        if name in self._sessions or await self._engine.repository.find(name) is not None:
+        if name in self._sessions or await self._engine.stored_sessions.find(name) is not None:
             raise InputError(f"there is a session {name!r} already", "choose another name")
 
     async def _set_aside(self, stored: StoredSession) -> None:
         """Rename an older session so that a new one can use its name."""
         if (session := self._sessions.get(stored.name)) is not None:
             await self.forget(session)
-        aside = await self._resumed(await self._engine.repository.free_name(stored.name), stored)
+        aside = await self._resumed(await self._engine.stored_sessions.free_name(stored.name), stored)
         await self._engine.loaded(aside)
         await aside.runner.disconnect()
 
@@ -293,7 +293,7 @@ class SessionRegistry:
             If another process has the session open.
         """
         session = self._sessions.get(name)
-        stored = await self._engine.repository.find(name, session.session_id if session else "")
+        stored = await self._engine.stored_sessions.find(name, session.session_id if session else "")
         if user and any(known is not None and known.user != user for known in (session, stored)):
             raise SessionNotFound(f"there is no session {name!r}", "see cp.sessions(user=…)")
         if session is not None:
