@@ -161,17 +161,17 @@ def _read_again(manager: Manager, count: int) -> Result:
 def _noted() -> Iterator[list[float]]:
     """Note how many tokens of each prompt llama.cpp reads."""
     read: list[float] = []
-    stream = llama.Engine.stream
+    stream = llama.LlamaServer.stream
 
-    async def noted(self: llama.Engine, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+    async def noted(self: llama.LlamaServer, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         async with aclosing(stream(self, body)) as events:
             async for event in events:
                 if "usage" in event:
                     read.append(event["timings"]["prompt_n"])
                 yield event
 
-    llama.Engine.stream = noted  # type: ignore[method-assign]
+    llama.LlamaServer.stream = noted  # type: ignore[method-assign]
     try:
         yield read
     finally:
-        llama.Engine.stream = stream  # type: ignore[method-assign]
+        llama.LlamaServer.stream = stream  # type: ignore[method-assign]

@@ -75,7 +75,7 @@ class Engine:
         self._is_closing = False
         self._tasks: set[asyncio.Task[None]] = set()
         settings.observe(self._reseat, "max_parallel_turns")
-        settings.observe(self._start_anew, ["home", "offline"])
+        settings.observe(self._restart_if_started, ["home", "offline"])
         settings.home_in_use = self._home_in_use
 
     @property
@@ -99,7 +99,7 @@ class Engine:
 
             self._home = self.settings.home
             self._client = RuntimeClient(
-                self.settings, self.providers.route, self._is_busy, self._lost_runtime, self._heard
+                self.settings, self.providers.route, self._is_busy, self._lost_runtime, self._note_activity
             )
             self._unloading = asyncio.create_task(self._unload_by_time())
         await self._client.ready()
@@ -192,7 +192,7 @@ class Engine:
 
     async def settle(self, state: SessionState) -> None:
         """Write a turn that was lost with a runtime to the log; skipped while another process has the session open."""
-        if state.runner.has_unkept:
+        if state.runner.has_unstored_turn:
             with suppress(SessionInUse):
                 await self.loaded(state)
 
@@ -242,7 +242,7 @@ class Engine:
         if await self.selector.default_provider() == "local":
             self.providers["local"].preload()
 
-    def _start_anew(self, _change: object) -> None:
+    def _restart_if_started(self, _change: object) -> None:
         """Restart a runtime that was started with other settings."""
         if self._client is not None and self.loop.is_running:
             self.restart()
@@ -254,11 +254,11 @@ class Engine:
     def _is_busy(self) -> bool:
         return any(state.is_busy for state in self._states())
 
-    def _heard(self, session_id: str) -> None:
+    def _note_activity(self, session_id: str) -> None:
         """Record that the runtime sent something for a session; called on the loop thread."""
         for state in self._states():
             if state.session_id == session_id:
-                state.runner.sign()
+                state.runner.note_activity()
 
     def _lost_runtime(self, reason: str) -> None:
         """Drop all connections after the runtime ended; running turns are interrupted. Called on the loop thread."""

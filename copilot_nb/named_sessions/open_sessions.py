@@ -52,14 +52,14 @@ class OpenSessions:
         session = self._sessions[state.name] = Session(state, self._engine, self._home)
         return session
 
-    def _announced(self, state: SessionState) -> Session:
+    def _add_new(self, state: SessionState) -> Session:
         session = self.add(state)
         state.tell("listed")
         return session
 
     def open_new(self, session_id: str, options: SessionOptions) -> Session:
         """Return a new session whose name is its id. The id must be free: unlike `open`, this does not check."""
-        return self._announced(SessionState(name=session_id, session_id=session_id, options=options))
+        return self._add_new(SessionState(name=session_id, session_id=session_id, options=options))
 
     async def open(self, name: str, options: SessionOptions, opening: Opening) -> Session:
         """Return the session called `name`: this kernel's, else a stored one, else a new one.
@@ -75,7 +75,7 @@ class OpenSessions:
             if opening.take_over and (copy := await self._copied(name)) is not None:
                 session = copy
             elif session is None:
-                session = self._announced(await self._found_or_fresh(name, options, opening))
+                session = self._add_new(await self._found_or_fresh(name, options, opening))
             elif options.provider or options.model:  # refuse unusable options now, not only with the next prompt
                 await self._engine.selector.settled(session.options, options)
         state = state_of(session)
@@ -93,7 +93,7 @@ class OpenSessions:
             if (known := self._sessions.get(session.name)) is not None:
                 return known
             opening = Opening(user=session.user)
-            return self._announced(await self._found_or_fresh(session.name, _begun_anew(session.options), opening))
+            return self._add_new(await self._found_or_fresh(session.name, _restart_options(session.options), opening))
 
     async def _found_or_fresh(self, name: str, options: SessionOptions, opening: Opening) -> SessionState:
         stored_sessions = self._engine.stored_sessions
@@ -101,7 +101,7 @@ class OpenSessions:
         if stored is not None and not opening.new:
             return await self._resumed(name, stored)
         if (before := self._sessions.get(name) or stored) is not None:
-            options = _begun_anew(before.options).merged_with(options)
+            options = _restart_options(before.options).merged_with(options)
         chosen = await self._engine.selector.for_new(options)
         if stored is not None:
             await self._set_aside(stored)
@@ -168,7 +168,7 @@ class OpenSessions:
         copy_id = await archive.fork(stored.session_id, title_for(copy_name))
         state = await self._resumed(copy_name, dataclasses.replace(stored, session_id=copy_id))
         state.resume_note = f"{name} is open in another process; continuing in a copy, {copy_name}"
-        return self._announced(state)
+        return self._add_new(state)
 
     async def fork(self, state: SessionState, name: str | None, at: int | None) -> Session:
         """Copy a session up to turn `at` (``None``: all turns) and return the new session, called `name`.
@@ -301,17 +301,17 @@ class OpenSessions:
         if stored is not None:
             await (await self._engine.client()).archive.delete(stored.session_id)
             if session is None:
-                self._unused(stored).tell("gone")
+                self._never_used(stored).tell("gone")
         elif session is None:
             raise SessionNotFound(f"there is no session {name!r}", "see %copilot ls")
 
-    def _unused(self, stored: StoredSession) -> SessionState:
+    def _never_used(self, stored: StoredSession) -> SessionState:
         """Return the state of a session that this kernel has never used, so that observers can identify it."""
         state = SessionState(name=stored.name, session_id=stored.session_id, options=stored.options)
         Session(state, self._engine, self._home)
         return state
 
 
-def _begun_anew(options: SessionOptions) -> SessionOptions:
+def _restart_options(options: SessionOptions) -> SessionOptions:
     """Return the options for starting a session again; without a system message, the setting `system` applies."""
     return dataclasses.replace(options, system=options.system or None)

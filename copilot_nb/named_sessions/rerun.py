@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from copilot_nb.named_sessions.cells import LEFT, NOTEBOOK_DIGITS, TURN_DIGITS, Mark
-from copilot_nb.named_sessions.rewind import cut
+from copilot_nb.named_sessions.rewind import remove_after
 from copilot_nb.render.words import count
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ async def take_back_cell(state: SessionState, engine: Engine, cell: str) -> tupl
         kept = _place(marks[0], turns)
     if (taken := len(turns) - kept) == 0:
         return 0, "appended: the earlier turn of this cell no longer exists"
-    await cut(state, engine, turns, kept)
+    await remove_after(state, engine, turns, kept)
     others = count(taken - 1, "turn")
     return taken, f"replaces the earlier turn of this cell and the {others} after it" if taken > 1 else ""
 

@@ -56,11 +56,11 @@ async def rewind(state: SessionState, engine: Engine, to: int | str | None) -> i
         if not turns:
             raise InputError(f"session {state.name!r} has no turns to take back")
         kept = len(turns) - 1 if to is None else turn_number(state, to, turns)
-        await cut(state, engine, turns, kept)
+        await remove_after(state, engine, turns, kept)
         return len(turns) - kept
 
 
-async def cut(state: SessionState, engine: Engine, turns: Sequence[TurnRecord], kept: int) -> None:
+async def remove_after(state: SessionState, engine: Engine, turns: Sequence[TurnRecord], kept: int) -> None:
     """Keep the first `kept` of `turns`, which are the last turns of a session; remove the others. Requires the lock."""
     if kept >= len(turns):
         return
@@ -78,7 +78,7 @@ async def cut(state: SessionState, engine: Engine, turns: Sequence[TurnRecord], 
     state.tell("history")
 
 
-async def cut_from(state: SessionState, engine: Engine, turn_id: str) -> int:
+async def remove_from(state: SessionState, engine: Engine, turn_id: str) -> int:
     """Remove the turn `turn_id` and all later turns, and return how many were removed. Requires the lock.
 
     Raises
@@ -88,7 +88,7 @@ async def cut_from(state: SessionState, engine: Engine, turn_id: str) -> int:
     """
     turns = (await (await engine.client()).archive.history(state.session_id)).turns
     kept = turn_number(state, turn_id, turns) - 1
-    await cut(state, engine, turns, kept)
+    await remove_after(state, engine, turns, kept)
     return len(turns) - kept
 
 
@@ -106,17 +106,17 @@ async def undo_rewind(state: SessionState, engine: Engine) -> int:
     _check_quiet(state)
     async with state.lock:
         await refresh(state, engine)
-        return await bring_back(state, engine)
+        return await restore_turns(state, engine)
 
 
-async def bring_back(state: SessionState, engine: Engine) -> int:
+async def restore_turns(state: SessionState, engine: Engine) -> int:
     """Restore the turns that were removed last, and return how many. Requires the lock."""
     await engine.loaded(state)  # fails if another process has it open, because its file is replaced
     await state.runner.disconnect()
     archive = (await engine.client()).archive
     log = archive.require_log(state.session_id)
     before = await archive.count_turns(state.session_id)
-    await in_thread(_put_back, state.name, log)
+    await in_thread(_restore_log, state.name, log)
     after = await archive.count_turns(state.session_id)
     marks = (await archive.annotations([state.session_id])).get(state.session_id, {})
     state.cells.read(marks.get(MARKS_BEFORE, ""))
@@ -126,7 +126,7 @@ async def bring_back(state: SessionState, engine: Engine) -> int:
     return after - before
 
 
-def _put_back(name: str, log: Path) -> None:
+def _restore_log(name: str, log: Path) -> None:
     old = log.with_name(BEFORE_REWIND)
     if not old.is_file():
         raise InputError(f"session {name!r} has no rewind to undo")
@@ -155,10 +155,10 @@ def turn_number(state: SessionState, number: int | str, turns: Sequence[TurnReco
 
 def _check_quiet(state: SessionState) -> None:
     if state.is_busy:
-        raise answering(state)
+        raise busy_error(state)
 
 
-def answering(state: SessionState) -> SessionInUse:
+def busy_error(state: SessionState) -> SessionInUse:
     """Return the error for an operation that is not possible while turns are running or queued."""
     return SessionInUse(f"session {state.name!r} is answering", f"stop it first: %copilot stop {quoted(state.name)}")
 

@@ -74,11 +74,11 @@ async def search(engine: Engine, text: str) -> SearchResults:
     """
     if not text.strip():
         raise InputError("no search text given", "%copilot search TEXT")
-    from copilot_nb.runtime.log_search import Grep
+    from copilot_nb.runtime.log_search import LogSearch
 
     archive = (await engine.client()).archive
     names = await engine.stored_sessions.names()
-    found = await in_thread(Grep(text.strip()).found_in, archive.logs_of(names))
+    found = await in_thread(LogSearch(text.strip()).found_in, archive.logs_of(names))
     matches = [
         Match(names[session_id], hit.turn, hit.role, hit.snippet) for session_id, hits in found.items() for hit in hits
     ]

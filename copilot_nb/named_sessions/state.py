@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Kind = Literal["turn", "history", "session", "listed", "gone"]
 
 
-def _told_nobody(kind: Kind, turn: Turn | None) -> None:
+def _ignore_event(kind: Kind, turn: Turn | None) -> None:
     pass
 
 
@@ -72,7 +72,7 @@ class SessionState:
     cells: CellMarks = field(default_factory=CellMarks)
     pending: list[Turn] = field(default_factory=list)
     runner: TurnRunner = field(default_factory=TurnRunner)
-    on_event: Callable[[Kind, Turn | None], None] = _told_nobody
+    on_event: Callable[[Kind, Turn | None], None] = _ignore_event
     _lock: PerLoop[asyncio.Lock] = field(default_factory=lambda: PerLoop(asyncio.Lock))
     _loading: PerLoop[asyncio.Lock] = field(default_factory=lambda: PerLoop(asyncio.Lock))
 

@@ -19,7 +19,7 @@ from copilot_nb.named_sessions.limits import allowance
 from copilot_nb.named_sessions.metadata import PREFIX, cells_entry
 from copilot_nb.named_sessions.options import SessionOptions
 from copilot_nb.named_sessions.rerun import take_back_cell
-from copilot_nb.named_sessions.rewind import answering, bring_back, cut_from
+from copilot_nb.named_sessions.rewind import busy_error, remove_from, restore_turns
 from copilot_nb.named_sessions.stored_history import read_all, refresh
 from copilot_nb.render.words import count
 from copilot_nb.runtime.loop import LoopThread, PerLoop
@@ -82,7 +82,7 @@ class TurnQueue:
         with self._adding:
             first = self._state.pending[0] if self._state.pending else None
             if queued.turn.replaces and first is not None:
-                raise answering(self._state)
+                raise busy_error(self._state)
             self._state.pending.insert(1 if now else len(self._state.pending), queued.turn)
         if now and first is not None:
             self.stop(first)
@@ -169,7 +169,7 @@ class TurnQueue:
         try:
             async with self._seat_for(turn):
                 await self._prepare(turn, queued.requested)
-                await self._talk(queued)
+                await self._send_turn(queued)
         except CopilotNBError as error:
             if is_new and not turn.record.parts and not isinstance(error, TurnInterrupted):
                 await engine.unstore(state)
@@ -198,7 +198,7 @@ class TurnQueue:
         """Load the session into the runtime's memory with the option changes of this turn."""
         state, engine = self._state, self._engine
         before = state.options
-        await self._adopt(turn, requested)
+        await self._apply_options(turn, requested)
         await refresh(state, engine)
         if state.options.needs_reload(before):
             await state.runner.disconnect()
@@ -207,7 +207,7 @@ class TurnQueue:
             await connection.set_effort(effort)
             await state.runner.annotate({f"{PREFIX}effort": effort})
 
-    async def _adopt(self, turn: Turn, requested: SessionOptions) -> None:
+    async def _apply_options(self, turn: Turn, requested: SessionOptions) -> None:
         """Apply the option changes of this turn to the session."""
         state, engine, selector = self._state, self._engine, self._engine.selector
         before = state.options
@@ -219,7 +219,7 @@ class TurnQueue:
             if is_blind and any(each.images for each in await read_all(state, engine)):
                 turn.notes.append("it does not see the images of earlier turns")
 
-    async def _talk(self, queued: QueuedTurn) -> None:
+    async def _send_turn(self, queued: QueuedTurn) -> None:
         state, engine, turn = self._state, self._engine, queued.turn
         taken_back, notes = await self._take_back(queued)
         turn.notes += notes
@@ -235,26 +235,26 @@ class TurnQueue:
             allowed = await allowance(state, engine, is_again=bool(taken_back))
             state.turn_count += 1
             await state.runner.run(turn, queued.timeout_s, entries, allowed.after)
-            self._judge(turn)
+            self._raise_if_failed(turn)
         except CopilotNBError:
             if taken_back and not turn.record.turn_id:  # the runtime did not accept the prompt
                 turn.notes = [note for note in turn.notes if note not in notes]
                 with suppress(CopilotNBError):
-                    await bring_back(state, engine)
+                    await restore_turns(state, engine)
             raise
         finally:
-            await self._remember(turn)
+            await self._store_outcome(turn)
 
     async def _take_back(self, queued: QueuedTurn) -> tuple[int, list[str]]:
         """Remove the turns that this one replaces; return how many, and the notes for the reader."""
         state, engine = self._state, self._engine
         if queued.turn.replaces:
-            taken_back = await cut_from(state, engine, queued.turn.replaces)
+            taken_back = await remove_from(state, engine, queued.turn.replaces)
             return taken_back, [f"took back {count(taken_back - 1, 'later turn')}"] if taken_back > 1 else []
         taken_back, note = await take_back_cell(state, engine, queued.cell)
         return taken_back, [note] if note else []
 
-    def _judge(self, turn: Turn) -> None:
+    def _raise_if_failed(self, turn: Turn) -> None:
         state = self._state
         if turn.state is TurnState.FAILED:
             raise self._engine.turn_error(state, turn.record.error)
@@ -262,7 +262,7 @@ class TurnQueue:
             reason = turn.record.error or "interrupted"
             raise TurnInterrupted(f"{state.name}: {reason}", "the partial answer is kept; continue in the next cell")
 
-    async def _remember(self, turn: Turn) -> None:
+    async def _store_outcome(self, turn: Turn) -> None:
         """Store whether the turn failed or was interrupted, if that differs from the last turn."""
         state = self._state
         last = turn.state.value if turn.state in (TurnState.FAILED, TurnState.INTERRUPTED) else ""

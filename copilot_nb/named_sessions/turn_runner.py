@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ABORT_GRACE_S = 2.0
 """Time for the runtime to confirm an abort (seconds; 0.02 s is usual); after that the connection is dropped."""
 
-MAX_TOLD_CHARS = 20_000
+MAX_REMINDER_CHARS = 20_000
 """The most of a partial answer that is put before the next prompt (characters)."""
 
 
@@ -39,7 +39,7 @@ class TurnRunner:
     ----------
     current : Turn or None
         The running turn: its prompt has been sent to the runtime.
-    last_sign_s : float
+    last_activity_s : float
         The loop's time when the runtime last sent something (seconds).
     last_turn_id : str
         The id of the last turn in the loaded session; ``""`` if it has none.
@@ -47,18 +47,18 @@ class TurnRunner:
 
     def __init__(self) -> None:
         self.current: Turn | None = None
-        self.last_sign_s = 0.0
+        self.last_activity_s = 0.0
         self.last_turn_id = ""
         self._connection: Connection | None = None
         self._over = asyncio.Event()
-        self._stirred = asyncio.Event()
+        self._woken = asyncio.Event()
         self._stopped: Turn | None = None
         self._stopping = PerLoop(asyncio.Lock)
-        self._breach_after: Callable[[Change], CopilotNBError | None] = lambda _change: None
-        self._breach: CopilotNBError | None = None
+        self._limit_error_of: Callable[[Change], CopilotNBError | None] = lambda _change: None
+        self._limit_reached: CopilotNBError | None = None
         self._sending: asyncio.Future[str] | None = None
-        self._told = ""
-        self._unkept: TurnRecord | None = None
+        self._reminder = ""
+        self._unstored: TurnRecord | None = None
 
     @property
     def is_loaded(self) -> bool:
@@ -66,22 +66,22 @@ class TurnRunner:
         return self._connection is not None
 
     @property
-    def has_unkept(self) -> bool:
+    def has_unstored_turn(self) -> bool:
         """Whether a turn was lost with the runtime and is still to be written to the log by `connect`."""
-        return self._unkept is not None
+        return self._unstored is not None
 
     @property
     def silence_s(self) -> float:
         """Seconds since the runtime last sent something."""
-        return asyncio.get_running_loop().time() - self.last_sign_s
+        return asyncio.get_running_loop().time() - self.last_activity_s
 
     async def connect(self, connection: Connection) -> None:
         """Use `connection` from now on; first write the turn that was lost with the last connection to the log."""
         self._connection = connection
-        self.sign()
-        if self._unkept is not None:
-            await connection.keep(self._unkept)
-            self._unkept = None
+        self.note_activity()
+        if self._unstored is not None:
+            await connection.keep(self._unstored)
+            self._unstored = None
 
     async def disconnect(self) -> None:
         """Unload the session from the runtime's memory, even if a turn is running."""
@@ -108,16 +108,21 @@ class TurnRunner:
         """
         last = turns[-1] if turns else None
         self.last_turn_id = last.turn_id if last else ""
-        unkept = self._unkept
-        if unkept is not None and last is not None and last.turn_id == unkept.turn_id and last.state is TurnState.DONE:
-            self._unkept, self._told = None, ""
-        elif not self._told and last is not None and last.state is TurnState.INTERRUPTED:
-            self._told = well_formed(last.text[-MAX_TOLD_CHARS:])
-        return int(self._unkept is not None and self._unkept.turn_id != self.last_turn_id)
+        unstored = self._unstored
+        if (
+            unstored is not None
+            and last is not None
+            and last.turn_id == unstored.turn_id
+            and last.state is TurnState.DONE
+        ):
+            self._unstored, self._reminder = None, ""
+        elif not self._reminder and last is not None and last.state is TurnState.INTERRUPTED:
+            self._reminder = well_formed(last.text[-MAX_REMINDER_CHARS:])
+        return int(self._unstored is not None and self._unstored.turn_id != self.last_turn_id)
 
     def rewound(self, turns: Sequence[TurnRecord]) -> None:
         """Determine again what to put before the next prompt, after a rewind to `turns`."""
-        self._told, self._unkept = "", None
+        self._reminder, self._unstored = "", None
         self.remember(turns)
 
     async def run(
@@ -125,7 +130,7 @@ class TurnRunner:
         turn: Turn,
         timeout_s: float,
         entries: Callable[[str], Mapping[str, str]],
-        breach_after: Callable[[Change], CopilotNBError | None] = lambda _change: None,
+        limit_error: Callable[[Change], CopilotNBError | None] = lambda _change: None,
     ) -> None:
         """Send the prompt of `turn` and return when the turn has ended, successfully or not.
 
@@ -138,21 +143,21 @@ class TurnRunner:
         TurnTimeout
             If the model sends nothing for `timeout_s` seconds.
         BudgetReached
-            If `breach_after` returns an error for a change: the turn has reached a limit.
+            If `limit_error` returns an error for a change: the turn has reached a limit.
         RuntimeUnavailable
             If the runtime cannot be reached.
         """
         assert self._connection is not None
-        prompt = reminded(explained(turn.prompt), self._told)
+        prompt = reminded(explained(turn.prompt), self._reminder)
         display = turn.prompt if prompt != turn.prompt else None
-        self.current, self._breach_after, self._breach = turn, breach_after, None
-        self._over, self._stirred = asyncio.Event(), asyncio.Event()
-        self.sign()
+        self.current, self._limit_error_of, self._limit_reached = turn, limit_error, None
+        self._over, self._woken = asyncio.Event(), asyncio.Event()
+        self.note_activity()
         try:
             self._sending = asyncio.ensure_future(self._connection.send(prompt, display, turn.record.images))
             if not (turn_id := await self._sent(turn, timeout_s)):
                 return
-            self._told, self.last_turn_id = "", turn_id
+            self._reminder, self.last_turn_id = "", turn_id
             if turn.stop_requested:
                 await self.abort(turn)
             await asyncio.gather(self._until_over(turn, timeout_s), self.annotate(entries(turn_id)))
@@ -179,17 +184,17 @@ class TurnRunner:
     async def _until_over(self, turn: Turn, timeout_s: float) -> None:
         loop = asyncio.get_running_loop()
         while not self._over.is_set():
-            if self._breach is not None:
+            if self._limit_reached is not None:
                 await self.abort(turn)
-                raise self._breach
+                raise self._limit_reached
             if turn.owner is not None and turn.owner.loading_note():  # a model that is loading sends nothing
-                self.sign()
-            left_s = self.last_sign_s + timeout_s - loop.time()
+                self.note_activity()
+            left_s = self.last_activity_s + timeout_s - loop.time()
             if left_s <= 0:
                 await self.abort(turn)
                 raise _silent(turn, timeout_s)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stirred.wait(), left_s)
+                await asyncio.wait_for(self._woken.wait(), left_s)
 
     async def abort(self, turn: Turn) -> None:
         """Stop `turn` if its prompt has been sent to the runtime."""
@@ -219,16 +224,16 @@ class TurnRunner:
         is_lost = self._connection is None and bool(turn.record.turn_id)
         if not is_partial and not is_lost:
             return
-        self._told = well_formed(turn.text[-MAX_TOLD_CHARS:])
-        self._unkept = turn.record
+        self._reminder = well_formed(turn.text[-MAX_REMINDER_CHARS:])
+        self._unstored = turn.record
         if self._connection is not None:
             with suppress(RuntimeUnavailable):
                 await self._connection.keep(turn.record)
-                self._unkept = None
+                self._unstored = None
 
     def on_change(self, change: Change) -> None:
         """Apply a change that the runtime reports to the running turn."""
-        self.sign()
+        self.note_activity()
         turn = self.current
         if turn is None or isinstance(change, Kept):
             return
@@ -241,9 +246,9 @@ class TurnRunner:
             # `session.error` and `abort` carry a time and are followed by `session.idle`, which is the end.
             if isinstance(change, Ended) and change.at is None:
                 self._end()
-            elif (breach := self._breach_after(change)) is not None:
-                self._breach = breach
-                self._stirred.set()
+            elif (error := self._limit_error_of(change)) is not None:
+                self._limit_reached = error
+                self._woken.set()
 
     def on_fault(self, error: Exception) -> None:
         """End the running turn because handling one of its events failed."""
@@ -253,11 +258,11 @@ class TurnRunner:
 
     def _end(self) -> None:
         self._over.set()
-        self._stirred.set()
+        self._woken.set()
 
-    def sign(self) -> None:
+    def note_activity(self) -> None:
         """Record that the runtime, or the model behind it, sent something."""
-        self.last_sign_s = asyncio.get_running_loop().time()
+        self.last_activity_s = asyncio.get_running_loop().time()
 
 
 def _silent(turn: Turn, timeout_s: float) -> TurnTimeout:

@@ -60,7 +60,7 @@ REPEATABLE = frozenset({"csv", "earlier", "keep", "models", "text", "thumbnail",
 AT_ONCE = REPEATABLE | {"stop"}
 """Requests that do not wait for earlier requests."""
 
-MAX_HEARD = 1000
+MAX_REMEMBERED = 1000
 """How many of the last messages are remembered to recognise their copies (count)."""
 
 Message = Mapping[str, Any]
@@ -84,11 +84,11 @@ class Panel(anywidget.AnyWidget):
     def __init__(self, manager: Manager) -> None:
         self._manager = manager
         self._seq = 0
-        self._heard: deque[tuple[str, int]] = deque(maxlen=MAX_HEARD)
+        self._received_ids: deque[tuple[str, int]] = deque(maxlen=MAX_REMEMBERED)
         self._hellos: set[str] = set()  # unanswered hellos, by id
         self._answers: dict[str, Message] = {}  # results of requests, by id
-        self._hearing = threading.Lock()
-        self._teller = Worker(self._tell)
+        self._receiving = threading.Lock()
+        self._sender = Worker(self._send_news)
         self._worker = Worker(lambda: None)  # executes the page's requests; sends no news
         self._unwatch: Callable[[], None] = lambda: None
         self._is_resting = False
@@ -96,7 +96,7 @@ class Panel(anywidget.AnyWidget):
         self._static_output = StaticOutput(
             panel_id, self.transcript, lambda: manager.loop.blocking(settled()), self.mark
         )
-        self._told_version = 0
+        self._sent_version = 0
         super().__init__(panel_id=panel_id, model_id=panel_id)
         _serve_at_once(self.comm)
         listen(self.comm, self.panel_id, self)
@@ -126,20 +126,20 @@ class Panel(anywidget.AnyWidget):
         """Return the transcript, which the page stores in the notebook."""
         return {"transcript": self._static_output.keep()}
 
-    def begin_anew(self) -> None:
+    def start_over(self) -> None:
         """Make every view show `whole` again, because it may be wrong (from any thread)."""
-        self._teller.put(self._say_whole)
+        self._sender.put(self._send_whole)
 
     def mark(self) -> None:
         """Send `news` soon (from any thread)."""
-        self._teller.put(self._teller.mark)
+        self._sender.put(self._sender.mark)
 
     def close(self) -> None:
         """Remove the panel; its sessions stay."""
-        if hasattr(self, "_teller"):  # missing if `__init__` failed
+        if hasattr(self, "_sender"):  # missing if `__init__` failed
             self._unwatch()
             self._static_output.close()
-            self._teller.stop()
+            self._sender.stop()
             self._worker.stop()
         super().close()
 
@@ -148,7 +148,7 @@ class Panel(anywidget.AnyWidget):
         self._unwatch()
         self._unwatch = lambda: None
         self._is_resting = True
-        self._teller.rest()
+        self._sender.rest()
         self._worker.rest()
 
     def _resume(self) -> None:
@@ -158,7 +158,7 @@ class Panel(anywidget.AnyWidget):
     def _watch(self, event: Event) -> None:
         if self.wants(event):
             self._static_output.noted(event)
-            self._teller.put(partial(self._noted, event))
+            self._sender.put(partial(self._noted, event))
 
     def _ipython_display_(self) -> None:
         bundle, metadata = self._repr_mimebundle_() or ({}, {})  # None if the front end has no widgets
@@ -168,25 +168,25 @@ class Panel(anywidget.AnyWidget):
 
     def _noted(self, event: Event) -> None:
         self.noted(event)
-        self._teller.mark()
+        self._sender.mark()
 
-    def _tell(self) -> None:
+    def _send_news(self) -> None:
         items, version = self.news(), self._static_output.version
-        if items or version != self._told_version:
-            self._told_version = version
-            self._say({"kind": "news", "items": items, "version": version})
+        if items or version != self._sent_version:
+            self._sent_version = version
+            self._send_numbered({"kind": "news", "items": items, "version": version})
 
-    def _say_whole(self, asked_by: str = "") -> None:
+    def _send_whole(self, asked_by: str = "") -> None:
         try:
-            self._told_version = self._static_output.version
-            self._say({"kind": "whole", "re": asked_by, "version": self._told_version, **self.whole()})
+            self._sent_version = self._static_output.version
+            self._send_numbered({"kind": "whole", "re": asked_by, "version": self._sent_version, **self.whole()})
         except CopilotNBError as error:
             refusal = {"error": str(error)}
             self._answer({"id": asked_by}, lambda: refusal)
         finally:
             self._hellos.discard(asked_by)
 
-    def _say(self, message: dict[str, Any]) -> None:
+    def _send_numbered(self, message: dict[str, Any]) -> None:
         self._seq += 1
         self.send({"seq": self._seq, **message})
 
@@ -194,14 +194,14 @@ class Panel(anywidget.AnyWidget):
         self.send({"re": message.get("id", ""), "seq": self._seq, **answer()})
 
     def _received(self, _widget: object, message: Message, _buffers: object) -> None:
-        self.hear(message)
+        self.receive(message)
 
-    def hear(self, message: Message, /) -> None:
+    def receive(self, message: Message, /) -> None:
         """Handle a request of the page (from any thread); a request repeated with the same id is not executed again."""
         this = str(message.get("id", "")), int(message.get("try", 1))
-        with self._hearing:
-            if this not in self._heard and not self._is_early(message):
-                self._heard.append(this)
+        with self._receiving:
+            if this not in self._received_ids and not self._is_early(message):
+                self._received_ids.append(this)
                 self._take(message)
 
     def _is_early(self, message: Message) -> bool:
@@ -218,13 +218,13 @@ class Panel(anywidget.AnyWidget):
                 if message.get("keeps"):
                     self._static_output.ask_only()
                 self._hellos.add(asked)
-                self._teller.put(partial(self._say_whole, asked))
+                self._sender.put(partial(self._send_whole, asked))
             case "hello":
                 pass
             case "seq":
-                self._teller.put(partial(self._answer, message, lambda: {"ok": True}))
+                self._sender.put(partial(self._answer, message, lambda: {"ok": True}))
             case _ if asked in self._answers:
-                self._teller.put(partial(self._answer, message, lambda: self._answers.get(asked, _WAITS)))
+                self._sender.put(partial(self._answer, message, lambda: self._answers.get(asked, _WAITS)))
             case _:
                 self._answers[asked] = _WAITS
                 self._start(message)
@@ -245,12 +245,12 @@ class Panel(anywidget.AnyWidget):
             log.exception("a panel of copilot_nb could not %s", message.get("do"))
             answer = {"error": f"{type(error).__name__}: {error}"}
         asked = str(message.get("id", ""))
-        with self._hearing:
+        with self._receiving:
             if message.get("do") in REPEATABLE:
                 del self._answers[asked]
             else:
                 self._answers[asked] = answer
-        self._teller.put(partial(self._answer, message, lambda: answer))
+        self._sender.put(partial(self._answer, message, lambda: answer))
 
     def _act(self, message: Message) -> Message | None:
         act: Callable[[Message], Message | None] | None = getattr(self, f"do_{message.get('do')}", None)

@@ -144,7 +144,7 @@ class ChatPanel(Panel):
     def news(self) -> list[dict[str, Any]]:
         """Return the changes of the turns and of the session."""
         if self._deltas.is_doubled:
-            self.begin_anew()
+            self.start_over()
             return []
         return self._deltas.news()
 
@@ -164,16 +164,16 @@ class ChatPanel(Panel):
             self._show(event.session)
         self._deltas.noted(event)
         if event.kind == "history":
-            self.begin_anew()
+            self.start_over()
 
     def _show(self, session: Session) -> None:
         """Show another session (on the panel's thread)."""
         if session is not self.session:
             self.session = session
             self._deltas = Deltas(session)
-            self.begin_anew()
+            self.start_over()
 
-    def _alive(self) -> Session:
+    def _reopened(self) -> Session:
         """Return the session; if it was deleted, a new one of the same name."""
         return self._manager.reopen(self.session)
 
@@ -186,7 +186,7 @@ class ChatPanel(Panel):
             prompt, images = self._written(message)
         except _ExpressionError as error:
             return {"refused": str(error)}
-        self._alive().send(prompt, attach=images, cell="")
+        self._reopened().send(prompt, attach=images, cell="")
         return {}
 
     def do_stop(self, message: Message) -> None:
@@ -208,13 +208,13 @@ class ChatPanel(Panel):
             record, _ = self._deltas.place(message["turn"])
             replaced = record.turn_id
         try:
-            prompt, images = self._written_anew(message, record)
+            prompt, images = self._resent(message, record)
         except _ExpressionError as error:
             return {"refused": str(error)}
-        self._alive().send(prompt, attach=images, cell="", replaces=replaced)
+        self._reopened().send(prompt, attach=images, cell="", replaces=replaced)
         return {}
 
-    def _written_anew(self, message: Message, record: TurnRecord) -> tuple[str, list[Image]]:
+    def _resent(self, message: Message, record: TurnRecord) -> tuple[str, list[Image]]:
         """Return the prompt and images that replace a turn; the turn's images are kept."""
         prompt, images = (record.prompt, []) if message.get("text") is None else self._written(message)
         _, whole = attached("", [*record.images, *images])  # raises before anything is taken back
@@ -254,7 +254,7 @@ class ChatPanel(Panel):
 
     def do_show(self, message: Message) -> None:
         """Show another session in this panel."""
-        self._teller.put(partial(self._show, self._manager.existing(message["name"], self.session.user)))
+        self._sender.put(partial(self._show, self._manager.existing(message["name"], self.session.user)))
 
     def do_rename(self, message: Message) -> None:
         """Rename the session."""
@@ -262,7 +262,7 @@ class ChatPanel(Panel):
 
     def do_model(self, message: Message) -> dict[str, Any]:
         """Change the model from the next prompt on."""
-        session = self._alive()
+        session = self._reopened()
         model, provider = self._permitted(str(message.get("model", "")), str(message.get("provider", "")))
         self._manager.session(session.name, model=model, provider=provider)
         self.mark()

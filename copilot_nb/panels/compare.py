@@ -87,8 +87,8 @@ class ComparePanel(Panel):
         listed = one_each(name, models=models, providers=providers, model=model, provider=provider)
         self._arena = Arena(manager, _opened(manager, sessions, listed, provider), blind=blind)
         self._columns: dict[int, list[Column]] = {}
-        self._told: dict[int, Round] = {}
-        self._told_frame: Fields = {}
+        self._sent_rounds: dict[int, Round] = {}
+        self._sent_frame: Fields = {}
         self._is_blind = blind
         super().__init__(manager)
 
@@ -194,15 +194,15 @@ class ComparePanel(Panel):
         """Return the last rounds, and the fields around them."""
         shown = self._arena.rounds
         first = max(0, len(shown) - PAGE_ROUNDS)
-        self._told = {each.number: each for each in shown}
+        self._sent_rounds = {each.number: each for each in shown}
         self._columns = {each.number: [Column(turn) for turn in each.turns] for each in shown[first:]}
-        self._told_frame = self._frame(shown)
+        self._sent_frame = self._frame(shown)
         told = [compare_view.whole(each, self._columns[each.number]) for each in shown[first:]]
         note = self._arena.beforehand.note
         return {
             "rounds": told,
             "earlier": first,
-            "frame": self._told_frame,
+            "frame": self._sent_frame,
             "note": note,
             **self._apart(first + 1, len(shown) + 1),
         }
@@ -216,7 +216,7 @@ class ComparePanel(Panel):
         """Return new rounds, new votes and the changes of the answers."""
         shown, items = self._arena.rounds, []
         for asked in shown:
-            told, self._told[asked.number] = self._told.get(asked.number), asked
+            told, self._sent_rounds[asked.number] = self._sent_rounds.get(asked.number), asked
             if told is None:
                 self._columns[asked.number] = [Column(turn) for turn in asked.turns]
                 items.append({"kind": "round", **compare_view.whole(asked, self._columns[asked.number])})
@@ -230,15 +230,15 @@ class ComparePanel(Panel):
                 facts = [each.revealed(asked) if each in known else each.whole(asked) for each in columns]
                 items.append({"kind": "voted", **compare_view.facts(asked, facts)})
             else:
-                items += self._came(asked)
-        if (frame := self._frame(shown)) != self._told_frame:
-            self._told_frame = frame
+                items += self._answer_changes(asked)
+        if (frame := self._frame(shown)) != self._sent_frame:
+            self._sent_frame = frame
             items.append({"kind": "frame", "frame": frame})
         return items
 
-    def _came(self, asked: Round) -> list[dict[str, Any]]:
+    def _answer_changes(self, asked: Round) -> list[dict[str, Any]]:
         """Return the changes of a round's answers."""
-        columns = [(at, each) for at, each in enumerate(self._columns.get(asked.number, ())) if not each.is_told]
+        columns = [(at, each) for at, each in enumerate(self._columns.get(asked.number, ())) if not each.is_sent]
         return [
             {"kind": "answer", "round": asked.number, "column": at, **patch}
             for at, each in columns
@@ -275,10 +275,10 @@ class ComparePanel(Panel):
     def noted(self, event: Event) -> None:
         """Record an event: store a round that is over, and show a session's new name everywhere."""
         if event.turn is not None and event.turn.done:
-            self._teller.put(self._arena.keep)
-        known = self._told_frame.get("names")
+            self._sender.put(self._arena.keep)
+        known = self._sent_frame.get("names")
         if event.kind == "session" and known and well_formed(event.session.name) not in known:
-            self._say_whole()
+            self._send_whole()
 
     def do_send(self, message: Message) -> None:
         """Send a prompt to all sessions."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from copilot_nb.experiments.beforehand import APART, Apart
 from copilot_nb.experiments.rounds import Round, anonymous
 from copilot_nb.named_sessions.history import History
-from copilot_nb.panels.deltas import Fields, LiveTurn, told_whole
+from copilot_nb.panels.deltas import Fields, LiveTurn, ended_turn_fields
 from copilot_nb.panels.static_output import Static
 from copilot_nb.render.columns import columns_html, columns_text
 from copilot_nb.render.escape import escape, well_formed
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from copilot_nb.named_sessions.turn import Turn
 
 
-_TELLS_NOTHING = {"state", "answer", "more", "open", "tail", "text", "draft"}
+_ANONYMOUS_FIELDS = {"state", "answer", "more", "open", "tail", "text", "draft"}
 
 
 class Column:
@@ -35,18 +35,18 @@ class Column:
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
         self._live = LiveTurn(turn, "")
-        self.is_told = False
+        self.is_sent = False
 
     def whole(self, asked: Round) -> Fields:
         """Return all fields of the answer so far, and record them as sent."""
-        self.is_told = self.turn.done
-        return {"over": self.is_told, **allowed(asked, self.turn, self._live.whole())}
+        self.is_sent = self.turn.done
+        return {"over": self.is_sent, **allowed(asked, self.turn, self._live.whole())}
 
     def patch(self, asked: Round) -> Fields:
         """Return the fields that changed since the last call, and record them as sent; empty if none did."""
-        was_told, self.is_told = self.is_told, self.turn.done
+        was_sent, self.is_sent = self.is_sent, self.turn.done
         fields = allowed(asked, self.turn, self._live.patch())
-        return {"over": self.is_told, **fields} if fields or self.is_told != was_told else {}
+        return {"over": self.is_sent, **fields} if fields or self.is_sent != was_sent else {}
 
     def revealed(self, asked: Round) -> Fields:
         """Return the fields that a vote reveals, and the changes of the answer."""
@@ -69,7 +69,7 @@ def allowed(asked: Round, turn: Turn, fields: Fields) -> Fields:
     """Return the fields of an answer (see `deltas`) that the page may see."""
     if not asked.is_hidden:
         return {name: value for name, value in fields.items() if name != "prompt"}
-    told = {name: value for name, value in fields.items() if name in _TELLS_NOTHING}
+    told = {name: value for name, value in fields.items() if name in _ANONYMOUS_FIELDS}
     if fields.get("outcome"):
         told["outcome"] = outcome_html(anonymous(turn.record))
     return told
@@ -95,7 +95,7 @@ def whole(asked: Round, columns: Sequence[Column]) -> dict[str, Any]:
 def apart(turns: Apart, sessions: Sequence[Session]) -> dict[str, Any]:
     """Return turns that not all sessions have, in a column for each session."""
     columns = [
-        {"name": well_formed(session.name), "turns": [told_whole(turn.record, turn.label) for turn in own]}
+        {"name": well_formed(session.name), "turns": [ended_turn_fields(turn.record, turn.label) for turn in own]}
         for session, own in zip(sessions, turns.turns, strict=True)
     ]
     return {"title": APART, "before": turns.before, "columns": columns}

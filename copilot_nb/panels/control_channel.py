@@ -19,17 +19,17 @@ from weakref import WeakValueDictionary
 MESSAGE_TYPE = "copilot_nb_aside"
 
 
-class Hearer(Protocol):
+class Receiver(Protocol):
     """A receiver of the page's messages."""
 
-    def hear(self, message: Mapping[str, Any], /) -> None:
+    def receive(self, message: Mapping[str, Any], /) -> None:
         """Handle a request of the page (from any thread)."""
 
 
-_listening: WeakValueDictionary[str, Hearer] = WeakValueDictionary()
+_receivers: WeakValueDictionary[str, Receiver] = WeakValueDictionary()
 
 
-def listen(comm: object, name: str, hearer: Hearer) -> None:
+def listen(comm: object, name: str, receiver: Receiver) -> None:
     """Receive the page's messages on the control channel, too, if the kernel supports handlers for it.
 
     Parameters
@@ -38,16 +38,16 @@ def listen(comm: object, name: str, hearer: Hearer) -> None:
         The panel's comm, which refers to the kernel.
     name : str
         The panel's id on the page.
-    hearer : Hearer
+    receiver : Receiver
         The panel.
     """
     handlers = getattr(getattr(comm, "kernel", None), "control_handlers", None)
     if isinstance(handlers, MutableMapping):
-        _listening[name] = hearer
+        _receivers[name] = receiver
         handlers[MESSAGE_TYPE] = _received
 
 
 def _received(_stream: object, _ident: object, message: Mapping[str, Any]) -> None:
     content = message["content"]
-    if (hearer := _listening.get(content["panel"])) is not None:
-        hearer.hear(content["message"])
+    if (receiver := _receivers.get(content["panel"])) is not None:
+        receiver.receive(content["message"])

@@ -40,7 +40,7 @@ PAGE_TURNS = 20
 Fields = dict[str, Any]
 
 
-def told_whole(record: TurnRecord, label: Label) -> Fields:
+def ended_turn_fields(record: TurnRecord, label: Label) -> Fields:
     """Return all fields of a turn that has ended."""
     return {
         "prompt": well_formed(record.prompt),
@@ -84,7 +84,7 @@ class LiveTurn:
         self.key = key
         self._seen: object = None
         self._is_over = False
-        self._told: Fields = {}
+        self._sent: Fields = {}
         self._answer = _LiveAnswer()
 
     @property
@@ -108,14 +108,14 @@ class LiveTurn:
             record = dataclasses.replace(record, state=TurnState.WORKING)
         asked = {"prompt": well_formed(record.prompt), "images": _names(record), "before": before}
         fields = {**asked, **_around(record, label, live=not is_final)}
-        changed = {name: value for name, value in fields.items() if self._told.get(name) != value}
-        self._told = fields
+        changed = {name: value for name, value in fields.items() if self._sent.get(name) != value}
+        self._sent = fields
         return {**changed, **self._answer.patch(record.parts, is_final=is_final)}
 
     def whole(self) -> Fields:
         """Return all fields; the next `patch` returns the changes to them."""
         self.patch()
-        return {**self._told, **self._answer.whole()}
+        return {**self._sent, **self._answer.whole()}
 
 
 class _LiveAnswer:
@@ -203,7 +203,7 @@ class Deltas:
         self._keys = itertools.count(1)
         self._live: list[LiveTurn] = []
         self._key_of: dict[str, str] = {}
-        self._told_ids: set[str] = set()
+        self._sent_ids: set[str] = set()
         self._images: dict[str, tuple[Image, ...]] = {}  # images of the stored turns on the page, by key
         self._facts: Fields = {}
         self._usage: Usage | None = None
@@ -239,7 +239,7 @@ class Deltas:
             live = {each.turn_id for each in self._live}
             self._images = {}
             stored = [self._stored(turn) for turn in history if turn.turn_id not in live]
-            self._told_ids = {turn.turn_id for turn in history} - live
+            self._sent_ids = {turn.turn_id for turn in history} - live
             first = history.numbers[0] if history.numbers else 1
         except CopilotNBError as error:
             problem = str(error)
@@ -250,7 +250,7 @@ class Deltas:
     @property
     def is_doubled(self) -> bool:
         """Whether a turn was read from the log before its first event arrived: `whole` must be sent again."""
-        return any(live.turn_id in self._told_ids for live in self._live)
+        return any(live.turn_id in self._sent_ids for live in self._live)
 
     def news(self) -> list[Fields]:
         """Return the changes since the last `whole` or `news`."""
@@ -324,7 +324,7 @@ class Deltas:
     def _stored(self, turn: TurnRecord) -> Fields:
         key = self._key_of.get(turn.turn_id, turn.turn_id)
         self._images[key] = turn.images
-        return {"key": key, **told_whole(turn, Label(self.session.name, self.session.provider))}
+        return {"key": key, **ended_turn_fields(turn, Label(self.session.name, self.session.provider))}
 
     def _forget(self, ended: Sequence[LiveTurn], history: Sequence[TurnRecord]) -> None:
         """Drop ended turns that can be read from the log or were taken back, and the unsent turns before them."""

@@ -57,7 +57,7 @@ class Rows:
         self._stored = SessionList()
         self._used_s: dict[str, float] = {}
         self._gone_s: dict[str, float] = {}
-        self._told: dict[str, Row] = {}
+        self._sent: dict[str, Row] = {}
 
     def read(self) -> None:
         """Read the stored sessions.
@@ -81,21 +81,21 @@ class Rows:
 
     def is_current(self, session: Session) -> bool:
         """Whether the page's state and turn count of a session are up to date (from any thread)."""
-        told = self._told.get(session.session_id, {})
+        told = self._sent.get(session.session_id, {})
         return (
             told.get("state") == STATE_LABELS.get(session.state) and told.get("turns") == state_of(session).turn_count
         )
 
     def all(self) -> list[Row]:
         """Return all rows, and record them as sent."""
-        self._told = self._current()
-        return list(self._told.values())
+        self._sent = self._current()
+        return list(self._sent.values())
 
     def changes(self) -> list[dict[str, Any]]:
         """Return the changes since the last call, and record them as sent."""
-        before, self._told = self._told, self._current()
-        changed = [{"kind": "row", "row": row} for row in self._told.values() if before.get(row["id"]) != row]
-        return changed + [{"kind": "gone", "id": each} for each in before if each not in self._told]
+        before, self._sent = self._sent, self._current()
+        changed = [{"kind": "row", "row": row} for row in self._sent.values() if before.get(row["id"]) != row]
+        return changed + [{"kind": "gone", "id": each} for each in before if each not in self._sent]
 
     def _current(self) -> dict[str, Row]:
         """Return the rows by session id: the stored sessions, updated by this kernel's own."""
@@ -146,8 +146,8 @@ class SessionsPanel(Panel):
         self._keeper: threading.Thread | None = None
         self._chat: ChatPanel | None = None
         self._open: dict[str, str] | None = None
-        self._told_open: dict[str, str] | None = None
-        self._problem = self._told_problem = ""
+        self._sent_open: dict[str, str] | None = None
+        self._problem = self._sent_problem = ""
         self._rows = Rows(manager or shared_manager())
         super().__init__(manager or shared_manager())
 
@@ -160,7 +160,7 @@ class SessionsPanel(Panel):
             self._read()
             self._keeper = threading.Thread(target=self._keep_reading, name="copilot-nb-list", daemon=True)
             self._keeper.start()
-        self._told_open, self._told_problem = self._open, self._problem
+        self._sent_open, self._sent_problem = self._open, self._problem
         providers = self._manager.providers
         return {
             "rows": self._rows.all(),
@@ -173,11 +173,11 @@ class SessionsPanel(Panel):
     def news(self) -> list[dict[str, Any]]:
         """Return the changed rows, and the open session and the problem if they changed."""
         items = self._rows.changes()
-        if self._open != self._told_open:
-            self._told_open = self._open
+        if self._open != self._sent_open:
+            self._sent_open = self._open
             items.append({"kind": "open", "open": self._open})
-        if self._problem != self._told_problem:
-            self._told_problem = self._problem
+        if self._problem != self._sent_problem:
+            self._sent_problem = self._problem
             items.append({"kind": "problem", "problem": self._problem})
         return items
 
@@ -212,26 +212,26 @@ class SessionsPanel(Panel):
         """Create a session with a name, a model and a provider (``""``: the default)."""
         model, provider = message.get("model", ""), message.get("provider", "")
         self._manager.create(message["name"], model=model, provider=provider)
-        self._look_again()
+        self._reread()
 
     def do_rename(self, message: Message) -> None:
         """Rename a session."""
         self._manager.existing(message["name"]).rename(message["to"])
-        self._look_again()
+        self._reread()
 
     def do_duplicate(self, message: Message) -> None:
         """Copy a session, with its history."""
         self._manager.existing(message["name"]).fork(message["to"])
-        self._look_again()
+        self._reread()
 
     def do_delete(self, message: Message) -> None:
         """Delete a session; the page has asked the user to confirm."""
         self._manager.delete(message["name"])
-        self._look_again()
+        self._reread()
 
     def do_refresh(self, _message: Message) -> None:
         """Read the stored sessions again."""
-        self._look_again()
+        self._reread()
 
     def do_open(self, message: Message) -> None:
         """Show a session below the list."""
@@ -257,11 +257,11 @@ class SessionsPanel(Panel):
 
     def _on_panel(self, change: Callable[[], None]) -> None:
         """Run `change` on the panel's thread, and send the news."""
-        self._teller.put(change)
+        self._sender.put(change)
         self.mark()
 
-    def _look_again(self) -> None:
-        self._teller.put(self._read)
+    def _reread(self) -> None:
+        self._sender.put(self._read)
         self.mark()
 
     def _read(self) -> None:
@@ -271,10 +271,10 @@ class SessionsPanel(Panel):
         except CopilotNBError as error:
             self._problem = well_formed(str(error))
 
-    def _read_and_tell(self) -> None:
+    def _read_and_show(self) -> None:
         if self._manager.running_client is not None and not self._is_resting:  # do not start a stopped runtime again
             self._read()
-            self._teller.mark()
+            self._sender.mark()
 
     def _keep_reading(self) -> None:
         """Read the stored sessions after each change and at intervals (runs on its own thread)."""
@@ -282,5 +282,5 @@ class SessionsPanel(Panel):
         while not self._is_closed:
             pause_s = POLL_S if self._wake.wait(pause_s) else min(2 * pause_s, MAX_POLL_S)
             self._wake.clear()
-            self._teller.put(self._read_and_tell)
+            self._sender.put(self._read_and_show)
             time.sleep(READ_AGAIN_S)

@@ -34,7 +34,7 @@ class Visitor(anywidget.AnyWidget):
 
     Parameters
     ----------
-    came : callable
+    on_visitor : callable
         Called once with the visitor's name, which is not secret: the user for `copilot_nb.session(name, user=...)`.
 
     Attributes
@@ -49,24 +49,24 @@ class Visitor(anywidget.AnyWidget):
 
     _esm = script("visitor.js")
 
-    def __init__(self, came: Callable[[str], object]) -> None:
+    def __init__(self, on_visitor: Callable[[str], object]) -> None:
         super().__init__()
         self.user = ""
-        self._came = came
+        self._on_visitor = on_visitor
         self._token = ""
-        self.on_msg(self._told)
+        self.on_msg(self._received)
         if hub_user := os.environ.get("JUPYTERHUB_USER"):
-            self._welcome(hub_user)
+            self._identified(hub_user)
 
-    def _told(self, _widget: object, message: Mapping[str, Any], _buffers: object) -> None:
+    def _received(self, _widget: object, message: Mapping[str, Any], _buffers: object) -> None:
         """Take the browser's secret, or send it a new one to store; the browser asks again until it has an answer."""
         if not self._token:
-            told = str(message.get("token", ""))
-            self._token = told if _TOKEN.fullmatch(told) else secrets.token_urlsafe(TOKEN_BYTES)
+            token = str(message.get("token", ""))
+            self._token = token if _TOKEN.fullmatch(token) else secrets.token_urlsafe(TOKEN_BYTES)
         self.send({"token": self._token})
         if not self.user:
-            self._welcome(f"visitor-{hashlib.sha256(self._token.encode()).hexdigest()[:NAME_DIGITS]}")
+            self._identified(f"visitor-{hashlib.sha256(self._token.encode()).hexdigest()[:NAME_DIGITS]}")
 
-    def _welcome(self, user: str) -> None:
+    def _identified(self, user: str) -> None:
         self.user = user
-        self._came(user)
+        self._on_visitor(user)

@@ -27,17 +27,17 @@ class Worker:
 
     Parameters
     ----------
-    tell : callable
+    send : callable
         Sends the news; called on the thread after `mark`, at most once per beat.
     """
 
-    def __init__(self, tell: Job) -> None:
-        self._tell = tell
+    def __init__(self, send: Job) -> None:
+        self._send_news = send
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._is_marked = False
-        self._told_at_s = 0.0
+        self._sent_at_s = 0.0
         self._is_stopped = False
 
     def put(self, job: Job) -> None:
@@ -80,17 +80,17 @@ class Worker:
         """Return the next job, which is to send the news when they are due."""
         if not self._is_marked:
             return self._jobs.get()
-        pause_s = self._told_at_s + BEAT_S - time.monotonic()
+        pause_s = self._sent_at_s + BEAT_S - time.monotonic()
         if pause_s > 0:
             try:
                 return self._jobs.get(timeout=pause_s)
             except queue.Empty:
                 pass
         self._is_marked = False
-        return self._tell_now
+        return self._send_now
 
-    def _tell_now(self) -> None:
+    def _send_now(self) -> None:
         try:
-            self._tell()
+            self._send_news()
         finally:
-            self._told_at_s = time.monotonic()  # counted from the end, so that sends are at least a beat apart
+            self._sent_at_s = time.monotonic()  # counted from the end, so that sends are at least a beat apart

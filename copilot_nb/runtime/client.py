@@ -97,7 +97,7 @@ class RuntimeClient:
         Whether a turn is under way; only then is the runtime watched.
     on_lost : callable
         Called with the reason when the runtime died or hung; every connection is void by then.
-    on_sign : callable, optional
+    on_activity : callable, optional
         Called with a session's id whenever its model sends something; see `Router`.
     """
 
@@ -107,13 +107,13 @@ class RuntimeClient:
         route: Callable[[str], httpx.AsyncBaseTransport],
         is_busy: Callable[[], bool],
         on_lost: Callable[[str], None],
-        on_sign: Callable[[str], None] = lambda _session_id: None,
+        on_activity: Callable[[str], None] = lambda _session_id: None,
     ) -> None:
         self._settings = settings
         self._route = route
         self._is_busy = is_busy
         self._on_lost = on_lost
-        self._on_sign = on_sign
+        self._on_activity = on_activity
         self._home = settings.home
         self.archive = Archive(self.ready, lambda: Path(self._home).expanduser())
         self.account = Account(self.ready, lambda: Path(self._home).expanduser())
@@ -172,7 +172,7 @@ class RuntimeClient:
             env=self._environment(),
             base_directory=str(home),
             working_directory=str(_current_folder() or home),
-            request_handler=Router(self._route, self._on_sign),
+            request_handler=Router(self._route, self._on_activity),
             log_level="error",
             client_info={"application_name": CLIENT_NAME},
         )

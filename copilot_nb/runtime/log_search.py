@@ -28,7 +28,7 @@ class Hit:
     snippet: str
 
 
-class Grep:
+class LogSearch:
     """A text to search for; upper and lower case are the same.
 
     Parameters

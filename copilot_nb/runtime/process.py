@@ -12,7 +12,7 @@ from collections.abc import Awaitable
 
 from copilot import CopilotClient, RuntimeConnection
 
-from copilot_nb.system.forks import hold_alone
+from copilot_nb.system.forks import keep_pipes_from_forks
 
 _SETSID = "import os, sys; os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])"
 
@@ -39,7 +39,7 @@ def process_id(client: CopilotClient) -> int:
 def hold_pipes(client: CopilotClient) -> None:
     """Keep the pipes to the runtime out of forked children, which would keep it alive after the kernel."""
     if (process := _process(client)) is not None:
-        hold_alone(process)
+        keep_pipes_from_forks(process)
 
 
 def has_ended(client: CopilotClient) -> bool:

@@ -14,12 +14,12 @@ from typing import Any
 _processes: weakref.WeakSet[subprocess.Popen[Any]] = weakref.WeakSet()
 
 
-def hold_alone(process: subprocess.Popen[Any]) -> None:
+def keep_pipes_from_forks(process: subprocess.Popen[Any]) -> None:
     """Keep the pipes to `process` out of children that are forked from now on."""
     _processes.add(process)
 
 
-def _let_go() -> None:
+def _replace_pipes() -> None:
     """Replace each pipe by the null device; if it were closed, another file could get its number."""
     for process in _processes:
         for pipe in (process.stdin, process.stdout, process.stderr):
@@ -30,4 +30,4 @@ def _let_go() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go)
+    os.register_at_fork(after_in_child=_replace_pipes)

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { settled } from "./page.js";
 
-const { ANSWER_MS, ASIDE_MS, BEAT_MS, BUSY, Link, OFFLINE, RESTARTED, SILENCE_MS, SILENT } = await import(
+const { ANSWER_MS, CONTROL_MS, BEAT_MS, BUSY, Link, OFFLINE, RESTARTED, SILENCE_MS, SILENT } = await import(
   "../../copilot_nb/panels/static/link.js"
 );
 const { el } = await import("../../copilot_nb/panels/static/dom.js");
@@ -233,7 +233,7 @@ test("what a kernel does not take at once is also sent past the cell that runs, 
   const wire = new Wire(kernel).begin();
   wire.link.ask("stop");
   wire.link.ask("send", { files: [{ name: "a" }] });
-  mock.timers.tick(ASIDE_MS);
+  mock.timers.tick(CONTROL_MS);
   pass(10_000);
   const told = kernel.aside.filter((each) => each.content.message.do !== "hello");
   assert.deepEqual(

@@ -24,7 +24,7 @@ from copilot_nb.providers.local import hugging_face
 told = []
 for reference, offline in json.loads(sys.argv[1]):
     try:
-        path = hugging_face.fetch(hugging_face.parse(reference), offline=offline, told=told.append)
+        path = hugging_face.fetch(hugging_face.parse(reference), offline=offline, progress=told.append)
         print(json.dumps([path.name, path.stat().st_size, told]))
     except ProviderError as error:
         print(json.dumps(str(error)))

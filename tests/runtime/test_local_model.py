@@ -18,9 +18,9 @@ import httpx
 import pytest
 
 from copilot_nb.providers.chat import Message
-from copilot_nb.providers.local.llama import Engine
+from copilot_nb.providers.local.llama import LlamaServer
 from copilot_nb.providers.local.model import LocalModel, _body
-from copilot_nb.providers.local.model_loader import Resident
+from copilot_nb.providers.local.model_loader import ModelLoader
 from copilot_nb.providers.local.presets import preset
 from copilot_nb.settings import CopilotNB
 
@@ -38,8 +38,8 @@ async def main():
     body = {"model": model.model_ids[0], "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 4}
     response = await httpx.AsyncClient(transport=model).post("http://local/v1/chat/completions", json=body, timeout=60)
     (loaded,) = model._loaded.values()
-    engine = loaded.resident.load().result()
-    folder = Path(engine.socket).parent
+    server = loaded.loader.load().result()
+    folder = Path(server.socket).parent
     processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
     return model, {
         "said": response.json()["choices"][0]["message"]["content"],
@@ -76,13 +76,13 @@ def local_model(path: Path, context_tokens: int = 4096, **options: int) -> Local
     return LocalModel(CopilotNB(local_model_path=str(path), local_context_tokens=context_tokens), **options)
 
 
-def resident(model: LocalModel, name: str = "") -> Resident:
-    return model._use(model._names.find(name)).resident
+def loader(model: LocalModel, name: str = "") -> ModelLoader:
+    return model._use(model._names.find(name)).loader
 
 
 async def folder_of(model: LocalModel) -> Path:
-    async with resident(model).engine() as engine:
-        return Path(engine.socket).parent
+    async with loader(model).server() as server:
+        return Path(server.socket).parent
 
 
 def body(*said: str, model: str = "smollm2-135m", max_tokens: int = 12) -> dict[str, Any]:
@@ -177,7 +177,7 @@ def test_stopping_while_it_reads_frees_the_only_seat(path: Path) -> None:
     async def check() -> None:
         model = local_model(path, 8192, parallel=1)
         prompt = _body([Message("user", "word " * 3500)], preset(""), 1)
-        async with resident(model).engine() as engine, aclosing(engine.stream(prompt)) as events:
+        async with loader(model).server() as server, aclosing(server.stream(prompt)) as events:
             await anext(events)
         await asyncio.wait_for(ask(model, body("Hello", max_tokens=1)), 10)
         await model.aclose()
@@ -251,16 +251,16 @@ def test_a_prefix_is_not_read_again_also_with_more_sessions_than_seats(
 ) -> None:
     """Each turn reads only what is new, whoever else asked meanwhile; the time of day before a prompt is not read."""
     read: list[int] = []
-    stream = Engine.stream
+    stream = LlamaServer.stream
 
-    async def noted(self: Engine, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+    async def noted(self: LlamaServer, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         async with aclosing(stream(self, body)) as events:
             async for event in events:
                 if "usage" in event:
                     read.append(event["timings"]["prompt_n"])
                 yield event
 
-    monkeypatch.setattr(Engine, "stream", noted)
+    monkeypatch.setattr(LlamaServer, "stream", noted)
     said = {n: [f"Session {n} is about " + "a long list of many things, " * 12] for n in range(4)}
     for turn in range(3):
         for n, texts in said.items():
@@ -275,7 +275,7 @@ def test_a_path_names_a_model_of_its_own_in_the_same_kernel(model: LocalModel, p
     copy.symlink_to(path)
     assert model.find(f"{copy}:creative") == f"{copy}:creative"
     assert text(asyncio.run(ask(model, body("Hello", model=f"{copy}:creative", max_tokens=4))))
-    assert resident(model, str(copy)) is not resident(model)
+    assert loader(model, str(copy)) is not loader(model)
     assert text(asyncio.run(ask(model, body("Hello", max_tokens=4))))
 
 
@@ -285,7 +285,7 @@ def test_it_says_that_it_loads(path: Path) -> None:
     loading, held = threading.Event(), threading.Event()
     load = model._load
 
-    def slow(path: Path) -> Engine:
+    def slow(path: Path) -> LlamaServer:
         loading.set()
         held.wait()
         return load(path)
@@ -305,10 +305,10 @@ def test_an_idle_model_is_unloaded_and_loaded_again(path: Path) -> None:
         settings = CopilotNB(local_model_path=str(path), local_context_tokens=512, local_idle_s=0.2)
         model = LocalModel(settings)
         for _ in range(2):
-            async with resident(model).engine() as engine:
+            async with loader(model).server() as server:
                 assert text(await ask(model, body("Hello", max_tokens=4)))
-            await asyncio.to_thread(engine._process.wait, WAIT_S)
-            assert not engine.is_alive
+            await asyncio.to_thread(server._process.wait, WAIT_S)
+            assert not server.is_alive
         await model.aclose()
 
     asyncio.run(check())
@@ -317,9 +317,9 @@ def test_an_idle_model_is_unloaded_and_loaded_again(path: Path) -> None:
 def test_an_engine_that_was_killed_is_started_again(path: Path) -> None:
     async def check() -> None:
         model = local_model(path, 512)
-        async with resident(model).engine() as engine:
-            engine._process.kill()
-            engine._process.wait()
+        async with loader(model).server() as server:
+            server._process.kill()
+            server._process.wait()
         assert text(await ask(model, body("Hello", max_tokens=4)))
         await model.aclose()
 
@@ -329,7 +329,7 @@ def test_an_engine_that_was_killed_is_started_again(path: Path) -> None:
 def test_the_kernel_runs_while_a_model_is_loaded(path: Path) -> None:
     """Loading within this process holds the interpreter's lock from beginning to end."""
     model = local_model(path, 512)
-    loading = resident(model).load()
+    loading = loader(model).load()
     steps = 0
     while not loading.done():
         steps += 1

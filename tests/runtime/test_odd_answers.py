@@ -218,9 +218,9 @@ def test_a_comment_that_keeps_the_connection_open_is_a_sign_of_life(session: Ses
     turn = session.send("hi")
     until(session, lambda: bool(server.asked))
     for number in range(3):
-        before_s = state_of(session).runner.last_sign_s
+        before_s = state_of(session).runner.last_activity_s
         wanted.put(f"still reading, {number}")
-        until(session, lambda before_s=before_s: state_of(session).runner.last_sign_s > before_s)  # type: ignore[misc]
+        until(session, lambda before_s=before_s: state_of(session).runner.last_activity_s > before_s)  # type: ignore[misc]
     wanted.put("end")
     assert turn.wait().text == "At last."
 

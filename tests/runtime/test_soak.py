@@ -30,7 +30,7 @@ def test_every_acknowledged_turn_is_in_its_history_once_and_in_order(own_manager
             if turn.error is None:
                 soak.acknowledged[turn.session.name].append(turn.prompt)
         if round_number % 7 == 6:
-            soak.begin_anew()
+            soak.start_over()
         soak.edit(round_number)
     assert sum(map(len, soak.acknowledged.values())) > SESSIONS * ROUNDS / 2
     assert len(soak.manager.stored()) == len(soak.acknowledged) > SESSIONS
@@ -55,7 +55,7 @@ class Soak:
         self.manager = make(ScriptedModel(chunk_delay_s=0.002))
         self.acknowledged: dict[str, list[str]] = {f"soak-{number}": [] for number in range(SESSIONS)}
 
-    def begin_anew(self) -> None:
+    def start_over(self) -> None:
         """Let the kernel end, and another go on."""
         self.manager.close()
         self.manager = self._make(ScriptedModel(chunk_delay_s=0.002))

@@ -195,7 +195,7 @@ def test_a_later_turn_asks_the_runtime_for_nothing_but_the_answer(
     monkeypatch.setattr(
         state_of(session).runner.connection, "annotate", lambda _entries: asked.append("to keep the same")
     )
-    state_of(session).runner.last_sign_s -= LONG_AGO_S
+    state_of(session).runner.last_activity_s -= LONG_AGO_S
     session.ask("second")
     assert asked == []
 

@@ -14,7 +14,7 @@ class Panel:
     def __init__(self) -> None:
         self.heard: list[Mapping[str, Any]] = []
 
-    def hear(self, message: Mapping[str, Any], /) -> None:
+    def receive(self, message: Mapping[str, Any], /) -> None:
         self.heard.append(message)
 
 
@@ -28,13 +28,13 @@ def test_the_panel_that_is_named_hears_it_and_one_that_is_gone_does_not() -> Non
     for name, panel in (("first", first), ("second", second)):
         listen(SimpleNamespace(kernel=kernel), name, panel)
     assert set(kernel.control_handlers) == {"interrupt_request", MESSAGE_TYPE}
-    hear = kernel.control_handlers[MESSAGE_TYPE]
-    hear(None, b"", said_to("second", {"do": "stop"}))
-    hear(None, b"", said_to("nobody", {"do": "stop"}))
+    receive = kernel.control_handlers[MESSAGE_TYPE]
+    receive(None, b"", said_to("second", {"do": "stop"}))
+    receive(None, b"", said_to("nobody", {"do": "stop"}))
     assert (first.heard, second.heard) == ([], [{"do": "stop"}])
     del first, panel, second
     gc.collect()
-    hear(None, b"", said_to("second", {"do": "stop"}))
+    receive(None, b"", said_to("second", {"do": "stop"}))
 
 
 def test_a_kernel_without_such_handlers_is_left_alone() -> None:

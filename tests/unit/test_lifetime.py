@@ -70,9 +70,9 @@ else:
 def test_a_forked_child_does_not_keep_what_ends_with_its_standard_input() -> None:
     said = printed("""
 import os, signal, subprocess
-from copilot_nb.system.forks import hold_alone
+from copilot_nb.system.forks import keep_pipes_from_forks
 reader = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
-hold_alone(reader)
+keep_pipes_from_forks(reader)
 if (child := os.fork()) == 0:
     signal.pause()
 reader.stdin.close()

@@ -15,7 +15,7 @@ from copilot_nb.conversation.parts import TurnState
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.runtime.archive import Archive
 from copilot_nb.runtime.events import keep_line
-from copilot_nb.runtime.log_search import Grep
+from copilot_nb.runtime.log_search import LogSearch
 from copilot_nb.runtime.logfile import FIRST_BLOCK_BYTES, last_turn_id
 
 OURS, ANOTHER = 11, 22
@@ -91,7 +91,7 @@ def test_what_is_found_is_told_of_the_log_last_written_to_first(tmp_path: Path) 
     logs = {name: write(tmp_path / name / "events.jsonl", [prompt(1, "Find me"), answer(1)]) for name in "abc"}
     write(logs["c"], [prompt(1), answer(1, "not here")])
     os.utime(logs["a"], (1, 1))
-    found = Grep("find ME").found_in(logs | {"gone": tmp_path / "gone" / "events.jsonl"})
+    found = LogSearch("find ME").found_in(logs | {"gone": tmp_path / "gone" / "events.jsonl"})
     assert [(name, [(hit.turn, hit.role) for hit in hits]) for name, hits in found.items()] == [
         ("b", [(1, "you")]),
         ("a", [(1, "you")]),

@@ -91,10 +91,10 @@ class Watched(ChatPanel):
     def settled(self) -> None:
         """Wait until all that has happened was told."""
         told = threading.Event()
-        self._manager.loop.call_soon(lambda: self._manager.loop.call_soon(self._teller.put, told.set))
+        self._manager.loop.call_soon(lambda: self._manager.loop.call_soon(self._sender.put, told.set))
         assert told.wait(10)
         again = threading.Event()
-        self._teller.put(lambda: (self._tell(), again.set()))
+        self._sender.put(lambda: (self._send_news(), again.set()))
         assert again.wait(10)
 
 
@@ -353,7 +353,7 @@ def test_a_session_that_is_gone_gives_way_to_the_next_of_its_name(
 def test_a_closed_panel_hears_nothing_and_its_thread_ends(session: Stored, manager: Manager) -> None:
     panel = Watched(session)
     panel.ask("hello")
-    thread = panel._teller._thread
+    thread = panel._sender._thread
     assert thread is not None
     panel.close()
     thread.join(10)
@@ -412,12 +412,12 @@ def test_what_is_asked_again_is_answered_again_and_done_once(panel: Watched, mon
 def test_what_is_asked_again_long_after_is_not_done_again(panel: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[str] = []
     monkeypatch.setattr(panel, "do_send", lambda message: sent.append(message["text"]))
-    panel.hear({"do": "send", "id": "first", "text": "Once."})
+    panel.receive({"do": "send", "id": "first", "text": "Once."})
     for number in range(99):
         panel.ask("send", text=f"{number}")
         panel.ask("usage")
     panel.sent.clear()
-    panel.hear({"do": "send", "id": "first", "text": "Once.", "try": 2})
+    panel.receive({"do": "send", "id": "first", "text": "Once.", "try": 2})
     panel.wait_for(lambda message: is_answer(message, {"re": "first", "ok": True}))
     assert sent == ["Once.", *map(str, range(99))]
     assert len(panel._answers) == 100  # what is only read is not remembered
@@ -435,14 +435,14 @@ def test_what_is_read_may_be_asked_again_and_is_not_read_twice_at_once(
 
     monkeypatch.setattr(panel, "do_text", do_text)
     for number in (1, 2):
-        panel.hear({"do": "text", "id": "ask-1", "try": number})
+        panel.receive({"do": "text", "id": "ask-1", "try": number})
     panel.wait_for(lambda message: is_answer(message, {"re": "ask-1", "waits": True}))
     assert read == [1]
     go_on.set()
     for number in (3, 4):
         panel.wait_for(lambda message: is_answer(message, {"re": "ask-1", "ok": True, "text": "said"}))
         panel.sent.clear()
-        panel.hear({"do": "text", "id": "ask-1", "try": number})
+        panel.receive({"do": "text", "id": "ask-1", "try": number})
 
 
 def test_a_comm_of_ipykernel_7_4_is_served_by_the_subshell_that_the_page_names(session: Stored) -> None:
@@ -575,7 +575,7 @@ def test_thumbnails_are_made_one_at_a_time_and_nothing_is_read_for_them(
     keys = [turn["key"] for turn in [*page["turns"], *whole["turns"]]]
     asked = [(key, index) for key in keys for index in range(3)]
     for key, index in asked:
-        panel.hear({"do": "thumbnail", "id": f"{key}/{index}", "turn": key, "index": index})
+        panel.receive({"do": "thumbnail", "id": f"{key}/{index}", "turn": key, "index": index})
     for key, index in asked:
         answer = panel.wait_for(lambda message, of=f"{key}/{index}": message.get("re") == of)  # type: ignore[misc]
         small = f"{key.removeprefix('turn-')}-{index}".encode()
@@ -764,9 +764,9 @@ def ordered(session: Stored) -> Iterator[Ordered]:
 
 
 def test_what_is_asked_for_does_not_overtake_what_was_asked_before(ordered: Ordered) -> None:
-    ordered.hear({"do": "note", "id": "slow"})
-    ordered.hear({"do": "note", "id": "quick", "after": "slow"})
-    ordered.hear({"do": "stop", "id": "stop"})
+    ordered.receive({"do": "note", "id": "slow"})
+    ordered.receive({"do": "note", "id": "quick", "after": "slow"})
+    ordered.receive({"do": "stop", "id": "stop"})
     ordered.has_done("stop")
     assert ordered.done == ["stop"]
     ordered.gate.set()
@@ -775,12 +775,12 @@ def test_what_is_asked_for_does_not_overtake_what_was_asked_before(ordered: Orde
 
 
 def test_a_message_that_comes_before_the_one_it_follows_is_left_to_be_sent_again(ordered: Ordered) -> None:
-    ordered.hear({"do": "note", "id": "second", "after": "first"})
-    ordered.hear({"do": "note", "id": "first"})
+    ordered.receive({"do": "note", "id": "second", "after": "first"})
+    ordered.receive({"do": "note", "id": "first"})
     ordered.has_done("first")
-    ordered.hear({"do": "note", "id": "second", "after": "first"})  # by the other way, which was slower
+    ordered.receive({"do": "note", "id": "second", "after": "first"})  # by the other way, which was slower
     ordered.has_done("second")
-    ordered.hear({"do": "note", "id": "second", "after": "first", "try": 2})
+    ordered.receive({"do": "note", "id": "second", "after": "first", "try": 2})
     assert ordered.done == ["first", "second"]
 
 

@@ -24,7 +24,7 @@ def _no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
 def told(token: str) -> tuple[Heard, list[str]]:
     came: list[str] = []
     visitor = Heard(came.append)
-    visitor._told(visitor, {"token": token}, [])
+    visitor._received(visitor, {"token": token}, [])
     return visitor, came
 
 
@@ -37,7 +37,7 @@ def test_a_browser_is_known_again_by_the_secret_it_was_given() -> None:
     assert (again.user, again.sent) == (first.user, {"token": secret})
     other, _ = told("")
     assert other.user != first.user
-    first._told(first, {"token": other.sent["token"]}, [])  # it is not another visitor later
+    first._received(first, {"token": other.sent["token"]}, [])  # it is not another visitor later
     assert (first.user, first.sent["token"], came) == (again.user, secret, [first.user])
 
 

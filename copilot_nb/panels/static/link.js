@@ -6,7 +6,7 @@ import { placeOf } from "./place.js";
 
 export const BEAT_MS = 1000; // interval of the check for late answers
 export const ANSWER_MS = 3000; // a kernel that is not busy answers within milliseconds
-export const ASIDE_MS = 400; // then an unanswered message is also sent on the control channel
+export const CONTROL_MS = 400; // then an unanswered message is also sent on the control channel
 const LONGEST_MS = 60_000; // longest pause between two tries
 export const SILENCE_MS = 5000; // after that, ask whether an expected message was lost
 export const RESTARTED = "The kernel was restarted: open this panel again (%copilot panel NAME, or run its cell).";
@@ -172,8 +172,8 @@ export class Link {
     }
     if (asked.tries > 1) return;
     setTimeout(() => {
-      if (this.waiting.has(message.id)) this.sendAside(message);
-    }, ASIDE_MS);
+      if (this.waiting.has(message.id)) this.sendOnControl(message);
+    }, CONTROL_MS);
   }
 
   /**
@@ -181,7 +181,7 @@ export class Link {
    * (control_channel.py); files are too large.
    * @param {Message} message
    */
-  sendAside(message) {
+  sendOnControl(message) {
     const kernel = this.kernel;
     if (this.signal.aborted || message.files?.length || typeof kernel?.sendControlMessage !== "function") return;
     const header = {

@@ -22,7 +22,7 @@ _REFERENCE = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+?)(?:[:/](?P<file>.+))?"
 _USUAL = "Q4_K_M"
 _MAX_NAMED = 8
 
-Told = Callable[[str], object]
+Progress = Callable[[str], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,8 @@ def require(wanted: HubFile) -> None:
 _INSTALL_HINT = "type `%pip install huggingface_hub`, or name a GGUF file on this machine"
 
 
-def fetch(wanted: HubFile, *, offline: bool, told: Told) -> Path:
-    """Return the file, downloaded if necessary; blocks. `told` is called with the progress.
+def fetch(wanted: HubFile, *, offline: bool, progress: Progress) -> Path:
+    """Return the file, downloaded if necessary; blocks. `progress` is called with the progress.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def fetch(wanted: HubFile, *, offline: bool, told: Told) -> Path:
     from huggingface_hub import errors
 
     try:
-        return _cached(wanted) if offline else _downloaded(wanted, told)
+        return _cached(wanted) if offline else _downloaded(wanted, progress)
     except (OSError, ValueError, errors.HTTPError) as error:
         if offline:
             hint = "%config CopilotNB.offline = False (or unset COPILOT_OFFLINE), then %copilot restart"
@@ -117,17 +117,17 @@ def _cached(wanted: HubFile) -> Path:
     return folder / choose((file.relative_to(folder).as_posix() for file in folder.rglob("*.gguf")), wanted)
 
 
-def _downloaded(wanted: HubFile, told: Told) -> Path:
+def _downloaded(wanted: HubFile, progress: Progress) -> Path:
     from huggingface_hub import HfApi, hf_hub_download
 
     name = choose(HfApi().list_repo_files(wanted.repository), wanted)
     label = f"downloading {wanted.repository}/{name}"
-    told(f"{label} …")
-    return Path(hf_hub_download(wanted.repository, name, tqdm_class=_teller(label, told)))
+    progress(f"{label} …")
+    return Path(hf_hub_download(wanted.repository, name, tqdm_class=_progress_bar(label, progress)))
 
 
-def _teller(label: str, told: Told) -> type[Any]:
-    """Return a class of progress bars that call `told` instead of drawing."""
+def _progress_bar(label: str, progress: Progress) -> type[Any]:
+    """Return a class of progress bars that call `progress` instead of drawing."""
     from huggingface_hub.utils import tqdm
 
     class Bar(tqdm):  # type: ignore[misc]  # the library is optional
@@ -137,7 +137,7 @@ def _teller(label: str, told: Told) -> type[Any]:
 
         def update(self, n: float | None = 1) -> bool | None:
             self._bytes += int(n or 0)
-            told(f"{label}: {self._bytes // 10**6} of {self._all_bytes // 10**6} MB …")
+            progress(f"{label}: {self._bytes // 10**6} of {self._all_bytes // 10**6} MB …")
             return None
 
     return Bar

@@ -30,7 +30,7 @@ import httpx
 from copilot_nb.errors import ProviderError
 from copilot_nb.providers.local import llama_process
 from copilot_nb.system.environment import without_keys
-from copilot_nb.system.forks import hold_alone
+from copilot_nb.system.forks import keep_pipes_from_forks
 
 BATCH_TOKENS = 64
 """Tokens of a prompt read between two looks at whether the answer is still wanted (full speed from here up)."""
@@ -58,7 +58,7 @@ def default_threads() -> int:
     return max(1, min(MAX_THREADS, cpus - 1))
 
 
-class Engine:
+class LlamaServer:
     """A loaded model and the private socket it answers on. Constructing one blocks for half a second, or longer.
 
     Parameters
@@ -150,7 +150,7 @@ def _start(wanted: dict[str, Any]) -> subprocess.Popen[str]:
         env=without_keys(),
         start_new_session=True,  # a kernel's interrupt goes to its whole process group
     )
-    hold_alone(process)
+    keep_pipes_from_forks(process)
     assert process.stdout is not None
     with process.stdout:
         said = process.stdout.read().strip()

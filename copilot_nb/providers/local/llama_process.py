@@ -1,9 +1,9 @@
-"""The process that a model is loaded in: llama.cpp's server, by xllamacpp, on the Unix socket it is told.
+"""The process that a model is loaded in: llama.cpp's server, by xllamacpp, on a Unix socket that the kernel names.
 
 A process of its own, because xllamacpp holds the interpreter's lock while it loads (0.4 s for 100 MB: nothing else
 would run in the kernel), because llama.cpp ends the whole process where it fails, and because only so all of a model's
 memory is given back. It says on its standard output that it is ready, or why not, and ends, taking its socket along,
-when its standard input closes: at `Engine.close`, or when the kernel dies.
+when its standard input closes: at `LlamaServer.close`, or when the kernel dies.
 
 It is run as a file, and imports nothing of ours, to start in 0.1 s.
 """

@@ -1,8 +1,8 @@
 """The embedded model: GGUF files run beside the kernel, so that answers need no account and no network.
 
 `LocalModel` prepares what a small model needs (`window.fit`: its window, without the runtime's preamble), queues
-(`_Room`), and passes llama.cpp's tokens on in pieces of about 50 ms: each piece crosses to the runtime and
-back, which for single tokens would cost as much as making them. Each file is loaded once, by a `Resident`.
+(`_Capacity`), and passes llama.cpp's tokens on in pieces of about 50 ms: each piece crosses to the runtime and
+back, which for single tokens would cost as much as making them. Each file is loaded once, by a `ModelLoader`.
 
 An answer that reaches the limit of tokens ends as ``stop``, not as ``length``: on ``length`` the runtime asks
 the model to go on, which turns one rambling answer into three.
@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 from copilot_nb.errors import ProviderError
 from copilot_nb.providers.chat import ChatError, ChatModel, ChatRequest, Message
 from copilot_nb.providers.local import hugging_face
-from copilot_nb.providers.local.llama import Engine, default_threads
-from copilot_nb.providers.local.model_loader import Resident, Told
+from copilot_nb.providers.local.llama import LlamaServer, default_threads
+from copilot_nb.providers.local.model_loader import ModelLoader, Progress
 from copilot_nb.providers.local.model_names import LocalName, LocalNames, default_name
 from copilot_nb.providers.local.presets import Preset, preset
 from copilot_nb.providers.local.window import fit
@@ -38,18 +38,18 @@ TEMPLATE_TOKENS = 64
 """Tokens kept for what the chat template adds once: a default system message, the answer's opening."""
 
 
-class _Room:
+class _Capacity:
     """What the answers in progress share: seats, and tokens of context. First come, first served."""
 
     def __init__(self, seats: int, tokens: int) -> None:
         self._seats = seats
         self._tokens = tokens
-        self._door = asyncio.Lock()  # held by the one who waits in front
+        self._front = asyncio.Lock()  # held by the one who waits in front
         self._freed = asyncio.Event()
 
     @asynccontextmanager
     async def take(self, tokens: int) -> AsyncGenerator[None, None]:
-        async with self._door:
+        async with self._front:
             while self._seats < 1 or self._tokens < tokens:
                 self._freed.clear()
                 await self._freed.wait()
@@ -69,11 +69,11 @@ class _Room:
 
 
 @dataclass(frozen=True, slots=True)
-class _Loaded:
-    """A model file's engine, and the room that its answers share."""
+class _Entry:
+    """A model file's server, and the capacity that its answers share."""
 
-    resident: Resident
-    room: _Room
+    loader: ModelLoader
+    capacity: _Capacity
 
 
 class LocalModel(ChatModel):
@@ -109,7 +109,7 @@ class LocalModel(ChatModel):
         self._names = LocalNames(settings)
         self._parallel = parallel
         self._threads = threads or default_threads()
-        self._loaded: dict[Path | hugging_face.HubFile, _Loaded] = {}
+        self._loaded: dict[Path | hugging_face.HubFile, _Entry] = {}
         self._closed = False
 
     @property
@@ -129,28 +129,28 @@ class LocalModel(ChatModel):
     def note(self, model_id: str) -> str:
         """Say that the model is being loaded or downloaded; see `ChatModel.note`."""
         loaded = self._loaded.get(self._names.find(model_id).source)
-        return loaded.resident.note if loaded else ""
+        return loaded.loader.note if loaded else ""
 
     def preload(self) -> None:
         """Start loading the default model in the background; does not wait."""
-        self._use(self._names.find("")).resident.load()
+        self._use(self._names.find("")).loader.load()
 
-    def _use(self, name: LocalName) -> _Loaded:
+    def _use(self, name: LocalName) -> _Entry:
         if self._closed:
             raise ProviderError("The embedded model was closed; restart the kernel to use it again")
         if name.source not in self._loaded:
             label = default_name(name.source) if isinstance(name.source, Path) else str(name.source)
-            resident = Resident(label, self._locator(name.source), self._load, self._settings.local_idle_s)
-            self._loaded[name.source] = _Loaded(resident, _Room(self._parallel, self.context_tokens))
+            loader = ModelLoader(label, self._locator(name.source), self._load, self._settings.local_idle_s)
+            self._loaded[name.source] = _Entry(loader, _Capacity(self._parallel, self.context_tokens))
         return self._loaded[name.source]
 
-    def _locator(self, source: Path | hugging_face.HubFile) -> Callable[[Told], Path]:
+    def _locator(self, source: Path | hugging_face.HubFile) -> Callable[[Progress], Path]:
         if isinstance(source, Path):
-            return lambda _told: source
-        return lambda told: hugging_face.fetch(source, offline=self._settings.offline, told=told)
+            return lambda _progress: source
+        return lambda progress: hugging_face.fetch(source, offline=self._settings.offline, progress=progress)
 
-    def _load(self, path: Path) -> Engine:
-        return Engine(path, context_tokens=self.context_tokens, parallel=self._parallel, threads=self._threads)
+    def _load(self, path: Path) -> LlamaServer:
+        return LlamaServer(path, context_tokens=self.context_tokens, parallel=self._parallel, threads=self._threads)
 
     async def answer(self, request: ChatRequest) -> AsyncGenerator[Piece, None]:
         """Start an answer; see `ChatModel.answer`."""
@@ -159,20 +159,20 @@ class LocalModel(ChatModel):
         try:
             name = self._names.find(request.model)
             loaded = self._use(name)
-            async with loaded.resident.engine() as engine:
-                loop, worker = asyncio.get_running_loop(), loaded.resident.worker
-                seen, tokens = await loop.run_in_executor(worker, fit, request.messages, room_tokens, engine.count)
+            async with loaded.loader.server() as server:
+                loop, worker = asyncio.get_running_loop(), loaded.loader.worker
+                seen, tokens = await loop.run_in_executor(worker, fit, request.messages, room_tokens, server.count)
         except ChatError:
             raise
         except ProviderError as error:
             raise ChatError(400, str(error)) from error
         return self._pieces(loaded, _body(seen, preset(name.model_id), limit), tokens + TEMPLATE_TOKENS + limit)
 
-    async def _pieces(self, loaded: _Loaded, body: dict[str, Any], needed: int) -> AsyncGenerator[Piece, None]:
+    async def _pieces(self, loaded: _Entry, body: dict[str, Any], needed: int) -> AsyncGenerator[Piece, None]:
         async with (
-            loaded.room.take(needed),
-            loaded.resident.engine() as engine,
-            aclosing(engine.stream(body)) as events,
+            loaded.capacity.take(needed),
+            loaded.loader.server() as server,
+            aclosing(server.stream(body)) as events,
         ):
             async for piece in _merge(events):
                 yield piece
@@ -188,7 +188,7 @@ class LocalModel(ChatModel):
     def _close_all(self) -> list[Future[None]]:
         self._closed = True
         loaded, self._loaded = self._loaded, {}
-        return [one.resident.close() for one in loaded.values()]
+        return [one.loader.close() for one in loaded.values()]
 
 
 def _body(messages: Sequence[Message], preset: Preset, limit: int) -> dict[str, Any]:

@@ -10,14 +10,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from copilot_nb.errors import ProviderError
-from copilot_nb.providers.local.llama import Engine
+from copilot_nb.providers.local.llama import LlamaServer
 from copilot_nb.system.threads import DaemonPool
 
-Told = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
-class Resident:
-    """Keeps one engine for whoever uses it.
+class ModelLoader:
+    """Keeps one server while it is used.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class Resident:
     load : callable
         Loads the file; called in the same thread.
     idle_s : float
-        Seconds without use after which the engine is closed.
+        Seconds without use after which the server is closed.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Resident:
     """
 
     def __init__(
-        self, name: str, locate: Callable[[Told], Path], load: Callable[[Path], Engine], idle_s: float
+        self, name: str, locate: Callable[[Progress], Path], load: Callable[[Path], LlamaServer], idle_s: float
     ) -> None:
         self.note = ""
         self.worker = DaemonPool(1, "copilot-nb-local-model")
@@ -48,14 +48,14 @@ class Resident:
         self._load_file = load
         self._idle_s = idle_s
         self._lock = threading.Lock()
-        self._loading: Future[Engine] | None = None
+        self._loading: Future[LlamaServer] | None = None
         self._users = 0
         self._timer: threading.Timer | None = None
         self._closed = False
 
     @asynccontextmanager
-    async def engine(self) -> AsyncGenerator[Engine, None]:
-        """Give the engine, loaded if need be; it stays as long as the context.
+    async def server(self) -> AsyncGenerator[LlamaServer, None]:
+        """Give the server, loaded if need be; it stays as long as the context.
 
         Raises
         ------
@@ -68,40 +68,40 @@ class Resident:
         finally:
             self._leave()
 
-    def load(self) -> Future[Engine]:
+    def load(self) -> Future[LlamaServer]:
         """Begin to load it, unless it is; any thread may call it."""
         with self._lock:
             if self._closed:
                 raise ProviderError("The embedded model was closed; restart the kernel to use it again")
             if self._loading is None or _is_spent(self._loading):
                 self._loading = self.worker.submit(self._make, self._loading)
-                self._rest()
+                self._restart_idle_timer()
             return self._loading
 
-    def _make(self, spent: Future[Engine] | None) -> Engine:
+    def _make(self, spent: Future[LlamaServer] | None) -> LlamaServer:
         _close(spent)
         try:
-            self._tell(f"loading {self._name} …")
-            path = self._locate(self._tell)
-            self._tell(f"loading {self._name} ({path.stat().st_size / 1e6:.0f} MB) …")
+            self._set_note(f"loading {self._name} …")
+            path = self._locate(self._set_note)
+            self._set_note(f"loading {self._name} ({path.stat().st_size / 1e6:.0f} MB) …")
             return self._load_file(path)
         finally:
-            self._tell("")
+            self._set_note("")
 
-    def _tell(self, note: str) -> None:
+    def _set_note(self, note: str) -> None:
         self.note = note
 
     def _enter(self) -> None:
         with self._lock:
             self._users += 1
-            self._rest()
+            self._restart_idle_timer()
 
     def _leave(self) -> None:
         with self._lock:
             self._users -= 1
-            self._rest()
+            self._restart_idle_timer()
 
-    def _rest(self) -> None:
+    def _restart_idle_timer(self) -> None:
         """Let the time run from now, if nobody uses it."""
         if self._timer is not None:
             self._timer.cancel()
@@ -124,10 +124,10 @@ class Resident:
         _close(loading)
 
     def close(self) -> Future[None]:
-        """Close the engine, for good; answers in progress fail. The future is done when it is closed."""
+        """Close the server, for good; answers in progress fail. The future is done when it is closed."""
         with self._lock:
             self._closed = True
-            self._rest()
+            self._restart_idle_timer()
         done = self.worker.submit(self._free)
         self.worker.shutdown()
         return done
@@ -137,12 +137,12 @@ class Resident:
         _close(loading)
 
 
-def _is_spent(loading: Future[Engine]) -> bool:
+def _is_spent(loading: Future[LlamaServer]) -> bool:
     if not loading.done():
         return False
     return loading.exception() is not None or not loading.result().is_alive
 
 
-def _close(loading: Future[Engine] | None) -> None:
+def _close(loading: Future[LlamaServer] | None) -> None:
     if loading is not None and loading.exception() is None:
         loading.result().close()
