@@ -14,6 +14,7 @@ from copilot_nb.experiments.options import Scorers
 from copilot_nb.experiments.plan import Plan
 from copilot_nb.experiments.scores import ScoreRow
 from copilot_nb.experiments.scoring import Progressed, ScoreSheet, checked
+from copilot_nb.experiments.shown_answers import Columns
 from copilot_nb.experiments.store import Answer, Store
 from copilot_nb.experiments.tabular import Notes
 from copilot_nb.experiments.tidy import answers_table, first_rows, numbers_of, to_frame, usage_table, values_of, written
@@ -310,15 +311,18 @@ class Comparison:
         hint = f"its answers are in {self._path}: run compare(…) again, or pickle result.to_frame()"
         raise InputError("a comparison cannot be pickled or copied", hint)
 
-    def _shown_parts(self) -> list[Table | Summary | Notes]:
+    def _shown_parts(self) -> list[Table | Columns | Summary | Notes]:
         """Return the parts of the comparison's display; without scores, its answers side by side."""
+        if len(self._grid.cells) == len(self.variants) and not self._scores.scorers:
+            answers = Columns.of((cell, self._answer(cell)) for cell in self._in_order())
+            return [answers, *([Notes(self.notes)] if self.notes else [])]
         usage, notes = usage_table(self.variants, self._asked(), self.plan().grid), self.notes
         if self._scores.scorers:
             try:
                 return [usage, self.summary()]
             except MissingExtra as error:
                 notes = (*notes, f"the summary of the scores is not shown: {error}")
-        parts: list[Table | Summary | Notes] = [usage, first_rows(self.table(), MAX_SHOWN_PROMPTS)]
+        parts: list[Table | Columns | Summary | Notes] = [usage, first_rows(self.table(), MAX_SHOWN_PROMPTS)]
         return [*parts, Notes(notes)] if notes else parts
 
     def _rows_of_pairs(self, scorer: str) -> tuple[ScoreRow, ...]:

@@ -132,7 +132,7 @@ def of_callable(function: Callable[..., object], id: str = "", version: str = ""
     InputError
         If it cannot be called with these arguments.
     """
-    if any(function is factory for factory in _FACTORIES):
+    if any(function is factory for factory in FACTORIES):
         name = function.__name__
         raise InputError(f"{name} is not a scorer yet", f"call it: {name}(…)")
     if not callable(function):
@@ -316,4 +316,5 @@ def _plain(text: str, ignore_case: bool) -> str:
     return line.casefold() if ignore_case else line
 
 
-_FACTORIES = (exact, contains, regex, numeric, json_schema, similarity, python_passes)
+FACTORIES = (exact, contains, regex, numeric, json_schema, similarity, python_passes)
+"""The functions that return a built-in scorer."""

@@ -21,6 +21,7 @@ _LEGAL_ID = re.compile(r"[A-Za-z0-9_-]{1,250}")
 
 COMMANDS = (
     "ask",
+    "compare",
     "doctor",
     "export",
     "fix",
@@ -49,8 +50,6 @@ COMMANDS = (
     "whoami",
 )
 """The subcommands of `%copilot`; none can be the name of a session."""
-RESERVED = ("compare",)
-"""Subcommands of later versions; none can be the name of a session either."""
 
 
 def check_name(name: str) -> str:
@@ -60,7 +59,7 @@ def check_name(name: str) -> str:
     ------
     InputError
         If it is empty, too long, starts with ``-`` or ``%``, contains an invisible character, or is one of
-        `COMMANDS` or `RESERVED`.
+        `COMMANDS`.
     """
     name = unicodedata.normalize("NFC", name).strip()
     if not name:
@@ -69,8 +68,6 @@ def check_name(name: str) -> str:
         raise InputError(
             f"{name!r} is a subcommand of %copilot and cannot name a session", f"try {name}1, or %copilot {name}"
         )
-    if name in RESERVED:
-        raise InputError(f"{name!r} is reserved for a later version and cannot name a session", f"try {name}1")
     if name[0] in "-%":
         raise InputError(f"a session's name cannot start with {name[0]!r}: {name[:40]!r}", "see %copilot help")
     if len(name) > MAX_NAME_CHARS:

@@ -14,7 +14,7 @@ from copilot_nb.named_sessions.attach import attached
 from copilot_nb.named_sessions.names import quoted
 from copilot_nb.named_sessions.session import state_of
 from copilot_nb.named_sessions.waiting import wait
-from copilot_nb.notebook.arguments import opening_of, options_of
+from copilot_nb.notebook.arguments import listed, opening_of, options_of
 from copilot_nb.notebook.code import code_of, insert_code
 from copilot_nb.notebook.display import output_for
 from copilot_nb.notebook.workspace import assign, attachable, check_variable
@@ -35,7 +35,7 @@ def targets(args: argparse.Namespace, names: Sequence[str]) -> list[Target]:
         If the options contradict each other.
     """
     model, provider = args.model or "", args.provider or ""
-    models, providers = _listed(args.models), _listed(args.providers)
+    models, providers = listed(args.models), listed(args.providers)
     if not models and not providers:
         return [Target(name, model, provider) for name in dict.fromkeys(names)]
     if len(names) > 1:
@@ -126,10 +126,6 @@ def ask(context: MagicContext, names: Sequence[str], prompt: str, args: argparse
 def _session(manager: Manager, target: Target, args: argparse.Namespace) -> Session:
     own = {"model": target.model, "provider": target.provider}
     return manager.open(target.name, dataclasses.replace(options_of(args), **own), opening_of(args))
-
-
-def _listed(value: str | None) -> list[str]:
-    return list(dict.fromkeys(word.strip() for word in (value or "").split(",") if word.strip()))
 
 
 def _deliver(context: MagicContext, turn: Turn, args: argparse.Namespace, *, is_rerun: bool) -> None:

@@ -166,15 +166,6 @@ def cell_parser() -> Parser:
     return parser
 
 
-def ask_parser() -> Parser:
-    """Return the parser of ``%copilot ask``."""
-    parser = Parser("%copilot ask", "Send one line to a session: %copilot ask [options] NAME PROMPT")
-    parser.add_argument("name", metavar="NAME", help="the session")
-    for option in ASK_OPTIONS:
-        option.add_to(parser)
-    return parser
-
-
 def parse_cell(line: str) -> argparse.Namespace:
     """Parse the first line of a ``%%copilot`` cell.
 
@@ -184,18 +175,6 @@ def parse_cell(line: str) -> argparse.Namespace:
         If it is not valid.
     """
     return cell_parser().parse(split_words(line))
-
-
-def parse_ask(rest: str) -> tuple[argparse.Namespace, str]:
-    """Parse ``[options] NAME PROMPT`` and return the options and the prompt, untouched.
-
-    Raises
-    ------
-    InputError
-        If it is not valid.
-    """
-    head, prompt = split_head(rest, ASK_OPTIONS)
-    return ask_parser().parse(head), prompt
 
 
 def split_words(line: str) -> list[str]:
@@ -215,15 +194,18 @@ def split_words(line: str) -> list[str]:
 _WORD = re.compile(r"""\s*((?:"[^"]*"|'[^']*'|[^\s"'])+)""")
 
 
-def split_head(text: str, options: Sequence[Option]) -> tuple[list[str], str]:
-    """Split options and one name off the beginning of `text`; return them and the rest, unchanged."""
+def split_head(text: str, options: Sequence[Option], names: int = 1) -> tuple[list[str], str]:
+    """Split options and so many `names` off the beginning of `text`; return them and the rest, unchanged."""
     takes_value = {flag for option in options if option.value for flag in option.flags}
     head: list[str] = []
     while (match := _WORD.match(text)) is not None:
-        text = text[match.end() :]
+        is_value = bool(head) and head[-1] in takes_value
+        is_name = not match[1].startswith("-") and not is_value
+        if is_name and not names:
+            break
         head += split_words(match[1])
-        is_value = len(head) > 1 and head[-2] in takes_value
-        if not head[-1].startswith("-") and not is_value:
+        text = text[match.end() :]
+        if is_name and not (names := names - 1):
             break
     return head, text.strip()
 
@@ -240,9 +222,14 @@ def options_of(args: argparse.Namespace) -> SessionOptions:
     return SessionOptions(**{name: _meant(FLAGS[name], value) for name, value in given.items()})
 
 
+def listed(value: str | None) -> list[str]:
+    """Return the words of a list such as ``a,b``, each once."""
+    return list(dict.fromkeys(word.strip() for word in (value or "").split(",") if word.strip()))
+
+
 def _meant(flag: Flag, value: str) -> str:
-    if flag.may_be_file and value.startswith("@"):
-        return _read(value[1:])
+    if flag.may_be_file:
+        value = text_of(value)
     return "" if value == flag.default_word else value
 
 
@@ -251,7 +238,17 @@ def opening_of(args: argparse.Namespace) -> Opening:
     return Opening(session_id=args.session_id or "", new=args.new, take_over=args.take_over)
 
 
-def _read(path: str) -> str:
+def text_of(value: str) -> str:
+    """Return the text of a system message: `value`, or for ``@FILE`` what is in that file.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read.
+    """
+    if not value.startswith("@"):
+        return value
+    path = value[1:]
     try:
         return Path(path).expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

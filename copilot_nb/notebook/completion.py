@@ -15,8 +15,11 @@ from IPython.core.getipython import get_ipython
 from copilot_nb.named_sessions.api import shared_manager
 from copilot_nb.notebook.arguments import ASK_OPTIONS, Option
 from copilot_nb.notebook.subcommands import SUBCOMMANDS
+from copilot_nb.notebook.subcommands.comparing import COMPARE, COMPARE_OPTIONS, SCORERS
 
-_ATTACH = ("-a", "--attach")
+_FILES = ("-a", "--attach", "--over", "--store")
+_VARIABLES = ("-a", "--attach", "--over", "--schema", "--scorer", "--systems")
+_LISTS = ("--models", "--providers", "--efforts")
 _CHOICES = {flag: dict(option.settings).get("choices", ()) for option in ASK_OPTIONS for flag in option.flags}
 _WORD = re.compile(r"""["'][^"']*["']?|[^\s"']+""")
 
@@ -28,7 +31,7 @@ def complete(before: str) -> SimpleMatcherResult:
     """
     words, typed = _typed(before)
     found = [SimpleCompletion(each, type="magic") for each in _candidates(words) if each.startswith(typed)]
-    is_alone = not words or words[-1] not in _ATTACH
+    is_alone = not words or words[-1] not in _FILES
     return {"completions": found, "matched_fragment": typed, "suppress": is_alone, "ordered": True}
 
 
@@ -39,22 +42,24 @@ def _typed(before: str) -> tuple[list[str], str]:
     if not words or (before[-1].isspace() and not is_open):
         return words, ""
     *words, typed = words
-    if words and words[-1] in ("--models", "--providers"):
+    if words and words[-1] in _LISTS:
         typed = typed.rpartition(",")[2]
     return words, typed
 
 
 def _candidates(words: list[str]) -> list[str]:
-    if words and words[-1] in _ATTACH:
-        return _variables()
+    if words and words[-1] in _VARIABLES:
+        return [*_variables(), *(SCORERS if words[-1] == "--scorer" else ())]
     if words and words[-1] in ("-m", "--model", "--models"):
         return _of_kind("model")
     if words and words[-1] in ("-p", "--provider", "--providers"):
         return _of_kind("provider")
     if words and (choices := _CHOICES.get(words[-1])):
         return list(choices)
+    if words[:2] == ["%%copilot", COMPARE.word]:
+        return _flags(COMPARE_OPTIONS)
     if words[:1] == ["%%copilot"]:
-        return [*_names(), *_flags(ASK_OPTIONS)]
+        return [*([COMPARE.word] if not words[1:] else []), *_names(), *_flags(ASK_OPTIONS)]
     return _line(words[1:])
 
 

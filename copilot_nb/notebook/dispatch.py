@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING
 
 from copilot_nb.conversation.prompt import interpolate
@@ -12,6 +11,7 @@ from copilot_nb.notebook import arguments
 from copilot_nb.notebook.answer import answer
 from copilot_nb.notebook.code import HELD
 from copilot_nb.notebook.subcommands import SUBCOMMANDS
+from copilot_nb.notebook.subcommands.comparing import COMPARE, compare_cell
 from copilot_nb.notebook.workspace import evaluate
 from copilot_nb.render.words import did_you_mean
 
@@ -19,20 +19,24 @@ if TYPE_CHECKING:
     from copilot_nb.notebook.context import MagicContext
 
 
-def run_cell(context: MagicContext, line: str, body: str) -> None:
-    """Serve ``%%copilot``: send the body and show the answer."""
-    if line.split()[:1] == [HELD]:
+def run_cell(context: MagicContext, line: str, body: str) -> object:
+    """Serve ``%%copilot``: send the body and show the answer, or return the comparison to show."""
+    word, _, rest = line.strip().partition(" ")
+    if word == HELD:
         print("Not run: a model wrote this code. To run it, delete the first line of the cell.")
-        return
-    args = arguments.parse_cell(line)
-    names = [check_name(name) for name in args.names] or ([context.default_session] if context.default_session else [])
-    if not names:
-        raise InputError("which session?", "name it (%%copilot session1), or choose one (%copilot use session1)")
+        return None
 
     def value(expression: str) -> str:
         return context.manager.hide_secrets(str(evaluate(context.shell, expression)))
 
+    if word == COMPARE.word:
+        return compare_cell(context, COMPARE.parse(rest), body.strip("\n"), value)
+    args = arguments.parse_cell(line)
+    names = [check_name(name) for name in args.names] or ([context.default_session] if context.default_session else [])
+    if not names:
+        raise InputError("which session?", "name it (%%copilot session1), or choose one (%copilot use session1)")
     answer(context, names, interpolate(body.strip("\n"), value), args)
+    return None
 
 
 def run_line(context: MagicContext, line: str) -> object:
@@ -43,7 +47,4 @@ def run_line(context: MagicContext, line: str) -> object:
         hint = f"{did_you_mean(word, SUBCOMMANDS)}see %copilot help; to ask: %copilot ask NAME PROMPT"
         raise InputError(f"%copilot does not know {arguments.masked(repr(word))}", hint)
     command = SUBCOMMANDS[name]
-    if name == "ask":
-        args, prompt = arguments.parse_ask(rest)
-        return command.run(context, argparse.Namespace(**vars(args), prompt=prompt))
     return command.run(context, command.parse(rest))

@@ -44,10 +44,7 @@ class CopilotMagics(Magics):
         from copilot_nb.notebook.dispatch import run_cell, run_line
 
         context = self._opened()
-        if cell is None:
-            return run_line(context, line)
-        run_cell(context, line, cell)
-        return None
+        return run_line(context, line) if cell is None else run_cell(context, line, cell)
 
     def _opened(self) -> MagicContext:
         from copilot_nb.notebook.context import MagicContext

@@ -26,15 +26,47 @@ def evaluate(shell: InteractiveShell, expression: str) -> object:
         If it raises anything.
     """
     try:
-        if not (scope := _callers_variables(shell)):
-            return shell.ev(expression)
-        with shell.builtin_trap:
-            return eval(expression, {**shell.user_ns, **scope})  # noqa: S307 - the user's own code
+        return _value(shell, expression)
     except NameError as error:
         hint = r"define it in a cell above; for literal braces write \{{"
         raise InputError(f"{{{{ {expression} }}}}: {error}", hint) from error
     except Exception as error:  # the user's own code may raise anything
         raise InputError(f"{{{{ {expression} }}}} raised {type(error).__name__}: {error}") from error
+
+
+def option_value(
+    shell: InteractiveShell, option: str, expression: str, known: Mapping[str, object] | None = None
+) -> object:
+    """Return the value of an option that takes a variable or another expression of the user.
+
+    Parameters
+    ----------
+    shell : InteractiveShell
+        Holds the variables.
+    option : str
+        The option's name, for the error.
+    expression : str
+        What was typed after it.
+    known : mapping of str to object, optional
+        Names that can be used, too; a variable of the user hides them.
+
+    Raises
+    ------
+    InputError
+        If it raises anything.
+    """
+    try:
+        return _value(shell, expression, known or {})
+    except Exception as error:  # the user's own code may raise anything
+        raise InputError(f"{option} {expression[:60]}: {error or type(error).__name__}") from error
+
+
+def _value(shell: InteractiveShell, expression: str, known: Mapping[str, object] | None = None) -> object:
+    scope = _callers_variables(shell)
+    if not scope and not known:
+        return shell.ev(expression)
+    with shell.builtin_trap:
+        return eval(expression, {**(known or {}), **shell.user_ns, **scope})  # noqa: S307 - the user's own code
 
 
 def _callers_variables(shell: InteractiveShell) -> Mapping[str, object]:

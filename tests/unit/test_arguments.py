@@ -9,8 +9,9 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.options import SessionOptions
-from copilot_nb.notebook.arguments import ASK_OPTIONS, options_of, parse_ask, parse_cell, split_head, split_words
+from copilot_nb.notebook.arguments import ASK_OPTIONS, options_of, parse_cell, split_head, split_words
 from copilot_nb.notebook.input_transform import TOKEN_TRANSFORMERS, Whole
+from copilot_nb.notebook.subcommands import SUBCOMMANDS
 
 
 @pytest.mark.parametrize(
@@ -36,8 +37,8 @@ def test_only_what_stands_before_the_prompt_is_split(text: str, head: list[str],
 @settings(max_examples=100)
 @given(st.text(max_size=40))
 def test_any_prompt_of_ask_is_kept(prompt: str) -> None:
-    args, rest = parse_ask(f"-q name {prompt}")
-    assert (args.name, args.quiet, rest) == ("name", True, prompt.strip())
+    args = SUBCOMMANDS["ask"].parse(f"-q name {prompt}")
+    assert (args.name, args.quiet, args.prompt) == ("name", True, prompt.strip())
 
 
 def test_the_cell_takes_options_on_both_sides_of_its_name() -> None:

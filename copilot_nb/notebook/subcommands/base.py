@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from copilot_nb.notebook.arguments import Option, Parser, split_words
+from copilot_nb.notebook.arguments import Option, Parser, split_head, split_words
 
 if TYPE_CHECKING:
     from copilot_nb.notebook.context import MagicContext
@@ -55,6 +55,8 @@ class Subcommand:
         The arguments and options after the word.
     is_literal : bool
         Whether the rest of the line is one text, in which quotes mean nothing.
+    has_prompt : bool
+        Whether a prompt follows the options and arguments; it is literal text.
     """
 
     word: str
@@ -63,6 +65,7 @@ class Subcommand:
     takes: tuple[Argument, ...] = ()
     options: tuple[Option, ...] = ()
     is_literal: bool = False
+    has_prompt: bool = False
 
     def parser(self) -> Parser:
         """Return the parser of the rest of the line."""
@@ -81,6 +84,9 @@ class Subcommand:
         InputError
             If it is not valid.
         """
+        if self.has_prompt:
+            head, prompt = split_head(rest, self.options, len(self.takes))
+            return argparse.Namespace(**vars(self.parser().parse(head)), prompt=prompt)
         if self.is_literal:
             return self.parser().parse(["--", rest.strip()] if rest.strip() else [])
         return self.parser().parse(split_words(rest))

@@ -54,7 +54,12 @@ _FIX_OPTIONS = tuple(option for option in TURN_OPTIONS if set(option.flags) & se
 
 COMMANDS = (
     Subcommand(
-        "ask", "Send one line to a session: %copilot ask [options] NAME PROMPT", ask, (ONE_SESSION,), ASK_OPTIONS
+        "ask",
+        "Send one line to a session: %copilot ask [options] NAME PROMPT",
+        ask,
+        (ONE_SESSION,),
+        ASK_OPTIONS,
+        has_prompt=True,
     ),
     Subcommand(
         "fix",
