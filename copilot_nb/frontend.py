@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +99,23 @@ def is_headless(shell: InteractiveShell) -> bool:
     kernel = getattr(shell, "kernel", None)
     # ipykernel keeps the front end's answer to "do you take input?" in this attribute, and nowhere else.
     return kernel is not None and not getattr(kernel, "_allow_stdin", True)
+
+
+@contextmanager
+def input_refused(shell: InteractiveShell) -> Iterator[None]:
+    """Let code that asks for input fail meanwhile, instead of waiting for an answer."""
+    kernel = getattr(shell, "kernel", None)
+    target, name, value = (builtins, "input", _no_input) if kernel is None else (kernel, "_allow_stdin", False)
+    before = getattr(target, name)
+    setattr(target, name, value)
+    try:
+        yield
+    finally:
+        setattr(target, name, before)
+
+
+def _no_input(_prompt: object = "", /) -> str:
+    raise NotImplementedError("code that a model runs cannot ask for input")
 
 
 def is_page(shell: InteractiveShell) -> bool:

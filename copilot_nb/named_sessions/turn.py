@@ -229,10 +229,21 @@ class Turn:
     def __await__(self) -> Generator[Any, None, Turn]:
         if not self.done and self.owner is not None:
             self.owner.loop.check_own()
-        yield from asyncio.wrap_future(self.ended).__await__()
+        yield from self._awaited().__await__()
         if self._error is not None:
             raise self._error
         return self
+
+    async def _awaited(self) -> None:
+        """Wait until the turn has ended; on the main thread, do what the turn needs that thread for."""
+        ended = asyncio.wrap_future(self.ended)
+        while not ended.done():
+            is_main = threading.current_thread() is threading.main_thread()
+            await asyncio.wait([ended], timeout=waiting.AWAITED_POLL_S if is_main else None)
+            try:
+                waiting.attend([self])
+            except KeyboardInterrupt:  # the kernel's loop must not end with it
+                self.stop()
 
     def apply(self, change: Change) -> None:
         """Apply a change and notify the waiters; called by the turn runner on the loop thread."""

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import concurrent.futures
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Protocol, TypeVar
 
-from copilot_nb.errors import CopilotNBError, TurnError, TurnInterrupted
+from copilot_nb.errors import CopilotNBError, InputError, TurnError, TurnInterrupted
 from copilot_nb.runtime.loop import POLL_S, LoopThread
+from copilot_nb.system.main_thread import MAIN_THREAD
 
 
 class _Named(Protocol):
     @property
     def name(self) -> str: ...
+
+    @property
+    def session_id(self) -> str: ...
 
 
 class _Owner(Protocol):
@@ -52,6 +57,11 @@ class Waitable(Protocol):
 
 T = TypeVar("T", bound=Waitable)
 
+attendants: list[Callable[[Sequence[Waitable]], object]] = []
+"""Called on the main thread, about ten times a second, with the turns that a call waits for there."""
+
+AWAITED_POLL_S = 0.5
+"""How often an awaited turn is attended to (seconds); a cell may await hundreds at once."""
 STOP_GRACE_S = 3.0
 """How long an interrupted wait waits for the turns to stop (seconds; 0.03 s is usual)."""
 
@@ -86,6 +96,7 @@ def wait(turns: Iterable[T], timeout_s: float | None = None, on_update: Callable
     turns = list(turns)
     if (loop := _loop_of(turns)) is not None and loop.is_current():
         raise RuntimeError("await the turns instead: this thread receives the answers")
+    _check_owners(turns)
     try:
         _follow(turns, timeout_s, on_update)
     except KeyboardInterrupt as interrupt:
@@ -121,6 +132,28 @@ def as_completed(turns: Iterable[T], timeout_s: float | None = None) -> Iterator
         if pending and time.monotonic() > deadline:
             raise TimeoutError(f"{len(pending)} turns have not ended within {timeout_s} s")
         concurrent.futures.wait([turn.ended for turn in pending], POLL_S, concurrent.futures.FIRST_COMPLETED)
+        attend(pending)
+
+
+def attend(turns: Sequence[Waitable]) -> None:
+    """Do what `turns` need the main thread for, as a call waits for them; on another thread nothing.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If the user interrupted it.
+    """
+    if threading.current_thread() is threading.main_thread():
+        MAIN_THREAD.serve()
+        for attendant in attendants:
+            attendant(turns)
+
+
+def _check_owners(turns: Sequence[Waitable]) -> None:
+    for turn in turns:
+        if not turn.done and turn.session.session_id in MAIN_THREAD.owners:
+            name = turn.session.name
+            raise InputError(f"this code runs for a turn of {name}, so {name} cannot answer before the code has ended")
 
 
 def _loop_of(turns: Sequence[Waitable]) -> LoopThread | None:
@@ -148,6 +181,7 @@ def _follow(turns: Sequence[T], timeout_s: float | None, on_update: Callable[[T]
             else:
                 turn.wait_for_change(POLL_S)
                 on_update(turn)
+            attend(turns)
 
 
 def _interrupt(turns: Sequence[T], on_update: Callable[[T], object] | None) -> None:

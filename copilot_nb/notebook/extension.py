@@ -13,10 +13,12 @@ from traitlets import TraitError
 
 from copilot_nb.console import accept_any_text
 from copilot_nb.errors import InputError
-from copilot_nb.frontend import has_rich_output
+from copilot_nb.frontend import has_kernel, has_rich_output
 from copilot_nb.notebook import failures, input_transform
 from copilot_nb.notebook.magics import CopilotMagics
+from copilot_nb.notebook.main_thread import Waker
 from copilot_nb.settings import CopilotNB, adopt
+from copilot_nb.system.main_thread import MAIN_THREAD
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -43,6 +45,7 @@ def load(shell: InteractiveShell, open_panel: OpenPanel) -> None:
     shell.input_transformer_manager.token_transformers.extend(input_transform.TOKEN_TRANSFORMERS)
     _matchers(shell).append(_complete)
     failures.watch(shell)
+    MAIN_THREAD.wake = Waker(shell) if has_kernel(shell) else None
     if settings.warm_start:
         shell.events.register("post_run_cell", _WarmStart(shell, settings))
 
@@ -54,6 +57,7 @@ def unload(shell: InteractiveShell) -> None:
     rest()
     adopt(None)
     failures.unwatch(shell)
+    MAIN_THREAD.wake = None
     for settings in _settings_of(shell):
         _left[shell] = settings
         cast(list[Any], shell.configurables).remove(settings)

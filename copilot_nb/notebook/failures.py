@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import sys
 import weakref
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +60,15 @@ class Failures:
         if isinstance(error, Exception) and not is_of_fix:  # an interrupt needs no correction
             self.last = Failure(error, cell)
 
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Take no note of how cells end meanwhile."""
+        before = self.last, self._shown
+        try:
+            yield
+        finally:
+            self.last, self._shown = before
+
 
 _of_shells: weakref.WeakKeyDictionary[InteractiveShell, Failures] = weakref.WeakKeyDictionary()
 
@@ -77,6 +88,11 @@ def unwatch(shell: InteractiveShell) -> None:
 def last_failure(shell: InteractiveShell) -> Failure | None:
     """Return the cell that failed last; ``None``: none has."""
     return _of_shells[shell].last if shell in _of_shells else None
+
+
+def kept_last_failure(shell: InteractiveShell) -> AbstractContextManager[None]:
+    """Return a context in which the cells that end are not the user's own, so that their errors do not count."""
+    return _of_shells[shell].kept() if shell in _of_shells else nullcontext()
 
 
 def _shown() -> object:

@@ -20,12 +20,15 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 from copilot_nb.errors import InputError
+from copilot_nb.system.main_thread import MAIN_THREAD
 from copilot_nb.system.threads import DaemonPool, file_threads
 
 T = TypeVar("T")
 
 POLL_S = 0.1
 """How often a waiting main thread looks up, in seconds: an interrupt is seen within this time on any platform."""
+PATIENCE_S = 1.0
+"""A call that waits longer may wait for a turn (seconds); most take some milliseconds."""
 SDK_THREADS = 4
 """The SDK writes in one and, when it stops, waits for the runtime in another."""
 
@@ -166,6 +169,8 @@ class PerLoop(Generic[T]):
 def wait_for(future: concurrent.futures.Future[T], timeout_s: float | None = None) -> T:
     """Wait for `future` in short steps, so that the main thread stays interruptible.
 
+    A wait on the main thread that takes long runs its jobs, for it may wait for a turn that needs one of them.
+
     Raises
     ------
     TimeoutError
@@ -178,6 +183,8 @@ def wait_for(future: concurrent.futures.Future[T], timeout_s: float | None = Non
             raise TimeoutError(f"no result within {timeout_s} s")
         concurrent.futures.wait([future], timeout=step_s)
         waited_s += step_s
+        if waited_s > PATIENCE_S:
+            MAIN_THREAD.serve()
     return future.result()
 
 

@@ -55,7 +55,9 @@ IMPORTERS = {
     "copilot": {"runtime", "testing"},
     "httpx": {"providers", "runtime", "testing"},
     "huggingface_hub": {"providers"},
+    "ipykernel": {"notebook"},
     "jsonschema": {"structured"},
+    "jupyter_client": {"notebook"},
     "keyring": {"providers"},
     "latex2mathml": {"render"},
     "markdown_it": {"render"},
@@ -94,6 +96,7 @@ BROAD_EXCEPTS = {
     "panels/chat.py",  # an expression of the user's own
     "panels/worker.py",  # a job of a panel's own thread, which must outlive it
     "runtime/connection.py",  # an event of the SDK, which swallows what a handler raises
+    "system/main_thread.py",  # a job of another thread: its error goes to the caller that waits for it
     "system/threads.py",  # a job of another thread: its error goes to the caller that waits for it
     "notebook/workspace.py",  # an expression of the user's own
 }

@@ -1,0 +1,200 @@
+"""Jobs for the main thread, submitted by other threads.
+
+A notebook's code runs on the main thread only, and that thread may be waiting for the answer that needs the code. So a
+call that waits on the main thread runs the jobs meanwhile (`MainThread.serve`). While no call waits, `MainThread.wake`
+has the kernel call `serve` as soon as it is idle. A job never runs within other code of the user.
+
+Another thread can interrupt a running job, because its turn was stopped or its question was answered elsewhere: it
+sends SIGINT to the main thread, which also ends a `time.sleep`. While a job runs, SIGINT is handled by the job, which
+raises KeyboardInterrupt only within the job's own work. So an interrupt that comes a moment too late cannot hit the
+code that runs next, and a job always gets a result.
+"""
+
+from __future__ import annotations
+
+import _thread
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from types import FrameType
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+ATTENDED_S = 1.0
+"""A call that waits on the main thread serves the jobs at least this often (seconds; every 0.1 s is usual)."""
+ARRIVES_WITHIN_S = 0.1
+"""A signal that was sent to the main thread arrives within this time (seconds; some microseconds are usual)."""
+
+
+class Job(Generic[T]):
+    """A job for the main thread.
+
+    Parameters
+    ----------
+    work : callable
+        Does the work, on the main thread.
+    owner : str
+        The id of the session for whose turn it runs; ``""`` for none.
+
+    Attributes
+    ----------
+    result : concurrent.futures.Future
+        What `work` returns or raises.
+    is_interrupted : bool
+        Whether the user interrupted the kernel while the job ran.
+    is_cancelled : bool
+        Whether `cancel` was called before the job had ended.
+    """
+
+    def __init__(self, work: Callable[[], T], owner: str = "") -> None:
+        self.owner = owner
+        self.result: Future[T] = Future()
+        self.is_interrupted = self.is_cancelled = False
+        self._work = work
+        self._changing = threading.Lock()
+        self._is_running = self._is_sent = self._has_arrived = False
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the job runs or has ended."""
+        return self.result.running() or self.result.done()
+
+    def cancel(self) -> None:
+        """Withdraw the job, or interrupt it if it runs (from any thread)."""
+        with self._changing:
+            if self.is_cancelled or self.result.done():
+                return
+            self.is_cancelled = True
+            if self._is_running:
+                self._is_sent = True
+                _interrupt_main_thread()
+            else:
+                self.result.cancel()
+
+    def fail(self, error: Exception) -> None:
+        """End the job with an error unless it has begun (from any thread)."""
+        with self._changing:
+            if not self.has_begun and self.result.set_running_or_notify_cancel():
+                self.result.set_exception(error)
+
+    def run(self) -> None:
+        """Run the job, on the main thread."""
+        previous = signal.signal(signal.SIGINT, self._on_signal)
+        try:
+            with self._changing:
+                self._is_running = not self.has_begun and self.result.set_running_or_notify_cancel()
+            if self._is_running:
+                self._settle()
+        finally:
+            with self._changing:
+                self._is_running = False
+            self._await_signal()
+            signal.signal(signal.SIGINT, previous)
+
+    def _settle(self) -> None:
+        try:
+            value = self._call()
+        except BaseException as error:  # noqa: BLE001 - the error goes to the thread that waits for the result
+            self.result.set_exception(error)
+        else:
+            self.result.set_result(value)
+
+    def _call(self) -> T:
+        return self._work()
+
+    def _on_signal(self, _number: int, frame: FrameType | None) -> None:
+        if self._is_sent and not self._has_arrived:
+            self._has_arrived = True
+        else:
+            self.is_interrupted = True
+        while frame is not None and frame.f_code is not Job._call.__code__:
+            frame = frame.f_back
+        if frame is not None:
+            raise KeyboardInterrupt
+
+    def _await_signal(self) -> None:
+        """Wait for a signal that was sent and has not arrived: it must not hit the code that runs next."""
+        until_s = time.monotonic() + ARRIVES_WITHIN_S
+        while self._is_sent and not self._has_arrived and time.monotonic() < until_s:
+            time.sleep(0.001)
+
+
+class MainThread:
+    """The jobs that wait for the main thread.
+
+    Attributes
+    ----------
+    wake : callable or None
+        Called with each new job (from any thread); has the kernel call `serve` when it is idle. ``None`` in a terminal.
+    """
+
+    def __init__(self) -> None:
+        self.wake: Callable[[Job[Any]], object] | None = None
+        self._jobs: deque[Job[Any]] = deque()
+        self._running: list[Job[Any]] = []
+        self._served_at_s = -ATTENDED_S
+
+    @property
+    def is_attended(self) -> bool:
+        """Whether a call that waits on the main thread serves the jobs."""
+        return bool(self._running) or time.monotonic() - self._served_at_s < ATTENDED_S
+
+    @property
+    def owners(self) -> set[str]:
+        """The sessions for whose turns a job runs now."""
+        return {job.owner for job in self._running if job.owner}
+
+    def submit(self, work: Callable[[], T], owner: str = "") -> Job[T]:
+        """Queue a job (from any thread)."""
+        job = Job(work, owner)
+        self._jobs.append(job)
+        if self.wake is not None:
+            self.wake(job)
+        return job
+
+    def serve(self) -> None:
+        """Run the queued jobs; does nothing on another thread than the main thread.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If the user interrupted a job: the call that waits is interrupted too.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return
+        self._served_at_s = time.monotonic()
+        while self._jobs:
+            self.run(self._jobs.popleft())
+            self._served_at_s = time.monotonic()
+
+    def run(self, job: Job[Any]) -> None:
+        """Run a job, on the main thread.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If the user interrupted it.
+        """
+        self._running.append(job)
+        try:
+            job.run()
+        finally:
+            self._running.remove(job)
+        if job.is_interrupted:
+            raise KeyboardInterrupt
+
+
+def _interrupt_main_thread() -> None:
+    main = threading.main_thread().ident
+    if main is not None and hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(main, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
+
+
+MAIN_THREAD = MainThread()
+"""The jobs of this process."""
