@@ -21,7 +21,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from typing import Any
 
 from copilot_nb.errors import InputError
@@ -31,6 +31,8 @@ _HINT = "use a JSON schema (a dict), a dataclass, a TypedDict or a pydantic mode
 _SCALARS = {"string", "number", "integer", "boolean", "null"}
 _MAX_STARTS = 20  # places at which JSON between other text is looked for
 _MAX_FAULTS = 5
+_NO_JSON = "the answer holds no JSON"
+_SCHEMA_KEYS = {"$ref", "$schema", "anyOf", "const", "enum", "oneOf", "properties", "type"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,10 @@ class Schema:
             f"and no code fence.\n\n{told}"
         )
 
+    def asked_for(self, prompt: str) -> str:
+        """Return a prompt with the instruction after it; an empty prompt stays empty."""
+        return f"{prompt}\n\n{self.instruction}" if prompt.strip() else prompt
+
     @property
     def identity(self) -> str:
         """Changes with what the model is told and the answer is checked against, but for validators in Python."""
@@ -91,9 +97,8 @@ class Schema:
         """Return the value in an answer, bare, in a code fence or between other text, or what is wrong with it.
 
         The first JSON in it that conforms to the schema counts; where none does, the error is that of the longest.
-        Raises what a validator of the user's own raises, if that is neither a ValueError nor an AssertionError.
         """
-        failed, chars = Checked(error="the answer holds no JSON"), 0
+        failed, chars = Checked(error=_NO_JSON), 0
         for source in _candidates(answer):
             checked = self._check(source)
             if not checked.error:
@@ -108,6 +113,33 @@ class Schema:
             return {"value": checked.data}
         data = checked.data if isinstance(checked.data, dict) else {}
         return {column: data.get(column) for column in self.columns}
+
+
+def read_json(answer: str) -> object:
+    """Return the first JSON value in an answer, bare, in a code fence or between other text.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+
+    Examples
+    --------
+    >>> read_json("The result is [1, 2].")
+    [1, 2]
+    """
+    source = next(_candidates(answer), None)
+    if source is None:
+        raise ValueError(_NO_JSON)
+    return json.loads(source)
+
+
+def is_like_schema(value: object) -> bool:
+    """Whether a variable is probably a schema: a JSON schema, a dataclass, a TypedDict or a pydantic model."""
+    if isinstance(value, dict):
+        return bool(_SCHEMA_KEYS & value.keys())
+    is_described = isinstance(value, type) and (is_dataclass(value) or hasattr(value, "model_json_schema"))
+    return is_described or typing.is_typeddict(value) or isinstance(value, Schema)
 
 
 def second_try(error: str) -> str:
@@ -152,7 +184,9 @@ def _of_type(kind: object) -> Schema:
         except ValidationError as error:
             faults = ((fault["loc"], fault["msg"]) for fault in error.errors(include_url=False, include_input=False))
             return Checked(error=_told(faults))
-        return Checked(value, adapter.dump_python(value, mode="json"))
+        except Exception as error:  # noqa: BLE001 - a validator of the user's own may raise anything
+            return Checked(error=_told([((), f"a validator of {name} raised {type(error).__name__}: {error}")]))
+        return Checked(value, json.loads(adapter.dump_json(value)))
 
     return Schema(name, told, _columns(told), check)
 

@@ -36,6 +36,11 @@ def cell_key(notebook: str, cell: str) -> str:
     return _digits(notebook, NOTEBOOK_DIGITS) + _digits(cell, CELL_DIGITS)
 
 
+def second_key(cell: str) -> str:
+    """Return the digits of the prompt by which `cell` asks for a corrected answer; ``""`` for no cell."""
+    return cell and cell[:NOTEBOOK_DIGITS] + _digits(f"again {cell}", CELL_DIGITS)
+
+
 def _digits(text: str, number: int) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:number]
 

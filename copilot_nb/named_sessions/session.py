@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Unpack
@@ -18,9 +17,9 @@ from copilot_nb.named_sessions.stored_history import read_all, read_last
 from copilot_nb.named_sessions.turn import Turn
 from copilot_nb.named_sessions.turn_queue import QueuedTurn, TurnQueue
 from copilot_nb.named_sessions.usage import SessionUsage
+from copilot_nb.structured import schema_of
 
 if TYPE_CHECKING:
-    from copilot_nb.conversation.parts import Image
     from copilot_nb.named_sessions.engine import Engine
     from copilot_nb.named_sessions.history import History
     from copilot_nb.named_sessions.state import Kind, SessionState
@@ -192,6 +191,7 @@ class Session:
         now: bool = False,
         attach: Attachable = (),
         replaces: Turn | TurnRecord | str = "",
+        schema: object = None,
         **options: Unpack[OptionValues],
     ) -> Turn:
         """Send a prompt and return its turn at once; the turn runs when the earlier turns have ended.
@@ -208,44 +208,57 @@ class Session:
         now : bool, default False
             Stop the running turn, keep its partial answer, and send this prompt next.
         attach : Attachable, optional
-            A path, an image, a figure or a table to attach; or a list of these, or a mapping from names to these.
+            A path, an image, a figure or a table; a list of these; or a mapping from names to these.
         replaces : Turn or TurnRecord or str, optional
             The turn (or its id) to replace with all later turns; they are kept if the prompt cannot be sent.
+        schema : object, optional
+            What the answer must look like, for `Turn.value`: a JSON schema (a dict), a dataclass, a TypedDict, a
+            pydantic model or another type. If the answer does not conform, the model is asked once more.
         {options}
 
         Raises
         ------
         InputError
-            If the prompt is empty, too large or cannot be encoded, or an attachment cannot be read.
+            If the prompt is empty or too large, or it, an attachment or the schema cannot be used.
         SessionNotFound
             If the session has been deleted.
         SessionInUse
             If `replaces` is given and a turn is running or queued.
         """
         state, settings = self._state, self._engine.settings
-        text, images = attached(prompt, attach, self._engine.hide_secrets)
-        text = self._checked(text, images)
         asked = self._engine.selector.expanded(SessionOptions(**options))
+        turn = self._new_turn(prompt, attach, str(_turn_id(replaces)), schema)
         cell = state.cells.key_of(prompt, self._engine.notebook) if cell is None else cell
-        turn = Turn(self, text, images, str(_turn_id(replaces)), self._queue)
-        turn.on_change = self._turn_changed
-        turn.notes, state.resume_note = [state.resume_note] if state.resume_note else [], ""
         requested, state.requested = state.requested.merged_with(asked), SessionOptions()
         self._queue.add(QueuedTurn(turn, requested, timeout_s or settings.timeout_s, cell), now=now)
         return turn
 
-    def _checked(self, text: str, images: Sequence[Image]) -> str:
+    def _new_turn(self, prompt: str, attach: Attachable, replaces: str, schema: object) -> Turn:
+        """Return the turn of a prompt with its attachments and what the schema asks for, all checked."""
+        text, images = attached(prompt, attach, self._engine.hide_secrets)
+        wanted = None if schema is None else schema_of(schema)
         self._engine.loop.check_own()
+        text = text if wanted is None else wanted.asked_for(text)
         text = check_prompt(text, images, self._engine.settings.max_prompt_bytes)
         if self._state.is_gone:
             raise SessionNotFound(f"session {self.name!r} is gone", f'open it again: copilot_nb.session("{self.name}")')
-        return text
+        turn = Turn(self, text, images, replaces, owner=self._queue, schema=wanted)
+        turn.on_change = self._turn_changed
+        state = self._state
+        turn.notes, state.resume_note = [state.resume_note] if state.resume_note else [], ""
+        return turn
 
     def _turn_changed(self, turn: Turn) -> None:
         self._state.tell("turn", turn)
 
     def ask(self, prompt: str, **options: Any) -> Turn:
-        """Send a prompt and wait for the answer: `send` followed by `Turn.wait`."""
+        """Send a prompt and wait for the answer: `send` followed by `Turn.wait`.
+
+        Examples
+        --------
+        >>> s1.ask("How do I create a virtual environment?").text
+        >>> s1.ask("Name three colours.", schema=list[str]).value
+        """
         return self.send(prompt, **options).wait()
 
     def create(self) -> None:

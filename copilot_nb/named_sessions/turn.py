@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import dataclasses
-import json
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from copilot_nb.conversation.changes import Change
@@ -15,13 +14,16 @@ from copilot_nb.conversation.parts import Image, TurnState, Usage
 from copilot_nb.conversation.transcript import TurnRecord, advance_turn
 from copilot_nb.errors import CopilotNBError, TurnInterrupted
 from copilot_nb.named_sessions import waiting
+from copilot_nb.named_sessions.checked_answer import Attempts
 from copilot_nb.named_sessions.names import quoted
 from copilot_nb.render.markdown import CodeBlock, code_blocks
 from copilot_nb.render.turn import Label, turn_html, turn_metadata, turn_text
 from copilot_nb.render.words import count
+from copilot_nb.structured import read_json
 
 if TYPE_CHECKING:
     from copilot_nb.runtime.loop import LoopThread
+    from copilot_nb.structured import Checked, Schema
 
 
 class TurnSession(Protocol):
@@ -91,6 +93,12 @@ class Turn:
         Called with the turn after each change, on the thread that made the change.
     replaces : str
         The id of the stored turn that it replaces, together with all later turns; ``""`` to append.
+    schema : Schema or None
+        What its answer must look like, if it was sent with a schema.
+    correction : Turn or None
+        The next turn of the session, which asks for a corrected answer, if the answer did not conform to the schema.
+    checked : Checked or None
+        The answer that counts (of the correction, if there is one), once it has been checked against the schema.
 
     Examples
     --------
@@ -105,11 +113,17 @@ class Turn:
         prompt: str,
         images: tuple[Image, ...] = (),
         replaces: str = "",
+        *,
         owner: TurnOwner | None = None,
+        schema: Schema | None = None,
     ) -> None:
         self.session = session
         self.owner = owner
         self.replaces = replaces
+        self.schema = schema
+        self.correction: Turn | None = None
+        self.checked: Checked | None = None
+        self._first_error = ""
         self.notes: list[str] = []
         self._record = TurnRecord("", prompt, state=TurnState.QUEUED, images=images)
         self._error: CopilotNBError | None = None
@@ -125,7 +139,8 @@ class Turn:
         if not self.done:
             raise TypeError(f"{self!r} cannot be pickled before it has ended")
         session = PastSession(self.session.name, self.session.session_id, self.session.provider, self.session.model)
-        return _restored, (session, self._record, list(self.notes), self._error)
+        structured = {name: vars(self)[name] for name in ("checked", "correction", "_first_error")}
+        return _restored, (session, self._record, list(self.notes), self._error, structured)
 
     def __repr__(self) -> str:
         return f"<Turn of {self.session.name!r}: {self.state.value}, {len(self.text)} characters>"
@@ -180,16 +195,39 @@ class Turn:
         """The fenced code blocks of the answer, in order."""
         return code_blocks(self.text)
 
+    @property
+    def value(self) -> Any:
+        """The answer as an instance of the schema it was asked with, or, of a JSON schema, as Python data.
+
+        ``None`` without a schema, before the turn has ended, and if the answer does not conform (see `error`).
+
+        Examples
+        --------
+        >>> from typing import Literal
+        >>> turn = session("session1").ask("Is Python compiled?", schema=Literal["yes", "no"])
+        >>> turn.value
+        'no'
+        """
+        return self.checked.value if self.checked is not None else None
+
     def json(self) -> Any:
-        """Return the answer, or its first JSON block, as Python data.
+        """Return the first JSON value in the answer as Python data; with a schema, the answer that conforms to it.
 
         Raises
         ------
         ValueError
-            If the answer is not JSON.
+            If the answer holds no JSON.
         """
-        fenced = [block.code for block in self.code_blocks if block.language.lower() in ("json", "")]
-        return json.loads(fenced[0] if fenced else self.text)
+        if self.checked is not None and not self.checked.error:
+            return self.checked.data
+        return read_json(self.text)
+
+    def shown(self, *, is_html: bool) -> TurnRecord:
+        """Return the turn as a cell shows it: the turn itself, or with a schema, its value and both attempts."""
+        if self.schema is None and self.checked is None:
+            return self._record
+        second = self.correction.record if self.correction is not None else None
+        return Attempts(self._record, self._first_error, second, self.checked).shown(is_html=is_html)
 
     def wait(self, timeout_s: float | None = None, on_update: Callable[[Turn], object] | None = None) -> Turn:
         """Wait until the turn has ended and return the turn itself.
@@ -254,6 +292,11 @@ class Turn:
         notes = (*self._record.notes, *record.notes)
         self._update(dataclasses.replace(record, notes=notes, images=self._record.images or record.images))
 
+    def correct(self, correction: Turn, error: str) -> None:
+        """Record the turn that asks again because of `error`; called by the turn queue."""
+        self._first_error, self.correction = error, correction
+        self._notify()
+
     def finish(self, error: CopilotNBError | None = None) -> None:
         """End the turn; waiters raise `error` if it is given. Called by the turn queue."""
         if self.done:
@@ -295,13 +338,20 @@ class Turn:
         return [f"waits for {count(before, 'turn')} of {name}; to cancel: %copilot stop {quoted(name)}"]
 
     def _repr_mimebundle_(self, **_options: object) -> tuple[dict[str, str], dict[str, object]]:
-        record = self._record
-        bundle = {"text/html": turn_html(record, self.label), "text/plain": turn_text(record, self.label)}
+        html, record = (self.shown(is_html=is_html) for is_html in (True, False))
+        bundle = {"text/html": turn_html(html, self.label), "text/plain": turn_text(record, self.label)}
         return bundle, turn_metadata(record, self.label, self.session.session_id)
 
 
-def _restored(session: PastSession, record: TurnRecord, notes: list[str], error: CopilotNBError | None) -> Turn:
+def _restored(
+    session: PastSession,
+    record: TurnRecord,
+    notes: list[str],
+    error: CopilotNBError | None,
+    structured: Mapping[str, object],
+) -> Turn:
     turn = Turn(session, record.prompt)
+    vars(turn).update(structured)
     turn.notes += notes
     turn.begin(record)
     turn.finish(error)

@@ -15,19 +15,24 @@ from typing import TYPE_CHECKING, Any
 
 from copilot_nb.conversation.parts import TurnState
 from copilot_nb.errors import CopilotNBError, TurnFailed, TurnInterrupted
+from copilot_nb.named_sessions.cells import second_key
+from copilot_nb.named_sessions.checked_answer import does_not_fit
 from copilot_nb.named_sessions.limits import allowance
 from copilot_nb.named_sessions.metadata import PREFIX, cells_entry
 from copilot_nb.named_sessions.options import SessionOptions
 from copilot_nb.named_sessions.rerun import take_back_cell
 from copilot_nb.named_sessions.rewind import busy_error, remove_from, restore_turns
 from copilot_nb.named_sessions.stored_history import read_all, refresh
+from copilot_nb.named_sessions.turn import Turn
 from copilot_nb.render.words import count
 from copilot_nb.runtime.loop import LoopThread, PerLoop
+from copilot_nb.structured import second_try
+from copilot_nb.system.threads import in_thread
 
 if TYPE_CHECKING:
     from copilot_nb.named_sessions.engine import Engine
     from copilot_nb.named_sessions.state import SessionState
-    from copilot_nb.named_sessions.turn import Turn
+    from copilot_nb.structured import Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +108,11 @@ class TurnQueue:
         return self._state.pending.index(turn) if turn in self._state.pending else 0
 
     def stop(self, turn: Turn) -> None:
-        """Stop a running or queued turn, from any thread."""
+        """Stop a running or queued turn, or the correction of its answer, from any thread."""
         turn.stop_requested = True
         self._engine.loop.call_soon(self._start_abort, turn)
+        if turn.correction is not None:
+            self.stop(turn.correction)
 
     def stop_all(self) -> None:
         """Stop the running turn and all queued ones, from any thread."""
@@ -170,6 +177,8 @@ class TurnQueue:
             async with self._seat_for(turn):
                 await self._prepare(turn, queued.requested)
                 await self._send_turn(queued)
+                if turn.schema is not None:
+                    await self._check(queued, turn.schema)
         except CopilotNBError as error:
             if is_new and not turn.record.parts and not isinstance(error, TurnInterrupted):
                 await engine.unstore(state)
@@ -223,19 +232,8 @@ class TurnQueue:
         state, engine, turn = self._state, self._engine, queued.turn
         taken_back, notes = await self._take_back(queued)
         turn.notes += notes
-
-        def entries(turn_id: str) -> Mapping[str, str]:
-            if not queued.cell:
-                return {}
-            state.cells.mark(queued.cell, turn_id)
-            return cells_entry(state)
-
         try:
-            _check_not_stopped(turn)
-            allowed = await allowance(state, engine, is_again=bool(taken_back))
-            state.turn_count += 1
-            await state.runner.run(turn, queued.timeout_s, entries, allowed.after)
-            self._raise_if_failed(turn)
+            await self._send_prompt(queued, is_again=bool(taken_back))
         except CopilotNBError:
             if taken_back and not turn.record.turn_id:  # the runtime did not accept the prompt
                 turn.notes = [note for note in turn.notes if note not in notes]
@@ -244,6 +242,64 @@ class TurnQueue:
             raise
         finally:
             await self._store_outcome(turn)
+
+    async def _send_prompt(self, queued: QueuedTurn, *, is_again: bool = False) -> None:
+        """Send the prompt and wait for the answer; raise an error if the turn did not end well."""
+        state, turn = self._state, queued.turn
+
+        def entries(turn_id: str) -> Mapping[str, str]:
+            if not queued.cell:
+                return {}
+            state.cells.mark(queued.cell, turn_id)
+            return cells_entry(state)
+
+        _check_not_stopped(turn)
+        allowed = await allowance(state, self._engine, is_again=is_again)
+        state.turn_count += 1
+        await state.runner.run(turn, queued.timeout_s, entries, allowed.after)
+        self._raise_if_failed(turn)
+
+    async def _check(self, queued: QueuedTurn, schema: Schema) -> None:
+        """Check the answer against the schema, and ask for a corrected one once.
+
+        Raises
+        ------
+        TurnFailed
+            If the corrected answer does not conform either.
+        """
+        turn = queued.turn
+        checked = await in_thread(schema.read, turn.text)
+        if checked.error:
+            correction = Turn(turn.session, second_try(checked.error), owner=self)
+            turn.correct(correction, checked.error)
+            await self._ask_again(queued, correction)
+            checked = await in_thread(schema.read, correction.text)
+        turn.checked = checked
+        if checked.error:
+            raise TurnFailed(
+                f"{turn.session.name}: {does_not_fit(checked.error)}",
+                "the answers are in its history; run the cell again, or simplify the schema",
+            )
+
+    async def _ask_again(self, queued: QueuedTurn, correction: Turn) -> None:
+        """Run the turn that asks for a corrected answer, ahead of the queued ones."""
+        correction.on_change = queued.turn.on_change
+        again = QueuedTurn(correction, SessionOptions(), queued.timeout_s, second_key(queued.cell))
+        error: CopilotNBError | None = None
+        with self._adding:
+            self._state.pending.insert(1, correction)
+        try:
+            self._state.tell("turn", correction)
+            _check_not_stopped(queued.turn)
+            await self._engine.loaded(self._state)  # the runtime may have ended meanwhile
+            await self._send_prompt(again)
+        except CopilotNBError as failure:
+            error = failure
+            raise
+        finally:
+            self._state.pending.remove(correction)
+            correction.finish(error)
+            await self._store_outcome(correction)
 
     async def _take_back(self, queued: QueuedTurn) -> tuple[int, list[str]]:
         """Remove the turns that this one replaces; return how many, and the notes for the reader."""

@@ -17,13 +17,15 @@ from copilot_nb.named_sessions.waiting import wait
 from copilot_nb.notebook.arguments import listed, opening_of, options_of
 from copilot_nb.notebook.code import code_of, insert_code
 from copilot_nb.notebook.display import output_for
-from copilot_nb.notebook.workspace import assign, attachable, check_variable
+from copilot_nb.notebook.workspace import assign, attachable, check_variable, option_value
+from copilot_nb.structured import schema_of
 
 if TYPE_CHECKING:
     from copilot_nb.named_sessions.manager import Manager
     from copilot_nb.named_sessions.session import Session
     from copilot_nb.named_sessions.turn import Turn
     from copilot_nb.notebook.context import MagicContext
+    from copilot_nb.structured import Schema
 
 
 def targets(args: argparse.Namespace, names: Sequence[str]) -> list[Target]:
@@ -96,6 +98,7 @@ def ask(context: MagicContext, names: Sequence[str], prompt: str, args: argparse
     check_variable(args.out)
     things = {name: attachable(context.shell, name) for name in args.attach}
     asked, images = attached(prompt, things, context.manager.hide_secrets)
+    schema = _schema(context, args)
     context.manager.check_prompt(asked, images)
     if args.session_id and len(names) > 1:
         raise InputError("--id names one session, not several")
@@ -104,14 +107,14 @@ def ask(context: MagicContext, names: Sequence[str], prompt: str, args: argparse
     cells = [state_of(session).cells.key_of(prompt, context.manager.notebook) for session in sessions]
     reruns = [state_of(session).cells.has(cell) for session, cell in zip(sessions, cells, strict=True)]
     turns = [
-        session.send(asked, timeout_s=args.timeout_s, cell=cell, now=args.now, attach=images)
+        session.send(asked, timeout_s=args.timeout_s, cell=cell, now=args.now, attach=images, schema=schema)
         for session, cell in zip(sessions, cells, strict=True)
     ]
     context.last_session = sessions[-1]
     if args.out:
         assign(context.shell, args.out, turns[0] if len(turns) == 1 else turns)
     is_background = args.background and not is_headless(context.shell)
-    plain = args.format in ("text", "json")
+    plain = args.format == "text" or (args.format == "json" and schema is None)
     output = output_for(context.shell, turns, quiet=args.quiet, plain=plain, background=is_background)
     if is_background:
         context.background.add(output)
@@ -128,8 +131,23 @@ def _session(manager: Manager, target: Target, args: argparse.Namespace) -> Sess
     return manager.open(target.name, dataclasses.replace(options_of(args), **own), opening_of(args))
 
 
+def _schema(context: MagicContext, args: argparse.Namespace) -> Schema | None:
+    """Return the schema that the answers must conform to, if the line names one.
+
+    Raises
+    ------
+    InputError
+        If it is not a schema, or the answer is to be shown as code.
+    """
+    if not args.schema:
+        return None
+    if args.format == "code":
+        raise InputError("--schema asks for JSON, -f code for code", "leave one of them out")
+    return schema_of(option_value(context.shell, "--schema", args.schema))
+
+
 def _deliver(context: MagicContext, turn: Turn, args: argparse.Namespace, *, is_rerun: bool) -> None:
-    if args.format == "json":
+    if args.format == "json" and turn.schema is None:
         _check_json(turn)
     elif args.format == "code" and is_rerun:
         code_of(turn.session.name, turn.text)
@@ -144,4 +162,5 @@ def _check_json(turn: Turn) -> None:
     try:
         turn.json()
     except ValueError as error:
-        raise TurnFailed(f"the answer of {turn.session.name} is not JSON: {error}", "ask again") from error
+        hint = "ask again, or say what it must look like: --schema NAME"
+        raise TurnFailed(f"the answer of {turn.session.name} holds no JSON", hint) from error

@@ -132,6 +132,11 @@ TURN_OPTIONS = (
         (("choices", FORMATS), ("default", "markdown")),
     ),
     Option(
+        ("--schema",),
+        "what the answer must look like: a variable with a dataclass, a TypedDict, a pydantic model or a JSON schema",
+        "NAME",
+    ),
+    Option(
         ("--timeout",),
         "stop if the model sends nothing for this many seconds",
         "SECONDS",

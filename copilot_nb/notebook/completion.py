@@ -16,9 +16,10 @@ from copilot_nb.named_sessions.api import shared_manager
 from copilot_nb.notebook.arguments import ASK_OPTIONS, Option
 from copilot_nb.notebook.subcommands import SUBCOMMANDS
 from copilot_nb.notebook.subcommands.comparing import COMPARE, COMPARE_OPTIONS, SCORERS
+from copilot_nb.structured import is_like_schema
 
 _FILES = ("-a", "--attach", "--over", "--store")
-_VARIABLES = ("-a", "--attach", "--over", "--schema", "--scorer", "--systems")
+_VARIABLES = ("-a", "--attach", "--over", "--scorer", "--systems")
 _LISTS = ("--models", "--providers", "--efforts")
 _CHOICES = {flag: dict(option.settings).get("choices", ()) for option in ASK_OPTIONS for flag in option.flags}
 _WORD = re.compile(r"""["'][^"']*["']?|[^\s"']+""")
@@ -48,6 +49,8 @@ def _typed(before: str) -> tuple[list[str], str]:
 
 
 def _candidates(words: list[str]) -> list[str]:
+    if words and words[-1] == "--schema":
+        return [name for name, value in _variables().items() if is_like_schema(value)]
     if words and words[-1] in _VARIABLES:
         return [*_variables(), *(SCORERS if words[-1] == "--scorer" else ())]
     if words and words[-1] in ("-m", "--model", "--models"):
@@ -86,10 +89,13 @@ def _of_kind(kind: str) -> list[str]:
             return []
 
 
-def _variables() -> list[str]:
+def _variables() -> dict[str, object]:
+    """Return the user's variables, sorted by name."""
     shell = get_ipython()
-    names = set(shell.user_ns) - set(shell.user_ns_hidden) if shell is not None else set()
-    return sorted(name for name in names if not name.startswith("_"))
+    if shell is None:
+        return {}
+    own = set(shell.user_ns) - set(shell.user_ns_hidden)
+    return {name: shell.user_ns[name] for name in sorted(own) if not name.startswith("_")}
 
 
 def _flags(options: Sequence[Option]) -> list[str]:

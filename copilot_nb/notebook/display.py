@@ -32,7 +32,9 @@ from copilot_nb.render.turn import footer_text, head_html, piece_html, quiet, tu
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from copilot_nb.conversation.transcript import TurnRecord
     from copilot_nb.named_sessions.turn import Turn
+    from copilot_nb.render.turn import Label
 
 UPDATE_EVERY_S = 0.1
 """Ten updates a second look continuous; each costs a page some 10 ms (a browser on two cores)."""
@@ -107,7 +109,7 @@ class CellOutput:
 
     def show(self) -> None:
         """Replace the output by the current state of the turns, if they changed and an update is due."""
-        shown = [(turn.record, turn.label) for turn in self.turns]
+        shown = self._shown(is_html=True)
         if shown != self._seen and self._pace.is_due(self._chars()):
             self._seen, live = shown, self._live()
             self._publish(live, {})
@@ -128,8 +130,11 @@ class CellOutput:
             footer = footer_text(first.record, first.label)
             self._publish({"text/html": quiet(footer), "text/plain": footer}, {})
 
+    def _shown(self, *, is_html: bool) -> list[tuple[TurnRecord, Label]]:
+        return [(turn.shown(is_html=is_html), turn.label) for turn in self.turns]
+
     def _live(self) -> dict[str, str]:
-        shown = [(turn.record, turn.label) for turn in self.turns]
+        shown = self._shown(is_html=True)
         html = turn_html(*shown[0], live=True) if len(shown) == 1 else columns_html(shown, live=True)
         return self._with_note(html)
 
@@ -142,13 +147,14 @@ class CellOutput:
         return f"answering; if the page is closed or reloaded before the end: {names}"
 
     def _final(self) -> dict[str, str]:
-        shown = [(turn.record, turn.label) for turn in self.turns]
-        if len(shown) == 1:
-            return {"text/html": turn_html(*shown[0]), "text/plain": turn_text(*shown[0])}
-        return {"text/html": columns_html(shown), "text/plain": columns_text(shown)}
+        html, text = (self._shown(is_html=is_html) for is_html in (True, False))
+        if len(self.turns) == 1:
+            return {"text/html": turn_html(*html[0]), "text/plain": turn_text(*text[0])}
+        return {"text/html": columns_html(html), "text/plain": columns_text(text)}
 
     def _metadata(self) -> dict[str, Any]:
-        facts = [turn_metadata(turn.record, turn.label, turn.session.session_id) for turn in self.turns]
+        shown = zip(self.turns, self._shown(is_html=False), strict=True)
+        facts = [turn_metadata(*facts, turn.session.session_id) for turn, facts in shown]
         return facts[0] if len(facts) == 1 else {"copilot_nb": {"turns": [fact["copilot_nb"] for fact in facts]}}
 
     def _publish(self, bundle: dict[str, str], metadata: dict[str, Any]) -> None:
@@ -263,16 +269,17 @@ class TerminalOutput:
             self._print_new(turn)
             if len(self.turns) == 1 and turn.error is not None and not turn.text:
                 continue  # the error says it all
-            sys.stdout.write(f"\n\n[{footer_text(turn.record, turn.label)}]\n")
+            sys.stdout.write(f"\n\n[{footer_text(turn.shown(is_html=False), turn.label)}]\n")
         sys.stdout.flush()
 
     def _print_new(self, turn: Turn) -> None:
-        new = [note for note in (*turn.notes, *turn.record.notes) if note not in self._noted]
+        record = turn.shown(is_html=False)
+        new = [note for note in (*turn.notes, *record.notes) if note not in self._noted]
         if new:
             self._noted += new
             sys.stdout.write("\n" if self._printed else "")
             sys.stdout.write(visible(f"({' · '.join(new)})\n"))
-        text = turn.text
+        text = record.text
         if not text.startswith(self._printed):  # a call was repeated: what had come of it is void
             sys.stdout.write("\n")
             self._printed = ""
@@ -298,12 +305,14 @@ def output_for(
     shell: InteractiveShell, turns: Sequence[Turn], *, quiet: bool, plain: bool, background: bool = False
 ) -> Output:
     """Return the output for the turns of this cell."""
+    has_schema = turns[0].schema is not None
     if quiet:
         return NoOutput(turns)
     if not has_rich_output(shell):
-        return TerminalOutput(turns, is_streaming=len(turns) == 1 and not background)
+        return TerminalOutput(turns, is_streaming=len(turns) == 1 and not background and not has_schema)
     if plain:
         return PlainCellOutput(turns)
     if background:
         return BackgroundOutput(turns)
-    return GrowingOutput(turns[0]) if len(turns) == 1 and is_magic_cell(shell, "copilot") else CellOutput(turns)
+    is_alone = len(turns) == 1 and not has_schema and is_magic_cell(shell, "copilot")
+    return GrowingOutput(turns[0]) if is_alone else CellOutput(turns)

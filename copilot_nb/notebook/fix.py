@@ -19,6 +19,7 @@ from copilot_nb.errors import CopilotNBError, InputError
 from copilot_nb.named_sessions.attach import with_text
 from copilot_nb.named_sessions.names import check_name, quoted
 from copilot_nb.notebook.answer import ask
+from copilot_nb.notebook.arguments import parse_cell
 from copilot_nb.notebook.code import corrected_cell, insert
 from copilot_nb.notebook.failures import Failure, last_failure
 
@@ -46,8 +47,7 @@ def fix(context: MagicContext, args: argparse.Namespace) -> None:
     """
     failure = _failure(context.shell)
     name = _session_name(context, args.name)
-    rest = {"attach": [], "background": False, "create": False, "models": "", "now": False, "providers": ""}
-    asked = argparse.Namespace(**{**rest, **vars(args), "format": "markdown"})
+    asked = argparse.Namespace(**{**vars(parse_cell("")), **vars(args), "format": "markdown"})
     ((turn, is_rerun),) = ask(context, [name], prompt(context, failure), asked)
     if not (code := corrected_cell(turn.text, is_magic=failure.cell.lstrip().startswith("%%"))):
         return
@@ -70,8 +70,8 @@ def _failure(shell: InteractiveShell) -> Failure:
         raise InputError("no cell has failed", "run a cell; when it fails, %copilot fix proposes a corrected one")
     if isinstance(failure.error, CopilotNBError):
         raise InputError(
-            f"the last error is one of copilot_nb, and not of your code: {failure.error.message}",
-            failure.error.hint or "see %copilot doctor",
+            f"there is no code to fix; the last error was: {failure.error.message}",
+            failure.error.hint or "%copilot doctor",
         )
     return failure
 

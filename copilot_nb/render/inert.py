@@ -69,12 +69,12 @@ def literal(text: str) -> str:
     return _SIGNS.sub(r"\\\g<0>", " ".join(plain(text).split()))
 
 
-def fenced(text: str) -> str:
+def fenced(text: str, language: str = "") -> str:
     """Return `text` as a block of code, in a fence longer than any in it."""
     text = plain(text)
     longest = max(map(len, _TICKS.findall(text)), default=2)
     fence = "`" * (longest + 1)
-    return f"{fence}\n{text}\n{fence}"
+    return f"{fence}{language}\n{text}\n{fence}"
 
 
 def quoted(markdown: str) -> str:

@@ -14,7 +14,9 @@ from tests.documentation import PAGES, blocks_of, name_of
 from .conftest import Kernel
 
 ANSWER = "```python\nprint('venv')\n```\n"
-MODEL = f"{ANSWER!r}, models=('gpt-5', 'claude-sonnet-4.5')"
+VALUE = '{"product": "pen", "stars": 5}'
+REPLY = f"lambda request: {VALUE!r} if 'JSON schema' in request.prompt else {ANSWER!r}"
+MODEL = f"{REPLY}, models=('gpt-5', 'claude-sonnet-4.5')"
 NEEDS_GITHUB = ("%copilot login\n",)
 VARIABLES = """
 import os, pandas, PIL.Image

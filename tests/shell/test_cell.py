@@ -191,7 +191,51 @@ def test_format_json_is_checked(nb: Notebook) -> None:
     assert nb.run("%%copilot a -q -f json -o turn\nx").ok
     assert nb.shell.user_ns["turn"].json() == {"a": 1}
     complaint = nb.run("%%copilot a -q -f json\nx").complaint
-    assert complaint.startswith("TurnFailed: the answer of a is not JSON: ")
+    assert complaint == (
+        "TurnFailed: the answer of a holds no JSON → ask again, or say what it must look like: --schema NAME"
+    )
+
+
+LABEL = "from dataclasses import dataclass\n@dataclass\nclass Label:\n    label: str\n    sure: float | None = None"
+
+
+def test_a_schema_shows_the_value_of_each_session_as_json(nb: Notebook) -> None:
+    model = nb.answer(
+        ScriptedModel(["It is spam.", 'Here: {"label": "spam"}', '[{"label": "ham"}]', '[{"label": "h"}]'])
+    )
+    nb.run(LABEL)
+    shown = nb.run("%%copilot a --schema Label -o turn\nIs this {{ 'spam' }}?").out
+    assert nb.shell.user_ns["turn"].value == nb.shell.user_ns["Label"]("spam")
+    assert '(asked again: the answer holds no JSON)\n{\n  "label": "spam",\n  "sure": null\n}' in shown
+    assert model.requests[0].prompt.startswith("Is this spam?\n\nAnswer with one JSON value")
+    ran = nb.run('%%copilot a b --create -f json --schema "list[Label]" -o turns\nAnd this?')
+    assert ran.out.count('"label": "h') == 2
+    assert [len(turn.value) for turn in nb.shell.user_ns["turns"]] == [1, 1]
+
+
+def test_an_answer_that_does_not_fit_its_schema_fails_the_cell(nb: Notebook) -> None:
+    nb.answer(ScriptedModel("It is spam."))
+    nb.run(LABEL)
+    assert nb.run("%%copilot a -q --schema Label\nx").complaint == (
+        "TurnFailed: a: the answer does not fit the schema, asked twice: the answer holds no JSON → the answers are in "
+        "its history; run the cell again, or simplify the schema"
+    )
+    assert nb.run("%%copilot b -b -q --schema Label\nx").ok
+    assert "does not fit the schema" in nb.run("%copilot wait b").out
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ("--schema Lable", "--schema Lable: name 'Lable' is not defined"),
+        ("--schema 3", "3 is not a schema → use a JSON schema (a dict), a dataclass, a TypedDict or a pydantic model"),
+        ("-f code --schema int", "--schema asks for JSON, -f code for code → leave one of them out"),
+    ],
+)
+def test_what_is_no_schema_is_said_and_nothing_sent(nb: Notebook, options: str, complaint: str) -> None:
+    model = nb.answer(ScriptedModel())
+    assert nb.run(f"%%copilot a {options}\nx").complaint.startswith(f"InputError: {complaint}")
+    assert not model.requests
 
 
 def test_format_code_without_code_fails(nb: Notebook) -> None:

@@ -46,6 +46,14 @@ def test_files_and_variables(nb: Notebook, tmp_path: Path, monkeypatch: pytest.M
     assert {text.split()[-1] for text in nb.complete("%%copilot a -a pict")} == {"picture.png", "pictures"}
 
 
+def test_schemas_among_the_variables(nb: Notebook) -> None:
+    nb.run("from typing import TypedDict\nclass SchemaA(TypedDict):\n    x: int\nSchemaB = 3")
+    nb.run("import pydantic, dataclasses\nclass SchemaC(pydantic.BaseModel): pass")
+    nb.run("SchemaD = {'type': 'object'}; SchemaE = {1: 2}; SchemaF = dataclasses.make_dataclass('F', 'x')")
+    found = [text.split()[-1] for text in nb.complete("%%copilot a --schema Schema")]
+    assert found == ["SchemaA", "SchemaC", "SchemaD", "SchemaF"]
+
+
 @pytest.mark.parametrize("head", ["%%copilot", *(f"%copilot {word}" for word in ("ask", "rm", "stop", "use", "show"))])
 def test_session_names(nb: Notebook, head: str) -> None:
     for name in ("alpha", "beta", "al-gamma"):

@@ -72,7 +72,7 @@ def test_an_error_of_copilot_nb_says_itself_what_to_do(nb: Notebook, model: Scri
     nb.run("1 / 0")
     nb.run("%%copilot a --bogus\nx")
     complaint = nb.run("%copilot fix a").complaint
-    assert complaint.startswith("InputError: the last error is one of copilot_nb, and not of your code: %%copilot: ")
+    assert complaint.startswith("InputError: there is no code to fix; the last error was: %%copilot: ")
     assert not model.requests
 
 

@@ -115,6 +115,7 @@ class Growing:
 
     def __init__(self) -> None:
         self.turn: Any = SimpleNamespace(label=LABEL, session=SimpleNamespace(name="s1", session_id="s1"))
+        self.turn.shown = lambda **_: self.turn.record
         self.becomes()
         self.output = GrowingOutput(self.turn)
 

@@ -97,6 +97,7 @@ BROAD_EXCEPTS = {
     "panels/worker.py",  # a job of a panel's own thread, which must outlive it
     "runtime/connection.py",  # an event of the SDK, which swallows what a handler raises
     "system/main_thread.py",  # a job of another thread: its error goes to the caller that waits for it
+    "structured.py",  # a validator of the user's own: its error is what is wrong with the answer
     "system/threads.py",  # a job of another thread: its error goes to the caller that waits for it
     "notebook/workspace.py",  # an expression of the user's own
 }
