@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     runtime = commands.add_parser(
         "install-runtime", help="install the Copilot runtime (GitHub's software; 420 MB on disk)"
     )
-    # the same names as runtime.install.METHODS; importing that here would cost more than all the rest
+    # the same names as install_runtime.METHODS; importing that here would cost more than all the rest
     runtime.add_argument(
         "--method",
         choices=["auto", "sdk", "npm"],
@@ -72,7 +72,7 @@ def _install_runtime(options: argparse.Namespace) -> int:
 
 
 def _install_model(_options: argparse.Namespace) -> int:
-    from copilot_nb.runtime.install.install_runtime import install_local_model
+    from copilot_nb.runtime.install.install_model import install_local_model
 
     install_local_model(say)
     return 0

@@ -15,8 +15,8 @@ from copilot_nb.experiments.comparison import Comparison
 from copilot_nb.experiments.grid import Cell, Grid, make_grid, variants_of
 from copilot_nb.experiments.options import (
     CompareOptions,
+    CompareOptionValues,
     OnProgress,
-    OptionValues,
     compare_options,
     takes_compare_options,
 )
@@ -42,7 +42,7 @@ SUFFIX = ".comparison.sqlite"
 
 
 @takes_compare_options
-def compare(prompts: object, template: Template = "", **options: Unpack[OptionValues]) -> Comparison:
+def compare(prompts: object, template: Template = "", **options: Unpack[CompareOptionValues]) -> Comparison:
     """Send each prompt to each variant, in isolated sessions, and return the answers.
 
     The variants are all combinations of `models`, `providers`, `systems` and `efforts`. Answers are stored in a file as

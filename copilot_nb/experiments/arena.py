@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from copilot_nb.errors import CopilotNBError, InputError
 from copilot_nb.experiments import rounds
-from copilot_nb.experiments.beforehand import Beforehand, beforehand
+from copilot_nb.experiments.earlier_turns import EarlierTurns, earlier_turns
 from copilot_nb.experiments.rounds import Round
 from copilot_nb.named_sessions.session import own_session
 
@@ -37,7 +37,7 @@ class Arena:
         The sessions.
     rounds : tuple of Round
         The rounds, oldest first.
-    beforehand : Beforehand
+    earlier_turns : EarlierTurns
         The history of the sessions when the arena was made.
     """
 
@@ -46,12 +46,12 @@ class Arena:
         self._lock = threading.Lock()  # held while a round is added or replaced
         self._keeping = threading.Lock()
         self.sessions = tuple(sessions)
-        self.beforehand = Beforehand()
+        self.earlier_turns = EarlierTurns()
         with suppress(CopilotNBError):  # the history of an unreadable log is not shown
             kept = rounds.kept_rounds(manager, self.sessions)
-            self.beforehand = Beforehand(kept)
-            self.beforehand = beforehand(manager, self.sessions, kept, blind=blind)
-        self.rounds = self.beforehand.rounds
+            self.earlier_turns = EarlierTurns(kept)
+            self.earlier_turns = earlier_turns(manager, self.sessions, kept, blind=blind)
+        self.rounds = self.earlier_turns.rounds
         self._kept = {each.key: each for each in self.rounds}  # the rounds as last stored
 
     @property

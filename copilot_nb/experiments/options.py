@@ -1,7 +1,7 @@
 """The options of `copilot_nb.compare`.
 
-To add one, give `CompareOptions` a field and a line in its docstring, and `OptionValues` the same name. The signature
-and the documentation of `compare` come from there.
+To add one, give `CompareOptions` a field and a line in its docstring, and `CompareOptionValues` the same name. The
+signature and the documentation of `compare` come from there.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ Scorers = Scorer | Callable[..., object] | Iterable[Scorer | Callable[..., objec
 OnProgress = Callable[[Progress], object]
 
 
-class OptionValues(TypedDict, total=False):
-    """The options as keyword arguments: ``def compare(prompts, template, **options: Unpack[OptionValues])``."""
+class CompareOptionValues(TypedDict, total=False):
+    """The options as keyword arguments: ``def compare(prompts, template, **options: Unpack[CompareOptionValues])``."""
 
     models: Names
     providers: Names
@@ -170,7 +170,7 @@ def compare_options(given: Mapping[str, object]) -> CompareOptions:
     InputError
         If there is no such option, or a value is invalid.
     """
-    known = OptionValues.__annotations__
+    known = CompareOptionValues.__annotations__
     if unknown := next((name for name in given if name not in known), ""):
         raise InputError(f"compare has no option {unknown!r}", f"{did_you_mean(unknown, known)}see help(cp.compare)")
     values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from copilot_nb.experiments.comparison import Comparison
-    from copilot_nb.experiments.options import OptionValues
+    from copilot_nb.experiments.options import CompareOptionValues
     from copilot_nb.experiments.prompts import Template
 
 
 @functools.wraps(api.compare)
-def compare(prompts: object, template: Template = "", **options: Unpack[OptionValues]) -> Comparison:
+def compare(prompts: object, template: Template = "", **options: Unpack[CompareOptionValues]) -> Comparison:
     """Compare, and show the progress."""
     shell = running_shell()
     if shell is None or options.get("on_progress") is not None:

@@ -198,19 +198,19 @@ class ComparePanel(Panel):
         self._columns = {each.number: [Column(turn) for turn in each.turns] for each in shown[first:]}
         self._sent_frame = self._frame(shown)
         told = [compare_view.whole(each, self._columns[each.number]) for each in shown[first:]]
-        note = self._arena.beforehand.note
+        note = self._arena.earlier_turns.note
         return {
             "rounds": told,
             "earlier": first,
             "frame": self._sent_frame,
             "note": note,
-            **self._apart(first + 1, len(shown) + 1),
+            **self._unshared(first + 1, len(shown) + 1),
         }
 
-    def _apart(self, first: int, last: int) -> dict[str, Any]:
+    def _unshared(self, first: int, last: int) -> dict[str, Any]:
         """Return the turns that not all sessions have, before the rounds `first` to `last`."""
-        found = [each for each in self._arena.beforehand.apart if first <= each.before <= last]
-        return {"apart": [compare_view.apart(each, self.sessions) for each in found]}
+        found = [each for each in self._arena.earlier_turns.unshared if first <= each.before <= last]
+        return {"unshared": [compare_view.unshared(each, self.sessions) for each in found]}
 
     def news(self) -> list[dict[str, Any]]:
         """Return new rounds, new votes and the changes of the answers."""
@@ -249,7 +249,8 @@ class ComparePanel(Panel):
         """Return the last rounds as a saved notebook shows them; a blind round reveals no more than on the page."""
         shown = self._arena.rounds
         wins = None if self._hides_names(shown) else self.summary
-        between = {each.before: compare_view.apart_static(each, self.sessions) for each in self._arena.beforehand.apart}
+        unshared = self._arena.earlier_turns.unshared
+        between = {each.before: compare_view.unshared_static(each, self.sessions) for each in unshared}
         return compare_view.transcript(shown[-PAGE_ROUNDS:], wins, between)
 
     def _hides_names(self, shown: Sequence[Round]) -> bool:
@@ -312,7 +313,7 @@ class ComparePanel(Panel):
         return {
             "rounds": [compare_view.whole(each, [Column(turn) for turn in each.turns]) for each in shown],
             "earlier": first,
-            **self._apart(first + 1, end),
+            **self._unshared(first + 1, end),
         }
 
 

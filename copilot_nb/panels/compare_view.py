@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from copilot_nb.experiments.beforehand import APART, Apart
+from copilot_nb.experiments.earlier_turns import UNSHARED, Unshared
 from copilot_nb.experiments.rounds import Round, anonymous
 from copilot_nb.named_sessions.history import History
 from copilot_nb.panels.deltas import Fields, LiveTurn, ended_turn_fields
@@ -92,16 +92,16 @@ def whole(asked: Round, columns: Sequence[Column]) -> dict[str, Any]:
     return facts(asked, [column.whole(asked) for column in columns])
 
 
-def apart(turns: Apart, sessions: Sequence[Session]) -> dict[str, Any]:
+def unshared(turns: Unshared, sessions: Sequence[Session]) -> dict[str, Any]:
     """Return turns that not all sessions have, in a column for each session."""
     columns = [
         {"name": well_formed(session.name), "turns": [ended_turn_fields(turn.record, turn.label) for turn in own]}
         for session, own in zip(sessions, turns.turns, strict=True)
     ]
-    return {"title": APART, "before": turns.before, "columns": columns}
+    return {"title": UNSHARED, "before": turns.before, "columns": columns}
 
 
-def apart_static(turns: Apart, sessions: Sequence[Session]) -> Static:
+def unshared_static(turns: Unshared, sessions: Sequence[Session]) -> Static:
     """Return turns that not all sessions have, as a saved notebook shows them."""
     histories = [
         History(session.name, session.provider, [turn.record for turn in own])
@@ -109,7 +109,7 @@ def apart_static(turns: Apart, sessions: Sequence[Session]) -> Static:
         if own
     ]
     html = "".join(history._repr_html_() for history in histories)
-    return Static(f"<h3>{APART}</h3>{html}", "\n\n".join([f"# {APART}", *map(repr, histories)]))
+    return Static(f"<h3>{UNSHARED}</h3>{html}", "\n\n".join([f"# {UNSHARED}", *map(repr, histories)]))
 
 
 def transcript(rounds: Sequence[Round], wins: Table | None, between: Mapping[int, Static]) -> Static:

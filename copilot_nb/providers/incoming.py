@@ -11,8 +11,8 @@ from contextlib import aclosing
 
 import httpx
 
+from copilot_nb.providers.answer_repair import Data, Repair, fault_in, repair_for
 from copilot_nb.providers.keys import Secret
-from copilot_nb.providers.mending import Data, Mender, fault_in, mender
 from copilot_nb.providers.provider_error import Fault, one_line, read
 from copilot_nb.providers.sse import DECIDING_BYTES, Decoder, Event, is_stream
 
@@ -80,12 +80,12 @@ class Body:
 class AnswerStream(httpx.AsyncByteStream):
     """A streaming answer, repaired; calls `on_fault` if it breaks off."""
 
-    def __init__(self, body: Body, mender: Mender, secret: Secret | None) -> None:
+    def __init__(self, body: Body, repair: Repair, secret: Secret | None) -> None:
         self._body = body
-        self._mender = mender
+        self._repair = repair
         self._secret = secret
         self._first = b""
-        self._events = self._mended()
+        self._events = self._repaired()
         self.on_fault: Callable[[Fault], None] = lambda _fault: None
 
     async def begin(self) -> None:
@@ -114,7 +114,7 @@ class AnswerStream(httpx.AsyncByteStream):
         await self._events.aclose()
         await self._body.response.aclose()
 
-    async def _mended(self) -> AsyncGenerator[bytes, None]:
+    async def _repaired(self) -> AsyncGenerator[bytes, None]:
         decoder = Decoder()
         async with aclosing(self._body.pieces()) as pieces:
             async for piece in pieces:
@@ -128,7 +128,7 @@ class AnswerStream(httpx.AsyncByteStream):
         if not event.data:
             return event.encoded()
         if event.data.strip() == "[DONE]":
-            return b"".join([*map(_encoded, self._mender.done()), event.encoded()])
+            return b"".join([*map(_encoded, self._repair.done()), event.encoded()])
         try:
             data = json.loads(event.data)
         except ValueError:
@@ -138,7 +138,7 @@ class AnswerStream(httpx.AsyncByteStream):
             raise Refused(Fault("broken", text=one_line(f"it sent an event that is no JSON object: {said}")))
         if fault := fault_in(data, self._secret):
             raise Refused(fault)
-        return b"".join(map(_encoded, self._mender.event(data)))
+        return b"".join(map(_encoded, self._repair.event(data)))
 
 
 def _encoded(data: Data) -> bytes:
@@ -166,7 +166,7 @@ def whole(response: httpx.Response, body: str, secret: Secret | None) -> Data | 
 def answered(request: httpx.Request, data: Data) -> httpx.Response:
     """Return a complete answer in the form that the runtime reads."""
     is_streamed = bool(json.loads(request.content or b"{}").get("stream"))
-    found = mender(wire_of(request)).whole(data) if is_streamed or wire_of(request) != "messages" else data
+    found = repair_for(wire_of(request)).whole(data) if is_streamed or wire_of(request) != "messages" else data
     if isinstance(found, dict):
         return httpx.Response(200, json=found)
     events = b"".join(Event(json.dumps(event), event["type"]).encoded() for event in found)

@@ -1,9 +1,9 @@
 """Sends the runtime's requests to a provider that the user has added, with its address and key, and watches them.
 
 The runtime gets a host that does not exist, and no key. Here a request gets its real address and its key, and the
-answer the form that the runtime reads (`mending`); its first bytes say what it is, not its content type. Errors that a
-retry cannot help (a wrong key, a refused connection) reach the runtime with a status that it does not retry, and the
-relay keeps the fault for the message that the user reads.
+answer the form that the runtime reads (`answer_repair`); its first bytes say what it is, not its content type. Errors
+that a retry cannot help (a wrong key, a refused connection) reach the runtime with a status that it does not retry, and
+the relay keeps the fault for the message that the user reads.
 
 A request that is refused because of an optional parameter that the runtime adds (an effort for a model that does not
 reason, a temperature for one that does) is sent again without it, and so are the later ones to that model.
@@ -21,10 +21,10 @@ from collections.abc import Awaitable, Callable, Iterator
 import httpx
 
 from copilot_nb.errors import ProviderError
+from copilot_nb.providers.answer_repair import Data, repair_for, repaired_request
 from copilot_nb.providers.chat import SESSION_EXTENSION
 from copilot_nb.providers.incoming import AnswerStream, Body, Refused, answered, whole, wire_of
 from copilot_nb.providers.keys import Secret, obtained
-from copilot_nb.providers.mending import Data, mended_request, mender
 from copilot_nb.providers.network import Network
 from copilot_nb.providers.provider_error import Fault, one_line, words_of
 from copilot_nb.providers.spec import Spec
@@ -97,7 +97,7 @@ class Relay(httpx.AsyncBaseTransport):
 
     async def _sent(self, request: httpx.Request, secret: Secret | None) -> httpx.Response:
         """Send the request; if a parameter is refused, send it again without it."""
-        fields = mended_request(_fields(request))
+        fields = repaired_request(_fields(request))
         unwanted = self._unwanted.setdefault(str(fields.get("model", "")), set())
         while True:
             kept = {name: value for name, value in fields.items() if name not in unwanted}
@@ -136,7 +136,7 @@ class Relay(httpx.AsyncBaseTransport):
         Refused
             If it has begun with one.
         """
-        stream = AnswerStream(body, mender(wire_of(request)), secret)
+        stream = AnswerStream(body, repair_for(wire_of(request)), secret)
         await stream.begin()
 
         def broke(fault: Fault) -> None:

@@ -1,7 +1,7 @@
 """Composes the log of an imported conversation from the lines that the runtime wrote for two sample turns.
 
 Played prompt by prompt, 1,000 turns take the runtime two minutes: it hands each model call, and some events, the whole
-history. So only two turns are played (`providers.pattern`): one with an answer and one with an error, in words and
+history. So only two turns are played (`providers.sample_model`): one with an answer and one with an error, in words and
 numbers that nothing else has. Each recorded turn is then a copy of the lines of one of them, with its own words in
 their place and ids of its own. What the lines mean need not be known here, so another version of the runtime may write
 others; the caller reads the result back through the runtime.
@@ -21,7 +21,7 @@ from typing import Any
 
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.providers.base import NEVER_FULL_TOKENS
-from copilot_nb.providers.pattern import (
+from copilot_nb.providers.sample_model import (
     ANSWER,
     ASKED,
     ASKED_IN_VAIN,

@@ -97,7 +97,7 @@ def said(panel: ComparePanel) -> list[object]:
     rows: list[tuple[int, object]] = [(each["round"], each["prompt"]) for each in whole["rounds"]]
     rows += [
         (each["before"] - 0.5, [[turn["prompt"] for turn in column["turns"]] for column in each["columns"]])
-        for each in whole["apart"]
+        for each in whole["unshared"]
     ]
     return [row for _, row in sorted(rows)]
 

@@ -22,8 +22,8 @@ from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.named_sessions.session import Session, state_of
 from copilot_nb.providers.chat import ChatError, ChatRequest
 from copilot_nb.providers.in_kernel import InKernel
-from copilot_nb.providers.pattern import PatternModel
 from copilot_nb.providers.pieces import Piece
+from copilot_nb.providers.sample_model import SampleModel
 from copilot_nb.testing import ScriptedModel
 from tests.loopback import Loopback
 
@@ -225,7 +225,7 @@ def test_a_file_that_cannot_be_read_makes_nothing(manager: Manager, tmp_path: Pa
     assert not is_stored(manager, "from-later")
 
 
-class Acting(PatternModel):
+class Acting(SampleModel):
     """A model during whose `at`-th answer something happens."""
 
     def __init__(self, at: int, act: Callable[[], object]) -> None:
@@ -245,7 +245,7 @@ def during(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], objec
 
     def arrange(at: int, act: Callable[[], object]) -> None:
         provider = InKernel("pattern-test", lambda: Acting(at, act))
-        monkeypatch.setattr(import_json, "pattern_provider", lambda: provider)
+        monkeypatch.setattr(import_json, "sample_provider", lambda: provider)
 
     return arrange
 

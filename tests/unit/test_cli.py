@@ -19,6 +19,7 @@ from copilot_nb import cli, demo
 from copilot_nb.errors import RuntimeUnavailable
 from copilot_nb.runtime import doctor
 from copilot_nb.runtime.doctor import Finding, diagnose
+from copilot_nb.runtime.install import install_model
 from copilot_nb.runtime.install import install_runtime as installer
 from copilot_nb.runtime.install.sdk_pin import pinned_version
 from copilot_nb.settings import CopilotNB
@@ -178,7 +179,7 @@ def test_install_runtime_passes_the_method(monkeypatch: pytest.MonkeyPatch, caps
 
 
 def test_install_model_prints(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(installer, "install_local_model", lambda progress: progress("line"))
+    monkeypatch.setattr(install_model, "install_local_model", lambda progress: progress("line"))
     assert cli.main(["install-model"]) == 0
     assert capsys.readouterr().out == "line\n"
 
@@ -187,7 +188,7 @@ def test_ctrl_c_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     def interrupt(_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(installer, "install_local_model", interrupt)
+    monkeypatch.setattr(install_model, "install_local_model", interrupt)
     assert cli.main(["install-model"]) == 130
     assert capsys.readouterr().err == "copilot-nb: interrupted\n"
 

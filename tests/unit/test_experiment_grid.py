@@ -18,7 +18,7 @@ from copilot_nb.experiments.api import compare
 from copilot_nb.experiments.budget import Budget
 from copilot_nb.experiments.grid import Cell, Grid, Variant, make_grid
 from copilot_nb.experiments.notes import missing_notes, model_notes
-from copilot_nb.experiments.options import CompareOptions, OptionValues, compare_options
+from copilot_nb.experiments.options import CompareOptions, CompareOptionValues, compare_options
 from copilot_nb.experiments.plan import Plan
 from copilot_nb.experiments.progress import Progress
 from copilot_nb.experiments.prompts import Prompt, read_prompts
@@ -109,7 +109,7 @@ def test_a_limit_of_cost_does_not_hold_where_the_cost_is_unknown() -> None:
 
 def test_the_options_are_those_of_the_signature_and_documented() -> None:
     fields = [field.name for field in dataclasses.fields(CompareOptions)]
-    assert fields == list(OptionValues.__annotations__)
+    assert fields == list(CompareOptionValues.__annotations__)
     assert [*inspect.signature(compare).parameters] == ["prompts", "template", *fields]
     documented = re.findall(r"^(\w[\w, ]*) : ", inspect.getdoc(compare) or "", re.MULTILINE)
     assert sorted(", ".join(documented).split(", ")) == sorted(["prompts", "template", *fields])
@@ -146,7 +146,7 @@ def test_an_option_that_makes_no_sense_is_one_line(given: dict[str, object], sai
 
 
 def test_none_leaves_each_option_at_its_default_and_names_may_come_in_any_collection() -> None:
-    assert compare_options(dict.fromkeys(OptionValues.__annotations__)) == CompareOptions()
+    assert compare_options(dict.fromkeys(CompareOptionValues.__annotations__)) == CompareOptions()
     assert compare_options({"models": pd.Series(["a", "b"])}).models == ("a", "b")
 
 

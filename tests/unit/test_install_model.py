@@ -11,7 +11,7 @@ import pytest
 
 from copilot_nb.errors import ProviderError
 from copilot_nb.runtime.install import integrity
-from copilot_nb.runtime.install.install_runtime import install_local_model
+from copilot_nb.runtime.install.install_model import install_local_model
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-ins for programs are shell scripts")
 

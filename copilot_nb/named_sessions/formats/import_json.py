@@ -21,7 +21,7 @@ from copilot_nb.named_sessions.formats.export import load
 from copilot_nb.named_sessions.names import check_name, quoted
 from copilot_nb.named_sessions.options import SessionOptions, model_label
 from copilot_nb.named_sessions.session import state_of
-from copilot_nb.providers.pattern import ASKED, ASKED_IN_VAIN, pattern_provider
+from copilot_nb.providers.sample_model import ASKED, ASKED_IN_VAIN, sample_provider
 from copilot_nb.render.escape import well_formed
 from copilot_nb.render.turn import images_text
 from copilot_nb.render.words import count
@@ -117,7 +117,7 @@ async def _can_use(manager: Manager, provider: str, model: str) -> bool:
 
 def _made(manager: Manager, name: str, turns: Sequence[TurnRecord], system: str, heir: tuple[str, str]) -> Session:
     """Return a new session with `turns` as its history and `heir` as its provider and model."""
-    player = pattern_provider()
+    player = sample_provider()
     manager.providers.add(player)
     try:
         session = manager.session(name, provider=player.name, system=system or None)

@@ -1,6 +1,6 @@
 // The comparison: rounds of one prompt and its answers side by side, a vote under each (compare.py has the fields).
 
-import { apartView } from "./apart.js";
+import { unsharedView } from "./unshared.js";
 import { announcer, button, el, hide, Notice, newId, panelRoot, saveFile, saveFocus } from "./dom.js";
 import { characterOf, onEnter, replaceText } from "./keys.js";
 import { Link } from "./link.js";
@@ -70,7 +70,7 @@ class ComparePage {
     saveFocus(this.list);
     this.list.replaceChildren();
     for (const fields of message.rounds) this.round(fields.round).apply(fields);
-    this.showApart(message.apart);
+    this.showUnshared(message.unshared);
     this.note.textContent = message.note;
     this.showEarlier(message.earlier);
     this.frame(message.frame);
@@ -135,15 +135,15 @@ class ComparePage {
       round.apply(fields);
       this.list.insertBefore(round.node, first);
     }
-    this.showApart(more.apart);
+    this.showUnshared(more.unshared);
     this.showEarlier(more.earlier);
   }
 
-  /** @param {import("./apart.js").ApartFields[]} apart */
-  showApart(apart) {
-    for (const fields of apart) {
+  /** @param {import("./unshared.js").UnsharedFields[]} unshared */
+  showUnshared(unshared) {
+    for (const fields of unshared) {
       const next = this.rounds.get(fields.before)?.node ?? null;
-      this.list.insertBefore(apartView(fields, this.signal), next);
+      this.list.insertBefore(unsharedView(fields, this.signal), next);
     }
   }
 

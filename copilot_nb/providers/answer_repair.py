@@ -20,7 +20,7 @@ SAID_NOTHING = "(no answer)"
 """Stands in the conversation for an answer of which only the reasoning came: strict servers refuse an empty one."""
 
 
-class Mender:
+class Repair:
     """Lets the answers of a wire through as they are."""
 
     def event(self, data: Data) -> Iterator[Data]:
@@ -36,7 +36,7 @@ class Mender:
         return data
 
 
-class ChatMender(Mender):
+class ChatRepair(Repair):
     """OpenAI's chat completions, and what passes for them."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class ChatMender(Mender):
         for choice in _dicts(data.get("choices")):
             choice["finish_reason"] = choice.get("finish_reason") or None
             delta = choice.get("delta") or choice.pop("message", None)  # some send the whole answer as one event
-            delta = choice["delta"] = self._mended(delta) if isinstance(delta, dict) else {}
+            delta = choice["delta"] = self._repaired(delta) if isinstance(delta, dict) else {}
             if delta.get("tool_calls"):
                 self._reason = "tool_calls"
             if choice["finish_reason"]:
@@ -69,13 +69,13 @@ class ChatMender(Mender):
         """Return a body with its text and its thoughts where they belong."""
         for choice in _dicts(data.get("choices")):
             if isinstance(choice.get("message"), dict):
-                message = choice["message"] = self._mended(choice["message"])
+                message = choice["message"] = self._repaired(choice["message"])
                 self._finish(message)
                 reason = "tool_calls" if message.get("tool_calls") else "stop"
                 choice["finish_reason"] = choice.get("finish_reason") or reason
         return data
 
-    def _mended(self, delta: Data) -> Data:
+    def _repaired(self, delta: Data) -> Data:
         text, thoughts = _parted(delta.get("content"))
         if isinstance(delta.get("refusal"), str):
             text += delta["refusal"]
@@ -91,7 +91,7 @@ class ChatMender(Mender):
             delta |= _with(delta, *self._splitter.end())
 
 
-class MessagesMender(Mender):
+class MessagesRepair(Repair):
     """Anthropic's messages, whose stream the runtime wants also where the server has sent one body.
 
     Thoughts that the first text begins with become a block of their own before it; the later blocks move up by one.
@@ -173,7 +173,7 @@ def _block_delta(index: int, delta: Data) -> Data:
     return {"type": "content_block_delta", "index": index, "delta": delta}
 
 
-class ResponsesMender(Mender):
+class ResponsesRepair(Repair):
     """OpenAI's responses, where a refusal is a kind of content that the runtime does not read."""
 
     def event(self, data: Data) -> Iterator[Data]:
@@ -204,13 +204,13 @@ def _refusals_as_text(value: Any) -> Any:
             return value
 
 
-def mender(wire: str) -> Mender:
+def repair_for(wire: str) -> Repair:
     """Return what mends one answer of a wire, which the last part of a request's path names."""
-    kind = {"completions": ChatMender, "messages": MessagesMender, "responses": ResponsesMender}.get(wire, Mender)
+    kind = {"completions": ChatRepair, "messages": MessagesRepair, "responses": ResponsesRepair}.get(wire, Repair)
     return kind()
 
 
-def mended_request(fields: Data) -> Data:
+def repaired_request(fields: Data) -> Data:
     """Return a request without an assistant's message that holds nothing."""
     messages = fields.get("messages")
     if not isinstance(messages, list):

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from copilot_nb.providers.answer_repair import fault_in, repair_for, repaired_request
 from copilot_nb.providers.keys import Secret
-from copilot_nb.providers.mending import fault_in, mended_request, mender
 from copilot_nb.providers.sse import Decoder, Event, is_stream
 from copilot_nb.providers.thinking import Splitter
 
@@ -86,7 +86,7 @@ def chunk(delta: Data, reason: str | None = None) -> Data:
 
 def streamed(*events: Data, done: bool = True) -> tuple[str, str, list[str]]:
     """Return the text, the reasoning and the reasons for the end that the runtime reads in a stream."""
-    mends = mender("completions")
+    mends = repair_for("completions")
     out = [mended for event in events for mended in mends.event(json.loads(json.dumps(event)))]
     choices = [choice for event in (*out, *(mends.done() if done else ())) for choice in event["choices"]]
     deltas = [choice["delta"] for choice in choices]
@@ -134,7 +134,7 @@ def test_an_answer_that_broke_off_gets_no_end() -> None:
 
 def test_a_whole_chat_completion_is_mended() -> None:
     message = {"role": "assistant", "content": [{"type": "text", "text": "<think>hm</think>Hello."}]}
-    body = mender("completions").whole({"choices": [{"index": 0, "message": message, "finish_reason": None}]})
+    body = repair_for("completions").whole({"choices": [{"index": 0, "message": message, "finish_reason": None}]})
     assert isinstance(body, dict)
     assert body["choices"][0]["message"] | {"refusal": None} == {
         "role": "assistant",
@@ -153,7 +153,7 @@ def test_a_whole_message_of_anthropics_becomes_the_events_of_a_stream() -> None:
     ]
     usage = {"input_tokens": 11, "output_tokens": 3}
     body = {"id": "m", "role": "assistant", "content": blocks, "stop_reason": "tool_use", "usage": usage}
-    events = mender("messages").whole(body)
+    events = repair_for("messages").whole(body)
     assert isinstance(events, list)
     assert [event["type"] for event in events] == [
         "message_start",
@@ -218,16 +218,16 @@ def blocks(*texts: str) -> list[Data]:
 def test_thoughts_in_a_message_of_anthropics_are_a_block_of_their_own(
     texts: list[str], read: list[tuple[str, str]]
 ) -> None:
-    mends = mender("messages")
+    mends = repair_for("messages")
     events = [mended for event in blocks(*texts) for mended in mends.event(event)]
     assert said_in_blocks(events) == [*read, ("tool_use", "")]
-    whole = mender("messages").whole({"content": [{"type": "text", "text": "".join(texts)}]})
+    whole = repair_for("messages").whole({"content": [{"type": "text", "text": "".join(texts)}]})
     assert isinstance(whole, list)
     assert said_in_blocks(whole) == read
 
 
 def test_a_refusal_in_the_responses_api_is_text() -> None:
-    mends = mender("responses")
+    mends = repair_for("responses")
     (delta,) = mends.event({"type": "response.refusal.delta", "delta": "I will"})
     assert delta == {"type": "response.output_text.delta", "delta": "I will"}
     (done,) = mends.event({"type": "response.refusal.done", "refusal": "I will not."})
@@ -242,8 +242,8 @@ def test_an_answer_of_nothing_does_not_go_back_to_the_server() -> None:
     call = {"role": "assistant", "content": None, "tool_calls": [{"id": "c"}]}
     asked = {"role": "user", "content": ""}
     request = {"model": "m", "messages": [asked, {"role": "assistant", "content": None}, call]}
-    assert mended_request(request)["messages"] == [asked, {"role": "assistant", "content": "(no answer)"}, call]
-    assert mended_request({"input": "hi"}) == {"input": "hi"}
+    assert repaired_request(request)["messages"] == [asked, {"role": "assistant", "content": "(no answer)"}, call]
+    assert repaired_request({"input": "hi"}) == {"input": "hi"}
 
 
 @pytest.mark.parametrize(

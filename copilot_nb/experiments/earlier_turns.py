@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 LAST_TURNS = 20
 """How many of each session's last turns are compared (count)."""
-APART = "Asked separately"
+UNSHARED = "Asked separately"
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 Row = tuple["Turn", ...]
 
 
 @dataclass(frozen=True)
-class Apart:
+class Unshared:
     """Turns that not all sessions have.
 
     Attributes
@@ -51,25 +51,25 @@ class Apart:
 
 
 @dataclass(frozen=True)
-class Beforehand:
+class EarlierTurns:
     """The history to show before the comparison sends its first prompt.
 
     Attributes
     ----------
     rounds : tuple of Round
         The stored rounds, and those found in the histories, oldest first.
-    apart : tuple of Apart
+    unshared : tuple of Unshared
         The turns between the rounds.
     note : str
         A remark for the reader on what is left out.
     """
 
     rounds: tuple[Round, ...] = ()
-    apart: tuple[Apart, ...] = ()
+    unshared: tuple[Unshared, ...] = ()
     note: str = ""
 
 
-def beforehand(manager: Manager, sessions: Sequence[Session], kept: Sequence[Round], *, blind: bool) -> Beforehand:
+def earlier_turns(manager: Manager, sessions: Sequence[Session], kept: Sequence[Round], *, blind: bool) -> EarlierTurns:
     """Return the history of `sessions`: their stored rounds, and rounds and other turns found in their logs.
 
     Parameters
@@ -103,10 +103,10 @@ def beforehand(manager: Manager, sessions: Sequence[Session], kept: Sequence[Rou
     in_order = sorted([*kept, *found], key=_began)
     rounds = tuple(dataclasses.replace(each, number=number) for number, each in enumerate(in_order, 1))
     if blind:
-        return Beforehand(rounds)
+        return EarlierTurns(rounds)
     notes = [f"{count(len(in_all), 'turn')} common to all sessions left out"] if in_all else []
     notes += [f"only the last {LAST_TURNS} turns of each session are shown"] if is_cut else []
-    return Beforehand(rounds, tuple(apart(rounds, own)), "; ".join(notes))
+    return EarlierTurns(rounds, tuple(unshared(rounds, own)), "; ".join(notes))
 
 
 async def _histories(sessions: Sequence[Session]) -> tuple[list[list[Turn]], bool]:
@@ -137,7 +137,7 @@ def _of_prompts(history: Sequence[Turn], prompts: Sequence[str]) -> Iterator[Tur
     return (next(turn for turn in left if turn.prompt.strip() == prompt) for prompt in prompts)
 
 
-def apart(rounds: Sequence[Round], histories: Sequence[Sequence[Turn]]) -> Iterator[Apart]:
+def unshared(rounds: Sequence[Round], histories: Sequence[Sequence[Turn]]) -> Iterator[Unshared]:
     """Yield the turns that belong to no round, grouped by the round that follows them."""
     number_of = {turn: each.number for each in rounds for turn in each.turns}
     places: dict[int, list[list[Turn]]] = {}
@@ -149,7 +149,7 @@ def apart(rounds: Sequence[Round], histories: Sequence[Sequence[Turn]]) -> Itera
             elif turn.done:
                 places.setdefault(before, [[] for _ in histories])[column].insert(0, turn)
     for before in sorted(places):
-        yield Apart(before, tuple(map(tuple, places[before])))
+        yield Unshared(before, tuple(map(tuple, places[before])))
 
 
 def _began(asked: Round) -> tuple[bool, datetime]:
