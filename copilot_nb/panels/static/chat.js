@@ -1,6 +1,6 @@
 // The page of a ChatPanel (chat.py): a head, the transcript and the composer.
 
-import { asWritten, COMMANDS, KEYS } from "./commands.js";
+import { COMMANDS, escapeExpressions, KEYS } from "./commands.js";
 import { Composer } from "./composer.js";
 import { announcer, button, copyText, el, flash, hide, Notice, panelRoot } from "./dom.js";
 import { Head } from "./head.js";
@@ -49,7 +49,7 @@ class Chat {
       notice: this.notice,
       send: (draft) => this.send(draft),
       stop: () => this.stop(),
-      history: () => this.transcript.inOrder().map((turn) => asWritten(turn.promptText)),
+      history: () => this.transcript.inOrder().map((turn) => escapeExpressions(turn.promptText)),
     });
     this.head = this.makeHead(signal);
     const parts = [this.head, this.notice, this.transcript, this.composer, this.live].map((each) => each.node);

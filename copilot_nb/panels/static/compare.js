@@ -1,10 +1,10 @@
 // The comparison: rounds of one prompt and its answers side by side, a vote under each (compare.py has the fields).
 
-import { unsharedView } from "./unshared.js";
 import { announcer, button, el, hide, Notice, newId, panelRoot, saveFile, saveFocus } from "./dom.js";
 import { characterOf, onEnter, replaceText } from "./keys.js";
 import { Link } from "./link.js";
-import { RoundView, Together } from "./round.js";
+import { RoundView, SharedScroll } from "./round.js";
+import { unsharedView } from "./unshared.js";
 
 /** @typedef {{caption: string, heads: string[], rows: string[][]}} Table */
 /** @typedef {Table & {names: string[], number: number, blind: boolean}} Frame the fields around the rounds */
@@ -27,7 +27,7 @@ class ComparePage {
   stopButton = button("Stop all", () => this.ask("stop"), { class: "cnb-button cnb-stop", hidden: true });
   csv = button("Download CSV", () => this.download(), { title: "All rounds, one line for each answer" });
   blind = checkbox("Blind", (isOn) => this.ask("blind", { on: isOn }));
-  together = new Together();
+  sharedScroll = new SharedScroll();
   announce = announcer();
   notice = new Notice();
   trouble = new Notice();
@@ -52,11 +52,11 @@ class ComparePage {
 
   build() {
     this.blind.label.title = "Hide whose the answers are until you have voted, from the next round on";
-    const together = checkbox("Scroll together", (isOn) => {
-      this.together.isOn = isOn;
+    const sharedScroll = checkbox("Scroll together", (isOn) => {
+      this.sharedScroll.isOn = isOn;
     });
-    together.box.checked = true;
-    const bar = el("div", { class: "cnb-compare-bar" }, this.names, this.blind.label, together.label, this.csv);
+    sharedScroll.box.checked = true;
+    const bar = el("div", { class: "cnb-compare-bar" }, this.names, this.blind.label, sharedScroll.label, this.csv);
     const label = el("label", { for: this.input.id, class: "cnb-sr" }, "Prompt to all");
     const write = [label, this.input, this.sendButton, this.stopButton];
     const middle = [this.trouble.node, this.notice.node, this.note, this.earlier, this.empty, this.list];

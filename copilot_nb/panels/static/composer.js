@@ -1,7 +1,7 @@
 // The composer: a text field, the prompt's files, and suggestions for slash commands.
 
 import { Attachments } from "./attachments.js";
-import { asWritten, fitting, isCommand } from "./commands.js";
+import { escapeExpressions, isCommand, matchingCommands } from "./commands.js";
 import { button, el, newId } from "./dom.js";
 import { isComposing, onEnter, replaceText } from "./keys.js";
 
@@ -108,7 +108,7 @@ export class Composer {
 
   changed() {
     this.fit();
-    this.offer(fitting(this.text.value));
+    this.offer(matchingCommands(this.text.value));
   }
 
   /** Fit the field's height to its text; a very long text gets the full height without a layout. */
@@ -223,7 +223,7 @@ export class Composer {
     this.edited.replaceChildren(`Sending takes the place of this turn${more}${images}.`, cancel);
     this.edited.hidden = false;
     this.text.focus();
-    this.set(asWritten(turn.promptText));
+    this.set(escapeExpressions(turn.promptText));
   }
 
   cancelEditing() {

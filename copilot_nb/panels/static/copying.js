@@ -1,6 +1,6 @@
 // Copying from a panel: formulas are copied as TeX, and controls of the page are left out.
 
-const FURNITURE = ".cnb-code-bar, .cnb-foot, .cnb-tools, .cnb-sr, button";
+const CONTROLS = ".cnb-code-bar, .cnb-foot, .cnb-tools, .cnb-sr, button";
 
 /**
  * Copy the selection as readable text: a browser would copy each symbol of MathML on a separate line.
@@ -12,8 +12,8 @@ export function copyAsWritten(root) {
     const selection = document.getSelection();
     if (isInField || !selection?.rangeCount || selection.isCollapsed || !event.clipboardData) return;
     const selected = wholeFormulas(selection.getRangeAt(0).cloneRange()).cloneContents();
-    if (!selected.querySelector(`math, ${FURNITURE}`)) return;
-    for (const node of selected.querySelectorAll(FURNITURE)) node.remove();
+    if (!selected.querySelector(`math, ${CONTROLS}`)) return;
+    for (const node of selected.querySelectorAll(CONTROLS)) node.remove();
     const box = document.createElement("div");
     box.className = "cnb-copied copilot-nb jp-RenderedHTMLCommon";
     box.append(selected);

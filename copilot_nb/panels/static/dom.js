@@ -183,13 +183,13 @@ export function moveFocus(event, nodes, back, forth) {
 export function toolbar(label, buttons) {
   const bar = el("div", { role: "toolbar", class: "cnb-toolbar", "aria-label": label }, ...buttons);
   /** @param {EventTarget | null} stop */
-  const rove = (stop) => {
+  const setTabStop = (stop) => {
     for (const each of buttons) each.tabIndex = each === stop ? 0 : -1;
   };
-  rove(buttons[0]);
+  setTabStop(buttons[0]);
   const shown = () => buttons.filter((each) => !each.hidden);
   bar.addEventListener("keydown", (event) => moveFocus(event, shown(), "ArrowLeft", "ArrowRight"));
-  bar.addEventListener("focusin", (event) => rove(event.target));
+  bar.addEventListener("focusin", (event) => setTabStop(event.target));
   return bar;
 }
 

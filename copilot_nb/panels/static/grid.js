@@ -100,16 +100,16 @@ export class Grid {
   /** Sort the visible rows without moving rows that are in place, because one may have the focus. */
   layout() {
     const words = this.filter.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const fitting = [...this.views.values()].filter((view) => words.every((word) => view.text.includes(word)));
-    this.sorted(fitting);
-    this.shown = fitting.slice(0, this.limit);
+    const matching = [...this.views.values()].filter((view) => words.every((word) => view.text.includes(word)));
+    this.sorted(matching);
+    this.shown = matching.slice(0, this.limit);
     if (this.editor && !this.views.has(this.editor.view.row.id)) this.closeEditor();
     const held = this.active && this.active.node === document.activeElement ? this.active : null;
     const place = held ? [...this.body.children].indexOf(held.node) : -1;
     this.arrange();
     if (held && document.activeElement !== held.node) this.refocus(held, place);
-    this.rove();
-    this.tell(fitting.length, words.length > 0);
+    this.setTabStop();
+    this.tell(matching.length, words.length > 0);
   }
 
   arrange() {
@@ -172,15 +172,15 @@ export class Grid {
   }
 
   /** Make one row, with its controls, the only stop of the Tab key. */
-  rove() {
+  setTabStop() {
     if (!this.active || !this.shown.includes(this.active)) this.active = this.shown[0] ?? null;
-    for (const view of this.shown) view.rove(view === this.active ? 0 : -1);
+    for (const view of this.shown) view.setTabStop(view === this.active ? 0 : -1);
   }
 
   /** @param {RowView} view */
   activate(view) {
     this.active = view;
-    this.rove();
+    this.setTabStop();
   }
 
   /** @param {RowView | null} view */

@@ -21,7 +21,7 @@ export function keepWithNotebook(link) {
   let isAsked = false;
   let isUnsaved = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let resting;
+  let timer;
   const keep = () => {
     if (!isStale || isAsked) return;
     isAsked = true;
@@ -33,18 +33,18 @@ export function keepWithNotebook(link) {
     };
     link.ask("keep").catch(failed).finally(ended);
   };
-  const stir = () => {
-    clearTimeout(resting);
-    if (isStale) resting = setTimeout(keep, REST_MS);
+  const restartTimer = () => {
+    clearTimeout(timer);
+    if (isStale) timer = setTimeout(keep, REST_MS);
   };
   /** @param {{version?: number, transcript?: Transcript}} message */
-  const told = ({ version: newest = version, transcript }) => {
+  const received = ({ version: newest = version, transcript }) => {
     version = newest;
     const wasStale = isStale;
     if (transcript) putInto(outputs(), transcript);
     isStale = outputs().some((each) => each.version < version);
     if (isStale && !wasStale) context.model.dirty = true;
-    stir();
+    restartTimer();
   };
   /**
    * @param {unknown} _context
@@ -58,12 +58,12 @@ export function keepWithNotebook(link) {
       context.model.dirty = true;
     }
   };
-  model.on("msg:custom", told);
-  document.addEventListener("keydown", stir, { capture: true, signal });
+  model.on("msg:custom", received);
+  document.addEventListener("keydown", restartTimer, { capture: true, signal });
   context.saveState.connect(saving);
   signal.addEventListener("abort", () => {
-    clearTimeout(resting);
-    model.off("msg:custom", told);
+    clearTimeout(timer);
+    model.off("msg:custom", received);
     context.saveState.disconnect(saving);
   });
   return true;

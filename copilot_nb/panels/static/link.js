@@ -36,13 +36,13 @@ export const BUSY = "The kernel is busy with a cell; this will be done when it h
 
 /**
  * * What a panel does with what it hears. `whole(message)` shows everything anew, `news(item)` what has changed, and
- * `told()` is called after some of those; `trouble(text)` tells that the kernel does not answer, and `trouble("")`
+ * `updated()` is called after some of those; `trouble(text)` tells that the kernel does not answer, and `trouble("")`
  * that it does again; `expecting()` says whether something should be heard soon.
  * @typedef {object} Page
  * @property {HTMLElement} root
  * @property {(message: any) => void} whole
  * @property {(item: any) => void} news
- * @property {() => void} [told]
+ * @property {() => void} [updated]
  * @property {(text: string) => void} trouble
  * @property {() => boolean} [expecting]
  */
@@ -75,12 +75,12 @@ export class Link {
    * @param {AbortSignal} signal
    * @param {Page} page
    */
-  constructor(model, signal, { root, whole, news, trouble, told = () => {}, expecting = () => false }) {
+  constructor(model, signal, { root, whole, news, trouble, updated = () => {}, expecting = () => false }) {
     this.model = model;
     this.signal = signal;
     this.whole = whole;
     this.news = news;
-    this.told = told;
+    this.updated = updated;
     this.expecting = expecting;
     this.place = placeOf(root, signal, model.widget_manager?.rendermime?.latexTypesetter);
     /** @param {string} text */
@@ -96,12 +96,12 @@ export class Link {
     this.helloId = "";
     /** @type {string | undefined} the kernel's stamp on each of its messages */
     this.stamp = undefined;
-    this.heardAt = Date.now();
+    this.receivedAt = Date.now();
     this.connectedAt = 0;
     /** @param {any} message */
     const received = (message) => this.received(message);
     model.on("msg:custom", received);
-    const beat = setInterval(() => this.look(), BEAT_MS);
+    const beat = setInterval(() => this.checkLate(), BEAT_MS);
     signal.addEventListener("abort", () => {
       clearInterval(beat);
       model.off("msg:custom", received);
@@ -197,17 +197,17 @@ export class Link {
   }
 
   /** Send unanswered messages again; if an expected message has not arrived, ask whether it was lost. */
-  look() {
+  checkLate() {
     if (this.isDead) return;
     const now = Date.now();
     const late = [...this.waiting.values()].filter((each) => each.dueAt <= now);
-    const unheard = late.filter((each) => each.sentAt > this.heardAt);
-    if (unheard.length) this.late(Math.max(...unheard.map((each) => each.tries)));
+    const unanswered = late.filter((each) => each.sentAt > this.receivedAt);
+    if (unanswered.length) this.late(Math.max(...unanswered.map((each) => each.tries)));
     for (const each of late) {
-      if (this.isOnItsWay(each)) each.dueAt = now + ANSWER_MS;
+      if (this.isHeldUp(each)) each.dueAt = now + ANSWER_MS;
       else this.transmit(each);
     }
-    const isSilent = now - this.heardAt > SILENCE_MS;
+    const isSilent = now - this.receivedAt > SILENCE_MS;
     if (this.isInStep && isSilent && (this.isUnsure || this.expecting())) this.askSeq();
   }
 
@@ -215,7 +215,7 @@ export class Link {
    * Whether a large message with files is merely waiting for the running cell or the connection.
    * @param {Asked} asked
    */
-  isOnItsWay(asked) {
+  isHeldUp(asked) {
     const { status, connectionStatus = "connected" } = this.kernel ?? {};
     if (!asked.message.files?.length) return false;
     return connectionStatus !== "connected" || (status === "busy" && asked.sentAt > this.connectedAt);
@@ -250,7 +250,7 @@ export class Link {
 
   /** @param {any} message */
   received(message) {
-    this.heardAt = Date.now();
+    this.receivedAt = Date.now();
     if (!this.isDead) this.trouble("");
     if (message.kind === "whole") this.takeWhole(message);
     else if (message.kind === "news") this.takeNews(message);
@@ -276,7 +276,7 @@ export class Link {
   takeNews(message) {
     if (!this.isInStep || !this.follows(message)) return;
     for (const item of message.items) this.news(item);
-    this.told();
+    this.updated();
   }
 
   /**
@@ -320,7 +320,7 @@ export class Link {
     });
     this.listen("anyMessage", ({ msg: { channel, header } }) => {
       if (header.msg_type === "execute_reply") this.isUnsure = true;
-      if (channel === "iopub") this.heardFrom(header.session);
+      if (channel === "iopub") this.checkStamp(header.session);
     });
   }
 
@@ -328,7 +328,7 @@ export class Link {
    * Every kernel stamps its messages: a different stamp means that another client has replaced or restarted our kernel.
    * @param {string} stamp
    */
-  heardFrom(stamp) {
+  checkStamp(stamp) {
     if (stamp === this.kernel?.clientId) return; // a message of the server itself
     this.stamp ??= stamp;
     if (stamp !== this.stamp && !this.isDead) this.died();

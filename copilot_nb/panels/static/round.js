@@ -23,7 +23,7 @@ const MOST_KEYS = 9; // columns that have a key: their numbers
  * The parts of the panel that a round uses.
  * @typedef {object} RoundPanel
  * @property {AbortSignal} signal
- * @property {Together} together
+ * @property {SharedScroll} sharedScroll
  * @property {HTMLElement} input gets the focus after the vote
  * @property {RoundView | undefined} last
  * @property {(text: string) => void} say
@@ -33,7 +33,7 @@ const MOST_KEYS = 9; // columns that have a key: their numbers
  */
 
 /** Columns that scroll together: all follow the one that the user scrolls. */
-export class Together {
+export class SharedScroll {
   constructor() {
     this.isOn = true;
     /** @type {WeakMap<HTMLElement, number>} our own scroll positions, which do not count as scrolling by the user */
@@ -180,7 +180,7 @@ class ColumnView {
   constructor(round, at) {
     this.isOver = this.isBest = false;
     this.title = "";
-    const { together, signal } = round.panel;
+    const { sharedScroll, signal } = round.panel;
     const actions = () => this.actions(round, at + 1);
     this.turn = new TurnView(newId("column"), { actions, codeActions: [], level: 4 });
     this.node = this.turn.node;
@@ -195,7 +195,7 @@ class ColumnView {
     this.node.classList.add("cnb-column");
     this.node.setAttribute("aria-labelledby", id);
     keepPlace(this.box, signal);
-    together.watch(this.box, () => round.columns.map((each) => each.box), signal);
+    sharedScroll.watch(this.box, () => round.columns.map((each) => each.box), signal);
   }
 
   /**

@@ -108,7 +108,7 @@ export class RowView {
   }
 
   /** @param {number} stop of the Tab key: 0, or -1 for none */
-  rove(stop) {
+  setTabStop(stop) {
     if (this.node.tabIndex === stop) return;
     for (const node of [this.node, this.name, this.menu]) node.tabIndex = stop;
   }

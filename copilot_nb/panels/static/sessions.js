@@ -51,7 +51,7 @@ class SessionsPage {
       root: this.root,
       whole: (message) => this.whole(message),
       news: (item) => this.take(item),
-      told: () => this.grid.layout(),
+      updated: () => this.grid.layout(),
       trouble: (text) => (text ? this.trouble.show(text) : this.trouble.clear()),
     });
   }
@@ -61,9 +61,9 @@ class SessionsPage {
     const label = el("label", { for: this.grid.filter.id, class: "cnb-sr" }, "Find sessions");
     const tools = [label, this.grid.filter, this.grid.count, refresh, this.newButton];
     const bar = el("div", { class: "cnb-sessions-bar" }, ...tools);
-    const told = [this.trouble.node, this.problem.node, this.notice.node];
+    const notices = [this.trouble.node, this.problem.node, this.notice.node];
     const below = [this.form, this.grid.node, this.conversation, this.announce.node];
-    return panelRoot("cnb-sessions", "Sessions", bar, ...told, ...below);
+    return panelRoot("cnb-sessions", "Sessions", bar, ...notices, ...below);
   }
 
   /** @param {any} message */
@@ -160,7 +160,7 @@ class SessionsPage {
    */
   async finish(work) {
     const { editor } = this.grid;
-    const said = await this.told(work);
+    const said = await this.showResult(work);
     if (said === null || this.grid.editor !== editor) return;
     this.grid.closeEditor(true);
     this.grid.layout();
@@ -186,7 +186,7 @@ class SessionsPage {
     const providerInput = el("select", { id: provider, class: "cnb-input" }, first, ...providers);
     const submit = async () => {
       const wanted = { name: name.value.trim(), model: modelInput.value.trim(), provider: providerInput.value };
-      const said = await this.told(async () => {
+      const said = await this.showResult(async () => {
         await this.link.ask("create", wanted);
         return `Created ${wanted.name}.`;
       });
@@ -205,7 +205,7 @@ class SessionsPage {
    * Run some work and show its result; `null` if it failed.
    * @param {() => Promise<string>} work
    */
-  async told(work) {
+  async showResult(work) {
     const said = await this.notice.attempt(work);
     if (said === null) return null;
     this.notice.clear();
@@ -218,7 +218,7 @@ class SessionsPage {
    * @param {object} [more]
    */
   ask(what, more) {
-    return this.told(async () => {
+    return this.showResult(async () => {
       await this.link.ask(what, more);
       return "";
     });

@@ -39,9 +39,9 @@ export default {
     letVoilaEndTheKernel();
     const ask = () => model.send({ token: kept() });
     const asking = setInterval(ask, ASK_AGAIN_MS); // a server under load drops messages
-    model.on("msg:custom", (/** @type {{token: string}} */ told) => {
+    model.on("msg:custom", (/** @type {{token: string}} */ message) => {
       clearInterval(asking);
-      keep(told.token);
+      keep(message.token);
     });
     ask();
     return () => clearInterval(asking);
