@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from traitlets import Bool, Dict, Enum, Float, Int, TraitError, TraitType, Unicode, default, validate
+from traitlets import Bool, Dict, Enum, Float, Int, List, TraitError, TraitType, Unicode, default, validate
 from traitlets.config import Configurable
 
 DEFAULT_SYSTEM_MESSAGE = "You are a helpful assistant in a notebook. Answer in Markdown."
@@ -28,6 +28,24 @@ PROVIDER_FIELDS = (
     "max_prompt_tokens",
 )
 """The fields of a provider in the setting `providers`; a key is not among them."""
+
+
+RULE_ACTIONS = ("allow", "deny", "ask")
+RULE_PATTERNS = ("kind", "tool", "path", "command")
+"""The fields of a rule in the setting `permissions`, apart from its action."""
+
+
+def _fault_of_rule(rule: dict[str, Any]) -> str:
+    """Return what is wrong with a rule of the setting `permissions`; ``""``: nothing."""
+    if rule.get("action") not in RULE_ACTIONS:
+        return f"needs an 'action', one of: {', '.join(RULE_ACTIONS)}"
+    if unknown := [name for name in rule if name not in ("action", *RULE_PATTERNS)]:
+        return f"has the unknown field {unknown[0]!r}; known are: action, {', '.join(RULE_PATTERNS)}"
+    if wrong := [name for name in RULE_PATTERNS if not isinstance(rule.get(name, ""), str)]:
+        return f"has a {wrong[0]!r} that is no text"
+    if rule.get("path") and rule.get("command"):
+        return "has a 'path' and a 'command'; a call has one of them"
+    return ""
 
 
 class _Process:
@@ -120,6 +138,35 @@ class CopilotNB(Configurable):
         "{{ expressions }}, errors. A secret is the value of a variable or a line of a .env file that is called like a "
         "key, a token or a password; a key of a provider; or what looks like the token of a well-known service.",
     ).tag(config=True)
+    tools = Enum(
+        ("", "none", "read", "kernel", "all"),
+        "",
+        help="What a model may do. 'none': nothing; 'read': look at the notebook's variables, cells and last error; "
+        "'kernel': also run code, which asks each time; 'all': also use a shell, files and the servers of "
+        "'mcp_servers'. '' is 'read' where the model is known to use tools, else 'none'.",
+    ).tag(config=True)
+    permissions = List(
+        Dict(),
+        help="Rules for what tools may do, the first that matches counts, but one that denies comes before all: "
+        "dictionaries of 'action' (allow, deny, ask) and patterns of 'kind' (look, code, tool, shell, read, write, "
+        "mcp), 'tool' (a name), 'path' (of a file) or 'command' (of the shell). Without a rule each call is asked "
+        "about, but for those that only look.",
+    ).tag(config=True)
+    mcp_servers = Dict(
+        value_trait=Dict(),
+        key_trait=Unicode(),
+        help="MCP servers of sessions with the tools 'all', by name: {'files': {'command': 'npx', 'args': [...]}} or "
+        "{'docs': {'type': 'http', 'url': 'https://...'}}. Each call of their tools is asked about.",
+    ).tag(config=True)
+    answer_timeout_s = Float(
+        600.0,
+        help="Seconds without an answer after which a request for permission is denied.",
+    ).tag(config=True)
+    max_tool_calls = Int(
+        50,
+        min=0,
+        help="Calls of tools in one turn (count), after which you are asked whether it may go on. 0: no limit.",
+    ).tag(config=True)
     rerun = Enum(
         ("replace-last", "append", "rewind"),
         "replace-last",
@@ -138,10 +185,10 @@ class CopilotNB(Configurable):
         help="Tokens, in and out, after which a session's next prompt is not sent. 0: no limit.",
     ).tag(config=True)
     max_rounds = Int(
-        50,
+        100,
         min=0,
         help="Model calls for one turn (count): one for a plain answer, another after each round of tools. Then the "
-        "turn is stopped. 0: no limit.",
+        "turn is stopped, unless you let it go on meanwhile ('max_tool_calls'). 0: no limit.",
     ).tag(config=True)
     max_prompt_bytes = Int(
         500_000,
@@ -215,8 +262,25 @@ class CopilotNB(Configurable):
                 )
         return proposal["value"]
 
+    @validate("permissions")
+    def _are_rules(self, proposal: dict[str, Any]) -> object:
+        for number, rule in enumerate(proposal["value"], 1):
+            if fault := _fault_of_rule(rule):
+                raise TraitError(f"CopilotNB.permissions: rule {number} {fault}")
+        return proposal["value"]
+
+    @validate("mcp_servers")
+    def _are_servers(self, proposal: dict[str, Any]) -> object:
+        for name, server in proposal["value"].items():
+            if not name.replace("_", "").replace("-", "").isalnum():
+                raise TraitError(f"CopilotNB.mcp_servers: a name has letters, digits, - and _, not {name!r}")
+            if ("command" in server) == ("url" in server):
+                raise TraitError(f"CopilotNB.mcp_servers: {name!r} needs a 'command' or a 'url'")
+        return proposal["value"]
+
     @validate(
         "timeout_s",
+        "answer_timeout_s",
         "unload_after_s",
         "max_parallel_turns",
         "max_prompt_bytes",

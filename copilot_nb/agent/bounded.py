@@ -21,3 +21,20 @@ def bounded(text: str, max_chars: int) -> str:
         return text
     head = max_chars // HEAD_PART
     return f"{text[:head]}\n… ({left_out:,} characters left out)\n{text[head + left_out :]}"
+
+
+def bounded_bytes(text: str, max_bytes: int) -> str:
+    """Return a text, shortened like `bounded` so that it has at most `max_bytes` bytes of UTF-8."""
+    shortened, max_chars = text, len(text)
+    while (size := len(shortened.encode("utf-8", "replace"))) > max_bytes:
+        max_chars = min(max_chars - 1, max_chars * max_bytes // size)
+        shortened = bounded(text, max(0, max_chars - 50))  # 50: the line between
+    return shortened
+
+
+def fenced(text: str) -> str:
+    """Return a text between two fences that nothing in it can close."""
+    fence = "`" * 3
+    while fence in text:
+        fence += "`"
+    return f"{fence}\n{text.removesuffix(chr(10))}\n{fence}"

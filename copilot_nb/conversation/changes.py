@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from copilot_nb.conversation.parts import Image, TurnState, Usage
+from copilot_nb.conversation.parts import Image, Outcome, TurnState, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,7 @@ class ToolStarted:
     call_id: str
     name: str
     arguments: str = ""
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,25 @@ class ToolFinished:
     call_id: str
     succeeded: bool
     result: str = ""
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Somebody is asked whether a call may run, or asked the model's question."""
+
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A call was allowed or denied; see `parts.Decision`."""
+
+    call_id: str
+    outcome: Outcome
+    by: str = ""
+    reason: str = ""
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +159,8 @@ Change = (
     | ReasoningDone
     | ToolStarted
     | ToolFinished
+    | Asked
+    | Decided
     | UsageReported
     | Retried
     | Noted

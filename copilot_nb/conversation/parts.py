@@ -4,6 +4,19 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, get_args
+
+Outcome = Literal["once", "session", "rule", "denied", "expired", "unattended", "withdrawn"]
+"""How a request for permission was decided.
+
+``once``, ``session``: somebody allowed it, this once or for the whole session; ``rule``: a rule of the settings allowed
+it; ``denied``: somebody or a rule denied it; ``expired``: nobody answered in time; ``unattended``: nobody could be
+asked; ``withdrawn``: its turn ended before anybody answered.
+"""
+OUTCOMES: frozenset[str] = frozenset(get_args(Outcome))
+ALLOWING = frozenset({"once", "session", "rule"})
+"""The outcomes with which a call runs."""
 
 
 class TurnState(enum.Enum):
@@ -73,14 +86,74 @@ class Reasoning:
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether a call of a tool was allowed, and by whom.
+
+    Attributes
+    ----------
+    outcome : Outcome
+        How it was decided.
+    by : str
+        Who decided, in words: ``"you, in the cell"``, ``"the rule for bash"``; ``""``: nobody.
+    reason : str
+        The reason given with a denial, which the model is told.
+    at : datetime or None
+        When; ``None`` where unknown.
+    """
+
+    outcome: Outcome
+    by: str = ""
+    reason: str = ""
+    at: datetime | None = None
+
+    @property
+    def is_allowed(self) -> bool:
+        """Whether the call may run."""
+        return self.outcome in ALLOWING
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A tool the model called; `succeeded` is ``None`` while it runs."""
+    """A tool that the model called.
+
+    Attributes
+    ----------
+    call_id, name, arguments : str
+        Its id, the tool, and the arguments as JSON.
+    result : str
+        What the model was told.
+    succeeded : bool or None
+        Whether the tool did what was asked; ``None`` while it runs.
+    decision : Decision or None
+        Whether it was allowed; ``None``: it needs no permission, or nobody has decided.
+    is_asking : bool
+        Whether somebody is being asked for permission, or asked a question.
+    is_stopped : bool
+        Whether the turn ended before the tool did.
+    started_at, ended_at : datetime or None
+        When it began and ended; ``None`` where unknown.
+    """
 
     call_id: str
     name: str
     arguments: str = ""
     result: str = ""
     succeeded: bool | None = None
+    decision: Decision | None = None
+    is_asking: bool = False
+    is_stopped: bool = False
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still runs, or waits for an answer."""
+        return self.succeeded is None and not self.is_stopped
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds from its beginning to its end; ``None`` before that."""
+        return (self.ended_at - self.started_at).total_seconds() if self.started_at and self.ended_at else None
 
 
 Part = Text | Reasoning | ToolCall

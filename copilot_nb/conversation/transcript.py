@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from copilot_nb.conversation.changes import (
+    Asked,
     Change,
+    Decided,
     Ended,
     Kept,
     Noted,
@@ -32,7 +34,7 @@ from copilot_nb.conversation.changes import (
     ToolStarted,
     UsageReported,
 )
-from copilot_nb.conversation.parts import Image, Part, Reasoning, Text, ToolCall, TurnState, Usage
+from copilot_nb.conversation.parts import Decision, Image, Part, Reasoning, Text, ToolCall, TurnState, Usage
 
 ONLY_REASONING = "the model sent its reasoning and no answer"
 """The error of a turn that ended regularly but without an answer."""
@@ -176,10 +178,11 @@ def advance_turn(turn: TurnRecord, change: Change) -> TurnRecord:
             return dataclasses.replace(turn, model=model or turn.model, finished_at=at or turn.finished_at)
         case ReasoningDone(part_id, text):
             return _reasoned(turn, Reasoning(part_id, text, complete=True))
-        case ToolStarted(call_id, name, arguments):
-            return dataclasses.replace(turn, parts=(*turn.parts, ToolCall(call_id, name, arguments)))
-        case ToolFinished(call_id, succeeded, result):
-            return _tool_finished(turn, call_id, succeeded, result)
+        case ToolStarted(call_id, name, arguments, at):
+            return dataclasses.replace(turn, parts=(*turn.parts, ToolCall(call_id, name, arguments, started_at=at)))
+        case ToolFinished() | Asked() | Decided():
+            parts = (_called(part, change) if isinstance(part, ToolCall) else part for part in turn.parts)
+            return dataclasses.replace(turn, parts=tuple(parts))
         case UsageReported(usage, model, first_token_at):
             total = turn.usage + usage if turn.usage else usage
             first = turn.first_token_at or first_token_at
@@ -203,7 +206,7 @@ def advance_turn(turn: TurnRecord, change: Change) -> TurnRecord:
         case Ended(TurnState.DONE, _, at) if is_only_reasoned(turn):
             return advance_turn(turn, Ended(TurnState.FAILED, ONLY_REASONING, at))
         case Ended(state, error, at):
-            return dataclasses.replace(turn, state=state, error=error, finished_at=at or turn.finished_at)
+            return settled(dataclasses.replace(turn, state=state, error=error, finished_at=at or turn.finished_at))
         case _:
             raise TypeError(f"{type(change).__name__} does not change a turn")
 
@@ -250,14 +253,33 @@ def _completed(turn: TurnRecord, piece: Text) -> TurnRecord:
     return dataclasses.replace(turn, parts=tuple(parts))
 
 
-def _tool_finished(turn: TurnRecord, call_id: str, succeeded: bool, result: str) -> TurnRecord:
-    parts = tuple(
-        dataclasses.replace(part, succeeded=succeeded, result=result)
-        if isinstance(part, ToolCall) and part.call_id == call_id
+def _called(call: ToolCall, change: ToolFinished | Asked | Decided) -> ToolCall:
+    """Return `call` after `change`, which may concern another call."""
+    if change.call_id != call.call_id:
+        return call
+    match change:
+        case Asked():
+            return dataclasses.replace(call, is_asking=call.is_open)
+        case Decided(_, outcome, by, reason, at):  # the first decision counts
+            decision = call.decision or Decision(outcome, by, reason, at)
+            return dataclasses.replace(call, decision=decision, is_asking=False)
+        case ToolFinished(_, succeeded, result, at):
+            return dataclasses.replace(
+                call, succeeded=succeeded, result=result, ended_at=at, is_asking=False, is_stopped=False
+            )
+
+
+def settled(turn: TurnRecord) -> TurnRecord:
+    """Return a turn that has ended, with the calls that had not: nothing more comes of them."""
+    if not any(isinstance(part, ToolCall) and part.is_open for part in turn.parts):
+        return turn
+    parts = (
+        dataclasses.replace(part, is_stopped=True, is_asking=False)
+        if isinstance(part, ToolCall) and part.is_open
         else part
         for part in turn.parts
     )
-    return dataclasses.replace(turn, parts=parts)
+    return dataclasses.replace(turn, parts=tuple(parts))
 
 
 def _seconds(start: datetime | None, end: datetime | None) -> float | None:

@@ -164,7 +164,7 @@ async def _variant(manager: Manager, model: str, provider: str, system: tuple[st
     if not provider:
         provider, model = split(model, manager.providers.names)
     name, text = system
-    asked = SessionOptions(model=model, provider=provider, system=text, effort=effort)
+    asked = SessionOptions(model=model, provider=provider, system=text, effort=effort, tools="none")
     options = await manager.selector.for_new(manager.selector.expanded(asked))
     source = manager.providers[options.provider]
     return Variant(name, options, source.spec.base_url if isinstance(source, Byok) else "")

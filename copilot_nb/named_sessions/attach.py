@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from copilot_nb.agent.bounded import fenced
 from copilot_nb.conversation.parts import Image
 from copilot_nb.errors import InputError
 
@@ -99,10 +100,7 @@ def with_text(name: str, text: str, kind: str = "File") -> str:
     name = _shown(name)
     if len(text) > MAX_TEXT_CHARS:
         raise InputError(f"{name} has {len(text):,} characters, {MAX_TEXT_CHARS:,} are allowed", "attach a part of it")
-    fence = "`" * 3
-    while fence in text:
-        fence += "`"
-    return f"{kind} `{name}`:\n\n{fence}\n{text.removesuffix(chr(10))}\n{fence}\n"
+    return f"{kind} `{name}`:\n\n{fenced(text)}\n"
 
 
 def _named(things: Attachable) -> list[tuple[str, object]]:

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 
 from copilot_nb.conversation.parts import TurnState
 from copilot_nb.errors import CopilotNBError, RuntimeUnavailable, SessionInUse
-from copilot_nb.frontend import notebook_name, running_shell
+from copilot_nb.frontend import is_headless, notebook_name, running_shell
+from copilot_nb.named_sessions.approvals import Approvals
+from copilot_nb.named_sessions.gate import Gate
 from copilot_nb.named_sessions.in_use import in_use, in_use_by_page
 from copilot_nb.named_sessions.metadata import annotation
 from copilot_nb.named_sessions.names import title_for
 from copilot_nb.named_sessions.seats import Seats
 from copilot_nb.named_sessions.selector import ModelSelector
 from copilot_nb.named_sessions.stored_sessions import StoredSessions
+from copilot_nb.named_sessions.toolbox import ToolBox, level_of
 from copilot_nb.named_sessions.users import own_name
 from copilot_nb.providers.registry import Providers
 from copilot_nb.providers.secrets import redactor
@@ -25,9 +28,11 @@ from copilot_nb.system.threads import in_thread
 
 if TYPE_CHECKING:
     from copilot_nb.named_sessions.state import SessionState
+    from copilot_nb.named_sessions.turn import Turn
     from copilot_nb.providers.base import ModelInfo
     from copilot_nb.runtime.client import RuntimeClient
     from copilot_nb.runtime.connection import Connection
+    from copilot_nb.runtime.tools import Toolkit
     from copilot_nb.settings import CopilotNB
 
 CLOSE_TIMEOUT_S = 8.0
@@ -35,6 +40,12 @@ CLOSE_TIMEOUT_S = 8.0
 CLOSING = "the kernel is shutting down"
 UNLOAD_EVERY_S = 30.0
 """Longest interval between two checks for idle sessions (seconds)."""
+
+
+def _has_person() -> bool:
+    """Whether somebody at the kernel's front end can be asked."""
+    shell = running_shell()
+    return shell is not None and not is_headless(shell)
 
 
 class Engine:
@@ -58,6 +69,10 @@ class Engine:
         Selects the provider and the model of a session.
     stored_sessions : StoredSessions
         The stored sessions.
+    toolbox : ToolBox
+        The tools that sessions may have.
+    approvals : Approvals
+        The requests for permission.
     """
 
     def __init__(self, settings: CopilotNB, states: Callable[[], Iterable[SessionState]]) -> None:
@@ -67,6 +82,9 @@ class Engine:
         self.selector = ModelSelector(settings, self.providers, self.client)
         self.providers.github.ask = self._account_models
         self.stored_sessions = StoredSessions(self.client)
+        self.toolbox = ToolBox()
+        self.approvals = Approvals(_has_person, lambda: settings.answer_timeout_s)
+        self._has_looked = False
         self._states = states
         self._seats = PerLoop(lambda: Seats(settings.max_parallel_turns))
         self._client: RuntimeClient | None = None
@@ -163,6 +181,8 @@ class Engine:
             options.system or "",
             state.runner.on_change,
             state.runner.on_fault,
+            host=self.gate(state),
+            toolkit=self.toolkit(state),
             title=None if state.exists else title_for(state.name),
         )
         try:
@@ -172,6 +192,37 @@ class Engine:
                 await client.archive.delete(state.session_id)
             raise
         return connection
+
+    def gate(self, state: SessionState) -> Gate:
+        """Return what decides about the tools of a session."""
+        if state.gate is None:
+            state.gate = Gate(
+                names=lambda: (state.name, state.session_id),
+                runner=state.runner,
+                approvals=self.approvals,
+                settings=self.settings,
+                hide=self.hide_secrets,
+                tell=lambda turn: state.tell("ask", turn),
+                looked=lambda turn: self._looked(state, turn),
+            )
+        return state.gate
+
+    def toolkit(self, state: SessionState) -> Toolkit:
+        """Return the tools of a session, as they are now."""
+        from copilot_nb.runtime.tools import Toolkit
+
+        level = level_of(state.options, self.settings, self.providers)
+        servers = self.settings.mcp_servers if level == "all" else {}
+        return Toolkit(level, self.toolbox.of(level, state.name), {**servers})
+
+    def _looked(self, state: SessionState, turn: Turn | None) -> None:
+        """Say once in a kernel that a model has looked at the notebook."""
+        if turn is not None and not self._has_looked:
+            self._has_looked = True
+            turn.notes.append(
+                f"{state.options.label} looked at this notebook, and is sent what it looks at (secrets hidden); "
+                f"to turn that off: -t none, or %config CopilotNB.tools = 'none'"
+            )
 
     async def annotate(self, state: SessionState, connection: Connection) -> None:
         """Write the facts that are stored about a session, apart from its history, to its metadata."""

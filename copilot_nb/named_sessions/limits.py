@@ -37,6 +37,10 @@ class Allowance:
     _rounds_had: int = 0
     _tokens_had: int = 0
 
+    def more(self) -> None:
+        """Allow as many model calls again: somebody has let the turn go on."""
+        self._rounds_had = 0
+
     def after(self, change: Change) -> BudgetReached | None:
         """Return the error if `change` exceeds a limit, else ``None``. The first model call is always allowed."""
         if isinstance(change, UsageReported):

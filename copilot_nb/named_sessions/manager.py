@@ -28,8 +28,10 @@ from copilot_nb.named_sessions.users import for_user
 
 if TYPE_CHECKING:
     from copilot_nb.conversation.parts import Image
+    from copilot_nb.named_sessions.approvals import Approvals
     from copilot_nb.named_sessions.selector import ModelSelector
     from copilot_nb.named_sessions.state import SessionState
+    from copilot_nb.named_sessions.toolbox import ToolBox
     from copilot_nb.providers.registry import Providers
     from copilot_nb.runtime.client import RuntimeClient
     from copilot_nb.runtime.loop import LoopThread
@@ -80,6 +82,16 @@ class Manager:
     def selector(self) -> ModelSelector:
         """Selects the provider and the model of a session."""
         return self.engine.selector
+
+    @property
+    def approvals(self) -> Approvals:
+        """The requests for permission of its sessions."""
+        return self.engine.approvals
+
+    @property
+    def toolbox(self) -> ToolBox:
+        """The tools that its sessions may have."""
+        return self.engine.toolbox
 
     @property
     def notebook(self) -> str:

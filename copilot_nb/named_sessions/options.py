@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypedDict, TypeVar
 
+from copilot_nb.agent.tools import LEVELS
 from copilot_nb.conversation.prompt import sendable
 from copilot_nb.errors import InputError
 from copilot_nb.providers.base import CONTEXTS
@@ -71,6 +72,7 @@ class OptionValues(TypedDict, total=False):
     system: str | None
     effort: str | None
     context: str | None
+    tools: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,8 +137,22 @@ class SessionOptions:
         ),
         is_of_model=True,
     )
+    tools: str | None = _option(
+        None,
+        Flag(
+            ("-t", "--tools"),
+            f"what the model may do: {', '.join(LEVELS)}; default: read, where the model can use tools",
+            'What the model may do: ``"none"``; ``"read"``: look at variables and cells; ``"kernel"``: also run code, '
+            'if you allow it; ``"all"``: also use a shell and files. ``""``: the settings\'. ``None``: as before.',
+            "LEVEL",
+            ("default", *LEVELS),
+            default_word="default",
+        ),
+    )
 
     def __post_init__(self) -> None:
+        if self.tools and self.tools not in LEVELS:
+            raise InputError(f"there are no tools {self.tools!r}", f"one of: {', '.join(LEVELS)}")
         if self.context and self.context not in CONTEXTS:
             raise InputError(f"a model's window has no size {self.context!r}", f"one of: {', '.join(CONTEXTS)}")
         for name, value in self._items():
@@ -178,8 +194,11 @@ class SessionOptions:
         return model_label(self.provider, self.model)
 
     def needs_reload(self, loaded: SessionOptions) -> bool:
-        """Whether a session loaded with `loaded` must be loaded again for these options; the effort needs no reload."""
-        return dataclasses.replace(self, effort=loaded.effort) != loaded
+        """Whether a session loaded with `loaded` must be loaded again for these options.
+
+        The effort needs no reload, and the tools only where `Toolkit.needs_reload` says so.
+        """
+        return dataclasses.replace(self, effort=loaded.effort, tools=loaded.tools) != loaded
 
     def settled(self) -> SessionOptions:
         """Return the same options with ``""`` for each unset one."""

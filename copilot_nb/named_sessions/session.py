@@ -33,9 +33,9 @@ class Event:
     Attributes
     ----------
     kind : str
-        ``"turn"``: a turn was queued, changed or ended; ``"history"``: turns were removed or restored;
-        ``"session"``: its name, model or state changed; ``"listed"``: it was added to this kernel; ``"gone"``: it was
-        removed from this kernel.
+        ``"turn"``: a turn was queued, changed or ended; ``"ask"``: a request for permission came or was decided
+        (`Manager.approvals` has them); ``"history"``: turns were removed or restored; ``"session"``: its name, model or
+        state changed; ``"listed"``: it was added to this kernel; ``"gone"``: it was removed from this kernel.
     session : Session
         The session.
     turn : Turn or None
@@ -138,6 +138,11 @@ class Session:
     def context(self) -> str:
         """The size of its model's context window; ``""`` for the model's default."""
         return self._state.options.context or ""
+
+    @property
+    def tools(self) -> str:
+        """The level of tools it asked for; ``""`` for that of the settings."""
+        return self._state.options.tools or ""
 
     @property
     def is_busy(self) -> bool:

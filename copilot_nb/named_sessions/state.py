@@ -13,9 +13,10 @@ from copilot_nb.named_sessions.turn_runner import TurnRunner
 from copilot_nb.runtime.loop import PerLoop
 
 if TYPE_CHECKING:
+    from copilot_nb.named_sessions.gate import Gate
     from copilot_nb.named_sessions.turn import Turn
 
-Kind = Literal["turn", "history", "session", "listed", "gone"]
+Kind = Literal["turn", "ask", "history", "session", "listed", "gone"]
 
 
 def _ignore_event(kind: Kind, turn: Turn | None) -> None:
@@ -54,6 +55,8 @@ class SessionState:
         The running turn and the queued turns, in order.
     runner : TurnRunner
         The connection to the runtime, and the turn that is running.
+    gate : Gate or None
+        Decides what its tools may do; ``None`` until it is loaded for the first time.
     on_event : callable
         Called with the kind of each event and the turn it concerns, from any thread.
     """
@@ -72,6 +75,7 @@ class SessionState:
     cells: CellMarks = field(default_factory=CellMarks)
     pending: list[Turn] = field(default_factory=list)
     runner: TurnRunner = field(default_factory=TurnRunner)
+    gate: Gate | None = None
     on_event: Callable[[Kind, Turn | None], None] = _ignore_event
     _lock: PerLoop[asyncio.Lock] = field(default_factory=lambda: PerLoop(asyncio.Lock))
     _loading: PerLoop[asyncio.Lock] = field(default_factory=lambda: PerLoop(asyncio.Lock))

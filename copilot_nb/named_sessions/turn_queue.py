@@ -110,6 +110,7 @@ class TurnQueue:
     def stop(self, turn: Turn) -> None:
         """Stop a running or queued turn, or the correction of its answer, from any thread."""
         turn.stop_requested = True
+        self._engine.approvals.withdraw(turn)  # first: the runtime would wait for the answer
         self._engine.loop.call_soon(self._start_abort, turn)
         if turn.correction is not None:
             self.stop(turn.correction)
@@ -151,6 +152,7 @@ class TurnQueue:
             if queued.turn in self._state.pending:
                 self._served = None
                 self._state.pending.remove(queued.turn)
+            self._engine.approvals.withdraw(queued.turn)
             queued.turn.finish(error)
             self._state.tell("session")
             await self._notify()
@@ -209,12 +211,22 @@ class TurnQueue:
         before = state.options
         await self._apply_options(turn, requested)
         await refresh(state, engine)
-        if state.options.needs_reload(before):
+        await self._load(before)
+
+    async def _load(self, before: SessionOptions) -> None:
+        """Load the session if it is not loaded, and again if these options or tools need that."""
+        state, engine = self._state, self._engine
+        connection, toolkit = state.runner.connection, engine.toolkit(state)
+        if state.options.needs_reload(before) or (connection and toolkit.needs_reload(connection.toolkit)):
             await state.runner.disconnect()
         connection = await engine.loaded(state)
+        if connection.toolkit != toolkit:
+            await connection.use(toolkit)
         if (effort := state.options.effort or "") != (before.effort or ""):
             await connection.set_effort(effort)
-            await state.runner.annotate({f"{PREFIX}effort": effort})
+        changed = {name: getattr(state.options, name) or "" for name in ("effort", "tools")}
+        if changed != {name: getattr(before, name) or "" for name in changed}:
+            await state.runner.annotate({f"{PREFIX}{name}": value for name, value in changed.items()})
 
     async def _apply_options(self, turn: Turn, requested: SessionOptions) -> None:
         """Apply the option changes of this turn to the session."""
@@ -256,6 +268,7 @@ class TurnQueue:
         _check_not_stopped(turn)
         allowed = await allowance(state, self._engine, is_again=is_again)
         state.turn_count += 1
+        self._engine.gate(state).begin(allowed.more)
         await state.runner.run(turn, queued.timeout_s, entries, allowed.after)
         self._raise_if_failed(turn)
 

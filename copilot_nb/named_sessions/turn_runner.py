@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from copilot_nb.agent.redaction import MARK, hidden_count
 from copilot_nb.conversation.changes import Change, Ended, Kept, Prompted
-from copilot_nb.conversation.parts import Text, TurnState
+from copilot_nb.conversation.parts import Text, ToolCall, TurnState
 from copilot_nb.conversation.transcript import Transcript, TurnRecord, advance
 from copilot_nb.errors import CopilotNBError, RuntimeUnavailable, TurnTimeout
 from copilot_nb.named_sessions.options import model_label
@@ -187,7 +187,7 @@ class TurnRunner:
             if self._limit_reached is not None:
                 await self.abort(turn)
                 raise self._limit_reached
-            if turn.owner is not None and turn.owner.loading_note():  # a model that is loading sends nothing
+            if _is_at_work(turn):
                 self.note_activity()
             left_s = self.last_activity_s + timeout_s - loop.time()
             if left_s <= 0:
@@ -247,14 +247,18 @@ class TurnRunner:
             if isinstance(change, Ended) and change.at is None:
                 self._end()
             elif (error := self._limit_error_of(change)) is not None:
-                self._limit_reached = error
-                self._woken.set()
+                self.stop_at_limit(error)
 
     def on_fault(self, error: Exception) -> None:
         """End the running turn because handling one of its events failed."""
         if self.current is not None:
             self.current.apply(Ended(TurnState.FAILED, f"{type(error).__name__}: {error}"))
             self._end()
+
+    def stop_at_limit(self, error: CopilotNBError) -> None:
+        """Stop the running turn, which has reached a limit; `run` raises `error`."""
+        self._limit_reached = error
+        self._woken.set()
 
     def _end(self) -> None:
         self._over.set()
@@ -263,6 +267,12 @@ class TurnRunner:
     def note_activity(self) -> None:
         """Record that the runtime, or the model behind it, sent something."""
         self.last_activity_s = asyncio.get_running_loop().time()
+
+
+def _is_at_work(turn: Turn) -> bool:
+    """Whether a turn goes on although nothing comes: a model is loading, or a tool runs or waits for an answer."""
+    is_loading = turn.owner is not None and bool(turn.owner.loading_note())
+    return is_loading or any(isinstance(part, ToolCall) and part.is_open for part in turn.record.parts)
 
 
 def _silent(turn: Turn, timeout_s: float) -> TurnTimeout:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -79,6 +79,11 @@ class ModelInfo:
     multiplier: float | None = None
 
 
+def calls_tools(models: Iterable[ModelInfo], model: str) -> bool | None:
+    """Return what a list says about the tools of a model; ``None``: nothing."""
+    return next((info.tools for info in models if info.model_id == model), None)
+
+
 class Provider(Protocol):
     """Where answers come from."""
 
@@ -100,6 +105,10 @@ class Provider(Protocol):
         ProviderError
             If it cannot answer: not installed, or no such model.
         """
+        ...
+
+    def calls_tools(self, model: str) -> bool | None:
+        """Return whether `model` can call tools; ``None`` if that is not known. The provider is not asked."""
         ...
 
     async def list_models(self, *, refresh: bool = False) -> list[ModelInfo]:

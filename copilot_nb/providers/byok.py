@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import CopilotNBError, ProviderError
-from copilot_nb.providers.base import LIST_AGE_S, Endpoint, ModelInfo
+from copilot_nb.providers.base import LIST_AGE_S, Endpoint, ModelInfo, calls_tools
 from copilot_nb.providers.keys import EnvironmentKey
 from copilot_nb.providers.provider_error import from_runtime, to_error
 from copilot_nb.providers.spec import CUSTOM, Spec
@@ -131,6 +131,12 @@ class Byok:
         if spec.max_prompt_tokens:
             options["max_prompt_tokens"] = spec.max_prompt_tokens
         return options
+
+    def calls_tools(self, model: str) -> bool | None:
+        """Return whether `model` can call tools, by its list, else by its API: any server can speak OpenAI's."""
+        known = calls_tools(self._listed or (), model)
+        is_makers_own = self.spec.api in ("openai", "azure", "anthropic")
+        return known if known is not None else (True if is_makers_own else None)
 
     async def list_models(self, *, refresh: bool = False) -> list[ModelInfo]:
         """Return its models; it is asked at most once in `LIST_AGE_S` seconds, except for a `refresh`.

@@ -150,6 +150,11 @@ class ChatModel(httpx.AsyncBaseTransport, ABC):
         return False
 
     @property
+    def calls_tools(self) -> bool:
+        """Whether it calls the tools that a request offers."""
+        return False
+
+    @property
     def parallel(self) -> int:
         """How many answers it gives at the same time (count); 0: as many as are asked for."""
         return 0

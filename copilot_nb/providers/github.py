@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import ProviderError
-from copilot_nb.providers.base import LIST_AGE_S, Endpoint, ModelInfo
+from copilot_nb.providers.base import LIST_AGE_S, Endpoint, ModelInfo, calls_tools
 from copilot_nb.render.words import nearest
 
 if TYPE_CHECKING:
@@ -75,6 +75,10 @@ class GitHub:
             like = ", ".join(nearest(model, self.models) or self.models[:SHOWN_MODELS])
             raise ProviderError(f"your Copilot account has no model {model!r}", f"use --model; it has: {like}")
         return Endpoint(model)
+
+    def calls_tools(self, model: str) -> bool | None:
+        """Return whether `model` can call tools: those that answer for GitHub can, unless the list says otherwise."""
+        return calls_tools(self._listed, model) is not False
 
     async def list_models(self, *, refresh: bool = False) -> list[ModelInfo]:
         """Return the account's models; they are requested at most once in `LIST_AGE_S` seconds, except for a `refresh`.

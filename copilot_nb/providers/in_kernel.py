@@ -76,7 +76,12 @@ class InKernel:
 
     async def list_models(self, *, refresh: bool = False) -> list[ModelInfo]:  # noqa: ARG002 - nobody is asked
         """Return its models."""
-        return [ModelInfo(model_id, tools=False, vision=self.model.sees_images, efforts=()) for model_id in self.models]
+        tools, vision = self.model.calls_tools, self.model.sees_images
+        return [ModelInfo(model_id, tools=tools, vision=vision, efforts=()) for model_id in self.models]
+
+    def calls_tools(self, model: str) -> bool:  # noqa: ARG002 - all of them or none
+        """Return whether its models call tools."""
+        return self.model.calls_tools
 
     def transport(self) -> tuple[str, ChatModel]:
         """Return the host name and the model that serves it."""

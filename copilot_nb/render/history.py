@@ -18,10 +18,11 @@ from datetime import datetime
 
 from copilot_nb.conversation.parts import Text, ToolCall, TurnState
 from copilot_nb.conversation.transcript import TurnRecord
+from copilot_nb.render.calls import call_facts, call_target
 from copilot_nb.render.escape import escape, quote, well_formed
 from copilot_nb.render.inert import inert, literal, plain, quoted
 from copilot_nb.render.search import Needle
-from copilot_nb.render.turn import TOOL_OUTCOMES, Label, body_html, figures_text, images_text, quiet, state_words
+from copilot_nb.render.turn import Label, body_html, figures_text, images_text, quiet, state_words
 from copilot_nb.render.words import count, shortened
 
 SUMMARY_CHARS = 100
@@ -172,7 +173,8 @@ def _said(turn: TurnRecord) -> Iterator[str]:
         if isinstance(part, Text):
             text += part.text
         elif isinstance(part, ToolCall):
-            yield from (inert(text), f"Tool {_code(part.name)} {TOOL_OUTCOMES[part.succeeded]}")
+            target = f" {_code(target)}" if (target := call_target(part)) else ""
+            yield from (inert(text), f"Tool {_code(part.name)}{target} {literal(call_facts(part))}")
             text = ""
     yield inert(text)
     if turn.state is not TurnState.DONE:

@@ -18,6 +18,7 @@ from copilot_nb.agent.redaction import hidden_count
 from copilot_nb.characters import visible
 from copilot_nb.conversation.parts import Part, Text, ToolCall, TurnState
 from copilot_nb.conversation.transcript import TurnRecord
+from copilot_nb.render.calls import call_facts, call_target
 from copilot_nb.render.escape import escape, quote, well_formed
 from copilot_nb.render.highlight import plain_code
 from copilot_nb.render.markdown import markdown_to_html
@@ -26,7 +27,6 @@ from copilot_nb.render.words import count, duration, shortened
 
 MAX_TOOL_CHARS = 10_000
 LIVE_REASONING_CHARS = 300
-TOOL_OUTCOMES = {True: "✓ done", False: "✗ failed", None: "… running"}
 
 _QUIET = ' style="opacity:.7;font-size:.85em"'
 _FOOTER = ' style="opacity:.7;font-size:.85em;margin-bottom:.8em"'
@@ -110,7 +110,8 @@ def figures_text(turn: TurnRecord) -> str:
         facts.append(f"{count(turn.usage.input_tokens, 'token')} in, {turn.usage.output_tokens:,} out")
     if turn.usage and turn.usage.cost:
         facts.append(f"cost {turn.usage.cost:.3g}")
-    if hidden := hidden_count(turn.prompt):
+    results = (part.result for part in turn.parts if isinstance(part, ToolCall))
+    if hidden := hidden_count(turn.prompt) + sum(map(hidden_count, results)):
         facts.append(f"{count(hidden, 'secret')} hidden from the model")
     return " · ".join(fact for fact in facts if fact)
 
@@ -174,7 +175,8 @@ def _answer(parts: Iterable[Part], live: bool, maths: Maths) -> Iterator[str]:
 
 
 def _tool_call(call: ToolCall, live: bool) -> str:
-    summary = f"Tool <code>{quote(call.name)}</code> {TOOL_OUTCOMES[call.succeeded]}"
+    target = f" <code>{quote(target)}</code>" if (target := call_target(call)) else ""
+    summary = f"Tool <code>{quote(call.name)}</code>{target} {escape(call_facts(call))}"
     if live:
         return f"<div{_QUIET}>{summary}</div>"
     blocks = "".join(

@@ -33,11 +33,13 @@ from copilot_nb.runtime.install.find_runtime import find_runtime
 from copilot_nb.runtime.process import end, has_ended, hold_pipes, own_session, process_id
 from copilot_nb.runtime.router import Router
 from copilot_nb.runtime.sdk_errors import SDK_ERRORS, translated
+from copilot_nb.runtime.session_tools import SessionTools
 from copilot_nb.system.environment import LOGIN_TOKENS, without_keys
 
 if TYPE_CHECKING:
     from copilot_nb.conversation.changes import Change
     from copilot_nb.providers.base import Endpoint
+    from copilot_nb.runtime.tools import ToolHost, Toolkit
     from copilot_nb.settings import CopilotNB
 
 log = logging.getLogger(__name__)
@@ -56,7 +58,6 @@ STOP_TIMEOUT_S = 3.0
 
 _LEAN: Mapping[str, Any] = {
     "streaming": True,
-    "available_tools": [],
     "client_name": CLIENT_NAME,
     "coauthor_enabled": False,
     "custom_agents_local_only": True,
@@ -77,10 +78,9 @@ _LEAN: Mapping[str, Any] = {
     "skip_custom_instructions": True,
     "skip_embedding_retrieval": True,
 }
-"""Options of every session: no tools, nothing discovered, nothing remembered outside its history.
+"""Options of every session: nothing discovered, nothing remembered outside its history.
 
-Without them a prompt carries some 40 kB of instructions and tool definitions. No permission handler is given
-either: the runtime then denies every request at once.
+Without them a prompt carries some 40 kB of instructions and tool definitions. `SessionTools` adds what a session has.
 """
 
 
@@ -115,6 +115,7 @@ class RuntimeClient:
         self._on_lost = on_lost
         self._on_activity = on_activity
         self._home = settings.home
+        self._folder = ""
         self.archive = Archive(self.ready, lambda: Path(self._home).expanduser())
         self.account = Account(self.ready, lambda: Path(self._home).expanduser())
         self._client: CopilotClient | None = None
@@ -167,11 +168,12 @@ class RuntimeClient:
 
     async def _start(self) -> CopilotClient:
         location, home = find_runtime(self._settings.runtime_path), require_home(self._home)
+        self._folder = str(_current_folder() or home)
         client = CopilotClient(
             connection=own_session(str(location.path)),
             env=self._environment(),
             base_directory=str(home),
-            working_directory=str(_current_folder() or home),
+            working_directory=self._folder,
             request_handler=Router(self._route, self._on_activity),
             log_level="error",
             client_info={"application_name": CLIENT_NAME},
@@ -248,6 +250,8 @@ class RuntimeClient:
         on_change: Callable[[Change], None],
         on_fault: Callable[[Exception], None],
         *,
+        host: ToolHost,
+        toolkit: Toolkit,
         title: str | None = None,
     ) -> Connection:
         """Load a session: create it if `title` is given, else resume it.
@@ -256,7 +260,8 @@ class RuntimeClient:
         without an error.
         """
         client = await self.ready()
-        options = {**_LEAN, **endpoint.options}
+        tools = SessionTools(host, toolkit, self._folder)
+        options = {**_LEAN, **endpoint.options, **tools.options()}
         options["system_message"] = {"mode": "replace", "content": system}
         if endpoint.model:
             options["model"] = endpoint.model
@@ -266,7 +271,7 @@ class RuntimeClient:
                 session = await client.resume_session(session_id, **options)
             else:
                 session = await client.create_session(session_id=session_id, name=title, **options)
-        return Connection(client, session, on_change, on_fault)
+        return Connection(client, session, on_change, on_fault, tools)
 
     async def is_logged_in(self) -> bool:
         """Whether the runtime finds a Copilot login."""

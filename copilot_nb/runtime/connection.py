@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from copilot.generated import rpc
 from copilot.session import Attachment, BlobAttachment
 
-from copilot_nb.runtime.events import changes, keep_line
+from copilot_nb.runtime.events import changes, decided_line, keep_line
 from copilot_nb.runtime.sdk_errors import translated
 
 if TYPE_CHECKING:
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from copilot.session_events import SessionEvent
 
     from copilot_nb.conversation.changes import Change
-    from copilot_nb.conversation.parts import Image
+    from copilot_nb.conversation.parts import Decision, Image
     from copilot_nb.conversation.transcript import TurnRecord
+    from copilot_nb.runtime.session_tools import SessionTools
+    from copilot_nb.runtime.tools import Toolkit
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,8 @@ class Connection:
         Called on the loop's thread with each `Change`, in order.
     on_fault : callable
         Called with an exception that handling an event raised; the SDK itself would only log it.
+    tools : SessionTools
+        The tools it was opened with.
     """
 
     def __init__(
@@ -45,8 +49,10 @@ class Connection:
         session: CopilotSession,
         on_change: Callable[[Change], None],
         on_fault: Callable[[Exception], None],
+        tools: SessionTools,
     ) -> None:
         self.session_id = session.session_id
+        self._tools = tools
         self._client = client
         self._session = session
         self._on_change = on_change
@@ -71,6 +77,28 @@ class Connection:
         """Stop the turn under way, if there is one."""
         async with translated(f"stopping {self.session_id}"):
             await self._session.abort()
+
+    @property
+    def folder(self) -> str:
+        """The runtime's working folder."""
+        return self._tools.folder
+
+    @property
+    def toolkit(self) -> Toolkit:
+        """The tools it has."""
+        return self._tools.toolkit
+
+    async def use(self, toolkit: Toolkit) -> None:
+        """Give the session other tools from its next request on; see `Toolkit.needs_reload`."""
+        async with translated(f"changing the tools of {self.session_id}"):
+            self._tools.toolkit = toolkit
+            await self._session.set_tools(self._tools.definitions())
+            await self._session.rpc.options.update(rpc.SessionUpdateOptionsParams(available_tools=toolkit.available))
+
+    async def keep_decision(self, call_id: str, decision: Decision) -> None:
+        """Write a decision about a call of a tool to the session's log."""
+        async with translated(f"keeping a decision of {self.session_id}"):
+            await self._session.log(decided_line(call_id, decision))
 
     async def keep(self, turn: TurnRecord) -> None:
         """Write an interrupted turn to the session's log."""

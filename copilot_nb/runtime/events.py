@@ -6,7 +6,8 @@ model call comes with its message, live and stored; the runtime's own event for 
 
 The partial answer of an interrupted turn is not stored by the runtime, nor the prompt if the runtime was killed
 at once. We write both to the session's log as an information line (`keep_line`), where `copilot --resume` shows it in a
-terminal and `changes` finds it again.
+terminal and `changes` finds it again. Who allowed a call of a tool, and how, is kept in the same way (`decided_line`):
+the runtime's own events say less, and none is written for a call that a rule allowed.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from copilot import session_events as sdk
 
 from copilot_nb.conversation.changes import (
     Change,
+    Decided,
     Ended,
     Kept,
     Noted,
@@ -38,14 +40,16 @@ from copilot_nb.conversation.changes import (
     ToolStarted,
     UsageReported,
 )
-from copilot_nb.conversation.parts import Image, Text, TurnState, Usage
-from copilot_nb.conversation.transcript import Transcript, TurnRecord, advance_turn, is_only_reasoned, replay
+from copilot_nb.conversation.parts import OUTCOMES, Decision, Image, Outcome, Text, TurnState, Usage
+from copilot_nb.conversation.transcript import Transcript, TurnRecord, advance_turn, is_only_reasoned, replay, settled
 from copilot_nb.providers.base import NEVER_FULL_TOKENS
 from copilot_nb.providers.provider_error import of_call
 from copilot_nb.runtime.logfile import KEPT_PREFIX
 
 MAX_RETRIES = 5
 """How often the runtime calls a model again that fails."""
+DECIDED_PREFIX = "A call of a tool was decided in copilot_nb: "
+"""How the line of a log begins its message that keeps a `Decision`."""
 _TOLD_AT_THE_FAILURE = ("rate_limit", "api_error", "streaming_error", "transient_auth_error")
 
 
@@ -55,10 +59,17 @@ def keep_line(turn: TurnRecord) -> str:
     return KEPT_PREFIX + json.dumps(kept)
 
 
+def decided_line(call_id: str, decision: Decision) -> str:
+    """Return the line that stores a decision in the session's log; the event of the line has the time."""
+    kept = {"call_id": call_id, "outcome": decision.outcome, "by": decision.by, "reason": decision.reason}
+    return DECIDED_PREFIX + json.dumps(kept)
+
+
 def changes(event: sdk.SessionEvent) -> Iterator[Change]:
     """Yield the changes that `event` means for a transcript; none for events of sub-agents or without meaning here."""
     mapping = _CHANGES.get(event.type) or _RAW_CHANGES.get(event.raw_type or "")
-    if mapping is not None and getattr(event.data, "parent_tool_call_id", None) is None:
+    is_of_subagent = event.agent_id is not None or getattr(event.data, "parent_tool_call_id", None) is not None
+    if mapping is not None and not is_of_subagent:
         yield from mapping(event)
 
 
@@ -69,6 +80,7 @@ def history(events: Iterable[sdk.SessionEvent]) -> Transcript:
 
 
 def _settled(turn: TurnRecord) -> TurnRecord:
+    turn = settled(turn)
     if turn.state.is_final:
         return turn
     if is_only_reasoned(turn):
@@ -117,14 +129,34 @@ def _reasoning_delta(event: sdk.SessionEvent) -> Iterator[Change]:
 def _tool_started(event: sdk.SessionEvent) -> Iterator[Change]:
     data = event.data
     assert isinstance(data, sdk.ToolExecutionStartData)
-    yield ToolStarted(data.tool_call_id, data.tool_name, json.dumps(data.arguments, default=str))
+    arguments = json.dumps(data.arguments, default=str, ensure_ascii=False)
+    yield ToolStarted(data.tool_call_id, data.tool_name, arguments, event.timestamp)
 
 
 def _tool_finished(event: sdk.SessionEvent) -> Iterator[Change]:
     data = event.data
     assert isinstance(data, sdk.ToolExecutionCompleteData)
     outcome = data.result.content if data.result else data.error.message if data.error else ""
-    yield ToolFinished(data.tool_call_id, data.success, outcome)
+    yield ToolFinished(data.tool_call_id, data.success, outcome, event.timestamp)
+
+
+_OUTCOMES: dict[str, Outcome] = {
+    "approved": "once",
+    "approved-for-session": "session",
+    "approved-read-only-for-session": "session",
+    "approved-for-location": "rule",
+    "denied-no-approval-rule-and-could-not-request-from-user": "unattended",
+    "cancelled": "withdrawn",
+}
+
+
+def _permitted(event: sdk.SessionEvent) -> Iterator[Change]:
+    """Yield the runtime's own account of a decision, which counts where there is no line of ours before it."""
+    data = event.data
+    assert isinstance(data, sdk.PermissionCompletedData)
+    if data.tool_call_id:
+        feedback = getattr(data.result, "feedback", None) or ""
+        yield Decided(data.tool_call_id, _OUTCOMES.get(data.result.kind, "denied"), "", feedback, event.timestamp)
 
 
 def _usage(event: sdk.SessionEvent) -> Iterator[Change]:
@@ -195,8 +227,12 @@ def _idle(event: sdk.SessionEvent) -> Iterator[Change]:
 def _info(event: sdk.SessionEvent) -> Iterator[Change]:
     data = event.data
     assert isinstance(data, sdk.SessionInfoData)
-    if data.message.startswith(KEPT_PREFIX):
-        with suppress(ValueError, KeyError, TypeError):  # somebody else's line that begins like ours
+    with suppress(ValueError, KeyError, TypeError):  # somebody else's line that begins like ours
+        if data.message.startswith(DECIDED_PREFIX):
+            said = json.loads(data.message.removeprefix(DECIDED_PREFIX))
+            if said["outcome"] in OUTCOMES:
+                yield Decided(said["call_id"], said["outcome"], said["by"], said["reason"], event.timestamp)
+        if data.message.startswith(KEPT_PREFIX):
             kept = json.loads(data.message.removeprefix(KEPT_PREFIX))
             state = TurnState(kept["state"])
             yield Kept(kept["turn_id"], kept["prompt"], kept["text"], state, event.timestamp, str(event.id))
@@ -246,6 +282,7 @@ _CHANGES: dict[sdk.SessionEventType, Callable[[sdk.SessionEvent], Iterator[Chang
     sdk.SessionEventType.ASSISTANT_TURN_END: _round_ended,
     sdk.SessionEventType.TOOL_EXECUTION_START: _tool_started,
     sdk.SessionEventType.TOOL_EXECUTION_COMPLETE: _tool_finished,
+    sdk.SessionEventType.PERMISSION_COMPLETED: _permitted,
     sdk.SessionEventType.SESSION_ERROR: _failed,
     sdk.SessionEventType.ABORT: _aborted,
     sdk.SessionEventType.SESSION_IDLE: _idle,

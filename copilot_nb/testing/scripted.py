@@ -116,6 +116,11 @@ class ScriptedModel(ChatModel):
         return True
 
     @property
+    def calls_tools(self) -> bool:
+        """Whether it calls tools: `Reply.calls` says which."""
+        return True
+
+    @property
     def requests(self) -> list[ChatRequest]:
         """The requests so far, oldest first; `ChatRequest.session_id` says from which session."""
         with self._changed:

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copilot_nb.conversation.changes import (
+    Asked,
     Change,
+    Decided,
     Ended,
     Kept,
     Noted,
@@ -22,7 +24,7 @@ from copilot_nb.conversation.changes import (
     ToolStarted,
     UsageReported,
 )
-from copilot_nb.conversation.parts import Reasoning, Text, ToolCall, TurnState, Usage
+from copilot_nb.conversation.parts import Decision, Reasoning, Text, ToolCall, TurnState, Usage
 from copilot_nb.conversation.transcript import Transcript, TurnRecord, advance, advance_turn, replay
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -72,6 +74,30 @@ def test_tool_calls() -> None:
     record = turn(ToolStarted("c1", "look", "{}"), ToolStarted("c2", "run"), ToolFinished("c1", True, "found"))
     assert record.parts == (ToolCall("c1", "look", "{}", "found", succeeded=True), ToolCall("c2", "run"))
     assert turn(ToolFinished("unknown", True)).parts == ()
+
+
+def call_after(*changes: Change) -> ToolCall:
+    (part,) = turn(ToolStarted("c1", "run", "{}", at(1)), *changes).parts
+    assert isinstance(part, ToolCall)
+    return part
+
+
+def test_a_call_is_asked_about_decided_and_timed() -> None:
+    asked = call_after(Asked("c1"))
+    assert (asked.is_asking, asked.is_open, asked.decision) == (True, True, None)
+    ran = call_after(Asked("c1"), Decided("c1", "once", "you", at=at(2)), ToolFinished("c1", True, "2", at(3)))
+    assert (ran.is_asking, ran.is_open, ran.duration_s) == (False, False, 2.0)
+    assert ran.decision == Decision("once", "you", "", at(2))
+    late = call_after(Decided("c1", "once", "you"), Decided("c1", "denied", "somebody"), Decided("c2", "denied"))
+    assert late.decision == Decision("once", "you")
+
+
+@pytest.mark.parametrize("state", [TurnState.DONE, TurnState.FAILED, TurnState.INTERRUPTED])
+def test_the_end_of_a_turn_settles_what_it_has_called(state: TurnState) -> None:
+    stopped = call_after(Asked("c1"), Ended(state))
+    assert (stopped.is_open, stopped.is_asking, stopped.is_stopped, stopped.succeeded) == (False, False, True, None)
+    assert not call_after(ToolFinished("c1", True), Ended(state)).is_stopped
+    assert not call_after(Ended(state), Asked("c1")).is_asking
 
 
 def test_usage_is_summed_over_the_calls() -> None:
@@ -140,6 +166,8 @@ CHANGES: st.SearchStrategy[Change] = st.one_of(
     st.builds(ReasoningDone, IDS, TEXTS),
     st.builds(ToolStarted, IDS, TEXTS),
     st.builds(ToolFinished, IDS, st.booleans()),
+    st.builds(Asked, IDS),
+    st.builds(Decided, IDS, st.sampled_from(["once", "denied", "expired"])),
     st.builds(UsageReported, st.builds(Usage, st.integers(0, 9), st.integers(0, 9))),
     st.builds(Retried, TEXTS),
     st.builds(Noted, TEXTS),

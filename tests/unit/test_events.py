@@ -12,6 +12,7 @@ from copilot import session_events as sdk
 
 from copilot_nb.conversation.changes import (
     Change,
+    Decided,
     Ended,
     Kept,
     Noted,
@@ -25,9 +26,9 @@ from copilot_nb.conversation.changes import (
     ToolStarted,
     UsageReported,
 )
-from copilot_nb.conversation.parts import Text, TurnState, Usage
+from copilot_nb.conversation.parts import Decision, Text, ToolCall, TurnState, Usage
 from copilot_nb.conversation.transcript import ONLY_REASONING
-from copilot_nb.runtime.events import changes, history, keep_line
+from copilot_nb.runtime.events import DECIDED_PREFIX, changes, decided_line, history, keep_line
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ID = uuid.UUID(int=1)
@@ -70,15 +71,15 @@ CASES: list[tuple[sdk.SessionEvent, list[Change]]] = [
     ),
     (
         event("tool.execution_start", toolCallId="c1", toolName="look", arguments={"at": 1}),
-        [ToolStarted("c1", "look", '{"at": 1}')],
+        [ToolStarted("c1", "look", '{"at": 1}', NOW)],
     ),
     (
         event("tool.execution_complete", toolCallId="c1", success=True, result={"content": "found"}),
-        [ToolFinished("c1", True, "found")],
+        [ToolFinished("c1", True, "found", NOW)],
     ),
     (
         event("tool.execution_complete", toolCallId="c1", success=False, error={"message": "no"}),
-        [ToolFinished("c1", False, "no")],
+        [ToolFinished("c1", False, "no", NOW)],
     ),
     (event("session.error", errorType="query", message="down"), [Ended(TurnState.FAILED, "down", NOW)]),
     (event("abort", reason="user_initiated"), [Ended(TurnState.INTERRUPTED, at=NOW)]),
@@ -107,6 +108,48 @@ def test_reasoning_that_comes_with_the_message() -> None:
 def test_a_sub_agents_events_are_its_own() -> None:
     given = event("assistant.message", messageId="m1", content="inner", parentToolCallId="c1")
     assert list(changes(given)) == []
+    assert list(changes(dataclasses.replace(asked(), agent_id="a1"))) == []
+
+
+def permitted(kind: str, **facts: str) -> sdk.SessionEvent:
+    return event("permission.completed", requestId="r", toolCallId="c1", result={"kind": kind, **facts})
+
+
+def test_a_decision_is_read_back_and_comes_before_the_runtimes_own_account_of_it() -> None:
+    decision = Decision("denied", "you, in a panel", "not now")
+    line = event("session.info", infoType="notification", message=decided_line("c1", decision))
+    told = dataclasses.replace(decision, at=NOW)
+    assert list(changes(line)) == [Decided("c1", "denied", "you, in a panel", "not now", NOW)]
+    call = event("tool.execution_start", toolCallId="c1", toolName="bash", arguments={})
+    (turn,) = history([asked(), call, line, permitted("approved")]).turns
+    assert [part.decision for part in turn.parts if isinstance(part, ToolCall)] == [told]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (permitted("approved"), Decided("c1", "once", at=NOW)),
+        (permitted("denied-interactively-by-user", feedback="no"), Decided("c1", "denied", "", "no", NOW)),
+        (
+            permitted("denied-no-approval-rule-and-could-not-request-from-user"),
+            Decided("c1", "unattended", at=NOW),
+        ),
+        (permitted("cancelled", reason="gone"), Decided("c1", "withdrawn", at=NOW)),
+    ],
+)
+def test_what_the_terminal_decided_is_shown_too(given: sdk.SessionEvent, expected: Change) -> None:
+    assert list(changes(given)) == [expected]
+
+
+def test_a_line_that_only_looks_like_a_decision_is_none() -> None:
+    for said in ("{", "{}", '{"call_id": "c", "outcome": "always", "by": "", "reason": ""}'):
+        assert list(changes(event("session.info", infoType="other", message=DECIDED_PREFIX + said))) == []
+
+
+def test_a_call_that_a_log_leaves_open_was_stopped() -> None:
+    call = event("tool.execution_start", toolCallId="c1", toolName="bash", arguments={})
+    (turn,) = history([asked(), call, event("abort", reason="user_initiated")]).turns
+    assert [part.is_stopped for part in turn.parts if isinstance(part, ToolCall)] == [True]
 
 
 def test_a_retry_has_a_reason() -> None:

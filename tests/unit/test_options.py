@@ -12,7 +12,7 @@ from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.options import FLAGS, OptionValues, SessionOptions
 from copilot_nb.notebook.arguments import SESSION_OPTIONS
 
-HAS = SessionOptions(model="gpt-5", provider="mine", system="Be brief.", effort="high", context="long")
+HAS = SessionOptions(model="gpt-5", provider="mine", system="Be brief.", effort="high", context="long", tools="read")
 
 
 @pytest.mark.parametrize(
@@ -22,9 +22,12 @@ HAS = SessionOptions(model="gpt-5", provider="mine", system="Be brief.", effort=
         (SessionOptions(effort="low"), dataclasses.replace(HAS, effort="low")),
         (SessionOptions(system=""), dataclasses.replace(HAS, system="")),
         (SessionOptions(model="gpt-5"), HAS),
-        (SessionOptions(model="other"), SessionOptions(model="other", provider="mine", system="Be brief.")),
-        (SessionOptions(provider="local"), SessionOptions(provider="local", system="Be brief.")),
-        (SessionOptions(provider="mine"), SessionOptions(provider="mine", system="Be brief.")),
+        (
+            SessionOptions(model="other"),
+            SessionOptions(model="other", provider="mine", system="Be brief.", tools="read"),
+        ),
+        (SessionOptions(provider="local"), SessionOptions(provider="local", system="Be brief.", tools="read")),
+        (SessionOptions(provider="mine"), SessionOptions(provider="mine", system="Be brief.", tools="read")),
         (SessionOptions(model="gpt-5", provider="mine"), HAS),
     ],
 )

@@ -410,7 +410,8 @@ def test_markdown_shows_the_whole_conversation(tmp_path: Path) -> None:
     assert markdown.startswith("# séance 1\n\n**Model:** gpt-5 (github)\n\n")
     assert "\n\n> How do I make a venv?\n\nLike *this*:\n\n```sh\npython -m venv .venv\n```\n\n" in markdown
     assert (
-        '*Tool view: done*\n\n```\n{"path": "a"}\n```\n\n````\nthe ``` file\n````\n\n*Tool shell: running*' in markdown
+        '*Tool view a: ✓ done*\n\n```\n{"path": "a"}\n```\n\n````\nthe ``` file\n````\n\n*Tool shell: … running*'
+        in markdown
     )
     assert "*Reasoning:*\n\n> I *think*\n" in markdown
     assert "*retried: 429*" in markdown

@@ -92,7 +92,7 @@ def test_reasoning_and_tool_calls_are_folded_and_in_order() -> None:
     pieces = [
         "<details><summary>Reasoning</summary><p>I <em>think</em></p>\n<p>more</p>",
         "<p>first second</p>",
-        "<details><summary>Tool <code>view</code> ✓ done</summary>",
+        "<details><summary>Tool <code>view</code> <code>&lt;x&gt;</code> ✓ done</summary>",
         "{&quot;path&quot;: &quot;&lt;x&gt;&quot;}</pre>",
         ">result</pre>\n</details>",
         "Tool <code>shell</code> ✗ failed",

@@ -12,7 +12,7 @@ from copilot_nb.named_sessions.turn import Turn
 SHOWN = {
     *("ask", "create", "delete", "export", "fork", "last_turns", "rename", "rewind", "send", "stop", "undo_rewind"),
     *("context", "effort", "history", "is_busy", "model", "name", "options", "own_name", "provider", "session_id"),
-    *("state", "system", "usage", "user"),
+    *("state", "system", "tools", "usage", "user"),
 }
 
 

@@ -37,7 +37,9 @@ A part has one of three values of ``kind``:
 =============  =============================================================================
 ``text``       part_id, text (Markdown), complete
 ``reasoning``  part_id, text, complete
-``tool``       call_id, name, arguments (JSON text), result, succeeded (null if unfinished)
+``tool``       call_id, name, arguments (JSON text), result, succeeded (null if unfinished),
+               stopped (the turn ended first), started_at, ended_at, decision (null if none):
+               outcome (a word of `parts.Outcome`), by, reason, at
 =============  =============================================================================
 
 A reader requires ``format``, ``version``, ``turns``, and the ``prompt`` of each turn; any other key that is missing or
@@ -54,7 +56,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from copilot_nb.conversation.parts import Image, Part, Reasoning, Text, ToolCall, TurnState, Usage
+from copilot_nb.conversation.parts import OUTCOMES, Decision, Image, Part, Reasoning, Text, ToolCall, TurnState, Usage
 from copilot_nb.conversation.transcript import TurnRecord
 
 FORMAT = "copilot_nb/conversation"
@@ -140,9 +142,20 @@ def _part_to_json(part: Part) -> dict[str, Any]:
             return {"kind": "text", "part_id": part_id, "text": text, "complete": complete}
         case Reasoning(part_id, text, complete):
             return {"kind": "reasoning", "part_id": part_id, "text": text, "complete": complete}
-        case ToolCall(call_id, name, arguments, result, succeeded):
-            said = {"arguments": arguments, "result": result, "succeeded": succeeded}
-            return {"kind": "tool", "call_id": call_id, "name": name, **said}
+        case ToolCall():
+            return _call_to_json(part)
+
+
+def _call_to_json(call: ToolCall) -> dict[str, Any]:
+    decision = call.decision
+    return {
+        "kind": "tool",
+        **{name: getattr(call, name) for name in ("call_id", "name", "arguments", "result", "succeeded")},
+        "stopped": call.is_stopped,
+        "started_at": _time_to_json(call.started_at),
+        "ended_at": _time_to_json(call.ended_at),
+        "decision": dataclasses.asdict(decision) | {"at": _time_to_json(decision.at)} if decision else None,
+    }
 
 
 def from_json(data: object) -> Imported:
@@ -203,12 +216,23 @@ def _part(data: Mapping[str, Any]) -> Part | None:
             complete = _value(data, "complete", bool, True)
             return make(_value(data, "part_id", str, ""), _value(data, "text", str, ""), complete)
         case "tool":
-            call_id, name, arguments, result = (
-                _value(data, key, str, "") for key in ("call_id", "name", "arguments", "result")
-            )
-            return ToolCall(call_id, name, arguments, result, _value(data, "succeeded", bool, None))
+            return _call(data)
         case _:
             return None
+
+
+def _call(data: Mapping[str, Any]) -> ToolCall:
+    decision: dict[str, Any] = _value(data, "decision", dict, {})
+    said: dict[str, Any] = {key: _value(decision, key, str, "") for key in ("outcome", "by", "reason")}
+    texts: dict[str, Any] = {key: _value(data, key, str, "") for key in ("call_id", "name", "arguments", "result")}
+    return ToolCall(
+        **texts,
+        succeeded=_value(data, "succeeded", bool, None),
+        is_stopped=_value(data, "stopped", bool, False),
+        started_at=_time(data, "started_at"),
+        ended_at=_time(data, "ended_at"),
+        decision=Decision(**said, at=_time(decision, "at")) if said["outcome"] in OUTCOMES else None,
+    )
 
 
 def _usage(data: Mapping[str, Any]) -> Usage | None:

@@ -1,0 +1,245 @@
+"""The requests for permission of all sessions of this kernel: who waits for an answer, and who gave it.
+
+A call of a tool that somebody must allow, and a question that a model asks, is an `ApprovalRequest`. It waits in
+`Approvals.pending` until the first decision:
+
+* a front end (a cell, a panel, a command) shows `pending`, and answers with `decide` or `answer`, from any thread. The
+  first decision counts: `decide` returns False to all later ones, and `decision` says who was first;
+* each time a request comes or is decided, the observers of the manager's event bus get an event of kind ``"ask"`` with
+  the session and the turn. A cell that waits for the turn (`waiting.wait`) is woken, because the turn changes;
+* without an answer it is denied after the setting `answer_timeout_s` (10 minutes);
+* if nobody can answer (`is_attended`), it is denied at once. A front end that can answer although the kernel takes no
+  input, such as a panel in Voilà, says so with `attend`;
+* when its turn ends or is stopped, it is withdrawn at once.
+
+A front end must show all of `ApprovalRequest.text` before it offers to allow: nobody allows what they cannot read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import itertools
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from copilot_nb.agent.policy import Call, session_scope
+from copilot_nb.conversation.parts import Decision, Outcome
+
+if TYPE_CHECKING:
+    from copilot_nb.named_sessions.turn import Turn
+
+KEPT_DECISIONS = 200
+"""Decisions that are remembered for those who answer too late (count)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalRequest:
+    """A request that waits for an answer.
+
+    Attributes
+    ----------
+    request_id : str
+        Its id in this kernel, short enough to type: ``"3"``. No two requests have the same.
+    session, session_id : str
+        The session's name and its id in the runtime.
+    turn : Turn or None
+        The turn that waits.
+    call : Call
+        What is to be done: its kind, tool, target, and all of its text.
+    what : str
+        The same in one line: ``"run 3 lines of Python"``. It holds no control characters.
+    session_scope : str
+        What "for this session" allows, in words: ``"any code"``; ``""``: it can only be allowed once.
+    choices : tuple of str
+        The answers that a question offers; empty for a request for permission.
+    is_free : bool
+        Whether a question also takes any other answer.
+    since : datetime
+        When it was made (with zone).
+    """
+
+    request_id: str
+    session: str
+    session_id: str
+    turn: Turn | None
+    call: Call
+    what: str
+    session_scope: str = ""
+    choices: tuple[str, ...] = ()
+    is_free: bool = True
+    since: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def is_question(self) -> bool:
+        """Whether the model asks the user something, so that `Approvals.answer` answers it."""
+        return self.call.kind == "question"
+
+    @property
+    def text(self) -> str:
+        """All that will run, be written or was asked."""
+        return self.call.text
+
+    @property
+    def language(self) -> str:
+        """The language of `text`, for highlighting; ``""``: none."""
+        return self.call.language
+
+
+class Approvals:
+    """The pending requests of all sessions of one manager. All methods but `ask` are thread-safe.
+
+    Parameters
+    ----------
+    has_person : callable
+        Whether somebody at the kernel's front end can be asked.
+    timeout_s : callable
+        Returns the seconds after which a request without an answer is denied.
+    """
+
+    def __init__(self, has_person: Callable[[], bool], timeout_s: Callable[[], float]) -> None:
+        self._has_person = has_person
+        self._timeout_s = timeout_s
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._pending: dict[str, tuple[ApprovalRequest, concurrent.futures.Future[Decision]]] = {}
+        self._decided: OrderedDict[str, Decision] = OrderedDict()
+        self._attending = 0
+
+    @property
+    def pending(self) -> tuple[ApprovalRequest, ...]:
+        """The requests that wait for an answer, oldest first."""
+        with self._lock:
+            return tuple(request for request, _ in self._pending.values())
+
+    def of(self, session_id: str = "", turn: Turn | None = None) -> tuple[ApprovalRequest, ...]:
+        """Return the pending requests of a session, or of one turn."""
+        return tuple(each for each in self.pending if each.session_id == session_id or (turn and each.turn is turn))
+
+    def decide(self, request_id: str, outcome: Outcome, by: str, reason: str = "") -> bool:
+        """Decide a request, and return whether this decision counts.
+
+        Parameters
+        ----------
+        request_id : str
+            The request.
+        outcome : Outcome
+            ``"once"``, ``"session"`` (only where `ApprovalRequest.session_scope` says what that means) or ``"denied"``.
+        by : str
+            Who decided, in words, for the transcript: ``"you, in the cell"``, ``"you, in a panel"``.
+        reason : str
+            Why it is denied, for the model; or the answer to a question (see `answer`).
+
+        Returns
+        -------
+        bool
+            False if it was decided before (`decision` says how), or there is no such request.
+        """
+        with self._lock:
+            if (waiting := self._pending.get(request_id)) is None:
+                return False
+            request, future = waiting
+            if outcome == "session" and not request.session_scope:
+                outcome = "once"
+            del self._pending[request_id]
+            self._decided[request_id] = decision = Decision(outcome, by, reason, datetime.now(UTC))
+            if len(self._decided) > KEPT_DECISIONS:
+                self._decided.popitem(last=False)
+        future.set_result(decision)
+        return True
+
+    def answer(self, request_id: str, answer: str, by: str) -> bool:
+        """Answer a question, and return whether this answer counts (see `decide`)."""
+        return self.decide(request_id, "once", by, answer)
+
+    def decision(self, request_id: str) -> Decision | None:
+        """Return how a request was decided; ``None``: it is pending, unknown, or was decided long ago."""
+        with self._lock:
+            return self._decided.get(request_id)
+
+    def withdraw(self, turn: Turn) -> None:
+        """Withdraw the requests of a turn, which ends or is stopped, at once."""
+        for request in self.of(turn=turn):
+            self.decide(request.request_id, "withdrawn", "")
+
+    @property
+    def is_attended(self) -> bool:
+        """Whether somebody can answer."""
+        with self._lock:
+            return self._attending > 0 or self._has_person()
+
+    def attend(self) -> Callable[[], None]:
+        """Say that somebody can answer from now on, whatever the kernel's front end; return what ends that."""
+        with self._lock:
+            self._attending += 1
+        is_over = False
+
+        def end() -> None:
+            nonlocal is_over
+            with self._lock:
+                self._attending -= 0 if is_over else 1
+                is_over = True
+
+        return end
+
+    async def ask(
+        self,
+        session: tuple[str, str],
+        turn: Turn | None,
+        call: Call,
+        what: str,
+        *,
+        choices: tuple[str, ...] = (),
+        is_free: bool = True,
+        tell: Callable[[], object] = lambda: None,
+    ) -> Decision:
+        """Ask, and return the decision; call on the loop thread.
+
+        Parameters
+        ----------
+        session : tuple of (str, str)
+            The session's name and its id in the runtime.
+        turn : Turn or None
+            The turn that waits.
+        call : Call
+            What is to be done.
+        what : str
+            The same in one line.
+        choices, is_free
+            See `ApprovalRequest`.
+        tell : callable
+            Called when the request has been made, and again when it is decided.
+        """
+        if not self.is_attended:
+            return Decision("unattended", at=datetime.now(UTC))
+        request = ApprovalRequest(
+            request_id=str(next(self._numbers)),
+            session=session[0],
+            session_id=session[1],
+            turn=turn,
+            call=call,
+            what=what,
+            session_scope=session_scope(call),
+            choices=choices,
+            is_free=is_free,
+        )
+        future: concurrent.futures.Future[Decision] = concurrent.futures.Future()
+        with self._lock:
+            self._pending[request.request_id] = (request, future)
+        try:
+            tell()
+            return await self._decision(request, future)
+        finally:
+            self.decide(request.request_id, "withdrawn", "")  # unless it was decided: the caller was cancelled
+            tell()
+
+    async def _decision(self, request: ApprovalRequest, future: concurrent.futures.Future[Decision]) -> Decision:
+        waiting = asyncio.wrap_future(future)
+        done, _ = await asyncio.wait([waiting], timeout=self._timeout_s())
+        if not done:
+            self.decide(request.request_id, "expired", "")
+        return await waiting

@@ -1,0 +1,82 @@
+"""The tools of this kernel: those that the notebook offers at each level, and the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+from copilot_nb.agent.tools import LEVELS, Level, ToolSpec
+from copilot_nb.errors import InputError
+
+if TYPE_CHECKING:
+    from copilot_nb.named_sessions.options import SessionOptions
+    from copilot_nb.providers.registry import Providers
+    from copilot_nb.settings import CopilotNB
+
+RUNTIMES_OWN = frozenset(
+    (
+        *("bash", "read_bash", "write_bash", "stop_bash", "list_bash", "powershell"),
+        *("view", "grep", "glob", "create", "edit", "apply_patch", "web_fetch", "web_search"),
+        *("task", "read_agent", "write_agent", "list_agents", "skill"),
+        *("ask_user", "sql", "report_intent", "tool_search_tool"),
+    )
+)
+"""The names of the runtime's own tools, which no other tool can have."""
+
+
+class ToolBox:
+    """The tools of this kernel. All methods are thread-safe."""
+
+    def __init__(self) -> None:
+        self._offered: dict[Level, tuple[ToolSpec, ...]] = {}
+        self._own: dict[tuple[str, str], ToolSpec] = {}
+
+    def offer(self, level: Level, specs: Sequence[ToolSpec]) -> None:
+        """Offer tools to the sessions of `level` and above, instead of those offered before."""
+        self._offered = {**self._offered, level: tuple(specs)}
+
+    def add(self, spec: ToolSpec, session: str = "") -> None:
+        """Add a tool of the user's, for one session or (``""``) for all; one of that name is replaced.
+
+        Raises
+        ------
+        InputError
+            If another tool has that name.
+        """
+        offered = {each.name for specs in self._offered.values() for each in specs}
+        if spec.name in offered | RUNTIMES_OWN:
+            raise InputError(f"{spec.name!r} is the name of another tool", "rename the function, or give name=…")
+        self._own = {**self._own, (session, spec.name): spec}
+
+    def remove(self, name: str, session: str = "") -> None:
+        """Remove a tool of the user's.
+
+        Raises
+        ------
+        InputError
+            If there is no such tool.
+        """
+        if (session, name) not in self._own:
+            raise InputError(f"there is no tool {name!r}{f' of {session}' if session else ''}")
+        self._own = {key: spec for key, spec in self._own.items() if key != (session, name)}
+
+    def of(self, level: Level, session: str) -> tuple[ToolSpec, ...]:
+        """Return the tools of a session; its own come before those of all sessions of the same name."""
+        if level == "none":
+            return ()
+        offered = [spec for each in LEVELS[: LEVELS.index(level) + 1] for spec in self._offered.get(each, ())]
+        own = {name: spec for whose in ("", session) for (of, name), spec in self._own.items() if of == whose}
+        return (*offered, *own.values())
+
+
+def level_of(options: SessionOptions, settings: CopilotNB, providers: Providers) -> Level:
+    """Return the level of tools of a session: its own, else that of the settings, else ``read``.
+
+    A model that is known to call no tools gets none. One of which that is not known gets none unless they are asked
+    for: many servers refuse a request that offers tools.
+    """
+    can = providers[options.provider].calls_tools(options.model)
+    wanted = options.tools or settings.tools
+    if can is False or (can is None and not wanted):
+        return "none"
+    return cast(Level, wanted or "read")

@@ -1,0 +1,64 @@
+"""A call of a tool in one line: what was called, on what, how it ended, how long it took, and who allowed it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from copilot_nb.conversation.parts import Decision, ToolCall
+from copilot_nb.render.words import count, duration
+
+MAX_TARGET_CHARS = 60
+_TARGETS = ("name", "path", "command", "code", "pattern", "query", "url", "question")
+"""The arguments that say what a call acts on, the first one first."""
+_ALLOWED: Mapping[str, str] = {"once": "allowed once", "session": "allowed for this session", "rule": "allowed"}
+_DENIED: Mapping[str, str] = {
+    "denied": "✗ denied",
+    "expired": "✗ denied: nobody answered in time",
+    "unattended": "✗ denied: nobody could be asked",
+}
+
+
+def call_target(call: ToolCall) -> str:
+    """Return what a call acts on, in one short line: a variable, a path, a command; ``""`` if it names nothing."""
+    try:
+        arguments = json.loads(call.arguments or "{}")
+    except ValueError:
+        return ""
+    if not isinstance(arguments, dict):
+        return ""
+    texts = {name: value for name, value in arguments.items() if isinstance(value, str) and value.strip()}
+    named = [name for name in _TARGETS if name in texts] or list(texts)
+    if not named:
+        return ""
+    first, *more = texts[named[0]].strip().splitlines()
+    if named[0] == "code" and more:
+        return count(len(more) + 1, "line")
+    return f"{first[:MAX_TARGET_CHARS]}…" if more or len(first) > MAX_TARGET_CHARS else first
+
+
+def call_facts(call: ToolCall) -> str:
+    """Return how a call ended, how long it took, and who allowed it: ``"✓ done · 0.4 s · allowed once by you"``."""
+    facts = [_outcome(call)]
+    if call.duration_s is not None and not (call.decision and not call.decision.is_allowed):
+        facts.append(duration(call.duration_s))
+    if call.decision is not None and call.decision.is_allowed:
+        facts.append(_allowed(call.decision))
+    return " · ".join(facts)
+
+
+def _outcome(call: ToolCall) -> str:
+    decision = call.decision
+    if decision is not None and decision.outcome in _DENIED:
+        by = f" by {decision.by}" if decision.by else ""
+        why = f": {' '.join(decision.reason.split())}" if decision.reason else ""
+        return f"{_DENIED[decision.outcome]}{by}{why}"
+    if call.is_stopped:
+        return "■ stopped before anybody answered" if decision and not decision.is_allowed else "■ stopped"
+    if call.is_open:
+        return "… waits for your answer" if call.is_asking else "… running"
+    return "✓ done" if call.succeeded else "✗ failed"
+
+
+def _allowed(decision: Decision) -> str:
+    return f"{_ALLOWED.get(decision.outcome, 'allowed')} by {decision.by}" if decision.by else "allowed"

@@ -1,0 +1,252 @@
+"""Requests for permission: who waits, who answers, and that nobody waits for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from copilot_nb.agent.policy import Call
+from copilot_nb.agent.tools import ToolSpec
+from copilot_nb.conversation.changes import Prompted, ToolStarted
+from copilot_nb.conversation.parts import Decision, Outcome
+from copilot_nb.conversation.transcript import Transcript, advance
+from copilot_nb.errors import CopilotNBError
+from copilot_nb.named_sessions.approvals import ApprovalRequest, Approvals
+from copilot_nb.named_sessions.gate import Gate
+from copilot_nb.named_sessions.turn import Turn
+from copilot_nb.settings import CopilotNB
+
+LONG_S = 60.0
+CODE = Call(call_id="c1", kind="code", tool="run_code", text="print(1)")
+
+
+class Desk:
+    """A person who answers each request as soon as it comes, or not at all."""
+
+    def __init__(self, *answers: tuple[Outcome, *tuple[str, ...]], timeout_s: float = LONG_S) -> None:
+        self.approvals = Approvals(lambda: True, lambda: timeout_s)
+        self.seen: list[ApprovalRequest] = []
+        self._answers = list(answers)
+
+    def tell(self, _turn: object = None) -> None:
+        """Look at what is pending."""
+        for request in self.approvals.pending:
+            self.seen.append(request)
+            if self._answers:
+                self.approvals.decide(request.request_id, *self._answers.pop(0))
+
+    async def ask(self, call: Call = CODE, turn: Turn | None = None) -> Decision:
+        return await self.approvals.ask(("s1", "id1"), turn, call, call.what, tell=self.tell)
+
+
+def outcome(decision: Decision) -> tuple[str, str, str]:
+    return decision.outcome, decision.by, decision.reason
+
+
+def a_turn(*call_ids: str) -> Turn:
+    turn = Turn(cast(Any, SimpleNamespace(name="s1", model="a", provider="b")), "Hello")
+    turn.begin(advance(Transcript(), Prompted("t1", "Hello")).turns[0])
+    for call_id in call_ids:
+        turn.apply(ToolStarted(call_id, "run_code"))
+    return turn
+
+
+def test_the_first_decision_counts_and_the_others_can_see_it() -> None:
+    desk = Desk()
+
+    async def run() -> Decision:
+        asking = asyncio.ensure_future(desk.ask())
+        await asyncio.sleep(0)
+        (request,) = desk.approvals.pending
+        assert (request.what, request.text, request.session_scope) == ("run Python", "print(1)", "any code")
+        told: list[bool] = []
+        threads = [
+            threading.Thread(target=lambda by=by: told.append(desk.approvals.decide(request.request_id, "once", by)))
+            for by in ("cell", "panel", "command")
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(told) == [False, False, True]
+        assert desk.approvals.decision(request.request_id) == await asking
+        return await asking
+
+    decision = asyncio.run(run())
+    assert decision.is_allowed
+    assert decision.by in ("cell", "panel", "command")
+    assert desk.approvals.pending == ()
+    assert not desk.approvals.decide("99", "once", "nobody")
+
+
+def test_without_an_answer_it_is_denied() -> None:
+    assert outcome(asyncio.run(Desk(timeout_s=0.01).ask())) == ("expired", "", "")
+
+
+def test_where_nobody_can_be_asked_it_is_denied_at_once_unless_a_panel_is_open() -> None:
+    approvals = Approvals(lambda: False, lambda: 0.01)
+
+    async def ask() -> str:
+        return (await approvals.ask(("s1", "id1"), None, CODE, "")).outcome
+
+    assert asyncio.run(ask()) == "unattended"
+    close = approvals.attend()
+    assert asyncio.run(ask()) == "expired"
+    close()
+    close()
+    assert asyncio.run(ask()) == "unattended"
+
+
+def test_a_turn_that_stops_waits_for_no_answer() -> None:
+    desk, turn = Desk(), a_turn()
+
+    async def run() -> Decision:
+        asking = asyncio.ensure_future(desk.ask(turn=turn))
+        await asyncio.sleep(0)
+        desk.approvals.withdraw(a_turn())
+        assert desk.approvals.of(turn=turn) == desk.approvals.of("id1") == desk.approvals.pending != ()
+        desk.approvals.withdraw(turn)
+        return await asyncio.wait_for(asking, LONG_S)
+
+    assert outcome(asyncio.run(run())) == ("withdrawn", "", "")
+
+
+def test_a_request_whose_caller_is_gone_is_no_longer_shown() -> None:
+    desk = Desk()
+
+    async def run() -> None:
+        asking = asyncio.ensure_future(desk.ask())
+        await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    asyncio.run(run())
+    assert desk.approvals.pending == ()
+
+
+def test_what_can_only_be_allowed_once_is_not_allowed_for_the_session() -> None:
+    desk = Desk(("session", "you"))
+    assert asyncio.run(desk.ask(Call(call_id="c", kind="other", tool="x"))).outcome == "once"
+
+
+class Runner:
+    """The running turn of a session, and what is written to its log."""
+
+    def __init__(self, turn: Turn | None = None) -> None:
+        self.current = turn
+        self.connection = self
+        self.folder = "/work"
+        self.kept: list[tuple[str, str]] = []
+        self.breaches: list[str] = []
+
+    async def keep_decision(self, call_id: str, decision: Decision) -> None:
+        self.kept.append((call_id, decision.outcome))
+
+    def stop_at_limit(self, error: CopilotNBError) -> None:
+        self.breaches.append(error.message)
+
+
+def gate_of(desk: Desk, runner: Runner, **settings: Any) -> Gate:
+    return Gate(
+        names=lambda: ("s1", "id1"),
+        runner=cast(Any, runner),
+        approvals=desk.approvals,
+        settings=CopilotNB(**settings),
+        hide=str,
+        tell=desk.tell,
+        looked=lambda _turn: None,
+    )
+
+
+def decisions(gate: Gate, *calls: Call) -> list[tuple[str, str, str]]:
+    async def run() -> list[Decision]:
+        return [await gate.permit(call) for call in calls]
+
+    return [outcome(decision) for decision in asyncio.run(run())]
+
+
+def test_a_rule_is_applied_and_kept_in_the_log_and_what_is_harmless_is_not() -> None:
+    runner = Runner(a_turn("c1"))
+    look = Call(call_id="c1", kind="look", tool="describe")
+    rules = [{"action": "deny", "kind": "code"}]
+    gate = gate_of(Desk(), runner, permissions=rules)
+    assert decisions(gate, look, CODE) == [("rule", "", ""), ("denied", "the rule for kind code", "")]
+    assert runner.kept == [("c1", "denied")]
+
+
+def test_a_call_is_asked_about_once_and_another_with_its_id_again() -> None:
+    desk, runner = Desk(("once", "you"), ("denied", "you"), ("denied", "you")), Runner(a_turn("c1"))
+    gate = gate_of(desk, runner)
+    other = Call(call_id="c1", kind="code", tool="run_code", text="print(2)")
+
+    async def run() -> list[str]:
+        first = await asyncio.gather(gate.permit(CODE), gate.permit(CODE))
+        second = await gate.permit(other)
+        cast(Turn, runner.current).apply(ToolStarted("c1", "run_code"))  # the same call once more
+        return [each.outcome for each in (*first, second, await gate.permit(CODE))]
+
+    assert asyncio.run(run()) == ["once", "once", "denied", "denied"]
+    assert len(desk.seen) == 3
+
+
+def test_for_this_session_is_remembered_by_the_session_only() -> None:
+    desk = Desk(("session", "you, in the cell"), ("denied", "you"))
+    first, second = gate_of(desk, Runner()), gate_of(desk, Runner())
+    others = [Call(call_id=f"c{number}", kind="code", tool="run_code", text=str(number)) for number in (2, 3)]
+    assert decisions(first, CODE, others[0]) == [
+        ("session", "you, in the cell", ""),
+        ("session", "you, for this session", ""),
+    ]
+    assert decisions(second, others[1]) == [("denied", "you", "")]
+
+
+def look(number: int) -> Call:
+    return Call(call_id=f"c{number}", kind="look", tool="describe")
+
+
+def limited(*answers: tuple[Outcome, str]) -> tuple[Gate, Runner, Desk, list[str]]:
+    desk, runner, allowed = Desk(*answers), Runner(a_turn(*(f"c{number}" for number in range(1, 7)))), []
+    gate = gate_of(desk, runner, max_tool_calls=2)
+    gate.begin(lambda: allowed.append("more"))
+    return gate, runner, desk, allowed
+
+
+def test_after_many_calls_somebody_is_asked_whether_to_go_on() -> None:
+    gate, runner, desk, allowed = limited(("once", "you"), ("once", "you"))
+    assert {each[0] for each in decisions(gate, *map(look, range(1, 7)))} == {"rule"}
+    assert [request.what for request in desk.seen] == ["go on after 2 calls", "go on after 4 calls"]
+    assert (allowed, runner.breaches) == (["more", "more"], [])
+
+
+def test_calls_at_the_same_time_share_one_question_and_end_with_one_refusal() -> None:
+    gate, runner, desk, _ = limited(("denied", "you"))
+
+    async def run() -> list[Decision]:
+        return await asyncio.gather(*(gate.permit(look(number)) for number in range(1, 7)))
+
+    assert [each.is_allowed for each in asyncio.run(run())] == [True, True, False, False, False, False]
+    assert len(desk.seen) == 1
+    assert runner.breaches == ["session 's1' has made 2 calls of tools for one prompt"]
+
+
+def test_a_question_is_answered_in_words_or_not_at_all() -> None:
+    question = Call(call_id="q", kind="question", tool="ask_user", text="Which colour?")
+    for desk, expected in ((Desk(("once", "you", "blue")), "blue"), (Desk(timeout_s=0.01), None)):
+        asking = gate_of(desk, Runner()).question(question, ("red", "green"), is_free=True)
+        assert asyncio.run(asking) == expected
+        assert (desk.seen[0].what, desk.seen[0].choices, desk.seen[0].is_question) == (
+            "s1 asks",
+            ("red", "green"),
+            True,
+        )
+
+
+def test_what_a_tool_is_asked_about() -> None:
+    spec = ToolSpec("mine", "", lambda _arguments, _context: "", targets=lambda given: (given["to"],))
+    call = spec.call("c1", {"to": "Ada", "text": "ü"})
+    assert (call.kind, call.what, call.text) == ("tool", "mine: Ada", '{\n  "to": "Ada",\n  "text": "ü"\n}')
