@@ -22,7 +22,7 @@ import re
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 
 from copilot_nb.system.environment import is_secret_name
 
@@ -62,7 +62,6 @@ SHAPES: tuple[tuple[str, str, str], ...] = (
     ("password", "://", _URL_PASSWORD.pattern),
 )
 """The name of a secret, the text that is searched for first, and the pattern (its group, or all of it, is hidden)."""
-_SHAPES = tuple((name, prefix, re.compile(pattern)) for name, prefix, pattern in SHAPES)
 
 _KEYWORDS = (
     *("assw", "ASSW", "assphrase", "ASSPHRASE", "pwd", "PWD", "ecret", "ECRET", "oken", "OKEN"),
@@ -73,7 +72,6 @@ _VALUE = (
     r"[\w-]{0,20}+\\?[\"']?+\]?+\s{0,3}+[=:]\s{0,3}+"
     r"(?:[bfru]?\\?[\"'](?P<quoted>[^\s\"'\\]{8,}+)\\?[\"']|(?P<bare>[A-Za-z0-9+/=-]{12,}+))"
 )
-_ASSIGNED = tuple((keyword, re.compile(f"{keyword}{_VALUE}")) for keyword in _KEYWORDS)
 _END_OF_NAME = re.compile(r"[\w-]*$")
 _NAME = re.compile(r"[\w-]*")
 _GOES_ON = tuple("_.([")
@@ -121,10 +119,10 @@ class Redactor:
         if names:
             longest_first = sorted(names, key=len, reverse=True)
             text = re.sub("|".join(map(re.escape, longest_first)), lambda found: mark(names[found[0]]), text)
-        for name, prefix, pattern in _SHAPES:
+        for name, prefix, pattern in _shapes():
             if prefix in text:
                 text = pattern.sub(partial(_hide_shape, name), text)
-        for keyword, pattern in _ASSIGNED:
+        for keyword, pattern in _assigned():
             if keyword in text:
                 text = pattern.sub(_hide_assigned, text)
         return text
@@ -194,3 +192,13 @@ def _name_around(found: re.Match[str]) -> str:
     before = found.string[max(0, found.start() - MAX_NAME_CHARS) : found.start()]
     begin, rest = _END_OF_NAME.search(before), _NAME.match(found[0])
     return f"{begin[0] if begin else ''}{rest[0] if rest else ''}"
+
+
+@cache  # compiled at the first use: a prompt without files needs none
+def _shapes() -> tuple[tuple[str, str, re.Pattern[str]], ...]:
+    return tuple((name, prefix, re.compile(pattern)) for name, prefix, pattern in SHAPES)
+
+
+@cache
+def _assigned() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    return tuple((keyword, re.compile(f"{keyword}{_VALUE}")) for keyword in _KEYWORDS)

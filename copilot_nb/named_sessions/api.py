@@ -8,7 +8,6 @@ import threading
 from pathlib import Path
 from typing import Unpack
 
-from copilot_nb.named_sessions.formats.import_json import import_session
 from copilot_nb.named_sessions.listing import SessionList
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.named_sessions.options import Opening, OptionValues, SessionOptions, takes_options
@@ -207,4 +206,6 @@ def import_conversation(path: str | Path, name: str = "") -> Session:
     --------
     >>> import_conversation("session1.json", "copy of session1")
     """
+    from copilot_nb.named_sessions.formats.import_json import import_session
+
     return import_session(shared_manager(), path, name)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from copilot_nb.conversation.parts import TurnState
 from copilot_nb.errors import CopilotNBError, RuntimeUnavailable, SessionInUse
@@ -29,6 +30,7 @@ from copilot_nb.system.threads import in_thread
 if TYPE_CHECKING:
     from copilot_nb.named_sessions.state import SessionState
     from copilot_nb.named_sessions.turn import Turn
+    from copilot_nb.named_sessions.turn_runner import TurnRunner
     from copilot_nb.providers.base import ModelInfo
     from copilot_nb.runtime.client import RuntimeClient
     from copilot_nb.runtime.connection import Connection
@@ -86,6 +88,7 @@ class Engine:
         self.approvals = Approvals(_has_person, lambda: settings.answer_timeout_s)
         self._has_looked = False
         self._states = states
+        self._runners: WeakValueDictionary[str, TurnRunner] = WeakValueDictionary()  # of loaded sessions, by their ids
         self._seats = PerLoop(lambda: Seats(settings.max_parallel_turns))
         self._client: RuntimeClient | None = None
         self._home = ""
@@ -163,6 +166,7 @@ class Engine:
                 return connection
             connection = await self._connected(state)
             await state.runner.connect(connection)
+            self._runners[state.session_id] = state.runner
             state.exists = True
             return connection
 
@@ -307,9 +311,8 @@ class Engine:
 
     def _note_activity(self, session_id: str) -> None:
         """Record that the runtime sent something for a session; called on the loop thread."""
-        for state in self._states():
-            if state.session_id == session_id:
-                state.runner.note_activity()
+        if (runner := self._runners.get(session_id)) is not None:
+            runner.note_activity()
 
     def _lost_runtime(self, reason: str) -> None:
         """Drop all connections after the runtime ended; running turns are interrupted. Called on the loop thread."""

@@ -174,6 +174,8 @@ class SessionOptions:
 
         The model is not kept when the provider changes, nor are the effort and the context size when the model changes.
         """
+        if changes == UNSET:
+            return self
         is_other = any(getattr(changes, name) not in ("", getattr(self, name)) for name in ("model", "provider"))
         has_new_model = is_other or bool(changes.provider and not changes.model)
         kept = {
@@ -185,8 +187,7 @@ class SessionOptions:
 
     def said(self) -> dict[str, Any]:
         """Return the options that are set."""
-        unset = SessionOptions()
-        return {name: value for name, value in self._items() if value != getattr(unset, name)}
+        return {name: value for name, value in self._items() if value != getattr(UNSET, name)}
 
     @property
     def label(self) -> str:
@@ -202,6 +203,8 @@ class SessionOptions:
 
     def settled(self) -> SessionOptions:
         """Return the same options with ``""`` for each unset one."""
+        if all(value is not None for _, value in self._items()):
+            return self
         return SessionOptions(**{name: value or "" for name, value in self._items()})
 
     def _items(self) -> list[tuple[str, str | None]]:
@@ -209,6 +212,8 @@ class SessionOptions:
 
 
 FLAGS: Mapping[str, Flag] = {field.name: field.metadata["flag"] for field in dataclasses.fields(SessionOptions)}
+UNSET = SessionOptions()
+"""Options of which none is set."""
 
 
 def model_label(provider: str, model: str) -> str:
@@ -218,12 +223,12 @@ def model_label(provider: str, model: str) -> str:
 
 def takes_options(call: Callable[_P, _R]) -> Callable[_P, _R]:
     """List the ``**options`` of a function in its signature, and in place of ``{options}`` in its docstring."""
-    signature, unset = inspect.signature(call), SessionOptions()
+    signature = inspect.signature(call)
     by_name = inspect.Parameter.KEYWORD_ONLY
     given = list(signature.parameters.values())
     hints = {name: getattr(hint, "__forward_arg__", hint) for name, hint in OptionValues.__annotations__.items()}
     options = [
-        inspect.Parameter(name, by_name, default=getattr(unset, name), annotation=hint) for name, hint in hints.items()
+        inspect.Parameter(name, by_name, default=getattr(UNSET, name), annotation=hint) for name, hint in hints.items()
     ]
     others = [each for each in given if each.kind is by_name]
     placed = [each for each in given if each.kind not in (by_name, inspect.Parameter.VAR_KEYWORD)]

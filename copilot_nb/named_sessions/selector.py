@@ -116,7 +116,9 @@ class ModelSelector:
         await self.check_effort(provider, model, changes.effort or "")
         if has_images:
             await self.check_images(provider, model)
-        return dataclasses.replace(asked, provider=provider, model=model).settled()
+        if (provider, model) != (asked.provider, asked.model):
+            asked = dataclasses.replace(asked, provider=provider, model=model)
+        return asked.settled()
 
     async def _check_account(self, model: str) -> None:
         """Check the login, and refresh the account's list of models if `model` is not in it."""

@@ -10,7 +10,6 @@ from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import InputError, SessionNotFound
 from copilot_nb.named_sessions import rewind as rewinding
 from copilot_nb.named_sessions.attach import Attachable, attached
-from copilot_nb.named_sessions.formats.export import Exported, export
 from copilot_nb.named_sessions.limits import check_prompt
 from copilot_nb.named_sessions.options import OptionValues, SessionOptions, takes_options
 from copilot_nb.named_sessions.stored_history import read_all, read_last
@@ -362,6 +361,8 @@ class Session:
         InputError
             If the suffix is unknown, the file exists and `force` is not set, or it cannot be written.
         """
+        from copilot_nb.named_sessions.formats.export import Exported, export
+
         facts = Exported(self.name, self.session_id, self.provider, self.model, self.system)
         return export(self.history, facts, path, force=force)
 

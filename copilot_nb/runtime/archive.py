@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +37,7 @@ PARALLEL_READS = 4
 """Sessions' logs read at the same time; the runtime allows eight, and counts one it has not forgotten yet."""
 LOGS, LOG_NAME = "session-state", "events.jsonl"
 """Where the runtime keeps a session's log in its home (its call that tells the path is not for SDK users)."""
-LOCKS = "inuse.*.lock"
+LOCK = re.compile(r"inuse\.(\d+)\.lock")
 """What it puts beside the log while a process has the session open; the process's number is in the name."""
 METADATA_BATCH = 1000
 """The most that the runtime answers at once."""
@@ -148,10 +150,14 @@ class Archive:
 
     def holders(self, session_id: str) -> tuple[Holder, ...]:
         """Return the processes that say they have the session open, by the locks the runtime leaves beside the log."""
-        locks = sorted(self.log_path(session_id).parent.glob(LOCKS))
-        return tuple(
-            Holder(int(lock.name.split(".")[1]), lock) for lock in locks if lock.name.split(".")[1].isdecimal()
-        )
+        folder = self.log_path(session_id).parent
+        try:
+            with os.scandir(folder) as entries:
+                locks = [found for entry in entries if (found := LOCK.fullmatch(entry.name))]
+        except OSError:
+            return ()
+        locks.sort(key=itemgetter(0))
+        return tuple(Holder(int(lock[1]), folder / lock[0]) for lock in locks)
 
     async def is_as_left(self, session_id: str, turn_id: str, process_id: int) -> bool:
         """Whether `turn_id` is a session's last turn and only the process `process_id` has the session open.

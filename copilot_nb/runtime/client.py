@@ -15,6 +15,7 @@ The SDK leaves three things to us, measured on 1.0.25:
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -116,8 +117,8 @@ class RuntimeClient:
         self._on_activity = on_activity
         self._home = settings.home
         self._folder = ""
-        self.archive = Archive(self.ready, lambda: Path(self._home).expanduser())
-        self.account = Account(self.ready, lambda: Path(self._home).expanduser())
+        self.archive = Archive(self.ready, lambda: self._home_folder)
+        self.account = Account(self.ready, lambda: self._home_folder)
         self._client: CopilotClient | None = None
         self._starting = asyncio.Lock()
         self._none_is_ending = asyncio.Event()
@@ -125,6 +126,10 @@ class RuntimeClient:
         self._watcher: asyncio.Task[None] | None = None
         self._failure: RuntimeUnavailable | None = None
         self._failed_s = 0.0
+
+    @functools.cached_property
+    def _home_folder(self) -> Path:
+        return Path(self._home).expanduser()
 
     @property
     def is_running(self) -> bool:

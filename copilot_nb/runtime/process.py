@@ -6,6 +6,7 @@ The SDK owns the process and does not expose it, so its private attribute is rea
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Awaitable
@@ -18,9 +19,14 @@ _SETSID = "import os, sys; os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])"
 
 
 def own_session(path: str) -> RuntimeConnection:
-    """Return a connection to the runtime at `path`, started out of reach of the kernel's interrupts."""
+    """Return a connection to the runtime at `path`, started out of reach of the kernel's interrupts.
+
+    The process keeps its number: what Python starts leads no process group, so ``setsid`` need not fork.
+    """
     command = ["node", path] if path.endswith(".js") else [path]
-    if sys.platform != "win32":
+    if setsid := shutil.which("setsid"):  # of Linux; a Python for it takes 15 ms
+        command = [setsid, *command]
+    elif sys.platform != "win32":
         command = [sys.executable, "-I", "-S", "-c", _SETSID, *command]
     return RuntimeConnection.for_stdio(path=command[0], args=command[1:])
 
