@@ -39,6 +39,7 @@ MAX_UNCONFIRMED = 10_000
 STOP_GRACE_S = 5.0
 """How long an interrupt waits for the running answers to stop, in seconds."""
 SUFFIX = ".comparison.sqlite"
+NOT_ASKED = "nothing was asked and nothing is stored, because of ask=False"
 
 
 @takes_compare_options
@@ -86,7 +87,7 @@ def _compared(manager: Manager, prompts: tuple[Prompt, ...], options: CompareOpt
     _check_prompts(manager, prompts, options.cluster)
     variants = manager.loop.blocking(variants_of(manager, options))
     on_progress = options.on_progress or _silent
-    with Store(_path(manager, options.store)) as store:
+    with Store(_path(manager, options.store), is_copy=not options.ask) as store:
         if not options.confirm:
             _check_count(len(prompts), len(variants), options.repeats, store)
         grid = make_grid(prompts, variants, options.repeats, options.seed)
@@ -98,7 +99,10 @@ def _compared(manager: Manager, prompts: tuple[Prompt, ...], options: CompareOpt
             _drive(manager, runner, on_progress)
             if runner.error is not None and not runner.progress.done:
                 raise runner.error
-    result = Comparison(manager, grid, store.path, runner.notes, cluster=options.cluster, schema=schema)
+    notes = runner.notes if options.ask else [NOT_ASKED]
+    result = Comparison(
+        manager, grid, store.path, notes, cluster=options.cluster, schema=schema, is_copy=not options.ask
+    )
     said = runner.progress
     return result.score(
         scorers, lambda done, total: on_progress(replace(said, note=f"{done:,} of {count(total, 'score')}"))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from copilot_nb.experiments.plots import Picture
     from copilot_nb.experiments.power import Powers
-    from copilot_nb.experiments.statistics import Differences
+    from copilot_nb.experiments.statistics import Difference, Differences, VariantSummary
     from copilot_nb.experiments.summary import Summary
     from copilot_nb.named_sessions.manager import Manager
     from copilot_nb.named_sessions.session import Session
@@ -52,6 +52,8 @@ class Comparison:
         The column that groups prompts; ``""``: each prompt is its own group.
     schema : Schema, optional
         The schema of the answers.
+    is_copy : bool
+        Whether to write nothing to the file: scores are computed, and not stored.
 
     Attributes
     ----------
@@ -68,6 +70,7 @@ class Comparison:
         *,
         cluster: str = "",
         schema: Schema | None = None,
+        is_copy: bool = False,
     ) -> None:
         self._manager = manager
         self._grid = grid
@@ -76,8 +79,9 @@ class Comparison:
         self._schema = schema
         self._run_notes = tuple(notes)
         self._scores = ScoreSheet()
-        with Store(path) as store:
-            self.answers: Mapping[str, Answer] = store.answers(grid.unique)
+        self._is_copy = is_copy
+        with Store(path, is_copy=is_copy) as store:
+            self.answers: Mapping[str, Answer] = {**dict.fromkeys(grid.unique, _NOTHING), **store.answers(grid.unique)}
 
     def __len__(self) -> int:
         return len(self.answers)
@@ -117,7 +121,7 @@ class Comparison:
             If the kernel is interrupted; the scores so far are kept.
         """
         found = checked(scorers)
-        with Store(self._path) as store:
+        with Store(self._path, is_copy=self._is_copy) as store:
             self._scores = ScoreSheet.computed(found, self._asked(), store, on_progress)
         return self
 
@@ -201,15 +205,13 @@ class Comparison:
         InputError
             If there is no such kind, it has no data, or matplotlib is not installed.
         """
-        from copilot_nb.experiments.plots import PlotData, plot
-        from copilot_nb.experiments.statistics import differences, summarize
+        from copilot_nb.experiments.plots import OF_SCORES, PlotData, plot
 
-        rows = self.rows(scorer) if self._scores.scorers or scorer else ()
+        rows = self.rows(scorer) if kind in OF_SCORES and (self._scores.scorers or scorer) else ()
         return plot(
             kind,
             PlotData(
-                summarize(rows) if rows else (),
-                differences(rows) if rows else (),
+                *_statistics(rows),
                 numbers_of(self._asked(), "cost"),
                 numbers_of(self._asked(), "duration_s"),
                 cost_unit="the runtime's figure",
@@ -345,3 +347,12 @@ class Comparison:
     def _in_order(self) -> list[Cell]:
         places = {variant: number for number, variant in enumerate(self.variants)}
         return sorted(self._grid.cells, key=lambda cell: (cell.prompt.row, places[cell.variant], cell.repeat))
+
+
+def _statistics(rows: Sequence[ScoreRow]) -> tuple[Sequence[VariantSummary], Sequence[Difference]]:
+    """Return the summaries and differences of scores; without scores, numpy and scipy are not needed."""
+    if not rows:
+        return (), ()
+    from copilot_nb.experiments.statistics import differences, summarize
+
+    return summarize(rows), differences(rows)

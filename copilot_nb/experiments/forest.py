@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from copilot_nb.characters import visible
-from copilot_nb.experiments.intervals import Interval
 from copilot_nb.render.escape import well_formed
 from copilot_nb.render.table import text_columns
+
+if TYPE_CHECKING:
+    from copilot_nb.experiments.intervals import Interval
 
 COLUMNS = 41
 MAX_LABEL_CHARS = 40

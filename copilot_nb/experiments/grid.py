@@ -189,7 +189,9 @@ def _name_of(variant: Variant, differs: Mapping[str, bool], is_alone: bool) -> s
 
 
 def _listed(names: Names) -> Sequence[str]:
-    return [names] if isinstance(names, str) else list(names) or [""]
+    """Return the names; one text may hold several, separated by commas."""
+    listed = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
+    return [name for name in listed if name] or [""]
 
 
 def _by_name(systems: Systems | None) -> Mapping[str, str | None]:

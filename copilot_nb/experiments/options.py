@@ -60,7 +60,7 @@ class CompareOptions:
     Parameters
     ----------
     models, providers, efforts : str or sequence of str, optional
-        As in `copilot_nb.session`; a model may be written ``PROVIDER/MODEL``.
+        As in `copilot_nb.session`; ``"a,b"`` names two, as a list does. A model may be written ``PROVIDER/MODEL``.
     systems : str, sequence of str or mapping of str to str, optional
         System messages; a mapping gives them names.
     repeats : int
@@ -86,7 +86,7 @@ class CompareOptions:
     retries : int
         How often a failed cell is retried in this call (count).
     ask : bool
-        ``False``: request nothing, and return the stored answers; `plan` says how many are missing.
+        ``False``: request nothing, write nothing, and return the stored answers; `plan` says how many are missing.
     confirm : bool
         Allow more than 10,000 answers, or a file that holds only answers of other comparisons.
     on_progress : callable, optional

@@ -11,15 +11,18 @@ import io
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError
 from copilot_nb.experiments.agreement import Agreement
 from copilot_nb.experiments.extras import extra
 from copilot_nb.experiments.forest import interval, number, short
-from copilot_nb.experiments.intervals import Interval
-from copilot_nb.experiments.statistics import Difference, VariantSummary
 from copilot_nb.render.table import Printer
 from copilot_nb.render.words import did_you_mean
+
+if TYPE_CHECKING:
+    from copilot_nb.experiments.intervals import Interval
+    from copilot_nb.experiments.statistics import Difference, VariantSummary
 
 with extra("plots"):
     import numpy as np
@@ -30,6 +33,9 @@ _WIDTH_IN, _ROW_IN, _EDGE_IN, _MAX_HEIGHT_IN = 7.0, 0.42, 1.1, 40.0
 _DPI, _SCALE = 100, 2
 _INK, _SOFT, _FILL = "#1f2328", "#59636e", "#0b5cad"
 _SPREAD = 0.32
+
+OF_SCORES = ("scores", "differences")
+"""The kinds of plot that show scores."""
 
 Values = Mapping[str, Sequence[float | None]]
 """For each variant a number for each answer; ``None`` if it is unknown."""

@@ -20,7 +20,7 @@ import threading
 import time
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -110,6 +110,8 @@ class Store:
     ----------
     path : Path
         The file; created if it does not exist.
+    is_copy : bool
+        Whether to use a copy of the file's present contents in memory, so that nothing is written to disk.
 
     Raises
     ------
@@ -117,13 +119,16 @@ class Store:
         If it cannot be written, or is another kind of file. All methods raise it if the disk fails.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_copy: bool = False) -> None:
         self.path = path
         self._lock = threading.RLock()
         with self._translated():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+            if not is_copy:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = _connected(":memory:" if is_copy else str(path))
             try:
+                if is_copy and path.exists():
+                    _copy(path, self._db)
                 self._prepare()
             except BaseException:
                 self._db.close()
@@ -300,6 +305,21 @@ def _answer(  # noqa: PLR0917 - the columns of a row
 ) -> Answer:
     said = tuple(AnsweredTurn(**turn) for turn in json.loads(turns)) if state == "done" else ()
     return Answer(state, said, attempts, error, session_id, answered_s)
+
+
+def _connected(address: str, *, is_uri: bool = False) -> sqlite3.Connection:
+    return sqlite3.connect(address, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, uri=is_uri)
+
+
+def _copy(path: Path, target: sqlite3.Connection) -> None:
+    """Copy a file into a database without writing anything next to it, as SQLite does to read a file in its WAL mode.
+
+    A file without a WAL is in use by no process, so it may be read as one that cannot change.
+    """
+    is_in_use = path.with_name(f"{path.name}-wal").exists()
+    address = f"{path.absolute().as_uri()}?{'mode=ro' if is_in_use else 'immutable=1'}"
+    with closing(_connected(address, is_uri=True)) as source:
+        source.backup(target)
 
 
 def _is_dead(owner: str) -> bool:

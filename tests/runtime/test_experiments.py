@@ -22,7 +22,7 @@ import pytest
 
 from copilot_nb.errors import InputError, ProviderError, TurnFailed, TurnInterrupted
 from copilot_nb.experiments import api
-from copilot_nb.experiments.api import compare
+from copilot_nb.experiments.api import NOT_ASKED, compare
 from copilot_nb.experiments.progress import Progress
 from copilot_nb.experiments.scorers import Sample, Scorer
 from copilot_nb.named_sessions.manager import Manager
@@ -97,11 +97,19 @@ def test_a_finished_grid_asks_nothing_and_one_that_grows_asks_only_the_new_cells
     assert result.plan().kept == 16
 
 
-def test_nothing_is_asked_for_a_plan(model: ScriptedModel) -> None:
+def test_nothing_is_asked_or_written_for_a_plan(model: ScriptedModel) -> None:
+    assert compare(texts(2), models="scripted,scripted-b", ask=False).plan().left == 4
+    assert not list(Path().iterdir())
     compare(texts(2), models="scripted")
-    plan = compare(texts(4), models=BOTH, ask=False).plan()
+    (stored,) = Path().iterdir()
+    before = stored.read_bytes()
+    result = compare(texts(4), models=", ".join(BOTH), scorers=len, ask=False)
+    plan = result.plan()
     assert (plan.cells, plan.kept, plan.left, len(model.requests)) == (8, 2, 6, 2)
     assert plan.expected_tokens == plan.tokens * 3
+    assert [row.score for row in result.rows()]
+    assert result.notes == (NOT_ASKED, "6 cells of 8 have no answer yet: run it again to go on")
+    assert stored.read_bytes() == before
 
 
 def test_the_same_prompt_in_two_rows_is_asked_once_and_scored_against_each_target(model: ScriptedModel) -> None:

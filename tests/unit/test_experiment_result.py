@@ -51,13 +51,21 @@ def test_without_scipy_the_answers_are_shown_and_the_extra_is_named(
 ) -> None:
     result = compared(path).score(len)
     for name in [name for name in sys.modules if name.startswith("copilot_nb.experiments.")]:
-        if name.rpartition(".")[2] in ("summary", "statistics", "intervals", "power", "preferences"):
+        if name.rpartition(".")[2] in ("summary", "statistics", "intervals", "power", "preferences", "forest", "plots"):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "scipy", None)
+    assert result.plot("latency").description.startswith("[plot] Time of an answer")
     for shown in (repr(result), result._repr_html_()):
         assert "an answer" in shown
         assert "the summary of the scores is not shown: scipy is not installed" in shown
         assert "copilot-nb[experiments]" in shown
+
+
+def test_a_table_without_pyarrow_is_one_line(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "fastparquet", None)
+    with pytest.raises(InputError, match="Parquet needs pyarrow, which is not installed here → pip install pyarrow"):
+        compared(path).to_parquet(tmp_path / "a.parquet")
 
 
 def test_a_note_is_shown_in_full(path: Path) -> None:

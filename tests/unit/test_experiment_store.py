@@ -42,6 +42,23 @@ def test_an_answer_is_there_for_another_process(store: Store) -> None:
     assert "unknown" not in found
 
 
+@pytest.mark.parametrize("is_in_use", [False, True])
+def test_a_copy_has_what_the_file_has_and_writes_nothing(store: Store, is_in_use: bool) -> None:
+    keep(store, "a", "")
+    if not is_in_use:
+        store.close()
+    folder = store.path.parent
+    before = {file: file.stat().st_mtime_ns for file in folder.iterdir()}
+    with Store(store.path, is_copy=True) as copy:
+        assert copy.answers("ab")["a"].turns == (TURN,)
+        copy.want({"c": "{}"})
+        copy.keep_scores("f@1", {("a", "x"): 1.0})
+        assert copy.states("c") == {"c": "wanted"}
+    with Store(folder / "none" / "b.sqlite", is_copy=True) as copy:
+        assert copy.count() == 0
+    assert {file: file.stat().st_mtime_ns for file in folder.iterdir()} == before
+
+
 def test_a_cell_is_claimed_once_however_many_ask(store: Store) -> None:
     store.want({str(number): "{}" for number in range(100)})
     claimed: list[str] = []
