@@ -244,24 +244,24 @@ class Comparison:
         return to_frame(found, self._grid.prompts, columns)
 
     def to_csv(self, path: str | Path) -> Path:
-        """Write `to_frame` to a CSV file and return its path.
+        """Write `to_frame` to a CSV file, lists and objects as JSON, and return its path.
 
         Raises
         ------
         InputError
             If pandas is not installed, or the file cannot be written.
         """
-        return written(path, lambda file: self.to_frame().to_csv(file, index=False))
+        return written(self.to_frame(), path, lambda frame, file: frame.to_csv(file, index=False))
 
     def to_parquet(self, path: str | Path) -> Path:
-        """Write `to_frame` to a Parquet file and return its path.
+        """Write `to_frame` to a Parquet file, lists and objects as JSON, and return its path.
 
         Raises
         ------
         InputError
             If pandas or pyarrow is not installed, or the file cannot be written.
         """
-        return written(path, lambda file: self.to_frame().to_parquet(file, index=False))
+        return written(self.to_frame(), path, lambda frame, file: frame.to_parquet(file, index=False))
 
     def table(self, repeat: int = 0) -> Table:
         """Return the answers side by side: a row for each prompt, a column for each variant.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -103,8 +104,8 @@ def values_of(schema: Schema | None, answer: Answer) -> dict[str, object]:
     return schema.row(found) if schema.columns else {"value": found.data}
 
 
-def written(path: str | Path, write: Callable[[Path], object]) -> Path:
-    """Write a file and return its path.
+def written(frame: DataFrame, path: str | Path, write: Callable[[DataFrame, Path], object]) -> Path:
+    """Write a table to a file, the values of a column with lists or objects as JSON, and return the file's path.
 
     Raises
     ------
@@ -112,13 +113,23 @@ def written(path: str | Path, write: Callable[[Path], object]) -> Path:
         If it cannot be written, or a library for it is not installed.
     """
     file = Path(path).expanduser()
+    plain = frame.copy()
+    for name in frame:
+        if any(isinstance(value, dict | list) for value in frame[name]):
+            plain[name] = frame[name].map(_as_json, na_action="ignore")
     try:
-        write(file)
+        write(plain, file)
     except OSError as error:
         raise InputError(f"cannot write {file}: {error.strerror or error}") from error
+    except (TypeError, ValueError) as error:  # pyarrow's own, such as for a column with values of several types
+        raise InputError(f"cannot write {file}: {' '.join(map(str, error.args))}", "to_csv writes any table") from error
     except ImportError as error:
         raise InputError("Parquet needs pyarrow, which is not installed here", "pip install pyarrow") from error
     return file
+
+
+def _as_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 Measure = Literal["cost", "duration_s", "input_tokens", "output_tokens"]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import csv
+import io
+import json
 import pickle
 import sys
 from collections.abc import Callable
@@ -66,6 +69,14 @@ def test_a_table_without_pyarrow_is_one_line(path: Path, tmp_path: Path, monkeyp
     monkeypatch.setitem(sys.modules, "fastparquet", None)
     with pytest.raises(InputError, match="Parquet needs pyarrow, which is not installed here → pip install pyarrow"):
         compared(path).to_parquet(tmp_path / "a.parquet")
+
+
+def test_nested_values_are_written_as_json(path: Path, tmp_path: Path) -> None:
+    result = compared(path, '[{"a": "é"}, 2]', list[object])
+    rows = list(csv.DictReader(io.StringIO(result.to_csv(tmp_path / "a.csv").read_text("utf-8"))))
+    assert [json.loads(row["value"]) for row in rows] == [[{"a": "é"}, 2]] * 4
+    unfit = compared(tmp_path / "b.sqlite", "no idea", list[object])
+    assert next(csv.DictReader(io.StringIO(unfit.to_csv(tmp_path / "b.csv").read_text("utf-8"))))["value"] == ""
 
 
 def test_a_note_is_shown_in_full(path: Path) -> None:
