@@ -80,6 +80,18 @@ def no_process_left(own_home: str) -> Iterator[None]:
     assert not said, f"processes left behind, {SHUTDOWN_S:g} s after the last test:\n" + "\n".join(said)
 
 
+@pytest.fixture(scope="session")
+def forked_kernels(own_home: str) -> Iterator[None]:
+    """Let kernels be started by the kernel spec `FORKED`, in this process and those that it starts."""
+    from tests.forked_kernels import ADDRESS, add_spec, forking, register
+
+    register()
+    add_spec(Path(os.environ["JUPYTER_DATA_DIR"]))
+    with forking() as address, pytest.MonkeyPatch.context() as patch:
+        patch.setenv(ADDRESS, address)
+        yield
+
+
 def _is_private(name: str) -> bool:
     if name.startswith("COPILOT_"):
         return name not in RUNTIME_PLACES

@@ -40,11 +40,13 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
 from copilot_nb.runtime.install.find_runtime import find_runtime
+from tests.forked_kernels import FORKED, add_spec
 
 from .chromium import browsing, first_context, new_context
 from .panel_page import PanelPage, managing, serving_panels
 from .wire import Wire
 
+ROOT = Path(__file__).parents[2]
 # logins, keys and settings of whoever runs the tests must not reach the kernels
 PRIVATE_VARIABLES = re.compile(
     r"(COPILOT_(?!NB_|CLI_PATH$)|GH_|GITHUB_|OPENAI_|ANTHROPIC_|AZURE_|JUPYTER|IPYTHON|XDG_)"
@@ -53,6 +55,12 @@ LAB_SETTINGS: dict[str, dict[str, Any]] = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "notebook-extension/tracker": {"windowingMode": "none"},  # all cells are in the page, seen or not
 }
+FORKING = """import sys
+sys.path.insert(0, {root!r})
+from tests.forked_kernels import register
+register()
+"""
+"""The server's settings: its kernels can be forked."""
 READY = """() => {
     const session = window.jupyterapp?.shell?.currentWidget?.context?.sessionContext?.session;
     return session?.kernel?.status === 'idle' && session.kernel.connectionStatus === 'connected';
@@ -219,6 +227,8 @@ class Lab:
         The addresses beyond this machine that its pages have asked for.
     on_page : list of callable
         What is done with each page that is opened from now on, before it goes anywhere.
+    kernel : str
+        The kernel spec of the notebooks that it writes.
     """
 
     server: Server
@@ -226,6 +236,7 @@ class Lab:
     name: str
     refused: list[str] = field(default_factory=list)
     on_page: list[Callable[[Page], None]] = field(default_factory=list)
+    kernel: str = "python3"
 
     def open(self, *cells: str, app: str = "lab", metadata: dict[str, Any] | None = None) -> Notebook:
         """Open a new notebook of code cells in JupyterLab, or in Notebook 7 with ``app="notebook"``."""
@@ -243,7 +254,7 @@ class Lab:
 
     def write(self, *cells: str, metadata: dict[str, Any] | None = None) -> Path:
         """Write a notebook of code cells where the server finds it."""
-        spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        spec = {"name": self.kernel, "display_name": "Python 3", "language": "python"}
         notebook = nbformat.v4.new_notebook(metadata={"kernelspec": spec, **(metadata or {})})
         notebook.cells = [nbformat.v4.new_code_cell(source) for source in cells]
         path = self.server.notebooks / f"{self.name}-{secrets.token_hex(3)}.ipynb"
@@ -307,7 +318,7 @@ threading.Thread(target=keep_gate, daemon=True).start()"""
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(forked_kernels: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Run the server, with everything it writes in a temporary directory."""
     with serving(tmp_path_factory.mktemp("jupyter")) as server:
         yield server
@@ -323,9 +334,12 @@ def serving(home: Path) -> Iterator[Server]:
         file.write_text(json.dumps(content))
     token = secrets.token_hex(16)
     log = home / "server.log"
+    environment = _environment(home)
+    (home / "config" / "jupyter_server_config.py").write_text(FORKING.format(root=str(ROOT)))
+    add_spec(home / "data")
     with log.open("wb") as sink:
         process = subprocess.Popen(
-            _server_command(home, token), env=_environment(home), stdout=sink, stderr=sink, start_new_session=True
+            _server_command(home, token), env=environment, stdout=sink, stderr=sink, start_new_session=True
         )
     try:
         yield _started(process, home, token, log)
@@ -352,7 +366,7 @@ def lab(server: Server, browser: Browser, request: pytest.FixtureRequest) -> Ite
     refused: list[str] = []
     with first_context(browser, server.url, refused) as context:
         request.node.stash[OPEN_PAGES] = context, server.home / "failures"
-        yield Lab(server, context, slug(request.node), refused)
+        yield Lab(server, context, slug(request.node), refused, kernel=FORKED)
     for kind in ("sessions", "kernels"):  # Voilà's kernels belong to no session
         while running := server.api(kind):  # with one of them others may go
             server.api(f"{kind}/{running[0]['id']}", "DELETE")

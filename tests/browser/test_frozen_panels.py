@@ -13,6 +13,7 @@ from nbconvert import HTMLExporter
 from playwright.sync_api import Page
 
 from tests.browser.conftest import Lab, Notebook, scripted
+from tests.forked_kernels import FORKED
 
 REPLY = "Blue, **not** green. <script>window.hacked = true</script>"
 CHAT = "import copilot_nb as cp\ncp.ChatPanel('a')"
@@ -224,7 +225,7 @@ def test_a_notebook_that_was_run_without_a_page(lab: Lab, tmp_path: Path, monkey
     monkeypatch.setenv("COPILOT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("COPILOT_OFFLINE", "true")
     notebook = nbformat.read(lab.write(scripted(repr([REPLY])), CHAT, "%%copilot a\nWhich colour?"), as_version=4)
-    NotebookClient(notebook, kernel_name="python3", timeout=120).execute()
+    NotebookClient(notebook, kernel_name=FORKED, timeout=120).execute()
     assert "Which colour?" in static_html(notebook, 1)
     (tmp_path / "page.html").write_text(HTMLExporter().from_notebook_node(notebook)[0])  # type: ignore[no-untyped-call]
     page = lab.visit((tmp_path / "page.html").as_uri())

@@ -9,6 +9,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from tests.forked_kernels import FORKED
+
 from .chat_steps import HALF_THEN_REST, PANEL, WHOLE_ANSWER, notice, panel, say, turn
 from .conftest import Lab, Notebook, open_gate, scripted
 from .test_frozen_panels import DEAD, shown
@@ -130,6 +132,6 @@ def test_a_notebook_without_a_page_ends_though_an_answer_is_under_way(
     cells = [scripted(HALF_THEN_REST.replace("[", "['Done.', ", 1)), PANEL, "%%copilot s1\nFirst"]
     path = lab.write(*cells, "import copilot_nb as cp\nturn = cp.session('s1').send('Never answered')")
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, kernel_name="python3", timeout=120).execute()
+    NotebookClient(notebook, kernel_name=FORKED, timeout=120).execute()
     transcript = notebook.cells[1].outputs[1].data["text/html"]
     assert "Done." in transcript

@@ -22,6 +22,7 @@ def app(lab: Lab) -> str:
     notebook = nbformat.read(APP, as_version=4)
     (provider,) = [cell for cell in notebook.cells if "CopilotNB.provider" in cell.source]
     provider.source = scripted("")
+    notebook.metadata.kernelspec.name = lab.kernel
     path = lab.server.notebooks / f"{lab.name}.ipynb"
     nbformat.write(notebook, path)
     return f"voila/render/{path.name}"

@@ -15,6 +15,8 @@ import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
+from tests.forked_kernels import FORKED, SCRIPTED_ONLY
+
 WAIT_S = 60.0
 LOAD = "%load_ext copilot_nb"
 SCRIPTED = "import copilot_nb.testing as t; model = t.ScriptedModel({}); t.install(model)"
@@ -53,10 +55,10 @@ class Ran:
 class Kernel:
     """A kernel, and the front end that runs cells in it."""
 
-    def __init__(self, home: Path) -> None:
-        self._env = {"COPILOT_HOME": str(home)}
+    def __init__(self, home: Path, spec: str) -> None:
+        self._env = {"COPILOT_HOME": str(home), **SCRIPTED_ONLY}
         self.home = home
-        self.manager = KernelManager(kernel_name="python3")
+        self.manager = KernelManager(kernel_name=spec)
         self.client: BlockingKernelClient
 
     def start(self) -> None:
@@ -126,12 +128,12 @@ class Kernel:
 
 
 @pytest.fixture
-def start_kernel(tmp_path: Path) -> Iterator[Callable[[], Kernel]]:
+def start_kernel(forked_kernels: None, tmp_path: Path) -> Iterator[Callable[[], Kernel]]:
     """Start kernels on one home."""
     started: list[Kernel] = []
 
     def start() -> Kernel:
-        kernel = Kernel(tmp_path / "home")
+        kernel = Kernel(tmp_path / "home", FORKED)
         started.append(kernel)
         kernel.start()
         return kernel
@@ -149,7 +151,7 @@ def own_kernel(start_kernel: Callable[[], Kernel]) -> Kernel:
 
 @pytest.fixture(scope="module")
 def running_kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
-    kernel = Kernel(tmp_path_factory.mktemp("kernel") / "home")
+    kernel = Kernel(tmp_path_factory.mktemp("kernel") / "home", "python3")
     kernel.start()
     yield kernel
     kernel.stop()

@@ -9,6 +9,8 @@ import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import start_new_kernel
 
+from tests.forked_kernels import FORKED
+
 SET_UP = """
 %load_ext copilot_nb
 import copilot_nb.testing as t
@@ -18,8 +20,8 @@ t.install(model)
 
 
 @pytest.fixture
-def client() -> Iterator[BlockingKernelClient]:
-    manager, client = start_new_kernel(kernel_name="python3")
+def client(forked_kernels: None) -> Iterator[BlockingKernelClient]:
+    manager, client = start_new_kernel(kernel_name=FORKED)
     run(client, SET_UP)
     yield client
     client.stop_channels()

@@ -20,6 +20,7 @@ from nbconvert import HTMLExporter, MarkdownExporter
 
 from copilot_nb.errors import ProviderError
 from copilot_nb.providers.local.model_file import find_local_model
+from tests.forked_kernels import FORKED
 from tests.loopback import Loopback
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
@@ -53,7 +54,7 @@ def has_model() -> bool:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(forked_kernels: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home of its own for the kernels of a test."""
     monkeypatch.setenv("COPILOT_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
@@ -67,7 +68,7 @@ def notebook_of(*cells: str) -> Node:
 
 
 def execute(notebook: Node) -> Node:
-    return NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    return NotebookClient(notebook, timeout=300, kernel_name=FORKED).execute()
 
 
 def answers(notebook: Node) -> list[Node]:
@@ -243,7 +244,7 @@ def test_papermill_keeps_the_final_text(home: Path, tmp_path: Path) -> None:
     papermill.execute_notebook(
         *(str(tmp_path / "in.ipynb"), str(tmp_path / "out.ipynb"), {"name": "papermill"}),
         progress_bar=False,
-        kernel_name="python3",
+        kernel_name=FORKED,
     )
     executed = nbformat.read(tmp_path / "out.ipynb", as_version=4)  # type: ignore[no-untyped-call]
     nbformat.validate(executed)  # type: ignore[no-untyped-call]

@@ -10,6 +10,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from tests.forked_kernels import FORKED
+
 from .conftest import SCRIPTED, Kernel, Ran
 
 APPENDED = "appended: the session has newer turns since this cell was run"
@@ -243,7 +245,7 @@ def test_a_console_has_no_cells_to_run_again(kernel: Kernel) -> None:
     assert prompts(kernel) == ["one", "one"]
 
 
-def test_nbclient_run_twice_on_one_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nbclient_run_twice_on_one_home(forked_kernels: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COPILOT_HOME", str(tmp_path / "home"))
     load = f"%load_ext copilot_nb\n{SCRIPTED.format('')}"
     asked = [
@@ -258,5 +260,5 @@ def test_nbclient_run_twice_on_one_home(tmp_path: Path, monkeypatch: pytest.Monk
     for _ in range(2):
         notebook: Any = nbformat.v4.new_notebook()
         notebook.cells = [nbformat.v4.new_code_cell(source) for source in (load, *asked, count)]
-        NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+        NotebookClient(notebook, timeout=300, kernel_name=FORKED).execute()
         assert notebook.cells[-1].outputs[0]["text"] == "[('a', 7, 7), ('b', 3, 3)]\n"
