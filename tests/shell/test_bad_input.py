@@ -115,7 +115,7 @@ OF_THE_LINE = [
     ("%copilot rm 'a", "no closing quotation → add the closing quote"),
 ]
 
-WORDS = [word for word, command in SUBCOMMANDS.items() if word != "ask" and not command.is_literal]
+WORDS = [word for word, command in SUBCOMMANDS.items() if not command.has_prompt and not command.is_literal]
 
 
 @pytest.mark.parametrize(("cell", "said"), [*OF_THE_CELL, *OF_THE_LINE])
@@ -128,10 +128,11 @@ def test_what_cannot_be_used(nb: Notebook, cell: str, said: str) -> None:
     assert nb.names() == nb.on_disk() == []
 
 
+PROMPTED = ["%%copilot a {}\nx", "%copilot ask -q {} a x", "%copilot compare {} x", "%%copilot compare {}\nx"]
+
+
 @pytest.mark.parametrize("flag", ["--token", "--api-key", "--key", "--api_key", "--TOKEN", "-token"])
-@pytest.mark.parametrize(
-    "line", ["%%copilot a {}\nx", "%copilot ask -q {} a x", *(f"%copilot {word} a {{}}" for word in WORDS)]
-)
+@pytest.mark.parametrize("line", [*PROMPTED, *(f"%copilot {word} a {{}}" for word in WORDS)])
 def test_a_key_in_any_line_is_refused_and_not_shown(nb: Notebook, line: str, flag: str) -> None:
     for given in (f"{flag} s3cret", f"{flag}=s3cret"):
         complaint = nb.run(line.format(given)).complaint

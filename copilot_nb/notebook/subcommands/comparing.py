@@ -12,7 +12,7 @@ from copilot_nb.errors import InputError
 from copilot_nb.experiments import scorers
 from copilot_nb.experiments.prompts import ATTACH, PROMPT, SUFFIXES
 from copilot_nb.named_sessions.ages import parse_age
-from copilot_nb.notebook.arguments import TURN_OPTIONS, Option, listed, text_of
+from copilot_nb.notebook.arguments import TURN_OPTIONS, Option, listed, masked, text_of
 from copilot_nb.notebook.comparing import compare
 from copilot_nb.notebook.subcommands.base import Subcommand
 from copilot_nb.notebook.workspace import assign, attachable, check_variable, option_value
@@ -43,7 +43,7 @@ def compare_cell(context: MagicContext, args: argparse.Namespace, body: str, eva
     if body.strip():
         if args.prompt:
             raise InputError(
-                f"%%copilot compare does not know {args.prompt.split()[0]!r}",
+                f"%%copilot compare does not know {masked(repr(args.prompt.split()[0]))}",
                 "the first line has only options; see %copilot help compare",
             )
         args.prompt = body if args.over else interpolate(body, evaluate)
