@@ -20,10 +20,13 @@ class Agreement:
         Their names.
     shares : tuple of tuple of float or None
         For each two the share of the pairs of answers that both rated and rated alike; ``None`` without such pairs.
+    pairs : tuple of tuple of int
+        For each two the pairs of answers that both rated (count).
     """
 
     raters: tuple[str, ...]
     shares: tuple[tuple[float | None, ...], ...]
+    pairs: tuple[tuple[int, ...], ...]
 
 
 def agreement(preferences: Mapping[str, Iterable[Preference]]) -> Agreement:
@@ -36,7 +39,8 @@ def agreement(preferences: Mapping[str, Iterable[Preference]]) -> Agreement:
     """
     verdicts = {rater: _verdicts(judged) for rater, judged in preferences.items()}
     shares = (tuple(_share(one, other) for other in verdicts.values()) for one in verdicts.values())
-    return Agreement(tuple(verdicts), tuple(shares))
+    pairs = (tuple(len(one.keys() & other.keys()) for other in verdicts.values()) for one in verdicts.values())
+    return Agreement(tuple(verdicts), tuple(shares), tuple(pairs))
 
 
 def _verdicts(judged: Iterable[Preference]) -> dict[tuple[str, str, str], int]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from copilot_nb.errors import InputError, TurnInterrupted
+from copilot_nb.experiments.budget import Budget
 from copilot_nb.experiments.comparison import Comparison
-from copilot_nb.experiments.grid import Cell, Grid, make_grid, variants_of
+from copilot_nb.experiments.grid import Cell, Grid, Variant, make_grid, variant_of, variants_of
+from copilot_nb.experiments.judge import Judge
+from copilot_nb.experiments.judging import Judging
 from copilot_nb.experiments.options import (
     CompareOptions,
     CompareOptionValues,
@@ -20,7 +23,7 @@ from copilot_nb.experiments.options import (
     compare_options,
     takes_compare_options,
 )
-from copilot_nb.experiments.plan import Plan
+from copilot_nb.experiments.plan import planned
 from copilot_nb.experiments.progress import Progress
 from copilot_nb.experiments.prompts import Prompt, Template, read_prompts
 from copilot_nb.experiments.runner import Runner
@@ -29,7 +32,7 @@ from copilot_nb.experiments.store import Store
 from copilot_nb.named_sessions.api import shared_manager
 from copilot_nb.render.words import count
 from copilot_nb.runtime.loop import POLL_S
-from copilot_nb.structured import schema_of
+from copilot_nb.structured import Schema, schema_of
 
 if TYPE_CHECKING:
     from copilot_nb.named_sessions.manager import Manager
@@ -86,27 +89,64 @@ def _compared(manager: Manager, prompts: tuple[Prompt, ...], options: CompareOpt
         prompts = tuple(prompt.with_text(schema.instruction) for prompt in prompts)
     _check_prompts(manager, prompts, options.cluster)
     variants = manager.loop.blocking(variants_of(manager, options))
+    judge = _judge(manager, options.judge, variants) if options.judge else None
     on_progress = options.on_progress or _silent
     with Store(_path(manager, options.store), is_copy=not options.ask) as store:
         if not options.confirm:
             _check_count(len(prompts), len(variants), options.repeats, store)
         grid = make_grid(prompts, variants, options.repeats, options.seed)
         if not options.confirm:
-            _check_size(grid, store, is_named=options.store is not None)
-        store.want({key: _as_json(cell) for key, cell in grid.unique.items()})
-        runner = Runner(manager, grid, store, options, schema)
+            _check_size(grid, store, judge, is_named=options.store is not None)
+        budget = Budget(options.max_cost, options.max_tokens)
+        runner = _runner(manager, grid, store, options, budget=budget, schema=schema)
         if options.ask:
             _drive(manager, runner, on_progress)
             if runner.error is not None and not runner.progress.done:
                 raise runner.error
-    notes = runner.notes if options.ask else [NOT_ASKED]
+        said, notes = runner.progress, runner.notes if options.ask else [NOT_ASKED]
+        judging = judge and Judging(*judge, grid, store.answers(grid.unique))
+        if judging and judging.pairs and options.ask:
+            judged = _runner(manager, judging.grid, store, replace(options, keep="answers"), budget=budget.anew())
+            _drive(manager, judged, lambda told: on_progress(replace(said, note=str(told))), "judgement")
+            notes = list(dict.fromkeys([*notes, *judged.notes]))
     result = Comparison(
-        manager, grid, store.path, notes, cluster=options.cluster, schema=schema, is_copy=not options.ask
+        manager,
+        grid,
+        store.path,
+        notes,
+        cluster=options.cluster,
+        schema=schema,
+        judging=judging,
+        is_copy=not options.ask,
     )
-    said = runner.progress
     return result.score(
         scorers, lambda done, total: on_progress(replace(said, note=f"{done:,} of {count(total, 'score')}"))
     )
+
+
+def _judge(manager: Manager, wanted: str | Judge, variants: Sequence[Variant]) -> tuple[Judge, Variant]:
+    """Return the judge with its model, resolved."""
+    if len(variants) == 1:
+        raise InputError(
+            f"a judge compares two variants or more, and there is only {variants[0].name}", "name more models"
+        )
+    judge = Judge(wanted) if isinstance(wanted, str) else wanted
+    found = manager.loop.blocking(variant_of(manager, judge.model, judge.provider, ("", judge.system), judge.effort))
+    return judge, replace(found, name=found.options.model or found.options.provider)
+
+
+def _runner(
+    manager: Manager,
+    grid: Grid,
+    store: Store,
+    options: CompareOptions,
+    *,
+    budget: Budget,
+    schema: Schema | None = None,
+) -> Runner:
+    """Return what asks the cells of a grid that have no answer; they are added to the file."""
+    store.want({key: _as_json(cell) for key, cell in grid.unique.items()})
+    return Runner(manager, grid, store, options, schema=schema, budget=budget)
 
 
 def _silent(_progress: Progress) -> None:
@@ -144,10 +184,12 @@ def _check_count(prompts: int, variants: int, repeats: int, store: Store) -> Non
         raise InputError(f"this asks for up to {cells:,} answers ({told})", "if you mean it: confirm=True")
 
 
-def _check_size(grid: Grid, store: Store, *, is_named: bool) -> None:
+def _check_size(grid: Grid, store: Store, judge: tuple[Judge, Variant] | None, *, is_named: bool) -> None:
     """Check that the user confirmed a large number of answers, or a file with answers of other comparisons only."""
     answers = store.answers(grid.unique)
-    plan = Plan.of(grid, answers, store.path)
+    judging = judge and Judging(*judge, grid, answers)
+    replies = store.answers(judging.grid.unique) if judging else {}
+    plan = planned(grid, answers, store.path, judging, replies)
     if is_named and not answers and (others := store.count()):
         raise InputError(
             f"{store.path} holds {count(others, 'answer')}, and none of them belongs to this comparison",
@@ -165,7 +207,7 @@ def _as_json(cell: Cell) -> str:
     return json.dumps(told, ensure_ascii=False)
 
 
-def _drive(manager: Manager, runner: Runner, on_progress: OnProgress) -> None:
+def _drive(manager: Manager, runner: Runner, on_progress: OnProgress, what: str = "answer") -> None:
     """Run, and report progress in this thread; an interrupt stops the running answers and keeps the rest."""
     running = manager.loop.submit(runner.run())
     try:
@@ -173,7 +215,7 @@ def _drive(manager: Manager, runner: Runner, on_progress: OnProgress) -> None:
         while not (is_over := running.done()) or runner.progress is not told:
             if told is not runner.progress:
                 told = runner.progress
-                on_progress(told)
+                on_progress(replace(told, what=what))
             if not is_over:
                 concurrent.futures.wait([running], POLL_S)
         running.result()
@@ -181,7 +223,7 @@ def _drive(manager: Manager, runner: Runner, on_progress: OnProgress) -> None:
         _stop(manager, runner, running)
         progress = runner.progress
         raise TurnInterrupted(
-            f"stopped: {progress.done:,} of {count(progress.total, 'answer')} are kept", "run it again to go on"
+            f"stopped: {progress.done:,} of {count(progress.total, what)} are kept", "run it again to go on"
         ) from error
     except BaseException:  # from `on_progress`, or from the run itself
         _stop(manager, runner, running)

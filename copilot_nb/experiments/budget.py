@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from copilot_nb.conversation.parts import Usage
 
@@ -32,6 +32,12 @@ class Budget:
     tokens: int = 0
     unknown: int = 0
     _asked: int = 0
+    _cost_before: float = 0.0
+    _tokens_before: int = 0
+
+    def anew(self) -> Budget:
+        """Return the rest of the budget for answers of another kind: their mean is not that of the earlier ones."""
+        return replace(self, _asked=0, _cost_before=self.cost, _tokens_before=self.tokens)
 
     @property
     def is_limited(self) -> bool:
@@ -50,19 +56,20 @@ class Budget:
         """Whether one more cell may start while `under_way` cells are running."""
         if not self.is_limited:
             return True
-        if not self._asked:
-            return under_way == 0
+        if not self._asked and under_way:
+            return False
         return not self.reason(under_way)
 
     def reason(self, under_way: int = 0) -> str:
         """Return why no more cells are started; ``""`` if there is room."""
-        share = (under_way + 1 + self._asked) / self._asked if self._asked else 1.0
-        if self.max_tokens is not None and self.tokens * share > self.max_tokens:
+        share = (under_way + 1) / self._asked if self._asked else 0.0
+        tokens = self.tokens + share * (self.tokens - self._tokens_before)
+        if self.max_tokens is not None and tokens > self.max_tokens:
             return f"stopped at {self.tokens:,} tokens: one more answer would pass max_tokens={self.max_tokens:,}"
         if self.max_cost is None:
             return ""
         if self.unknown:
             return "stopped: max_cost cannot be kept, because an answer's cost is unknown; max_tokens can"
-        if self.cost * share > self.max_cost:
+        if self.cost + share * (self.cost - self._cost_before) > self.max_cost:
             return f"stopped at a cost of {self.cost:.3g}: one more answer would pass max_cost={self.max_cost:g}"
         return ""

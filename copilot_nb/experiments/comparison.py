@@ -9,15 +9,26 @@ from typing import TYPE_CHECKING, NoReturn
 from copilot_nb.errors import InputError
 from copilot_nb.experiments.extras import MissingExtra
 from copilot_nb.experiments.grid import Cell, Grid, Variant
-from copilot_nb.experiments.notes import missing_notes, model_notes, schema_notes, score_notes
+from copilot_nb.experiments.judging import Judging
+from copilot_nb.experiments.notes import judge_notes, missing_notes, model_notes, schema_notes, score_notes
 from copilot_nb.experiments.options import Scorers
-from copilot_nb.experiments.plan import Plan
-from copilot_nb.experiments.scores import ScoreRow
-from copilot_nb.experiments.scoring import Progressed, ScoreSheet, checked
+from copilot_nb.experiments.plan import Plan, planned
+from copilot_nb.experiments.ratings import Ratings, opinions_of
+from copilot_nb.experiments.scores import Preference, ScoreRow
+from copilot_nb.experiments.scoring import Progressed, ScoreSheet, checked, unit_of
 from copilot_nb.experiments.shown_answers import Columns
 from copilot_nb.experiments.store import Answer, Store
 from copilot_nb.experiments.tabular import Notes
-from copilot_nb.experiments.tidy import answers_table, first_rows, numbers_of, to_frame, usage_table, values_of, written
+from copilot_nb.experiments.tidy import (
+    answers_table,
+    first_rows,
+    judgements_frame,
+    numbers_of,
+    to_frame,
+    usage_table,
+    values_of,
+    written,
+)
 from copilot_nb.render.table import Table
 
 if TYPE_CHECKING:
@@ -25,6 +36,7 @@ if TYPE_CHECKING:
 
     from copilot_nb.experiments.plots import Picture
     from copilot_nb.experiments.power import Powers
+    from copilot_nb.experiments.preference_tables import Preferences
     from copilot_nb.experiments.statistics import Difference, Differences, VariantSummary
     from copilot_nb.experiments.summary import Summary
     from copilot_nb.named_sessions.manager import Manager
@@ -52,6 +64,8 @@ class Comparison:
         The column that groups prompts; ``""``: each prompt is its own group.
     schema : Schema, optional
         The schema of the answers.
+    judging : Judging, optional
+        The pairs of answers that a judge compares.
     is_copy : bool
         Whether to write nothing to the file: scores are computed, and not stored.
 
@@ -70,6 +84,7 @@ class Comparison:
         *,
         cluster: str = "",
         schema: Schema | None = None,
+        judging: Judging | None = None,
         is_copy: bool = False,
     ) -> None:
         self._manager = manager
@@ -80,8 +95,10 @@ class Comparison:
         self._run_notes = tuple(notes)
         self._scores = ScoreSheet()
         self._is_copy = is_copy
+        self._judging = judging
         with Store(path, is_copy=is_copy) as store:
             self.answers: Mapping[str, Answer] = {**dict.fromkeys(grid.unique, _NOTHING), **store.answers(grid.unique)}
+            self._replies = store.answers(judging.grid.unique) if judging else {}
 
     def __len__(self) -> int:
         return len(self.answers)
@@ -96,7 +113,8 @@ class Comparison:
         """Remarks for the reader: missing answers, models with an unexpected name, scorers that raised."""
         missing, other = missing_notes(self.answers), model_notes(self._grid, self.answers)
         unfit = schema_notes(self._schema, self.answers.values()) if self._schema else ()
-        return (*self._run_notes, *missing, *other, *unfit, *score_notes(self._scores.outcomes.values()))
+        judged = judge_notes(self._judging, self._replies, self._grid) if self._judging else ()
+        return (*self._run_notes, *missing, *other, *unfit, *judged, *score_notes(self._scores.outcomes.values()))
 
     def score(
         self,
@@ -141,7 +159,7 @@ class Comparison:
         return self._scores.rows(scorer, self._asked(), self._cluster)
 
     def summary(self, scorer: str = "") -> Summary:
-        """Return a summary of the scores: each variant, each pair of variants, and remarks on the numbers.
+        """Return a summary: the scores of each variant and each pair, preferences, and remarks on the numbers.
 
         Parameters
         ----------
@@ -151,11 +169,53 @@ class Comparison:
         Raises
         ------
         InputError
-            If there are no scores, or numpy or scipy is not installed.
+            If there are neither scores nor preferences, or numpy or scipy is not installed.
         """
         from copilot_nb.experiments.summary import summary
 
-        return summary(self.rows(scorer), notes=self.notes)
+        ratings = self._ratings()
+        rows = self.rows(scorer) if scorer or self._scores.scorers or not ratings.opinions else ()
+        rated = {name: judged for name in ratings.sides if (judged := self._preferences(ratings, name))}
+        return summary(rows, rated, self.notes, agreement=ratings.agreement())
+
+    @property
+    def raters(self) -> tuple[str, ...]:
+        """Those who compared answers: the judge, and people; ``"people"`` is all persons together, if several voted."""
+        return self._ratings().raters
+
+    def preferences(self, rater: str = "") -> Preferences:
+        """Return which variants a rater prefers: wins and losses of each pair, and a ranking of three or more.
+
+        Parameters
+        ----------
+        rater : str, optional
+            One of `raters`; ``""``: the first.
+
+        Raises
+        ------
+        InputError
+            If nobody compared answers, there is no such rater, or numpy or scipy is not installed.
+        """
+        from copilot_nb.experiments.preference_tables import Preferences
+
+        ratings = self._ratings()
+        found = ratings.of(rater)
+        return Preferences.of(rater or found[0].rater, self._preferences(ratings, rater))
+
+    def judgements(self) -> DataFrame:
+        """Return one row for each comparison of two answers by the judge or a person.
+
+        The columns: ``row`` and ``repeat`` of the prompt, the variants ``first`` and ``second``, the ``rater``, and the
+        ``outcome`` (1: the first is better; 0: the second; 0.5: a tie; missing: no verdict). Of a judge also whether
+        its choice was ``flipped`` by the order, what was ``sent`` in the first order, its ``reply``, and its
+        ``reply_swapped`` to the other order.
+
+        Raises
+        ------
+        InputError
+            If pandas is not installed.
+        """
+        return judgements_frame(self._ratings().opinions)
 
     def differences(self, scorer: str = "") -> Differences:
         """Return the difference of each pair of variants, paired by prompt: see `statistics.differences`.
@@ -195,7 +255,7 @@ class Comparison:
 
         Parameters
         ----------
-        kind : {"scores", "differences", "cost", "latency"}
+        kind : {"scores", "differences", "cost", "latency", "agreement"}
             The kind of plot.
         scorer : str, optional
             The scorer's name; ``""``: the first scorer.
@@ -215,6 +275,7 @@ class Comparison:
                 numbers_of(self._asked(), "cost"),
                 numbers_of(self._asked(), "duration_s"),
                 cost_unit="the runtime's figure",
+                agreement=self._ratings().agreement(),
             ),
         )
 
@@ -231,16 +292,21 @@ class Comparison:
         ``model``, ``effort``, ``repeat`` (from 0), ``turn`` (from 1); ``prompt``, ``answer``, ``state``, ``error``;
         ``answered_by`` (the model's name as reported by the provider), ``attempts``; of the turn ``input_tokens``,
         ``output_tokens``, ``cost``, ``duration_s``, ``first_token_s``; ``answered_at`` (UTC); and, on the last turn's
-        row, the values of a schema (``value``, if it is not flat) and the score of each scorer under its name. Unknown
-        values are missing values.
+        row, the values of a schema (``value``, if it is not flat), the score of each scorer under its name, and
+        ``preferred_by_judge`` and ``preferred_by_people``: the share of the other answers to the prompt over which
+        they prefer this one. Unknown values are missing values.
 
         Raises
         ------
         InputError
             If pandas is not installed.
         """
-        found = [(cell, self._answer(cell), self._read(cell)) for cell in self._in_order()]
-        columns = [*values_of(self._schema, _NOTHING), *self._scores.outcomes]
+        shares = self._ratings().shares()
+        found = [
+            (cell, self._answer(cell), self._read(cell) | {name: won.get(cell.key) for name, won in shares.items()})
+            for cell in self._in_order()
+        ]
+        columns = [*values_of(self._schema, _NOTHING), *self._scores.outcomes, *shares]
         return to_frame(found, self._grid.prompts, columns)
 
     def to_csv(self, path: str | Path) -> Path:
@@ -277,8 +343,8 @@ class Comparison:
         return answers_table(self._grid, cells, self._schema)
 
     def plan(self) -> Plan:
-        """Return the number of requested and stored answers, and the expected usage of the rest."""
-        return Plan.of(self._grid, self.answers, self._path)
+        """Return the number of requested and stored answers, of a judge's too, and the expected usage of the rest."""
+        return planned(self._grid, self.answers, self._path, self._judging, self._replies)
 
     def session(self, row: int = 0, variant: str = "", repeat: int = 0) -> Session:
         """Return the session of an answer, to continue the conversation; requires ``keep="sessions"``.
@@ -315,15 +381,15 @@ class Comparison:
 
     def _shown_parts(self) -> list[Table | Columns | Summary | Notes]:
         """Return the parts of the comparison's display; without scores, its answers side by side."""
-        if len(self._grid.cells) == len(self.variants) and not self._scores.scorers:
+        if len(self._grid.cells) == len(self.variants) and not self._scores.scorers and not self._ratings().opinions:
             answers = Columns.of((cell, self._answer(cell)) for cell in self._in_order())
             return [answers, *([Notes(self.notes)] if self.notes else [])]
         usage, notes = usage_table(self.variants, self._asked(), self.plan().grid), self.notes
-        if self._scores.scorers:
+        if self._scores.scorers or self._ratings().opinions:
             try:
                 return [usage, self.summary()]
             except MissingExtra as error:
-                notes = (*notes, f"the summary of the scores is not shown: {error}")
+                notes = (*notes, f"the summary is not shown: {error}")
         parts: list[Table | Columns | Summary | Notes] = [usage, first_rows(self.table(), MAX_SHOWN_PROMPTS)]
         return [*parts, Notes(notes)] if notes else parts
 
@@ -332,6 +398,12 @@ class Comparison:
             hint = "name two or more models, providers, systems or efforts"
             raise InputError(f"there is only one variant, {self.variants[0].name}", hint)
         return self.rows(scorer)
+
+    def _ratings(self) -> Ratings:
+        return Ratings(opinions_of(self._judging, self._replies) if self._judging else ())
+
+    def _preferences(self, ratings: Ratings, rater: str) -> tuple[Preference, ...]:
+        return ratings.preferences(rater, lambda cell: unit_of(cell, self._cluster))
 
     def _answer(self, cell: Cell) -> Answer:
         return self.answers.get(cell.key, _NOTHING)

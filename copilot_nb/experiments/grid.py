@@ -107,7 +107,7 @@ class Grid:
     @property
     def repeats(self) -> int:
         """How often each prompt is sent to each variant (count)."""
-        return len(self.cells) // (len(self.prompts) * len(self.variants))
+        return len(self.cells) // (len(self.prompts) * len(self.variants) or 1)
 
     @property
     def unique(self) -> dict[str, Cell]:
@@ -137,6 +137,12 @@ def prompt_key(prompt: Prompt) -> str:
     return _digest({"turns": prompt.turns, "images": images})
 
 
+def cell_of(prompt: Prompt, variant: Variant) -> Cell:
+    """Return the cell that sends `prompt` to `variant` once."""
+    key = prompt_key(prompt)
+    return Cell(_cell_key(key, variant, 0), key, prompt, variant, 0)
+
+
 def _cell_key(prompt: str, variant: Variant, repeat: int) -> str:
     return _digest({"prompt": prompt, **variant.asked, "repeat": repeat, "version": KEY_VERSION})
 
@@ -155,12 +161,21 @@ async def variants_of(manager: Manager, options: CompareOptions) -> tuple[Varian
     """
     systems = _by_name(options.systems)
     named = (_listed(options.models), _listed(options.providers), systems.items(), _listed(options.efforts))
-    found = [await _variant(manager, *each) for each in itertools.product(*named)]
+    found = [await variant_of(manager, *each) for each in itertools.product(*named)]
     _check_different(found)
     return _renamed(found)
 
 
-async def _variant(manager: Manager, model: str, provider: str, system: tuple[str, str | None], effort: str) -> Variant:
+async def variant_of(
+    manager: Manager, model: str, provider: str, system: tuple[str, str | None], effort: str
+) -> Variant:
+    """Return one combination of options, resolved, under the name of its system message.
+
+    Raises
+    ------
+    InputError, ProviderError
+        As in `variants_of`.
+    """
     if not provider:
         provider, model = split(model, manager.providers.names)
     name, text = system

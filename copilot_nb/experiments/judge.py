@@ -4,19 +4,19 @@ Models prefer the answer that they see first. So each pair is judged in both ord
 orders agree: otherwise the pair is a tie (L. Zheng et al., "Judging LLM-as-a-Judge" (2023), arXiv:2306.05685, section
 3.4).
 
-This module sends nothing: the caller sends `prompts`, passes both replies to `judged`, and reads `preference`.
+This module sends nothing: `judging` makes cells of a judge's prompts, and reads its replies by `judged`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from copilot_nb.errors import InputError
-from copilot_nb.experiments.scores import Preference
+from copilot_nb.render.words import count
 
 Side = Literal["A", "B", "tie"]
 
@@ -44,9 +44,43 @@ VERDICT: B
 VERDICT: TIE
 """
 _PLACES = ("{request}", "{first}", "{second}")
-_PLACE = re.compile(r"\{(mark|request|first|second|rubric)\}")
+_PLACE = re.compile(r"\{(mark|request|first|second|rubric|target)\}")
 _VERDICT = re.compile(r"(?i:verdict)\W{0,9}(?:a )?((?i:tie)|A|B)\b")
 _BARE = re.compile(r"\W*(A|B|tie)\W*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """A model that compares answers in pairs.
+
+    Attributes
+    ----------
+    model, provider, effort : str
+        As in `copilot_nb.session`; the model may be written ``PROVIDER/MODEL``.
+    system : str or None
+        Its system message; ``None``: the default.
+    rubric : str
+        The criteria for the better answer.
+    template : str
+        Its prompt. It holds ``{request}``, ``{first}`` and ``{second}``, and may hold ``{rubric}``, ``{target}`` (the
+        right answer of the prompt's row) and ``{mark}`` (a marker that no answer can contain); other braces stay.
+
+    Raises
+    ------
+    InputError
+        If the template lacks a place.
+    """
+
+    model: str = ""
+    provider: str = ""
+    effort: str = ""
+    system: str | None = None
+    rubric: str = RUBRIC
+    template: str = TEMPLATE
+
+    def __post_init__(self) -> None:
+        if missing := [place for place in _PLACES if place not in self.template]:
+            raise InputError(f"the judge's template has no {missing[0]}", f"it holds {', '.join(_PLACES)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,37 +116,27 @@ class Judgement:
         return self.straight is not None and self.straight == self.swapped != "tie"
 
 
-def prompts(
-    request: str, first: str, second: str, *, rubric: str = RUBRIC, template: str = TEMPLATE
-) -> tuple[str, str]:
+def prompts(judge: Judge, request: str, first: str, second: str, target: str = "") -> tuple[str, str]:
     """Return the judge's prompts for (first, second) and for (second, first).
 
     Parameters
     ----------
+    judge : Judge
+        Its template and rubric.
     request : str
         The prompt that both answered.
     first, second : str
         The answers. Nothing in them can end the section that encloses them: its marker is derived from all three texts.
-    rubric : str
-        The criteria for the better answer.
-    template : str
-        Holds ``{request}``, ``{first}`` and ``{second}``, and may hold ``{rubric}`` and ``{mark}``; other braces stay.
-
-    Raises
-    ------
-    InputError
-        If the template lacks a place.
+    target : str
+        The right answer; ``""`` if there is none.
     """
-    missing = [place for place in _PLACES if place not in template]
-    if missing:
-        raise InputError(f"the judge's template has no {missing[0]}", f"it holds {', '.join(_PLACES)}")
     material = "\0".join((request, first, second))
     mark = hashlib.sha256(material.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    fixed = {"mark": mark, "request": request, "rubric": rubric}
+    fixed = {"mark": mark, "request": request, "rubric": judge.rubric, "target": target}
 
     def filled(one: str, other: str) -> str:
         values = fixed | {"first": one, "second": other}
-        return _PLACE.sub(lambda place: values[place[1]], template)
+        return _PLACE.sub(lambda place: values[place[1]], judge.template)
 
     return filled(first, second), filled(second, first)
 
@@ -130,26 +154,20 @@ def judged(straight: str, swapped: str) -> Judgement:
     return Judgement(verdict_in(straight), verdict_in(swapped))
 
 
-def preference(judgement: Judgement, prompt: str, first: str, second: str) -> Preference | None:
-    """Return a judgement as a row for the statistics; ``None`` without two verdicts."""
-    outcome = judgement.outcome
-    return None if outcome is None else Preference(prompt, first, second, outcome)
-
-
 def flip_rate(judgements: Iterable[Judgement]) -> float | None:
     """Return the share of the pairs with two verdicts in which the order decided; ``None`` without any."""
     decided = [one for one in judgements if one.outcome is not None]
     return sum(one.is_flipped for one in decided) / len(decided) if decided else None
 
 
-def warnings(judge: str, candidates: Sequence[str], judgements: Sequence[Judgement] = ()) -> tuple[str, ...]:
-    """Return warnings about the judge, one line each.
+def remarks(judge: str, candidates: Collection[str], judgements: Sequence[Judgement] = ()) -> tuple[str, ...]:
+    """Return remarks on the judge for the reader, one line each: above all, how often the order decided.
 
     Parameters
     ----------
     judge : str
         The judge's model.
-    candidates : sequence of str
+    candidates : collection of str
         The models whose answers are judged.
     judgements : sequence of Judgement
         The judgements, if there are any yet.
@@ -157,12 +175,14 @@ def warnings(judge: str, candidates: Sequence[str], judgements: Sequence[Judgeme
     found = []
     if judge in candidates:
         found.append(f"{judge} judges its own answers, which models prefer: name another judge")
-    rate = flip_rate(judgements)
-    if rate is not None and rate > _MANY_FLIPS:
-        found.append(f"{judge} chose by the order in {rate:.0%} of the pairs, which count as ties: name another judge")
-    silent = sum(one.outcome is None for one in judgements)
-    if silent:
-        found.append(f"{judge} gave no verdict on {silent} of {len(judgements)} pairs, which are left out")
+    if (rate := flip_rate(judgements)) is not None:
+        decided = sum(one.outcome is not None for one in judgements)
+        advice = ": name another judge" if rate > _MANY_FLIPS else ""
+        found.append(
+            f"{judge} chose by the order in {rate:.0%} of {count(decided, 'pair')}, which count as ties{advice}"
+        )
+    if silent := sum(one.outcome is None for one in judgements):
+        found.append(f"{judge} gave no verdict on {silent:,} of {count(len(judgements), 'pair')}, which are left out")
     return tuple(found)
 
 

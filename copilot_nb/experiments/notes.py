@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from copilot_nb.experiments.grid import Grid
+from copilot_nb.experiments.judge import remarks
+from copilot_nb.experiments.judging import Judging
 from copilot_nb.experiments.scorers import Outcome
 from copilot_nb.experiments.scoring import Place
 from copilot_nb.experiments.store import Answer
@@ -37,6 +39,18 @@ def model_notes(grid: Grid, answers: Mapping[str, Answer]) -> Iterator[str]:
             yield f"{variant.name}: asked for {asked}, answered by {named}"
         elif len(said) > 1:
             yield f"{variant.name}: answered by {len(said)} models: {', '.join(said)}"
+
+
+def judge_notes(judging: Judging, replies: Mapping[str, Answer], grid: Grid) -> Iterator[str]:
+    """Yield remarks on a judge: missing replies, how often the order decided, whether it is one of the candidates."""
+    for note in missing_notes(replies):
+        yield f"judge {judging.name}: {note}"
+    candidates = {variant.options.model or variant.label for variant in grid.variants}
+    judge = judging.variant.options.model or judging.variant.label
+    asked = [judgement for pair, judgement in judging.judgements(replies) if pair.asked]
+    yield from remarks(judge, candidates, asked)
+    if same := sum(not pair.asked for pair in judging.pairs):
+        yield f"{count(same, 'pair')} of answers with the same text {'counts' if same == 1 else 'count'} as ties"
 
 
 def score_notes(scores: Iterable[Mapping[Place, Outcome]]) -> Iterator[str]:

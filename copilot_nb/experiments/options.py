@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypedDict, TypeVar
 
 from copilot_nb.errors import InputError
+from copilot_nb.experiments.judge import Judge
 from copilot_nb.experiments.progress import Progress
 from copilot_nb.experiments.scorers import Scorer
 from copilot_nb.render.words import did_you_mean
@@ -40,6 +41,7 @@ class CompareOptionValues(TypedDict, total=False):
     repeats: int
     schema: object
     scorers: Scorers
+    judge: str | Judge
     cluster: str
     seed: int
     store: str | Path | None
@@ -71,6 +73,10 @@ class CompareOptions:
         conform; the values are columns of `to_frame`.
     scorers : Scorer or callable, or several, optional
         Score the answers; a function of the answer is enough. See `copilot_nb.experiments.scorers`.
+    judge : str or Judge, optional
+        A model that compares the answers of each two variants, in both orders: its name, or a
+        `copilot_nb.experiments.judge.Judge` with its own rubric or prompt. Its replies are stored and counted like the
+        answers.
     cluster : str, optional
         The column that groups prompts; the statistics treat each group as one prompt.
     seed : int
@@ -105,6 +111,7 @@ class CompareOptions:
     repeats: int = 1
     schema: object = None
     scorers: Scorers = ()
+    judge: str | Judge = ""
     cluster: str = ""
     seed: int = 0
     store: str | Path | None = None
@@ -144,6 +151,7 @@ _NAMES = ("models", "providers", "efforts")
 _KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "systems": ((str, Iterable), "a text, a list of texts, or a mapping of names to texts"),
     "repeats": (numbers.Integral, "a whole number"),
+    "judge": ((str, Judge), "the name of a model, or a Judge"),
     "cluster": (str, "the name of a column"),
     "store": ((str, Path), "the path of a file"),
     "max_age": (timedelta, "a timedelta, such as datetime.timedelta(days=2)"),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from copilot_nb.experiments.grid import Grid
+from copilot_nb.experiments.judging import Judging
 from copilot_nb.experiments.store import Answer
 from copilot_nb.render.table import Card
 from copilot_nb.render.words import count
@@ -32,6 +33,8 @@ class Plan:
         Stored answers of unknown cost (count).
     path : Path
         The file that holds the answers.
+    judging : Plan or None
+        The judge's replies, as far as the answers are known: two for each pair of answers.
     """
 
     prompts: int
@@ -43,9 +46,10 @@ class Plan:
     cost: float | None
     unknown: int
     path: Path
+    judging: Plan | None = None
 
     @classmethod
-    def of(cls, grid: Grid, answers: Mapping[str, Answer], path: Path) -> Plan:
+    def of(cls, grid: Grid, answers: Mapping[str, Answer], path: Path, judging: Plan | None = None) -> Plan:
         """Return the plan of a grid with these stored `answers`."""
         done = [answer.turns for answer in answers.values() if answer.state == "done"]
         costs = [_total([turn.cost for turn in turns]) for turns in done]
@@ -60,23 +64,33 @@ class Plan:
             cost=sum(known) if known else None,
             unknown=len(costs) - len(known),
             path=path,
+            judging=judging,
         )
 
     @property
-    def left(self) -> int:
-        """Answers still to request (count)."""
+    def missing(self) -> int:
+        """Answers that are not stored (count)."""
         return self.cells - self.kept
+
+    @property
+    def left(self) -> int:
+        """Answers still to request, including those of the judge (count)."""
+        return self.missing + (self.judging.left if self.judging else 0)
 
     @property
     def expected_tokens(self) -> int | None:
         """Expected tokens of the rest, by the mean of the stored answers; ``None``: unknown."""
-        return round(self.tokens / self.kept * self.left) if self.kept else None
+        own = 0 if not self.missing else round(self.tokens / self.kept * self.missing) if self.kept else None
+        judging = self.judging.expected_tokens if self.judging else 0
+        return None if own is None or judging is None else own + judging
 
     @property
     def expected_cost(self) -> float | None:
         """Expected cost of the rest, by the mean of the stored answers of known cost; ``None``: unknown."""
         known = self.kept - self.unknown
-        return None if self.cost is None or not known else self.cost / known * self.left
+        own = 0.0 if not self.missing else None if self.cost is None or not known else self.cost / known * self.missing
+        judging = self.judging.expected_cost if self.judging else 0.0
+        return None if own is None or judging is None else own + judging
 
     @property
     def grid(self) -> str:
@@ -93,9 +107,12 @@ class Plan:
 
     def card(self) -> Card:
         """Return the plan as a card."""
+        judging = self.judging
+        judged = [("judge", f"{judging.cells:,} replies, of which {judging.kept:,} are kept")] if judging else []
         rows = (
             ("grid", self.grid),
             ("answers", f"{self.cells:,}, of which {self.kept:,} are kept"),
+            *judged,
             ("to ask", f"{self.left:,}: {self.outlook}" if self.left else "nothing"),
             ("file", str(self.path)),
         )
@@ -108,6 +125,18 @@ class Plan:
 
     def _repr_html_(self) -> str:
         return self.card()._repr_html_()
+
+
+def planned(
+    grid: Grid,
+    answers: Mapping[str, Answer],
+    path: Path,
+    judging: Judging | None = None,
+    replies: Mapping[str, Answer] | None = None,
+) -> Plan:
+    """Return the plan of a grid with these stored `answers`, and of its judge with these stored `replies`."""
+    judged = replace(Plan.of(judging.grid, replies or {}, path), cells=judging.expected) if judging else None
+    return Plan.of(grid, answers, path, judged)
 
 
 def _total(costs: Sequence[float | None]) -> float | None:

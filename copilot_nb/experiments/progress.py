@@ -31,6 +31,8 @@ class Progress:
         Seconds since the run began.
     note : str
         The current activity, if it is not requesting answers.
+    what : str
+        The answers' name: ``"answer"``, or ``"judgement"`` for a judge's replies.
     """
 
     total: int
@@ -42,6 +44,7 @@ class Progress:
     unknown: int = 0
     elapsed_s: float = 0.0
     note: str = ""
+    what: str = "answer"
 
     @property
     def left_s(self) -> float | None:
@@ -50,7 +53,7 @@ class Progress:
         return None if not ended else self.elapsed_s / ended * (self.total - self.done - self.failed)
 
     def __str__(self) -> str:
-        said = [f"{self.done:,} of {count(self.total, 'answer')}"]
+        said = [f"{self.done:,} of {count(self.total, self.what)}"]
         said += [f"{self.kept:,} kept from before"] if self.kept else []
         said += [f"{self.failed:,} failed"] if self.failed else []
         said += [f"{self.tokens:,} tokens"] if self.tokens else []
@@ -60,4 +63,4 @@ class Progress:
 
     def _costs(self) -> str:
         known = f"cost {self.cost:.3g}"
-        return f"{known} ({count(self.unknown, 'answer')} of unknown cost)" if self.unknown else known
+        return f"{known} ({count(self.unknown, self.what)} of unknown cost)" if self.unknown else known

@@ -56,6 +56,8 @@ class Runner:
         The options of the run, with its limits of cost and tokens.
     schema : Schema, optional
         The schema of the answers; a model whose answer does not conform is asked once more.
+    budget : Budget, optional
+        The limits of cost and tokens, shared with an earlier run; by default those of the options.
 
     Attributes
     ----------
@@ -68,11 +70,18 @@ class Runner:
     """
 
     def __init__(
-        self, manager: Manager, grid: Grid, store: Store, options: CompareOptions, schema: Schema | None = None
+        self,
+        manager: Manager,
+        grid: Grid,
+        store: Store,
+        options: CompareOptions,
+        *,
+        schema: Schema | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self._manager = manager
         self._store = store
-        self._budget = Budget(options.max_cost, options.max_tokens)
+        self._budget = budget or Budget(options.max_cost, options.max_tokens)
         self._schema = schema
         self._retries = options.retries
         self._keeps_sessions = options.keep == "sessions"

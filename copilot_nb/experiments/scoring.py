@@ -52,6 +52,11 @@ def place_of(cell: Cell) -> Place:
     return cell.key, _about(cell.prompt)
 
 
+def unit_of(cell: Cell, cluster: str) -> str:
+    """Return the unit of the statistics: the prompt of a cell, or its group if `cluster` names a column."""
+    return str(cell.prompt.variables[cluster]) if cluster else cell.prompt_key
+
+
 def _about(prompt: Prompt) -> str:
     variables = {name: value for name, value in prompt.variables.items() if name != ATTACH}  # is in the cell's key
     seen = [prompt.target, prompt.turns, variables]
@@ -178,7 +183,7 @@ class ScoreSheet:
         outcomes = self.outcomes[self.name(scorer)]
         return tuple(
             ScoreRow(
-                str(cell.prompt.variables[cluster]) if cluster else cell.prompt_key,
+                unit_of(cell, cluster),
                 cell.variant.name,
                 cell.repeat,
                 outcomes[place_of(cell)].value if answer.state == "done" else None,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from copilot_nb.experiments.agreement import Agreement
 from copilot_nb.experiments.forest import forest, interval
 from copilot_nb.experiments.intervals import LEVEL
-from copilot_nb.experiments.preferences import HeadToHead, Ranking, head_to_head, rank
+from copilot_nb.experiments.preference_tables import MAX_PAIRS, Preferences, agreement_table
 from copilot_nb.experiments.scores import Preference, ScoreRow
 from copilot_nb.experiments.statistics import (
     FEW_PROMPTS,
@@ -17,16 +18,11 @@ from copilot_nb.experiments.statistics import (
     differences,
     summarize,
 )
-from copilot_nb.experiments.tabular import Notes, p_value, percent, table_of
-from copilot_nb.render.escape import quote
+from copilot_nb.experiments.tabular import Notes, percent, picture, table_of
 from copilot_nb.render.table import Printer, Table
 from copilot_nb.render.words import count
 
-MAX_PAIRS = 30  # pairs that are shown; six variants have fifteen
 _MANY_RETRIED = 0.05
-_PLAIN_LINES = "font-family:var(--jp-code-font-family,monospace);white-space:pre;overflow-x:auto"
-"""Pages style <pre> differently: JupyterLab wraps its lines, and nbconvert's HTML uses a proportional font."""
-_FOR_A_RANKING = 3
 _METHODS = {"t": "the paired t test", "McNemar": "McNemar's exact test", "sign flip": "the exact sign-flip test"}
 
 
@@ -40,10 +36,10 @@ class Summary:
         The summary of each variant; empty without scores.
     differences : tuple of Difference
         The difference of each pair.
-    head_to_head : tuple of HeadToHead
-        Each pair by preference; empty without judgements.
-    ranking : Ranking or None
-        Three or more variants by preference.
+    preferences : tuple of Preferences
+        The preferences of each rater: a judge, people.
+    agreement : Agreement or None
+        How often raters agree; ``None`` with fewer than two.
     notes : tuple of str
         Remarks and warnings, one sentence each.
     level : float
@@ -52,13 +48,13 @@ class Summary:
 
     variants: tuple[VariantSummary, ...] = ()
     differences: tuple[Difference, ...] = ()
-    head_to_head: tuple[HeadToHead, ...] = ()
-    ranking: Ranking | None = None
+    preferences: tuple[Preferences, ...] = ()
+    agreement: Agreement | None = None
     notes: tuple[str, ...] = ()
     level: float = LEVEL
 
     def _repr_html_(self) -> str:
-        parts = (part._repr_html_() if isinstance(part, Table) else _picture(part) for part in self._parts())
+        parts = (part._repr_html_() if isinstance(part, Table) else picture(part) for part in self._parts())
         return f'<div class="copilot-nb">{"".join(parts)}{Notes(self.notes)._repr_html_()}</div>'
 
     def __str__(self) -> str:
@@ -75,19 +71,20 @@ class Summary:
         if self.differences:
             shown = Differences(self.differences[:MAX_PAIRS])
             parts += [shown.table, forest([(f"{one.first} − {one.second}", one.effect) for one in shown])]
-        if self.ranking and self.ranking.ratings:
-            rows = [(rating.variant, rating.points) for rating in self.ranking.ratings]
-            parts += [_ranking_table(self.ranking, self.level), forest(rows)]
-        if self.head_to_head:
-            parts.append(_head_to_head_table(self.head_to_head[:MAX_PAIRS], self.level))
+        for each in self.preferences:
+            parts += each.parts
+        if self.agreement is not None:
+            parts.append(agreement_table(self.agreement))
         return [part for part in parts if part]
 
 
 def summary(
     rows: Iterable[ScoreRow] = (),
-    preferences: Iterable[Preference] = (),
+    preferences: Mapping[str, Iterable[Preference]] | None = None,
     notes: Iterable[str] = (),
     level: float = LEVEL,
+    *,
+    agreement: Agreement | None = None,
 ) -> Summary:
     """Return the summary of scores and preferences.
 
@@ -95,28 +92,21 @@ def summary(
     ----------
     rows : iterable of ScoreRow
         The scores of one scorer; may be empty.
-    preferences : iterable of Preference
-        The judgements of one judge, or the votes of people; may be empty.
+    preferences : mapping of str to iterable of Preference, optional
+        The judgements of each rater: of a judge, or the votes of people.
     notes : iterable of str
-        Sentences to show below the tables, such as `judge.warnings`.
+        Sentences to show below the tables, such as `judge.remarks`.
     level : float
         Of the intervals.
+    agreement : Agreement, optional
+        How often the raters agree.
     """
-    table, judged = list(rows), list(preferences)
+    table = list(rows)
     variants, pairs = (summarize(table, level), differences(table, level)) if table else ((), Differences())
-    ranking = rank(judged, level=level) if len(_names(judged)) >= _FOR_A_RANKING else None
-    votes = head_to_head(judged, level) if judged else ()
-    told = [*_notes(table, variants, pairs, level), *_preference_notes(votes, ranking), *notes]
-    return Summary(variants, pairs, votes, ranking, tuple(told), level)
-
-
-def _picture(characters: str) -> str:
-    """Return a forest plot as HTML, hidden from screen readers, which read its numbers in the table before it."""
-    return f'<pre aria-hidden="true" style="{_PLAIN_LINES}">{quote(characters)}</pre>'
-
-
-def _names(judged: Sequence[Preference]) -> set[str]:
-    return {name for one in judged for name in (one.first, one.second)}
+    rated = tuple(Preferences.of(rater, judged, level) for rater, judged in (preferences or {}).items())
+    about_ratings = dict.fromkeys(note for each in rated for note in each.notes)
+    told = [*_notes(table, variants, pairs, level), *about_ratings, *notes]
+    return Summary(variants, pairs, rated, agreement, tuple(told), level)
 
 
 def _scores_table(variants: Sequence[VariantSummary], level: float) -> Table:
@@ -133,27 +123,6 @@ def _scores_table(variants: Sequence[VariantSummary], level: float) -> Table:
     if any(one.retried_share for one in variants):
         columns["Retried"] = [f"{one.retried_share:.0%}" for one in variants]
     return table_of("Scores", columns)
-
-
-def _ranking_table(ranking: Ranking, level: float) -> Table:
-    columns = {
-        "Variant": [rating.variant for rating in ranking.ratings],
-        f"Points [{percent(level)} interval]": [interval(rating.points, signed=True) for rating in ranking.ratings],
-    }
-    return table_of(f"Ranking by preference, {count(ranking.prompts, 'prompt')}", columns)
-
-
-def _head_to_head_table(pairs: Sequence[HeadToHead], level: float) -> Table:
-    columns = {
-        "Pair": [f"{one.first} : {one.second}" for one in pairs],
-        f"Share won [{percent(level)} interval]": [interval(one.share) for one in pairs],
-        "Won": [str(one.wins) for one in pairs],
-        "Tied": [str(one.ties) for one in pairs],
-        "Lost": [str(one.losses) for one in pairs],
-        "Verdict": [one.verdict for one in pairs],
-        "p": [p_value(one.p_adjusted) for one in pairs],
-    }
-    return table_of("Preferences by prompt", columns)
 
 
 def _notes(
@@ -179,17 +148,6 @@ def _notes(
         notes.append(
             "Retried answers are drawn anew, which may favour a variant: compare the shares of retried answers."
         )
-    return notes
-
-
-def _preference_notes(votes: Sequence[HeadToHead], ranking: Ranking | None) -> list[str]:
-    notes = []
-    if ranking and ranking.ratings:
-        notes.append("Points: 0 is the mean of the variants; 400 points more win ten times as often as they lose.")
-    if ranking and ranking.note:
-        notes.append(f"{ranking.note[0].upper()}{ranking.note[1:]}.")
-    if any(one.wins + one.ties + one.losses < FEW_PROMPTS for one in votes):
-        notes.append(f"Preferences on fewer than {FEW_PROMPTS} prompts are too few to tell variants apart.")
     return notes
 
 

@@ -7,9 +7,12 @@ from html import escape
 from typing import TypeVar
 
 from copilot_nb.characters import visible
+from copilot_nb.render.escape import quote
 from copilot_nb.render.table import Printer, Table
 
 T = TypeVar("T")
+_PLAIN_LINES = "font-family:var(--jp-code-font-family,monospace);white-space:pre;overflow-x:auto"
+"""Pages style <pre> differently: JupyterLab wraps its lines, and nbconvert's HTML uses a proportional font."""
 
 
 class Tabular(tuple[T, ...]):
@@ -44,6 +47,11 @@ class Notes:
 
     def __str__(self) -> str:
         return "\n".join(f"· {visible(line)}" for line in self.lines)
+
+
+def picture(characters: str) -> str:
+    """Return a forest plot as HTML, hidden from screen readers, which read its numbers in the table before it."""
+    return f'<pre aria-hidden="true" style="{_PLAIN_LINES}">{quote(characters)}</pre>'
 
 
 def table_of(caption: str, columns: dict[str, list[str]]) -> Table:

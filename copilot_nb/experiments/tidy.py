@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from copilot_nb.errors import InputError
 from copilot_nb.experiments.grid import Cell, Grid, Variant
 from copilot_nb.experiments.prompts import ATTACH, Prompt
+from copilot_nb.experiments.ratings import Opinion
 from copilot_nb.experiments.store import Answer, AnsweredTurn
 from copilot_nb.named_sessions.dataframes import frame
 from copilot_nb.render.table import Table
@@ -62,6 +63,34 @@ def to_frame(cells: Iterable[Scored], prompts: Sequence[Prompt], more: Sequence[
     own = {"row", ATTACH, *_COLUMNS, *more}
     names = dict.fromkeys(name for prompt in prompts for name in prompt.variables if name not in own)
     return frame([row for each in cells for row in _rows(*each)], ("row", *names, *_COLUMNS, *more))
+
+
+_OF_OPINION = ("row", "repeat", "first", "second", "rater", "outcome", "flipped", "sent", "reply", "reply_swapped")
+
+
+def judgements_frame(opinions: Iterable[Opinion]) -> DataFrame:
+    """Return one row for each opinion on two answers.
+
+    Raises
+    ------
+    InputError
+        If pandas is not installed.
+    """
+    rows = [
+        {
+            "row": one.first.prompt.row,
+            "repeat": one.first.repeat,
+            "first": one.first.variant.name,
+            "second": one.second.variant.name,
+            "rater": one.rater,
+            "outcome": one.outcome,
+            "flipped": one.is_flipped,
+            "sent": one.sent,
+            **dict(zip(("reply", "reply_swapped"), one.replies, strict=False)),
+        }
+        for one in opinions
+    ]
+    return frame(rows, _OF_OPINION)
 
 
 def _rows(cell: Cell, answer: Answer, read: Mapping[str, object]) -> Iterator[dict[str, object]]:

@@ -53,7 +53,7 @@ def _candidates(words: list[str]) -> list[str]:
         return [name for name, value in _variables().items() if is_like_schema(value)]
     if words and words[-1] in _VARIABLES:
         return [*_variables(), *(SCORERS if words[-1] == "--scorer" else ())]
-    if words and words[-1] in ("-m", "--model", "--models"):
+    if words and words[-1] in ("-m", "--model", "--models", "--judge"):
         return _of_kind("model")
     if words and words[-1] in ("-p", "--provider", "--providers"):
         return _of_kind("provider")

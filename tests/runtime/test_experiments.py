@@ -23,6 +23,7 @@ import pytest
 from copilot_nb.errors import InputError, ProviderError, TurnFailed, TurnInterrupted
 from copilot_nb.experiments import api
 from copilot_nb.experiments.api import NOT_ASKED, compare
+from copilot_nb.experiments.judge import Judge
 from copilot_nb.experiments.progress import Progress
 from copilot_nb.experiments.scorers import Sample, Scorer
 from copilot_nb.named_sessions.manager import Manager
@@ -344,6 +345,9 @@ def test_what_is_attached_goes_with_each_cell(model: ScriptedModel) -> None:
         ({"scorers": [len, len]}, "two scorers are called 'len'"),
         ({"scorers": [7]}, "7 is not a scorer"),
         ({"schema": 7}, "7 is not a schema"),
+        ({"judge": "scriptd"}, "has no model 'scriptd' → did you mean scripted"),
+        ({"judge": 7}, "judge must be the name of a model, or a Judge, not 7"),
+        ({"judge": "scripted", "models": "scripted"}, "a judge compares two variants or more"),
         ({"cluster": "passage"}, "prompt 1 has no column 'passage', which cluster= names"),
         ({"store": "/proc/nowhere/a.sqlite"}, "/proc/nowhere/a.sqlite cannot be used"),
         ({"store": "other.sqlite"}, "other.sqlite holds 1 answer, and none of them belongs to this comparison"),
@@ -390,3 +394,86 @@ def test_a_schema_maps_a_prompt_over_a_table_and_asks_once_more(manager: Manager
     result = compare(["a", "b"], models="scripted", schema={"type": "array"})
     assert result.notes == ("2 answers of 2 do not conform to the schema: the answer holds no JSON",)
     assert result.to_frame()["value"].isna().all()
+
+
+JUDGE = "scripted-judge"
+
+
+def judges(request: ChatRequest) -> str:
+    """Answer as a variant, or judge: `scripted` is better, but of "question 1" the judge prefers what it sees first."""
+    if request.model != JUDGE:
+        return "short" if request.prompt == "question 0" else f"{request.model} says it"
+    if "question 1" in request.prompt:
+        return "I cannot decide.\nVERDICT: A"
+    first = request.prompt.partition("<answer-A")[2].partition("</answer-A")[0]
+    return f"VERDICT: {'A' if 'scripted says' in first else 'B'}"
+
+
+def judged(manager: Manager) -> ScriptedModel:
+    return script(manager, ScriptedModel(judges, models=(*BOTH, JUDGE)))
+
+
+def of_judge(model: ScriptedModel) -> list[str]:
+    return [request.prompt for request in model.requests if request.model == JUDGE]
+
+
+def test_a_judge_sees_both_orders_is_kept_and_counted_and_its_preferences_are_shown(manager: Manager) -> None:
+    model = judged(manager)
+    plan = compare(texts(4), models=BOTH, judge=JUDGE, ask=False).plan()
+    assert (plan.left, plan.judging and plan.judging.cells) == (16, 8)
+    result = compare(texts(4), models=BOTH, judge=JUDGE)
+    assert len(of_judge(model)) == 6  # the same text twice is a tie without asking
+    pair = result.preferences().pairs[0]
+    assert (pair.first, pair.wins, pair.ties, pair.losses) == ("scripted", 2, 2, 0)
+    assert (
+        "scripted-judge chose by the order in 33% of 3 pairs, which count as ties: name another judge" in result.notes
+    )
+    assert "1 pair of answers with the same text counts as ties" in result.notes
+    assert "Preferences by prompt, scripted-judge" in repr(result)
+    frame = result.judgements()
+    assert sorted(frame["outcome"]) == [0.5, 0.5, 1, 1]
+    assert set(frame["rater"]) == {JUDGE}
+    assert frame["flipped"].sum() == 1
+    assert "question 2" in "".join(frame["sent"])
+    assert result.to_frame().groupby("variant")["preferred_by_judge"].mean().tolist() == [0.75, 0.25]
+    assert compare(texts(4), models=BOTH, judge=JUDGE).plan().left == 0
+    assert len(model.requests) == 14
+    compare(texts(5), models=BOTH, judge=JUDGE)
+    assert len(of_judge(model)) == 8
+
+
+def test_a_judge_s_prompt_is_the_user_s_and_one_that_is_a_candidate_is_warned_about(manager: Manager) -> None:
+    model = judged(manager)
+    judge = Judge(f"scripted/{JUDGE}", rubric="Be strict.", template="{request}|{first}|{second}|{target}|{rubric}")
+    rows = [{"prompt": "question 2", "target": "42"}]
+    compare(rows, models=BOTH, judge=judge)
+    assert "question 2|scripted says it|scripted-b says it|42|Be strict." in of_judge(model)
+    result = compare(rows, models=BOTH, judge="scripted")
+    assert result.notes[-2] == "scripted judges its own answers, which models prefer: name another judge"
+    with pytest.raises(InputError, match="there are no judgements to compare"):
+        result.preferences()
+
+
+def test_a_judge_counts_in_the_budget_and_its_failures_lose_no_answer(manager: Manager) -> None:
+    model = judged(manager)
+    plan = compare(texts(4), models=BOTH, judge=JUDGE, store="all.sqlite").plan()
+    assert plan.judging is not None
+    limit = plan.tokens + plan.judging.tokens // 2
+    model = judged(manager)
+    result = compare(texts(4), models=BOTH, judge=JUDGE, max_tokens=limit)
+    assert len(of_judge(model)) in (2, 3)
+    assert any(f"max_tokens={limit:,}" in note for note in result.notes)
+    assert any("have no answer yet" in note for note in result.notes)
+    model = script(manager, ScriptedModel(lambda _: Reply(error=ChatError(400, "no")), models=(*BOTH, JUDGE)))
+    result = compare(texts(4), models=BOTH, judge=JUDGE, retries=0)
+    assert any(note.startswith(f"judge {JUDGE}: ") and "failed" in note for note in result.notes)
+    assert len(result.to_frame()) == 8
+    model = judged(manager)
+    with pytest.raises(TurnInterrupted, match=r"stopped: \d of 6 judgements are kept"):
+        compare(texts(4), models=BOTH, judge=JUDGE, on_progress=interrupt_the_judge)
+    assert compare(texts(4), models=BOTH, judge=JUDGE).plan().left == 0
+
+
+def interrupt_the_judge(progress: Progress) -> None:
+    if "judgement" in progress.note:
+        raise KeyboardInterrupt

@@ -60,7 +60,7 @@ def test_without_scipy_the_answers_are_shown_and_the_extra_is_named(
     assert result.plot("latency").description.startswith("[plot] Time of an answer")
     for shown in (repr(result), result._repr_html_()):
         assert "an answer" in shown
-        assert "the summary of the scores is not shown: scipy is not installed" in shown
+        assert "the summary is not shown: scipy is not installed" in shown
         assert "copilot-nb[experiments]" in shown
 
 

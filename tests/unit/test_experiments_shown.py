@@ -86,7 +86,7 @@ def test_a_forest_plot_marks_estimates_and_the_reference_in_their_columns() -> N
 
 
 def test_the_summary_holds_scores_differences_and_preferences() -> None:
-    shown = summary(rows(), votes(), ["The judge is one of them."])
+    shown = summary(rows(), {"": votes()}, ["The judge is one of them."])
     text, html = str(shown), shown._repr_html_()
     for part in ("Scores", "Differences, paired by prompt", "Ranking by preference", "Preferences by prompt", "●"):
         assert part in text
@@ -160,14 +160,14 @@ def test_the_level_is_shown() -> None:
 
 def test_one_variant_and_two_by_preference_and_nothing_at_all() -> None:
     assert "Differences" not in str(summary(rows(["a"])))
-    two = str(summary((), votes(["a", "b"])))
+    two = str(summary((), {"": votes(["a", "b"])}))
     assert "Preferences by prompt" in two
     assert "Ranking" not in two
     assert str(Summary()) == ""
 
 
 def test_names_are_text_in_html_and_command_no_terminal() -> None:
-    shown = summary(rows([HOSTILE, "b", "c"]), votes([HOSTILE, "b", "c"]), [HOSTILE])
+    shown = summary(rows([HOSTILE, "b", "c"]), {HOSTILE: votes([HOSTILE, "b", "c"])}, [HOSTILE])
     html, text = shown._repr_html_(), str(shown)
     assert "<img" not in html
     assert "<script" not in html
@@ -180,7 +180,7 @@ def test_names_are_text_in_html_and_command_no_terminal() -> None:
 def data(names: Sequence[str] = ("a", "b")) -> PlotData:
     table = rows(names, failed=[1])
     numbers = {name: [0.5, None, 1.5, 2.0] for name in names}
-    rated = Agreement(tuple(names[:2]), ((1.0, None), (None, 1.0)))
+    rated = Agreement(tuple(names[:2]), ((1.0, None), (None, 1.0)), ((2, 0), (0, 2)))
     return PlotData(summarize(table), differences(table), numbers, numbers, agreement=rated)
 
 
@@ -225,3 +225,6 @@ def test_raters_agree_on_the_pairs_that_both_rated() -> None:
     found = agreement({"ann": ann, "bob": bob, "eve": []})
     assert found.raters == ("ann", "bob", "eve")
     assert found.shares == ((1.0, 0.5, None), (0.5, 1.0, None), (None, None, None))
+    assert found.pairs[0] == (3, 2, 0)
+    shown = str(summary((), {"ann": ann}, agreement=found))
+    assert "ann : bob  50%    2" in shown

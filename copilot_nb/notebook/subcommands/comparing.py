@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from copilot_nb.conversation.prompt import interpolate
 from copilot_nb.errors import InputError
 from copilot_nb.experiments import scorers
+from copilot_nb.experiments.judge import Judge
 from copilot_nb.experiments.prompts import ATTACH, PROMPT, SUFFIXES
 from copilot_nb.named_sessions.ages import parse_age
 from copilot_nb.notebook.arguments import TURN_OPTIONS, Option, listed, masked, text_of
@@ -79,10 +80,17 @@ def _options(context: MagicContext, args: argparse.Namespace) -> Mapping[str, An
         **({"systems": [text_of(text) for text in args.system]} if args.system else {}),
         **values,
         "scorers": [_scorer(context, word) for word in args.scorers],
+        "judge": _judge(context, args.judge) if args.judge else None,
         "keep": "sessions" if args.keep_sessions else "answers",
         "max_age": parse_age(args.max_age) if args.max_age else None,
         "ask": not args.plan,
     }
+
+
+def _judge(context: MagicContext, word: str) -> Any:
+    """Return the judge of ``--judge``: a `Judge` in a variable, or else the name of a model."""
+    found = context.shell.user_ns.get(word)
+    return found if isinstance(found, Judge) else word
 
 
 def _scorer(context: MagicContext, word: str) -> Any:
@@ -113,6 +121,7 @@ COMPARE_OPTIONS = (
         "SCORER",
         (("action", "append"), ("default", []), ("dest", "scorers")),
     ),
+    Option(("--judge",), "a model that compares each two answers, in both orders; or a Judge", "MODEL|VARIABLE"),
     Option(("--schema",), "the schema of the answers", "VARIABLE"),
     Option(("--cluster",), "the column that groups prompts; the statistics treat each group as one", "COLUMN"),
     Option(("--seed",), "the seed of the order of prompts and variants", "N", (("type", int),)),
