@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.metadata import PREFIX
-from copilot_nb.named_sessions.session import engine_of, own_session, state_of
+from copilot_nb.named_sessions.session import engine_of, own_session, replaced_id, state_of
 from copilot_nb.named_sessions.stored_history import read_last, refresh
 from copilot_nb.runtime.loop import PerLoop
 
@@ -125,7 +125,7 @@ async def ask_again(turn: Turn) -> Turn:
     """
     session = own_session(turn.session)
     state, engine = state_of(session), engine_of(session)
-    replaced = turn.record.turn_id or turn.replaces  # the latter if the turn has not been sent
+    replaced = replaced_id(turn)
     if not replaced or not state.exists or state.is_gone:
         return session.send(turn.prompt, cell="")
     more_said = InputError(f"session {session.name!r} has later turns", "ask all of them again")
@@ -136,7 +136,7 @@ async def ask_again(turn: Turn) -> Turn:
         last = (await (await engine.client()).archive.last_turns(state.session_id, 1)).turns
         if last and last[0].turn_id != replaced:
             raise more_said
-        return session.send(turn.prompt, cell="", replaces=replaced if last else "")
+        return session.send(turn.prompt, cell="", replaces=turn)
 
 
 async def _kept(sessions: Sequence[Session]) -> list[Parts]:

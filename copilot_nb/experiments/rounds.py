@@ -22,8 +22,8 @@ from copilot_nb.errors import CopilotNBError, InputError
 from copilot_nb.experiments import round_store
 from copilot_nb.experiments.round_store import Part, keep, rounds_of
 from copilot_nb.named_sessions.dataframes import frame
-from copilot_nb.named_sessions.manager import manager_of
-from copilot_nb.named_sessions.session import engine_of, own_session, state_of
+from copilot_nb.named_sessions.prompt_plan import plan_prompt
+from copilot_nb.named_sessions.session import engine_of, own_session, send_planned, state_of
 from copilot_nb.named_sessions.turn import Turn
 from copilot_nb.render.escape import well_formed
 from copilot_nb.render.table import Table
@@ -170,11 +170,11 @@ def begin(number: int, prompt: str, sessions: Sequence[Session], *, blind: bool)
     InputError
         If the prompt cannot be used or a session was deleted; then nothing is sent.
     """
-    manager_of(sessions[0]).check_prompt(prompt)
+    plan = plan_prompt(engine_of(sessions[0]), prompt)
     for session in sessions:
         if state_of(session).is_gone:
             raise InputError(f"session {session.name!r} has been deleted", "begin a new comparison")
-    turns = tuple(session.send(prompt, cell="") for session in in_columns(sessions, blind=blind))
+    turns = tuple(send_planned(session, plan, cell="") for session in in_columns(sessions, blind=blind))
     return Round(number, prompt, turns, blind, key=secrets.token_hex(4))
 
 

@@ -98,6 +98,13 @@ class SessionList(list[StoredSession]):
         """Return the sessions of one user, at most the first `limit` of them."""
         return self._like([stored for stored in self if stored.user == user][:limit])
 
+    def without_turns(self) -> SessionList:
+        """Return the stored sessions that have no turn, and no prompt that waits for an answer."""
+        return self._like(each for each in self if each.used_at and not each.turns and not self._is_in_use(each))
+
+    def _is_in_use(self, stored: StoredSession) -> bool:
+        return self.state(stored) not in ("idle", "failed", "interrupted")
+
     def sorted_by(self, key: str) -> SessionList:
         """Return the same sessions in another order: by ``name``, ``used``, ``turns`` or ``model``.
 

@@ -8,20 +8,22 @@ entries belongs to another program and is not listed.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Unpack
 
-from copilot_nb.errors import CopilotNBError
+from copilot_nb.errors import CopilotNBError, InputError
 from copilot_nb.named_sessions.engine import Engine
 from copilot_nb.named_sessions.events import EventBus
 from copilot_nb.named_sessions.limits import check_prompt
-from copilot_nb.named_sessions.listing import SessionList, listed
+from copilot_nb.named_sessions.listing import SessionList, listed, merged
 from copilot_nb.named_sessions.metadata import StoredSession
 from copilot_nb.named_sessions.names import check_id, check_name
 from copilot_nb.named_sessions.open_sessions import OpenSessions
 from copilot_nb.named_sessions.options import Opening, OptionValues, SessionOptions
+from copilot_nb.named_sessions.prompt_plan import plan_prompt
 from copilot_nb.named_sessions.search import SearchResults, search
+from copilot_nb.named_sessions.send_plan import SendPlan, refused_names
 from copilot_nb.named_sessions.session import Event, Session, home_of, state_of
 from copilot_nb.named_sessions.usage import UsageReport
 from copilot_nb.named_sessions.users import for_user
@@ -29,6 +31,7 @@ from copilot_nb.named_sessions.users import for_user
 if TYPE_CHECKING:
     from copilot_nb.conversation.parts import Image
     from copilot_nb.named_sessions.approvals import Approvals
+    from copilot_nb.named_sessions.attach import Attachable
     from copilot_nb.named_sessions.selector import ModelSelector
     from copilot_nb.named_sessions.state import SessionState
     from copilot_nb.named_sessions.toolbox import ToolBox
@@ -156,14 +159,56 @@ class Manager:
         """Check a prompt before it is used (see `limits.check_prompt`)."""
         check_prompt(prompt, images, self.settings.max_prompt_bytes)
 
+    def plan(
+        self,
+        prompt: str,
+        targets: Mapping[str, SessionOptions],
+        opening: Opening,
+        *,
+        may_create: bool,
+        attach: Attachable = (),
+        schema: object = None,
+    ) -> SendPlan:
+        """Return the plan to send a prompt to sessions, which are opened or created when it is sent.
+
+        Parameters
+        ----------
+        prompt : str
+            The prompt; `attach` and `schema` are those of `Session.send`.
+        targets : mapping of str to SessionOptions
+            The names of the sessions, and the options that the prompt sets for each.
+        opening : Opening
+            How to open them.
+        may_create : bool
+            Whether a session that does not exist is created.
+
+        Raises
+        ------
+        InputError
+            If the prompt, an attachment or the schema cannot be used, a session must not be created, or `opening`
+            names one id for several sessions.
+        """
+        planned = plan_prompt(self.engine, prompt, attach, schema)
+        if opening.session_id and len(targets) > 1:
+            raise InputError("--id names one session, not several", "leave --id out")
+        if not may_create and (new := self.unknown(list(targets))):
+            raise refused_names(list(targets), new)
+        return SendPlan(planned, targets, lambda name, options: self.open(name, options, opening))
+
+    def known(self) -> list[StoredSession]:
+        """Return this kernel's sessions and the stored ones, each once."""
+        return self._with_own(self.stored())
+
+    def _with_own(self, stored: Sequence[StoredSession]) -> list[StoredSession]:
+        return merged(stored, map(state_of, self), counts=lambda _: True, is_fresh=True)
+
     def names(self) -> list[str]:
         """Return the session names for completion: this kernel's and, if the runtime is running, the stored ones."""
-        names = [session.name for session in self.open_sessions]
+        stored: list[StoredSession] = []
         if self.running_client is not None:
             with suppress(CopilotNBError, TimeoutError):
-                listing = self.loop.blocking(self.engine.stored_sessions.listing(), COMPLETION_TIMEOUT_S)
-                names += [stored.name for stored in listing]
-        return list(dict.fromkeys(names))
+                stored = self.loop.blocking(self.engine.stored_sessions.listing(), COMPLETION_TIMEOUT_S)
+        return list(dict.fromkeys(each.name for each in self._with_own(stored)))
 
     def unknown(self, names: Sequence[str]) -> list[str]:
         """Return those of `names` that are not the name of a session, in this kernel or stored."""

@@ -78,15 +78,17 @@ async def remove_after(state: SessionState, engine: Engine, turns: Sequence[Turn
     state.tell("history")
 
 
-async def remove_from(state: SessionState, engine: Engine, turn_id: str) -> int:
+async def remove_from(state: SessionState, engine: Engine, turn_id: str, *, may_be_gone: bool = False) -> int:
     """Remove the turn `turn_id` and all later turns, and return how many were removed. Requires the lock.
 
     Raises
     ------
     InputError
-        If there is no such turn.
+        If there is no such turn, unless it `may_be_gone`.
     """
     turns = (await (await engine.client()).archive.history(state.session_id)).turns
+    if may_be_gone and all(turn.turn_id != turn_id for turn in turns):
+        return 0
     kept = turn_number(state, turn_id, turns) - 1
     await remove_after(state, engine, turns, kept)
     return len(turns) - kept

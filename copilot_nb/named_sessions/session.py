@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any, Protocol, Unpack
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import InputError, SessionNotFound
 from copilot_nb.named_sessions import rewind as rewinding
-from copilot_nb.named_sessions.attach import Attachable, attached
-from copilot_nb.named_sessions.limits import check_prompt
+from copilot_nb.named_sessions.attach import Attachable
 from copilot_nb.named_sessions.options import OptionValues, SessionOptions, takes_options
+from copilot_nb.named_sessions.prompt_plan import PromptPlan, plan_prompt
 from copilot_nb.named_sessions.stored_history import read_all, read_last
 from copilot_nb.named_sessions.turn import Turn
 from copilot_nb.named_sessions.turn_queue import QueuedTurn, TurnQueue
 from copilot_nb.named_sessions.usage import SessionUsage
-from copilot_nb.structured import schema_of
 
 if TYPE_CHECKING:
     from copilot_nb.named_sessions.engine import Engine
@@ -214,7 +213,8 @@ class Session:
         attach : Attachable, optional
             A path, an image, a figure or a table; a list of these; or a mapping from names to these.
         replaces : Turn or TurnRecord or str, optional
-            The turn (or its id) to replace with all later turns; they are kept if the prompt cannot be sent.
+            The turn (or its id) to replace with all later turns; they are kept if the prompt cannot be sent. A turn
+            that was never sent stands for the one that it was to replace.
         schema : object, optional
             What the answer must look like, for `Turn.value`: a JSON schema (a dict), a dataclass, a TypedDict, a
             pydantic model or another type. If the answer does not conform, the model is asked once more.
@@ -229,27 +229,30 @@ class Session:
         SessionInUse
             If `replaces` is given and a turn is running or queued.
         """
-        state, settings = self._state, self._engine.settings
-        asked = self._engine.selector.expanded(SessionOptions(**options))
-        turn = self._new_turn(prompt, attach, str(_turn_id(replaces)), schema)
-        cell = state.cells.key_of(prompt, self._engine.notebook) if cell is None else cell
-        requested, state.requested = state.requested.merged_with(asked), SessionOptions()
-        self._queue.add(QueuedTurn(turn, requested, timeout_s or settings.timeout_s, cell), now=now)
-        return turn
+        plan = plan_prompt(self._engine, prompt, attach, schema)
+        return self._send(plan, SessionOptions(**options), timeout_s, cell, now=now, replaces=replaces)
 
-    def _new_turn(self, prompt: str, attach: Attachable, replaces: str, schema: object) -> Turn:
-        """Return the turn of a prompt with its attachments and what the schema asks for, all checked."""
-        text, images = attached(prompt, attach, self._engine.hide_secrets)
-        wanted = None if schema is None else schema_of(schema)
-        self._engine.loop.check_own()
-        text = text if wanted is None else wanted.asked_for(text)
-        text = check_prompt(text, images, self._engine.settings.max_prompt_bytes)
-        if self._state.is_gone:
+    def _send(
+        self,
+        plan: PromptPlan,
+        options: SessionOptions,
+        timeout_s: float,
+        cell: str | None,
+        *,
+        now: bool = False,
+        replaces: Turn | TurnRecord | str = "",
+    ) -> Turn:
+        state, engine = self._state, self._engine
+        asked = engine.selector.expanded(options)
+        if state.is_gone:
             raise SessionNotFound(f"session {self.name!r} is gone", f'open it again: copilot_nb.session("{self.name}")')
-        turn = Turn(self, text, images, replaces, owner=self._queue, schema=wanted)
+        turn = Turn(self, plan.text, plan.images, replaced_id(replaces), owner=self._queue, schema=plan.schema)
         turn.on_change = self._turn_changed
-        state = self._state
         turn.notes, state.resume_note = [state.resume_note] if state.resume_note else [], ""
+        cell = state.cells.key_of(plan.prompt, engine.notebook) if cell is None else cell
+        requested, state.requested = state.requested.merged_with(asked), SessionOptions()
+        queued = QueuedTurn(turn, requested, timeout_s or engine.settings.timeout_s, cell, _may_append(replaces))
+        self._queue.add(queued, now=now)
         return turn
 
     def _turn_changed(self, turn: Turn) -> None:
@@ -376,6 +379,19 @@ def _turn_id(turn: int | str | Turn | TurnRecord) -> int | str:
     return record.turn_id if isinstance(record, TurnRecord) else record
 
 
+def replaced_id(turn: Turn | TurnRecord | str) -> str:
+    """Return the id of the stored turn that a prompt sent in place of `turn` replaces.
+
+    A turn that was never sent has no id; it stands for the turn that it was to replace, if any.
+    """
+    return str(_turn_id(turn)) or (turn.replaces if isinstance(turn, Turn) else "")
+
+
+def _may_append(replaces: Turn | TurnRecord | str) -> bool:
+    """Whether the prompt is appended if the replaced turn is gone: `replaces` was never sent, so nothing is lost."""
+    return isinstance(replaces, Turn) and not replaces.record.turn_id
+
+
 def state_of(session: TurnSession) -> SessionState:
     """Return the state of a session, for the packages that show or change it."""
     return own_session(session)._state  # noqa: SLF001 - the door of this module
@@ -389,6 +405,13 @@ def engine_of(session: TurnSession) -> Engine:
 def home_of(session: TurnSession) -> Home:
     """Return the home of a session: its manager."""
     return own_session(session)._home  # noqa: SLF001 - the door of this module
+
+
+def send_planned(
+    session: Session, plan: PromptPlan, *, timeout_s: float = 0.0, cell: str | None = None, now: bool = False
+) -> Turn:
+    """Send a plan as `Session.send` does."""
+    return session._send(plan, SessionOptions(), timeout_s, cell, now=now)  # noqa: SLF001 - the door of this module
 
 
 def queue_of(session: TurnSession) -> TurnQueue:

@@ -49,12 +49,15 @@ class QueuedTurn:
         Stop the turn if the model sends nothing for this many seconds.
     cell : str
         The cell that sent it; ``""`` if none.
+    may_append : bool
+        Whether the turn is appended if the turn that it replaces is gone.
     """
 
     turn: Turn
     requested: SessionOptions
     timeout_s: float
     cell: str
+    may_append: bool = False
 
 
 class TurnQueue:
@@ -318,7 +321,7 @@ class TurnQueue:
         """Remove the turns that this one replaces; return how many, and the notes for the reader."""
         state, engine = self._state, self._engine
         if queued.turn.replaces:
-            taken_back = await remove_from(state, engine, queued.turn.replaces)
+            taken_back = await remove_from(state, engine, queued.turn.replaces, may_be_gone=queued.may_append)
             return taken_back, [f"took back {count(taken_back - 1, 'later turn')}"] if taken_back > 1 else []
         taken_back, note = await take_back_cell(state, engine, queued.cell)
         return taken_back, [note] if note else []

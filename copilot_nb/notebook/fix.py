@@ -48,10 +48,11 @@ def fix(context: MagicContext, args: argparse.Namespace) -> None:
     failure = _failure(context.shell)
     name = _session_name(context, args.name)
     asked = argparse.Namespace(**{**vars(parse_cell("")), **vars(args), "format": "markdown"})
-    ((turn, is_rerun),) = ask(context, [name], prompt(context, failure), asked)
+    (sent,) = ask(context, [name], prompt(context, failure), asked)
+    turn = sent.turn
     if not (code := corrected_cell(turn.text, is_magic=failure.cell.lstrip().startswith("%%"))):
         return
-    if is_rerun and failure.is_proposed:
+    if sent.is_rerun and failure.is_proposed:
         if not args.quiet:
             print(f"The corrected cell is below already. To add it again: %copilot show {quoted(name)} --code")
         return

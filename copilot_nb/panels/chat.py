@@ -19,11 +19,12 @@ from copilot_nb.errors import CopilotNBError, InputError
 from copilot_nb.named_sessions import models
 from copilot_nb.named_sessions.aliases import split
 from copilot_nb.named_sessions.api import shared_manager
-from copilot_nb.named_sessions.attach import attached, image, thumbnail, with_text
+from copilot_nb.named_sessions.attach import image, thumbnail, with_text
 from copilot_nb.named_sessions.history import PAGE_TURNS
 from copilot_nb.named_sessions.manager import manager_of
 from copilot_nb.named_sessions.names import quoted
 from copilot_nb.named_sessions.session import Session, state_of
+from copilot_nb.named_sessions.turn import Turn
 from copilot_nb.panels.assets import script
 from copilot_nb.panels.base import Message, Panel
 from copilot_nb.panels.deltas import Deltas
@@ -32,7 +33,6 @@ from copilot_nb.render.words import count
 
 if TYPE_CHECKING:
     from copilot_nb.conversation.parts import Image
-    from copilot_nb.conversation.transcript import TurnRecord
     from copilot_nb.named_sessions.session import Event
     from copilot_nb.panels.static_output import Transcript
 
@@ -201,24 +201,14 @@ class ChatPanel(Panel):
 
     def do_resend(self, message: Message) -> dict[str, Any]:
         """Send `text`, or the turn's own prompt (``None``), in place of that turn and all later ones."""
-        turn = self._deltas.turn(message["turn"])
-        if turn is not None and turn.done and not turn.record.turn_id:  # it has never been sent
-            record, replaced = turn.record, self._deltas.stored_id(turn.replaces)
-        else:
-            record, _ = self._deltas.place(message["turn"])
-            replaced = record.turn_id
+        replaced = self._deltas.known(message["turn"])
+        record = replaced.record if isinstance(replaced, Turn) else replaced
         try:
-            prompt, images = self._resent(message, record)
+            prompt, images = (record.prompt, []) if message.get("text") is None else self._written(message)
         except _ExpressionError as error:
             return {"refused": str(error)}
-        self._reopened().send(prompt, attach=images, cell="", replaces=replaced)
+        self._reopened().send(prompt, attach=[*record.images, *images], cell="", replaces=replaced)
         return {}
-
-    def _resent(self, message: Message, record: TurnRecord) -> tuple[str, list[Image]]:
-        """Return the prompt and images that replace a turn; the turn's images are kept."""
-        prompt, images = (record.prompt, []) if message.get("text") is None else self._written(message)
-        _, whole = attached("", [*record.images, *images])  # raises before anything is taken back
-        return prompt, list(whole)
 
     def _written(self, message: Message) -> tuple[str, list[Image]]:
         """Return the text, with expressions evaluated and files inserted before it, and the images among the files."""

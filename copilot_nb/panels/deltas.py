@@ -295,9 +295,16 @@ class Deltas:
                 return turn, i
         raise InputError("this turn is not in the session's history")
 
-    def stored_id(self, turn_id: str) -> str:
-        """Return the id of a turn if it is still in the session, else ``""``."""
-        return turn_id if turn_id and any(turn.turn_id == turn_id for turn in self.session.history) else ""
+    def known(self, key: str) -> Turn | TurnRecord:
+        """Return a turn by its key: as it is stored, or this kernel's if it was never sent.
+
+        Raises
+        ------
+        InputError
+            If it is not in the session any more.
+        """
+        turn = self.turn(key)
+        return turn if turn is not None and turn.done and not turn.record.turn_id else self.place(key)[0]
 
     def images(self, key: str) -> tuple[Image, ...]:
         """Return the images of a turn by its key; the log is not read for a turn that the page already shows.

@@ -153,6 +153,12 @@ def test_one_new_session_among_several_is_refused_too(nb: Notebook) -> None:
     assert sorted(nb.names()) == ["a", "b"]
 
 
+def test_a_prompt_too_long_with_its_schema_is_refused_before_a_session_is_created(nb: Notebook) -> None:
+    nb.run("%config CopilotNB.max_prompt_bytes = 20")
+    assert nb.run("%%copilot a --schema int\nHow many?").complaint.startswith("InputError: the prompt has ")
+    assert nb.names() == nb.on_disk() == []
+
+
 @pytest.mark.parametrize("word", sorted({*SUBCOMMANDS} - {"compare"}))  # it is a cell, too
 def test_no_subcommand_can_name_a_session(nb: Notebook, word: str) -> None:
     assert "is a subcommand of %copilot and cannot name a session" in nb.run(f"%%copilot {word}\nx").complaint

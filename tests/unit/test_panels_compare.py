@@ -17,6 +17,7 @@ from copilot_nb.errors import CopilotNBError, InputError, SessionInUse, TurnFail
 from copilot_nb.experiments import rounds
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.named_sessions.options import SessionOptions
+from copilot_nb.named_sessions.prompt_plan import PromptPlan
 from copilot_nb.named_sessions.session import Session, state_of
 from copilot_nb.named_sessions.state import SessionState
 from copilot_nb.named_sessions.turn import Turn
@@ -31,10 +32,10 @@ SECRETS = (*NAMES, "wise-model", "quick-model", "test-house", "14:05")
 class Quiet(Session):
     """A session whose turns go nowhere: the test answers them."""
 
-    def send(self, prompt: str, **_options: Any) -> Turn:
-        turn = Turn(self, prompt, owner=self._queue)
+    def _send(self, plan: PromptPlan, *_args: Any, **_options: Any) -> Turn:
+        turn = Turn(self, plan.text, owner=self._queue)
         turn.on_change = self._turn_changed
-        turn.begin(TurnRecord(f"id-{self.name}", prompt, started_at=BEGAN))
+        turn.begin(TurnRecord(f"id-{self.name}", plan.text, started_at=BEGAN))
         return turn
 
 

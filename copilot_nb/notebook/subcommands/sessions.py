@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError, SessionNotFound
 from copilot_nb.frontend import is_headless
-from copilot_nb.named_sessions.listing import SORTS, SessionList, merged
+from copilot_nb.named_sessions.listing import SORTS, SessionList
 from copilot_nb.named_sessions.metadata import StoredSession
 from copilot_nb.named_sessions.names import check_name, quoted
 from copilot_nb.named_sessions.session import state_of
@@ -105,15 +105,12 @@ def rm(context: MagicContext, args: argparse.Namespace) -> None:
 
 def prune(context: MagicContext, args: argparse.Namespace) -> None:
     """Delete the sessions that were never sent a prompt."""
-    busy = {session.name for session in context.manager if session.is_busy}
-    empty = [each for each in context.manager.stored() if not each.turns and each.name not in busy]
-    _delete(context, empty, is_confirmed=args.yes)
+    _delete(context, context.manager.sessions().without_turns(), is_confirmed=args.yes)
 
 
 def _named(context: MagicContext, names: Sequence[str]) -> list[StoredSession]:
     """Return the sessions of those names, also those that exist in this kernel only."""
-    begun = merged(context.manager.stored(), map(state_of, context.manager), counts=lambda _: True, is_fresh=True)
-    known = {each.name: each for each in begun}
+    known = {each.name: each for each in context.manager.known()}
     for name in names:
         if name not in known:
             raise SessionNotFound(f"there is no session {name!r}", "see %copilot ls")

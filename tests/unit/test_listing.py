@@ -1,0 +1,56 @@
+"""The stored sessions as a list, and together with those of this kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from copilot_nb.named_sessions.listing import SessionList
+from copilot_nb.named_sessions.manager import Manager
+from copilot_nb.named_sessions.metadata import StoredSession
+from copilot_nb.named_sessions.options import SessionOptions
+from copilot_nb.named_sessions.state import SessionState
+from copilot_nb.settings import CopilotNB
+
+USED = datetime(2026, 11, 23, 14, 5, tzinfo=UTC)
+
+
+def stored(name: str, **facts: Any) -> StoredSession:
+    return StoredSession(f"{name}-id", name, **{"options": SessionOptions(), "used_at": USED, **facts})
+
+
+@pytest.fixture
+def manager(monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager]:
+    """A manager with two sessions, of which one is stored; another one is stored, too."""
+    manager = Manager(CopilotNB(offline=True))
+    for name in ("both", "here"):
+        manager.open_sessions.add(SessionState(name=name, session_id=f"{name}-id", options=SessionOptions()))
+    monkeypatch.setattr(manager, "stored", lambda: [stored("there", turns=1), stored("both")])
+    yield manager
+    manager.close()
+
+
+def test_each_session_is_known_once(manager: Manager) -> None:
+    assert [each.name for each in manager.known()] == ["here", "there", "both"]
+
+
+def test_completion_offers_the_sessions_of_a_kernel_without_a_runtime(manager: Manager) -> None:
+    assert manager.names() == ["both", "here"]
+
+
+def test_only_what_was_never_asked_and_is_not_in_use_counts_as_without_turns() -> None:
+    found = SessionList(
+        [
+            stored("empty"),
+            stored("asked", turns=1),
+            stored("working"),
+            stored("elsewhere", is_elsewhere=True),
+            stored("foreign", is_own=False),
+            stored("not stored", used_at=None),
+        ],
+        {"working-id": "working"},
+    )
+    assert [each.name for each in found.without_turns()] == ["empty"]
