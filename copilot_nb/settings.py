@@ -76,6 +76,9 @@ class CopilotNB(Configurable):
     home_in_use: Callable[[], str] = staticmethod(str)
     """Returns the home in which this process has stored sessions, which cannot be changed then; ``""``: none stored."""
 
+    equip: Callable[[Any], object] = staticmethod(lambda _manager: None)
+    """Called with a new manager of sessions that uses these settings: the notebook gives it its tools."""
+
     provider = Unicode(
         help="Where answers come from: 'github', 'local', one you added, or '' to choose (a Copilot login, "
         "else COPILOT_PROVIDER_BASE_URL, else the embedded model). Default: the environment variable "

@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from copilot_nb.agent.redaction import mark
+from copilot_nb.system.environment import is_secret_name
+
 MAX_CHARS = 300
 """The longest description (characters)."""
 READ_CHARS = 2_000
@@ -31,6 +34,14 @@ _CONTAINERS = {
     id(frozenset): _BRACES,
     id(dict): _BRACES,
 }
+
+
+CHANGED = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
+"""What reading a value raises that another thread changes, or that is damaged."""
+_ONLY_INSTANCES = {"NaTType": "NaT", "NAType": "NA"}
+"""Types of pandas that are known by their only instance."""
+_OTHER_MEANINGS = frozenset({"key", "token"})
+"""Names of secrets that are also common names of other variables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +63,17 @@ class Describer:
         """Return a value in one line: its type, its size, and its beginning where that is safe."""
         try:
             return self._line(value, 0)[:MAX_CHARS]
-        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError):  # changed or damaged
+        except CHANGED:
             return type_name(type(value))
+
+    def is_secret(self, name: str, value: object) -> bool:
+        """Whether a variable is a text whose name is that of a secret."""
+        is_named_so = is_secret_name(name) and name.lower() not in _OTHER_MEANINGS
+        return self.hides_by_name and is_named_so and type(value) is str
+
+    def named(self, name: str, value: object) -> str:
+        """Return a variable in one line; a secret is hidden."""
+        return f"{name} = {mark(name) if self.is_secret(name, value) else self.describe(value)}"
 
     def _line(self, value: Any, depth: int) -> str:
         kind = type(value)
@@ -73,9 +93,7 @@ class Describer:
             return self._module(value)
         if kind is type:
             return f"class {type_name(value)}"
-        library, _, _ = _module_of(kind).partition(".")
-        read = _LIBRARIES.get((library, _name_of(kind)))
-        if read is not None and _is_of(kind, library):
+        if (read := _LIBRARIES.get(library_type(kind))) is not None:
             return read(self, value)
         return f"object of type {type_name(kind)}"
 
@@ -111,6 +129,15 @@ def type_name(kind: type) -> str:
     return _name_of(kind) if module in ("", "builtins", "__main__") else f"{module}.{_name_of(kind)}"
 
 
+def library_type(kind: type) -> tuple[str, str]:
+    """Return the library and the name of a type, if it is one of the library's own; else two empty texts.
+
+    A user's type of the same name, or one that only says that it is of the library, is none.
+    """
+    library, name = _module_of(kind).partition(".")[0], _name_of(kind)
+    return (library, name) if _is_of(kind, library) else ("", "")
+
+
 def _name_of(kind: type) -> str:
     return str(type.__dict__["__qualname__"].__get__(kind))
 
@@ -125,7 +152,12 @@ def _module_of(kind: type) -> str:
 
 def _is_of(kind: type, library: str) -> bool:
     """Whether a type belongs to the library, and is not a user's type of the same name."""
-    return vars(sys.modules.get(library, types.ModuleType(""))).get(_name_of(kind)) is kind
+    module = sys.modules.get(library)
+    if type(module) is not types.ModuleType:
+        return False
+    if (only := _ONLY_INSTANCES.get(_name_of(kind))) is not None:
+        return type(vars(module).get(only)) is kind
+    return vars(module).get(_name_of(kind)) is kind
 
 
 def _array(describer: Describer, array: Any) -> str:
@@ -174,9 +206,16 @@ def _number(_: Describer, number: Any) -> str:
 _LIBRARIES: dict[tuple[str, str], Callable[[Describer, Any], str]] = {
     ("numpy", "ndarray"): _array,
     **{("numpy", f"{kind}{bits}"): _number for kind in ("int", "uint", "float") for bits in (8, 16, 32, 64)},
+    **{("pandas", name): _number for name in ("Timestamp", "Timedelta", "Period", "Interval", "NaTType", "NAType")},
+    **{("datetime", name): _number for name in ("datetime", "date", "time", "timedelta")},
+    ("decimal", "Decimal"): _number,
+    ("fractions", "Fraction"): _number,
+    ("uuid", "UUID"): _number,
     ("pandas", "DataFrame"): _frame,
     ("pandas", "Series"): _series,
     ("pandas", "Index"): _index,
     ("pandas", "RangeIndex"): _index,
     ("polars", "DataFrame"): _polars,
 }
+IN_ONE_LINE = frozenset(_LIBRARIES)
+"""The types of libraries that are read, as `library_type` names them."""

@@ -7,15 +7,13 @@ import re
 import sysconfig
 import traceback
 from collections import ChainMap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import cast
 
 from copilot_nb.agent.bounded import bounded
 from copilot_nb.agent.describe import Describer
-from copilot_nb.agent.redaction import mark
-from copilot_nb.system.environment import is_secret_name
 
 MAX_ERROR_CHARS, MAX_CODE_CHARS, MAX_VARIABLES_CHARS = 5_000, 8_000, 4_000
 MAX_VARIABLES = 25
@@ -26,8 +24,6 @@ _STANDARD = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
 _PACKAGES = {"site-packages", "dist-packages"}
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
 _OF_IPYTHON = frozenset({"In", "Out", "get_ipython", "exit", "quit", "open"})
-_OTHER_MEANINGS = frozenset({"key", "token"})
-"""Names of secrets that are also common names of other variables."""
 
 CellName = Callable[[str], str]
 """Returns the label of the cell that a code file belongs to (``"Cell In[3]"``); ``""`` if it is not a cell."""
@@ -107,7 +103,7 @@ def variables_text(frames: list[Call], describer: Describer) -> str:
         scope = ChainMap(cast("dict[str, object]", frame.f_locals), frame.f_globals)
         for name in _names(frame, number):
             if name in scope and name not in lines and len(lines) < MAX_VARIABLES:
-                lines[name] = _variable(name, scope, describer)
+                lines[name] = describer.named(name, scope[name])
     return bounded("\n".join(lines.values()), MAX_VARIABLES_CHARS)
 
 
@@ -118,10 +114,3 @@ def _names(frame: FrameType, number: int) -> Iterator[str]:
     for name in dict.fromkeys((*(name for name in in_line if name in named), *named)):
         if len(name) <= MAX_NAME_CHARS and not name.startswith("_") and name not in _OF_IPYTHON:
             yield name
-
-
-def _variable(name: str, scope: Mapping[str, object], describer: Describer) -> str:
-    value = scope[name]
-    if describer.hides_by_name and type(value) is str and is_secret_name(name) and name.lower() not in _OTHER_MEANINGS:
-        return f"{name} = {mark(name)}"
-    return f"{name} = {describer.describe(value)}"

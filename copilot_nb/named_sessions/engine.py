@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
+from copilot_nb.agent.describe import Describer
 from copilot_nb.conversation.parts import TurnState
 from copilot_nb.errors import CopilotNBError, RuntimeUnavailable, SessionInUse
 from copilot_nb.frontend import is_headless, notebook_name, running_shell
@@ -138,6 +139,11 @@ class Engine:
     def hide_secrets(self, text: str) -> str:
         """Return `text`, which the user did not type, without secrets (see the setting `hide_secrets`)."""
         return redactor(self.providers).hide(text) if self.settings.hide_secrets else text
+
+    def describer(self) -> Describer:
+        """Return what describes values without secrets, as they are known now (see the setting `hide_secrets`)."""
+        hides = self.settings.hide_secrets
+        return Describer(redactor(self.providers).hide if hides else str, hides_by_name=hides)
 
     def turn_error(self, state: SessionState, message: str) -> CopilotNBError:
         """Return the error for a turn that the runtime reported as failed with `message`."""

@@ -29,6 +29,7 @@ from copilot_nb.named_sessions.usage import UsageReport
 from copilot_nb.named_sessions.users import for_user
 
 if TYPE_CHECKING:
+    from copilot_nb.agent.describe import Describer
     from copilot_nb.conversation.parts import Image
     from copilot_nb.named_sessions.approvals import Approvals
     from copilot_nb.named_sessions.attach import Attachable
@@ -65,6 +66,7 @@ class Manager:
         self.engine = Engine(settings, lambda: [state_of(session) for session in self.open_sessions])
         self.open_sessions = OpenSessions(self.engine, self)
         self.events: EventBus[Event] = EventBus(self.engine.loop)
+        settings.equip(self)
 
     @property
     def settings(self) -> CopilotNB:
@@ -104,6 +106,10 @@ class Manager:
     def hide_secrets(self, text: str) -> str:
         """Return `text`, which the user did not type, without secrets (see `Engine.hide_secrets`)."""
         return self.engine.hide_secrets(text)
+
+    def describer(self) -> Describer:
+        """Return what describes values without secrets (see `Engine.describer`)."""
+        return self.engine.describer()
 
     async def client(self) -> RuntimeClient:
         """Return the runtime's client, connected (see `Engine.client`)."""

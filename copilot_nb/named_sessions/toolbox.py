@@ -31,6 +31,11 @@ class ToolBox:
         self._offered: dict[Level, tuple[ToolSpec, ...]] = {}
         self._own: dict[tuple[str, str], ToolSpec] = {}
 
+    @property
+    def is_equipped(self) -> bool:
+        """Whether a notebook offers its tools."""
+        return bool(self._offered)
+
     def offer(self, level: Level, specs: Sequence[ToolSpec]) -> None:
         """Offer tools to the sessions of `level` and above, instead of those offered before."""
         self._offered = {**self._offered, level: tuple(specs)}

@@ -23,6 +23,7 @@ from copilot_nb.named_sessions.options import SessionOptions
 from copilot_nb.named_sessions.rerun import take_back_cell
 from copilot_nb.named_sessions.rewind import busy_error, remove_from, restore_turns
 from copilot_nb.named_sessions.stored_history import read_all, refresh
+from copilot_nb.named_sessions.toolbox import level_of
 from copilot_nb.named_sessions.turn import Turn
 from copilot_nb.render.words import count
 from copilot_nb.runtime.loop import LoopThread, PerLoop
@@ -237,6 +238,8 @@ class TurnQueue:
         before = state.options
         state.options = after = await selector.settled(before, requested, has_images=bool(turn.images))
         turn.notes += engine.providers.warnings(after.provider)
+        if requested.tools not in (None, "", "none") and level_of(after, engine.settings, engine.providers) == "none":
+            turn.notes.append(f"{after.label} cannot use tools; attach what it should see (-a NAME)")
         if state.exists and before.label != after.label:
             turn.notes.append(f"switched from {before.label} to {after.label}")
             is_blind = await selector.is_blind(after.provider, after.model)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from copilot_nb.named_sessions.api import shared_manager
 from copilot_nb.notebook.background import Background
+from copilot_nb.notebook.looking import equip
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -51,4 +52,7 @@ class MagicContext:
     @property
     def manager(self) -> Manager:
         """The sessions of this kernel."""
-        return shared_manager(self.settings)
+        manager = shared_manager(self.settings)
+        if not manager.toolbox.is_equipped:  # it was made before the extension was loaded
+            equip(self.shell, manager)
+        return manager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import weakref
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,6 +24,7 @@ from copilot_nb.system.main_thread import MAIN_THREAD
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from copilot_nb.named_sessions.manager import Manager
     from copilot_nb.notebook.context import OpenPanel
 
 COMMANDS = ("%copilot ", "%%copilot ")
@@ -45,9 +47,17 @@ def load(shell: InteractiveShell, open_panel: OpenPanel) -> None:
     shell.input_transformer_manager.token_transformers.extend(input_transform.TOKEN_TRANSFORMERS)
     _matchers(shell).append(_complete)
     failures.watch(shell)
+    settings.equip = partial(_equip, shell)
     MAIN_THREAD.wake = Waker(shell) if has_kernel(shell) else None
     if settings.warm_start:
         shell.events.register("post_run_cell", _WarmStart(shell, settings))
+
+
+def _equip(shell: InteractiveShell, manager: Manager) -> None:
+    """Give the sessions of `manager` the tools of this notebook."""
+    from copilot_nb.notebook.looking import equip
+
+    equip(shell, manager)
 
 
 def unload(shell: InteractiveShell) -> None:

@@ -7,20 +7,15 @@ code of ``-f code``: it does not run until the user deletes its first line.
 from __future__ import annotations
 
 import argparse
-import linecache
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from copilot_nb.agent import failure as failing
-from copilot_nb.agent.bounded import bounded
-from copilot_nb.agent.describe import Describer, type_name
 from copilot_nb.agent.redaction import revealed
 from copilot_nb.errors import CopilotNBError, InputError
-from copilot_nb.named_sessions.attach import with_text
 from copilot_nb.named_sessions.names import check_name, quoted
 from copilot_nb.notebook.answer import ask
 from copilot_nb.notebook.arguments import parse_cell
 from copilot_nb.notebook.code import corrected_cell, insert
+from copilot_nb.notebook.failure_report import report
 from copilot_nb.notebook.failures import Failure, last_failure
 
 if TYPE_CHECKING:
@@ -62,7 +57,7 @@ def fix(context: MagicContext, args: argparse.Namespace) -> None:
 
 def prompt(context: MagicContext, failure: Failure) -> str:
     """Return the question about a failed cell."""
-    return "\n".join([*_parts(context, failure), REQUEST])
+    return "\n".join([report(context.shell, failure, context.manager.describer()), REQUEST])
 
 
 def _failure(shell: InteractiveShell) -> Failure:
@@ -84,32 +79,3 @@ def _session_name(context: MagicContext, given: str) -> str:
     if name := context.default_session or (last.name if last and not context.manager.unknown([last.name]) else ""):
         return name
     raise InputError("which session?", "name it (%copilot fix session1), or choose one (%copilot use session1)")
-
-
-def _parts(context: MagicContext, failure: Failure) -> Iterator[str]:
-    """Yield the error, the cell, other code of the user's that failed, and the variables."""
-    shell, hide = context.shell, context.manager.hide_secrets
-
-    def cell_name(file: str) -> str:
-        return " ".join(shell.compile.format_code_name(file) or ())
-
-    error = failure.error
-    calls = failing.own_frames(error, cell_name)
-    cell = failure.cell or _source_of_cell(calls, cell_name)
-    report = hide(failing.error_text(error, cell_name))
-    yield with_text(type_name(type(error)), bounded(report, failing.MAX_ERROR_CHARS), "Error")
-    yield with_text("failed", bounded(hide(cell), failing.MAX_CODE_CHARS), "Cell")
-    for frame, line in calls[:1]:
-        file = frame.f_code.co_filename
-        source = failing.source_around(file, line)
-        if source and source.strip() != cell.strip() and linecache.getline(file, line).strip() not in cell:
-            yield with_text(cell_name(file) or file, bounded(hide(source), failing.MAX_CODE_CHARS), "Code of")
-    describer = Describer(hide, hides_by_name=context.settings.hide_secrets)
-    if variables := hide(failing.variables_text([*calls[:1], *calls[1:][-1:]], describer)):
-        yield with_text("now", variables, "Variables")
-
-
-def _source_of_cell(calls: list[failing.Call], cell_name: failing.CellName) -> str:
-    """Return the code of the first cell among calls: that of the last one is where the error began."""
-    files = [frame.f_code.co_filename for frame, _ in calls if cell_name(frame.f_code.co_filename)]
-    return "".join(linecache.getlines(files[-1])) if files else ""
