@@ -19,8 +19,8 @@ AHEAD = 2
 class WaitingCells:
     """Queues of cells: one for each provider with few concurrent answers, and one for all other providers.
 
-    A model in this kernel gives a few answers concurrently. More prompts would wait there: they would reach the idle
-    timeout, and their measured times would include the wait.
+    A model in this kernel gives a few answers concurrently. More prompts would wait there: their measured times would
+    include the wait, and they would hold seats that cells of other providers can use.
 
     Parameters
     ----------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -179,7 +180,7 @@ class Engine:
     async def _connected(self, state: SessionState) -> Connection:
         client, options = await self.client(), state.options
         endpoint = self.providers[options.provider].endpoint(options.model)
-        state.loading_note = endpoint.note
+        state.loading_note = partial(endpoint.note, state.session_id)
         if state.exists:
             if await client.archive.is_in_use(state.session_id):
                 raise await self.in_use(state)

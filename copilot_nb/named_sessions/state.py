@@ -48,7 +48,7 @@ class SessionState:
     resume_note : str
         A note for the reader, shown with the next answer.
     loading_note : callable
-        Returns what its provider is doing before it can answer, such as loading a model; ``""`` if nothing.
+        Returns why its model cannot answer yet: it is loading, or answers other sessions; ``""`` if it can.
     cells : CellMarks
         Which cell sent which turn.
     pending : list of Turn

@@ -270,7 +270,7 @@ class TurnRunner:
 
 
 def _is_at_work(turn: Turn) -> bool:
-    """Whether a turn goes on although nothing comes: a model is loading, or a tool runs or waits for an answer."""
+    """Whether a turn goes on although nothing comes: the model loads or answers others, or a tool runs or waits."""
     is_loading = turn.owner is not None and bool(turn.owner.loading_note())
     return is_loading or any(isinstance(part, ToolCall) and part.is_open for part in turn.record.parts)
 

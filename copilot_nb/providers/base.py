@@ -20,6 +20,10 @@ NEVER_FULL_TOKENS = 1_000_000_000_000
 oldest exchanges itself: the runtime would have it summarise them instead, which a small model does slowly and badly."""
 
 
+def _says_nothing(_session_id: str) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """How a session reaches its model.
@@ -31,12 +35,13 @@ class Endpoint:
     options : mapping
         Further keyword arguments of the SDK's `create_session` and `resume_session`.
     note : callable
-        Says why the model cannot answer at once, for example while it is loaded; ``""`` if it can.
+        Says why the model cannot answer the session with this id at once, for example while it is loaded; ``""`` if it
+        can.
     """
 
     model: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    note: Callable[[], str] = str
+    note: Callable[[str], str] = _says_nothing
 
     def with_effort(self, effort: str) -> Endpoint:
         """Return this endpoint with a reasoning effort; ``""``: the model's default."""

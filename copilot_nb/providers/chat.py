@@ -177,8 +177,8 @@ class ChatModel(httpx.AsyncBaseTransport, ABC):
         """
         return model_id if model_id in self.model_ids else "" if model_id else self.model_ids[0]
 
-    def note(self, model_id: str) -> str:  # noqa: ARG002
-        """Say why a model cannot answer at once; ``""`` if it can."""
+    def note(self, model_id: str, session_id: str = "") -> str:  # noqa: ARG002
+        """Say why a model cannot answer a session at once; ``""`` if it can. While it says so, no turn times out."""
         return ""
 
     def preload(self) -> None:

@@ -72,7 +72,7 @@ class InKernel:
                 "max_prompt_tokens": NEVER_FULL_TOKENS,
             }
         }
-        return Endpoint(found, options, lambda: self.model.note(found))
+        return Endpoint(found, options, lambda session_id: self.model.note(found, session_id))
 
     async def list_models(self, *, refresh: bool = False) -> list[ModelInfo]:  # noqa: ARG002 - nobody is asked
         """Return its models."""

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import httpx
 
+from copilot_nb.providers.sse import Event
 from copilot_nb.providers.thinking import Splitter
 
 FinishReason = Literal["stop", "length", "tool_calls"]
@@ -45,7 +46,12 @@ class Thought:
     text: str
 
 
-Piece = str | Thought | FunctionCall | Finish
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """A sign that the model works on the answer, before the first piece of it: a comment on the wire."""
+
+
+Piece = str | Thought | FunctionCall | Finish | Activity
 
 
 def stream_response(model: str, pieces: AsyncGenerator[Piece, None]) -> httpx.Response:
@@ -96,6 +102,8 @@ async def _encode(model: str, pieces: AsyncGenerator[Piece, None]) -> AsyncGener
     async with aclosing(_told(pieces)) as told:
         async for piece in told:
             match piece:
+                case Activity():
+                    yield Event().encoded()
                 case dict():
                     yield _chunk(head, {"role": "assistant", **piece})
                 case FunctionCall():
@@ -110,7 +118,7 @@ async def _encode(model: str, pieces: AsyncGenerator[Piece, None]) -> AsyncGener
 Delta = dict[str, str]
 
 
-async def _told(pieces: AsyncGenerator[Piece, None]) -> AsyncGenerator[Delta | FunctionCall | Finish, None]:
+async def _told(pieces: AsyncGenerator[Piece, None]) -> AsyncGenerator[Delta | FunctionCall | Finish | Activity, None]:
     """Yield the pieces with what is said and what is thought as deltas of the wire."""
     splitter = Splitter()
     async with aclosing(pieces):
@@ -120,11 +128,13 @@ async def _told(pieces: AsyncGenerator[Piece, None]) -> AsyncGenerator[Delta | F
                     parts = splitter.feed(piece)
                 case Thought():
                     parts = (piece.text, "")
+                case Activity():
+                    parts = ("", "")
                 case _:
                     parts = splitter.end()
             for delta in _deltas(*parts):
                 yield delta
-            if isinstance(piece, FunctionCall | Finish):
+            if isinstance(piece, FunctionCall | Finish | Activity):
                 yield piece
 
 

@@ -99,7 +99,7 @@ async def ask(model: LocalModel, content: dict[str, Any]) -> httpx.Response:
 
 
 def chunks(response: httpx.Response) -> list[dict[str, Any]]:
-    data = [line.removeprefix("data: ") for line in response.text.split("\n\n") if line]
+    data = [line.removeprefix("data: ") for line in response.text.split("\n\n") if line.startswith("data: ")]
     return [json.loads(d) for d in data if d != "[DONE]"]
 
 

@@ -27,7 +27,7 @@ from copilot_nb.providers.local.model_loader import ModelLoader, Progress
 from copilot_nb.providers.local.model_names import LocalName, LocalNames, default_name
 from copilot_nb.providers.local.presets import Preset, preset
 from copilot_nb.providers.local.window import fit
-from copilot_nb.providers.pieces import Finish, Piece, Thought
+from copilot_nb.providers.pieces import Activity, Finish, Piece, Thought
 
 if TYPE_CHECKING:
     from copilot_nb.settings import CopilotNB
@@ -39,22 +39,33 @@ TEMPLATE_TOKENS = 64
 
 
 class _Capacity:
-    """What the answers in progress share: seats, and tokens of context. First come, first served."""
+    """What the answers in progress share: seats, and tokens of context. First come, first served.
+
+    Attributes
+    ----------
+    line : list of str
+        The sessions that wait, in their order.
+    """
 
     def __init__(self, seats: int, tokens: int) -> None:
+        self.line: list[str] = []
         self._seats = seats
         self._tokens = tokens
         self._front = asyncio.Lock()  # held by the one who waits in front
         self._freed = asyncio.Event()
 
     @asynccontextmanager
-    async def take(self, tokens: int) -> AsyncGenerator[None, None]:
-        async with self._front:
-            while self._seats < 1 or self._tokens < tokens:
-                self._freed.clear()
-                await self._freed.wait()
-            self._seats -= 1
-            self._tokens -= tokens
+    async def take(self, tokens: int, session_id: str) -> AsyncGenerator[None, None]:
+        self.line.append(session_id)
+        try:
+            async with self._front:
+                while self._seats < 1 or self._tokens < tokens:
+                    self._freed.clear()
+                    await self._freed.wait()
+                self._seats -= 1
+                self._tokens -= tokens
+        finally:
+            self.line.remove(session_id)
         with self._give_back(tokens):
             yield
 
@@ -126,10 +137,14 @@ class LocalModel(ChatModel):
         """Return the full name; see `ChatModel.find`."""
         return self._names.find(model_id).model_id
 
-    def note(self, model_id: str) -> str:
-        """Say that the model is being loaded or downloaded; see `ChatModel.note`."""
-        loaded = self._loaded.get(self._names.find(model_id).source)
-        return loaded.loader.note if loaded else ""
+    def note(self, model_id: str, session_id: str = "") -> str:
+        """Say that the model is loaded or downloaded, or answers others first; see `ChatModel.note`."""
+        entry = self._loaded.get(self._names.find(model_id).source)
+        if entry is None:
+            return ""
+        line = entry.capacity.line.copy()  # any thread may ask
+        waits = f"waits in the line of the model, place {line.index(session_id) + 1}" if session_id in line else ""
+        return entry.loader.note or waits
 
     def preload(self) -> None:
         """Start loading the default model in the background; does not wait."""
@@ -166,14 +181,19 @@ class LocalModel(ChatModel):
             raise
         except ProviderError as error:
             raise ChatError(400, str(error)) from error
-        return self._pieces(loaded, _body(seen, preset(name.model_id), limit), tokens + TEMPLATE_TOKENS + limit)
+        needed = tokens + TEMPLATE_TOKENS + limit
+        return self._pieces(loaded, _body(seen, preset(name.model_id), limit), needed, request.session_id)
 
-    async def _pieces(self, loaded: _Entry, body: dict[str, Any], needed: int) -> AsyncGenerator[Piece, None]:
+    async def _pieces(
+        self, loaded: _Entry, body: dict[str, Any], needed: int, session_id: str
+    ) -> AsyncGenerator[Piece, None]:
+        yield Activity()  # it is loaded
         async with (
-            loaded.capacity.take(needed),
+            loaded.capacity.take(needed, session_id),
             loaded.loader.server() as server,
             aclosing(server.stream(body)) as events,
         ):
+            yield Activity()  # it has answered those before this one
             async for piece in _merge(events):
                 yield piece
 
