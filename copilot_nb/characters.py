@@ -16,11 +16,31 @@ _SYMBOLS = {
 }
 _LONE_RETURN = re.compile(r"\r(?!\n)")
 _JOINERS = "\u200c\u200d"
+_BLANK = "\u2800\u3164\u115f\u1160\uffa0"
+"""Letters and signs that look like nothing."""
 
 
 def visible(text: str) -> str:
     """Return `text` with symbols for control characters, but for tabs and line ends."""
     return text if text.isprintable() else _LONE_RETURN.sub("␍", text.translate(_SYMBOLS))
+
+
+def revealed(text: str) -> str:
+    """Return `text` with all that is invisible in it, or changes its direction, written out; lines and tabs stay.
+
+    Examples
+    --------
+    >>> revealed("user = 'admin\u202e'")
+    "user = 'admin⟨U+202E⟩'"
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_written_out(character) for character in text)
+
+
+def _written_out(character: str) -> str:
+    is_plain = character.isprintable() or character in "\t\n" or unicodedata.category(character) == "Zs"
+    return character if is_plain and character not in _BLANK else f"⟨U+{ord(character):04X}⟩"
 
 
 def without_controls(text: str) -> str:

@@ -59,6 +59,8 @@ class Call:
         All that will run or be written, to be read before it is allowed.
     language : str
         The language of `text` for highlighting: ``"python"``, ``"bash"``, ``"diff"``, ``"json"``; ``""``: none.
+    why : str
+        What it is for, in the model's words; ``""``: it does not say.
     needs_human : bool
         Whether the organisation's settings want a person to decide, so that no rule may allow it.
     """
@@ -69,6 +71,7 @@ class Call:
     targets: tuple[str, ...] = ()
     text: str = ""
     language: str = ""
+    why: str = ""
     needs_human: bool = False
 
     @property

@@ -45,7 +45,34 @@ class CallContext:
     call_id: str
 
 
-Run = Callable[[Arguments, CallContext], "str | Awaitable[str]"]
+@dataclass(frozen=True, slots=True)
+class ToolImage:
+    """An image in a result."""
+
+    mime_type: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutput:
+    """A result that is more than a text.
+
+    Attributes
+    ----------
+    text : str
+        The text.
+    images : tuple of ToolImage
+        The images; a model that sees none gets the text only.
+    succeeded : bool
+        Whether the tool did what was asked.
+    """
+
+    text: str
+    images: tuple[ToolImage, ...] = ()
+    succeeded: bool = True
+
+
+Run = Callable[[Arguments, CallContext], "str | ToolOutput | Awaitable[str | ToolOutput]"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,9 +84,9 @@ class ToolSpec:
     name, description : str
         What the model knows it by, and when to use it.
     run : callable
-        Called with the arguments and a `CallContext`; returns the result for the model. A plain function runs in a
-        thread of its own pool and may block; a coroutine function runs on the event loop and must not. An exception
-        reaches the model as one line; raise `ToolFailure` for an error that is only a message.
+        Called with the arguments and a `CallContext`; returns the result for the model, a text or a `ToolOutput`. A
+        plain function runs in a thread of its own pool and may block; a coroutine function runs on the event loop and
+        must not. An exception reaches the model as one line; raise `ToolFailure` for an error that is only a message.
     parameters : mapping
         The JSON schema of the arguments, an object (see `schema_of`); empty: it takes none.
     kind : Kind
@@ -70,6 +97,8 @@ class ToolSpec:
         Returns all that will run, shown before it is allowed; default: the arguments as JSON.
     language : str
         The language of `text`.
+    why : callable
+        Returns what a call is for, in the model's words; ``""``: it does not say.
     is_data : bool
         Whether the result is data from the notebook, which is marked as such for the model.
     """
@@ -82,6 +111,7 @@ class ToolSpec:
     targets: Callable[[Arguments], tuple[str, ...]] = lambda _arguments: ()
     text: Callable[[Arguments], str] = lambda arguments: as_json(arguments)  # noqa: PLW0108 - defined below
     language: str = "json"
+    why: Callable[[Arguments], str] = lambda _arguments: ""
     is_data: bool = True
 
     def call(self, call_id: str, arguments: Arguments) -> Call:
@@ -93,6 +123,7 @@ class ToolSpec:
             targets=self.targets(arguments),
             text=self.text(arguments),
             language=self.language,
+            why=self.why(arguments),
         )
 
 

@@ -73,6 +73,7 @@ class ToolFinished:
     succeeded: bool
     result: str = ""
     at: datetime | None = None
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

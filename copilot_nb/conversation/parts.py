@@ -113,6 +113,28 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """An image that went with a prompt, or that a tool returned.
+
+    Attributes
+    ----------
+    name : str
+        What it is called: the name of a file or of a variable.
+    mime_type : str
+        ``image/png`` or ``image/jpeg``.
+    size_bytes : int
+        Its size.
+    data : bytes
+        The image itself; empty where a damaged log has lost it.
+    """
+
+    name: str
+    mime_type: str
+    size_bytes: int
+    data: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCall:
     """A tool that the model called.
 
@@ -132,6 +154,8 @@ class ToolCall:
         Whether the turn ended before the tool did.
     started_at, ended_at : datetime or None
         When it began and ended; ``None`` where unknown.
+    images : tuple of Image
+        The images that it returned.
     """
 
     call_id: str
@@ -144,6 +168,7 @@ class ToolCall:
     is_stopped: bool = False
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    images: tuple[Image, ...] = ()
 
     @property
     def is_open(self) -> bool:
@@ -157,25 +182,3 @@ class ToolCall:
 
 
 Part = Text | Reasoning | ToolCall
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """An image that went with a prompt.
-
-    Attributes
-    ----------
-    name : str
-        What it is called: the name of a file or of a variable.
-    mime_type : str
-        ``image/png`` or ``image/jpeg``.
-    size_bytes : int
-        Its size.
-    data : bytes
-        The image itself; empty where a damaged log has lost it.
-    """
-
-    name: str
-    mime_type: str
-    size_bytes: int
-    data: bytes = field(default=b"", repr=False)

@@ -263,10 +263,9 @@ def _called(call: ToolCall, change: ToolFinished | Asked | Decided) -> ToolCall:
         case Decided(_, outcome, by, reason, at):  # the first decision counts
             decision = call.decision or Decision(outcome, by, reason, at)
             return dataclasses.replace(call, decision=decision, is_asking=False)
-        case ToolFinished(_, succeeded, result, at):
-            return dataclasses.replace(
-                call, succeeded=succeeded, result=result, ended_at=at, is_asking=False, is_stopped=False
-            )
+        case ToolFinished(_, succeeded, result, at, images):
+            call = dataclasses.replace(call, succeeded=succeeded, result=result, images=images)
+            return dataclasses.replace(call, ended_at=at, is_asking=False, is_stopped=False)
 
 
 def settled(turn: TurnRecord) -> TurnRecord:

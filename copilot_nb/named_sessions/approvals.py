@@ -25,14 +25,18 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from copilot_nb.agent.policy import Call, session_scope
+from copilot_nb.characters import visible
 from copilot_nb.conversation.parts import Decision, Outcome
 
 if TYPE_CHECKING:
     from copilot_nb.named_sessions.turn import Turn
 
+Answer = Literal["once", "session", "denied"]
+"""How somebody answers a request."""
+MAX_WHY_CHARS = 200
 KEPT_DECISIONS = 200
 """Decisions that are remembered for those who answer too late (count)."""
 
@@ -73,6 +77,14 @@ class ApprovalRequest:
     choices: tuple[str, ...] = ()
     is_free: bool = True
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def title(self) -> str:
+        """What is asked, and by which session, in one line."""
+        if self.is_question:
+            return f"{self.session} asks:"
+        why = visible(" ".join(self.call.why.split()))[:MAX_WHY_CHARS]
+        return f"{self.session} asks: {self.what}" + (f" ({why})" if why else "")
 
     @property
     def is_question(self) -> bool:

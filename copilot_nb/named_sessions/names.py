@@ -20,8 +20,11 @@ MAX_TITLE_CHARS = 100
 _LEGAL_ID = re.compile(r"[A-Za-z0-9_-]{1,250}")
 
 COMMANDS = (
+    "answer",
+    "approve",
     "ask",
     "compare",
+    "deny",
     "doctor",
     "export",
     "fix",

@@ -132,6 +132,7 @@ class Turn:
         self._changed = threading.Condition()
         self._version = 0
         self._seen = -1
+        self._saying = ""
         self.stop_requested = False
         self.on_change: Callable[[Turn], object] = lambda _turn: None
 
@@ -318,10 +319,17 @@ class Turn:
             self._changed.notify_all()
         self.on_change(self)
 
+    def say(self, note: str) -> None:
+        """Show a note while the turn runs, in place of the last one; ``""``: none (from any thread)."""
+        if note != self._saying:
+            self._saying = note
+            self._notify()
+
     @property
     def label(self) -> Label:
         """The facts that a rendering needs in addition to the record."""
-        notes = [*self.notes, *self._queue_note(), *self._preparing_note()]
+        saying = [self._saying] if self._saying and not self.done else []
+        notes = [*self.notes, *self._queue_note(), *self._preparing_note(), *saying]
         return Label(self.session.name, self.session.provider, " · ".join(notes))
 
     def _preparing_note(self) -> list[str]:

@@ -14,7 +14,7 @@ from copilot_nb.named_sessions.names import quoted
 from copilot_nb.named_sessions.session import own_session
 from copilot_nb.named_sessions.waiting import wait
 from copilot_nb.notebook.arguments import listed, opening_of, options_of
-from copilot_nb.notebook.code import code_of, insert_code
+from copilot_nb.notebook.code import code_of, insert_code, proposed_code
 from copilot_nb.notebook.display import output_for
 from copilot_nb.notebook.workspace import assign, attachable, check_variable, option_value
 from copilot_nb.structured import schema_of
@@ -118,13 +118,15 @@ def _schema(context: MagicContext, args: argparse.Namespace) -> Schema | None:
 def _deliver(context: MagicContext, turn: Turn, args: argparse.Namespace, *, is_rerun: bool) -> None:
     if args.format == "json" and turn.schema is None:
         _check_json(turn)
-    elif args.format == "code" and is_rerun:
-        code_of(turn.session.name, turn.text)
-        if not args.quiet:
-            line = f"%copilot show {quoted(turn.session.name)} --code"
-            print(f"This cell has been run before, so no second cell is added below. To add one: {line}")
-    elif args.format == "code":
-        insert_code(context.shell, turn.session.name, turn.text)
+    if args.format != "code" and not proposed_code(turn.record):
+        return
+    if not is_rerun:
+        insert_code(context.shell, turn.session.name, turn.record)
+        return
+    code_of(turn.session.name, turn.record)
+    if not args.quiet:
+        line = f"%copilot show {quoted(turn.session.name)} --code"
+        print(f"This cell has been run before, so no second cell is added below. To add one: {line}")
 
 
 def _check_json(turn: Turn) -> None:

@@ -7,8 +7,10 @@ it was run before, also after a kernel restart.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
+from copilot_nb.conversation.parts import ToolCall
 from copilot_nb.errors import TurnFailed
 from copilot_nb.frontend import has_rich_output
 from copilot_nb.named_sessions.names import quoted
@@ -17,20 +19,24 @@ from copilot_nb.render.markdown import code_blocks
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from copilot_nb.conversation.transcript import TurnRecord
+
 HELD = "--do-not-run"
 """Begins the cell, as an option of ``%%copilot``."""
+PROPOSE = "propose_cell"
+"""The tool with which a model proposes a cell."""
 _PYTHON = ("", "python", "python3", "py", "ipython")
 
 
-def insert_code(shell: InteractiveShell, name: str, answer: str) -> None:
-    """Insert the code of an answer of the session `name` into the next cell; in a terminal, Enter runs it unchanged.
+def insert_code(shell: InteractiveShell, name: str, turn: TurnRecord) -> None:
+    """Insert the code of a turn of the session `name` into the next cell; in a terminal, Enter runs it unchanged.
 
     Raises
     ------
     TurnFailed
         If it has no code.
     """
-    insert(shell, name, code_of(name, answer))
+    insert(shell, name, code_of(name, turn))
 
 
 def insert(shell: InteractiveShell, name: str, code: str) -> None:
@@ -38,15 +44,23 @@ def insert(shell: InteractiveShell, name: str, code: str) -> None:
     shell.set_next_input(f"%%copilot {HELD} {quoted(name)}\n{code}" if has_rich_output(shell) else code)
 
 
-def code_of(name: str, answer: str) -> str:
-    """Return the Python code of an answer; if there is none, its code in other languages.
+def proposed_code(turn: TurnRecord) -> str:
+    """Return the cells that a turn proposed by a tool, as one; ``""`` if it proposed none."""
+    calls = (part for part in turn.parts if isinstance(part, ToolCall) and part.name == PROPOSE and part.succeeded)
+    return "\n\n".join(str(json.loads(call.arguments)["code"]).strip("\n") for call in calls)
+
+
+def code_of(name: str, turn: TurnRecord) -> str:
+    """Return the cells that a turn proposed, else the Python code of its answer, else its code in other languages.
 
     Raises
     ------
     TurnFailed
         If it has none.
     """
-    blocks = code_blocks(answer)
+    if proposed := proposed_code(turn):
+        return proposed
+    blocks = code_blocks(turn.text)
     chosen = [block for block in blocks if block.language.lower() in _PYTHON] or list(blocks)
     if not chosen:
         raise TurnFailed(f"the answer of {name} has no code", "ask for code, or choose another format")

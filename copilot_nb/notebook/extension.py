@@ -54,10 +54,14 @@ def load(shell: InteractiveShell, open_panel: OpenPanel) -> None:
 
 
 def _equip(shell: InteractiveShell, manager: Manager) -> None:
-    """Give the sessions of `manager` the tools of this notebook."""
-    from copilot_nb.notebook.looking import equip
+    """Give the sessions of `manager` the tools of this notebook, and ask in its cells what they may do."""
+    from copilot_nb.named_sessions.waiting import attendants
+    from copilot_nb.notebook import kernel_tools, looking
+    from copilot_nb.notebook.asking import CellAsker
 
-    equip(shell, manager)
+    looking.equip(shell, manager)
+    kernel_tools.equip(shell, manager)
+    attendants[:] = [CellAsker(shell, manager)]
 
 
 def unload(shell: InteractiveShell) -> None:

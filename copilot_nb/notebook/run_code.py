@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from inspect import ismethod
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
+from copilot_nb.agent.tools import ToolImage
 from copilot_nb.frontend import input_refused
 from copilot_nb.notebook.failures import kept_last_failure
 
@@ -36,18 +37,10 @@ T = TypeVar("T")
 
 MAX_PART_CHARS = 64_000
 """So much of the beginning of an output is kept, and so much of its end (characters)."""
-MAX_FIGURES = 8
+MAX_FIGURES = 4
 MAX_FIGURE_BYTES = 2_000_000
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _IMAGES = ("image/png", "image/jpeg")
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """An image that the code showed."""
-
-    mime_type: str
-    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +51,7 @@ class CodeOutput:
     ----------
     text : str
         What it printed, its results and its traceback, in order; of a long text the beginning and the end.
-    figures : tuple of Figure
+    figures : tuple of ToolImage
         The images it showed.
     error : BaseException or None
         What it raised.
@@ -67,7 +60,7 @@ class CodeOutput:
     """
 
     text: str
-    figures: tuple[Figure, ...]
+    figures: tuple[ToolImage, ...]
     error: BaseException | None
     duration_s: float
 
@@ -86,7 +79,7 @@ class _Shown:
     """Collects what the code shows: the first and the last characters, and the first figures."""
 
     def __init__(self) -> None:
-        self.figures: list[Figure] = []
+        self.figures: list[ToolImage] = []
         self._head = io.StringIO()
         self._room = MAX_PART_CHARS
         self._tail: list[str] = []
@@ -123,7 +116,7 @@ class _Shown:
             data = bundle[image]
             data = base64.b64decode(data) if isinstance(data, str) else bytes(data)
             if len(data) <= MAX_FIGURE_BYTES:
-                self.figures.append(Figure(image, data))
+                self.figures.append(ToolImage(image, data))
         if text := bundle.get("text/plain") or bundle.get("text/markdown") or "":
             self.line(str(text))
 

@@ -11,7 +11,7 @@ import re
 from importlib.resources import files
 
 _STATIC = files("copilot_nb.panels").joinpath("static")
-_STYLES = ("panel", "turn", "chat", "sessions", "compare")
+_STYLES = ("panel", "turn", "approvals", "chat", "sessions", "compare")
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default )", re.MULTILINE)
 

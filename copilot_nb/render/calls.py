@@ -50,14 +50,27 @@ def call_facts(call: ToolCall) -> str:
 def _outcome(call: ToolCall) -> str:
     decision = call.decision
     if decision is not None and decision.outcome in _DENIED:
-        by = f" by {decision.by}" if decision.by else ""
-        why = f": {' '.join(decision.reason.split())}" if decision.reason else ""
-        return f"{_DENIED[decision.outcome]}{by}{why}"
+        return _denied(decision)
     if call.is_stopped:
         return "■ stopped before anybody answered" if decision and not decision.is_allowed else "■ stopped"
     if call.is_open:
         return "… waits for your answer" if call.is_asking else "… running"
     return "✓ done" if call.succeeded else "✗ failed"
+
+
+def decision_text(decision: Decision | None) -> str:
+    """Return how a request was decided, in words: ``"allowed once by you, in the cell"``."""
+    if decision is None or decision.outcome == "withdrawn":
+        return "not answered"
+    if decision.is_allowed:
+        return _allowed(decision)
+    return _denied(decision).removeprefix("✗ ")
+
+
+def _denied(decision: Decision) -> str:
+    by = f" by {decision.by}" if decision.by else ""
+    why = f": {' '.join(decision.reason.split())}" if decision.reason else ""
+    return f"{_DENIED[decision.outcome]}{by}{why}"
 
 
 def _allowed(decision: Decision) -> str:

@@ -137,7 +137,14 @@ def _tool_finished(event: sdk.SessionEvent) -> Iterator[Change]:
     data = event.data
     assert isinstance(data, sdk.ToolExecutionCompleteData)
     outcome = data.result.content if data.result else data.error.message if data.error else ""
-    yield ToolFinished(data.tool_call_id, data.success, outcome, event.timestamp)
+    found = data.result.binary_results_for_llm if data.result else None
+    images = tuple(_returned(each) for each in found or () if isinstance(each, sdk.PersistedBinaryImage))
+    yield ToolFinished(data.tool_call_id, data.success, outcome, event.timestamp, images)
+
+
+def _returned(image: sdk.PersistedBinaryImage) -> Image:
+    data = base64.b64decode(image.data)
+    return Image(image.description or "figure", image.mime_type, len(data), data)
 
 
 _OUTCOMES: dict[str, Outcome] = {

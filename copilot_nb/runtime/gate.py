@@ -159,7 +159,7 @@ class PermissionGate:
 
 
 def _facts(call: Call) -> dict[str, Any]:
-    return {name: getattr(call, name) for name in ("kind", "tool", "targets", "text", "language")}
+    return {name: getattr(call, name) for name in ("kind", "tool", "targets", "text", "language", "why")}
 
 
 def _edit(arguments: Arguments) -> str:

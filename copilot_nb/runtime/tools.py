@@ -12,6 +12,7 @@ The SDK and the runtime leave five things to us, measured on 1.0.25:
 from __future__ import annotations
 
 import asyncio
+import base64
 import functools
 import inspect
 import logging
@@ -19,12 +20,21 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from copilot.tools import Tool, ToolInvocation, ToolResult
+from copilot.tools import Tool, ToolBinaryResult, ToolInvocation, ToolResult
 
 from copilot_nb.agent.bounded import bounded_bytes, fenced
 from copilot_nb.agent.policy import HARMLESS, Call
 from copilot_nb.agent.redaction import MARK, hidden_count
-from copilot_nb.agent.tools import MAX_RESULT_BYTES, Arguments, CallContext, Level, ToolFailure, ToolSpec
+from copilot_nb.agent.tools import (
+    MAX_RESULT_BYTES,
+    Arguments,
+    CallContext,
+    Level,
+    ToolFailure,
+    ToolImage,
+    ToolOutput,
+    ToolSpec,
+)
 from copilot_nb.conversation.parts import Decision
 from copilot_nb.system.threads import DaemonPool
 
@@ -132,22 +142,30 @@ def _handler(spec: ToolSpec, host: ToolHost) -> Callable[[ToolInvocation], Await
             decision = await host.permit(spec.call(invocation.tool_call_id, arguments))
             if not decision.is_allowed:
                 return ToolResult(refusal(decision), "denied")
-            text = await _run(spec, arguments, host.context(invocation.tool_call_id))
+            output = await _run(spec, arguments, host.context(invocation.tool_call_id))
             host.ran(spec)
         except ToolFailure as error:
             return ToolResult(_sent(str(error), host, is_data=False), "failure")
         except Exception as error:  # a tool may raise anything; the SDK would hide what
             log.info("the tool %s failed", spec.name, exc_info=True)
             return ToolResult(_sent(f"{type(error).__name__}: {error}", host, is_data=spec.is_data), "failure")
-        return ToolResult(_sent(text, host, is_data=spec.is_data))
+        text = _sent(output.text, host, is_data=spec.is_data)
+        images = [_binary(image) for image in output.images]
+        return ToolResult(text, "success" if output.succeeded else "failure", binary_results_for_llm=images or None)
 
     return handle
 
 
-async def _run(spec: ToolSpec, arguments: Arguments, context: CallContext) -> str:
+async def _run(spec: ToolSpec, arguments: Arguments, context: CallContext) -> ToolOutput:
     if inspect.iscoroutinefunction(spec.run):
-        return str(await spec.run(arguments, context))
-    return str(await asyncio.wrap_future(tool_threads().submit(spec.run, arguments, context)))
+        result = await spec.run(arguments, context)
+    else:
+        result = await asyncio.wrap_future(tool_threads().submit(spec.run, arguments, context))
+    return result if isinstance(result, ToolOutput) else ToolOutput(str(result))
+
+
+def _binary(image: ToolImage) -> ToolBinaryResult:
+    return ToolBinaryResult(base64.b64encode(image.data).decode(), image.mime_type)
 
 
 def _sent(text: str, host: ToolHost, *, is_data: bool) -> str:

@@ -30,6 +30,10 @@ ARRIVES_WITHIN_S = 0.1
 """A signal that was sent to the main thread arrives within this time (seconds; some microseconds are usual)."""
 
 
+class JobInterrupted(Exception):
+    """A job was interrupted: by the user, or because nobody needs it any more."""
+
+
 class Job(Generic[T]):
     """A job for the main thread.
 
@@ -43,7 +47,7 @@ class Job(Generic[T]):
     Attributes
     ----------
     result : concurrent.futures.Future
-        What `work` returns or raises.
+        What `work` returns or raises; `JobInterrupted` in place of an interrupt.
     is_interrupted : bool
         Whether the user interrupted the kernel while the job ran.
     is_cancelled : bool
@@ -99,7 +103,8 @@ class Job(Generic[T]):
         try:
             value = self._call()
         except BaseException as error:  # noqa: BLE001 - the error goes to the thread that waits for the result
-            self.result.set_exception(error)
+            # an interrupt must not end the loop of the thread that waits for the result
+            self.result.set_exception(error if isinstance(error, Exception) else JobInterrupted(type(error).__name__))
         else:
             self.result.set_result(value)
 

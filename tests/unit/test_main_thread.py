@@ -15,7 +15,7 @@ from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.turn import Turn
 from copilot_nb.named_sessions.waiting import wait
 from copilot_nb.runtime.loop import LoopThread
-from copilot_nb.system.main_thread import MAIN_THREAD, Job, MainThread
+from copilot_nb.system.main_thread import MAIN_THREAD, Job, JobInterrupted, MainThread
 from copilot_nb.system.threads import in_thread
 
 LONG_S = 10.0
@@ -70,7 +70,7 @@ def test_a_running_job_is_interrupted_from_another_thread() -> None:
     thread = cancelled_when_begun(job, begun)
     main.serve()  # the user has interrupted nothing, so nothing is raised here
     thread.join()
-    assert isinstance(job.result.exception(), KeyboardInterrupt)
+    assert isinstance(job.result.exception(), JobInterrupted)
     assert time.monotonic() - began_s < AT_ONCE_S
     assert (job.is_cancelled, job.is_interrupted) == (True, False)
 
@@ -84,7 +84,7 @@ def test_an_interrupt_of_the_kernel_ends_the_job_and_the_call_that_waits() -> No
     with pytest.raises(KeyboardInterrupt):
         main.serve()
     thread.join()
-    assert isinstance(job.result.exception(), KeyboardInterrupt)
+    assert isinstance(job.result.exception(), JobInterrupted)
     assert (job.is_cancelled, job.is_interrupted) == (False, True)
     assert signal.getsignal(signal.SIGINT) is before
     main.serve()

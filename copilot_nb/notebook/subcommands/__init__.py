@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError
 from copilot_nb.notebook.arguments import cell_parser
-from copilot_nb.notebook.subcommands import account, comparing, history, kernel, panel, providers, sessions, turns
+from copilot_nb.notebook.subcommands import (
+    account,
+    approvals,
+    comparing,
+    history,
+    kernel,
+    panel,
+    providers,
+    sessions,
+    turns,
+)
 from copilot_nb.notebook.subcommands.base import Argument, Subcommand
 from copilot_nb.render.words import did_you_mean
 
@@ -25,6 +35,7 @@ _ALL: tuple[Subcommand, ...] = (
     *sessions.COMMANDS,
     *history.COMMANDS,
     *turns.COMMANDS,
+    *approvals.COMMANDS,
     *comparing.COMMANDS,
     *panel.COMMANDS,
     *account.COMMANDS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.formats.import_json import import_session
 from copilot_nb.named_sessions.session import state_of
@@ -28,7 +29,7 @@ def show(context: MagicContext, args: argparse.Namespace) -> History | None:
     shown = _chosen(session, args)
     if not args.code:
         return shown
-    insert_code(context.shell, session.name, shown[-1].text if shown else "")
+    insert_code(context.shell, session.name, shown[-1] if shown else TurnRecord("", ""))
     return None
 
 

@@ -1,0 +1,135 @@
+"""The tools of the level ``kernel``: run code in the user's namespace, and propose a cell.
+
+Code waits for the main thread: until a call waits there for an answer, or the kernel is idle. A turn that is stopped
+withdraws its code or interrupts it, and an interrupt of the kernel stops the turn, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from copilot_nb.agent.tools import Arguments, CallContext, ToolFailure, ToolOutput, ToolSpec, argument, schema_of
+from copilot_nb.named_sessions.session import state_of
+from copilot_nb.notebook.code import PROPOSE
+from copilot_nb.notebook.run_code import CodeOutput, run_code
+from copilot_nb.system.main_thread import MAIN_THREAD, Job, JobInterrupted
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from copilot_nb.named_sessions.manager import Manager
+    from copilot_nb.named_sessions.turn import Turn
+
+NOTICED_S = 0.5
+"""Code that has not begun after this time is said to wait (seconds)."""
+WAITS = "the code waits until the running cell has ended"
+NO_MAIN_THREAD = (
+    "Code can only run here while the user waits for the answer in a cell, and this prompt runs in the background. "
+    "Tell the user to ask again without -b."
+)
+
+Find = Callable[[str], "Turn | None"]
+
+
+def equip(shell: InteractiveShell, manager: Manager) -> None:
+    """Offer these tools to the sessions of a manager."""
+    manager.toolbox.offer("kernel", kernel_tools(shell, partial(_running_turn, manager)))
+
+
+def kernel_tools(shell: InteractiveShell, find_turn: Find) -> tuple[ToolSpec, ...]:
+    """Return the tools.
+
+    Parameters
+    ----------
+    shell : InteractiveShell
+        Runs the code.
+    find_turn : callable
+        Returns the running turn of the session with an id.
+    """
+
+    async def run(arguments: Arguments, context: CallContext) -> ToolOutput:
+        code = argument(arguments, "code", str)
+        job = MAIN_THREAD.submit(partial(run_code, shell, code), owner=context.session_id)
+        return _output(await _done(job, find_turn(context.session_id)))
+
+    return (
+        ToolSpec(
+            name="run_code",
+            description="Run Python code in the user's kernel, as a cell that sees and changes their variables; "
+            "magics and top-level await work. Returns what it prints, its last expression and any traceback. The user "
+            "is shown the code and asked each time. input() is refused.",
+            run=run,
+            parameters=schema_of(
+                code={"type": "string", "description": "the code"},
+                why={"type": "string", "description": "what it is for, in a few words, for the user", "default": ""},
+            ),
+            kind="code",
+            text=_code,
+            language="python",
+            why=lambda arguments: str(arguments.get("why") or ""),
+        ),
+        ToolSpec(
+            name=PROPOSE,
+            description="Propose code as a new cell below the user's cell. It does not run: the user decides about it.",
+            run=_proposed,
+            parameters=schema_of(code={"type": "string", "description": "the whole cell"}),
+            kind="propose",
+            text=_code,
+            language="python",
+            is_data=False,
+        ),
+    )
+
+
+def _proposed(arguments: Arguments, _context: CallContext) -> str:
+    if not argument(arguments, "code", str).strip():
+        raise ToolFailure("the cell is empty")
+    return "The user gets this cell below the answer. It has not run."
+
+
+def _code(arguments: Arguments) -> str:
+    return str(arguments.get("code", ""))
+
+
+async def _done(job: Job[CodeOutput], turn: Turn | None) -> CodeOutput:
+    """Return what the code showed; a cancelled turn withdraws or interrupts it."""
+    result = asyncio.wrap_future(job.result)
+    try:
+        await asyncio.wait([result], timeout=NOTICED_S)
+        while not job.has_begun:
+            _check_attended(job)
+            if turn is not None:
+                turn.say(WAITS)
+            await asyncio.wait([result], timeout=NOTICED_S)
+        if turn is not None:
+            turn.say("")
+        return await result
+    except JobInterrupted as error:
+        raise ToolFailure("the user interrupted the code") from error
+    finally:
+        job.cancel()
+        if turn is not None:
+            turn.say("")
+            if job.is_interrupted:
+                turn.stop()
+
+
+def _check_attended(job: Job[Any]) -> None:
+    if MAIN_THREAD.wake is None and not MAIN_THREAD.is_attended:
+        job.cancel()
+        raise ToolFailure(NO_MAIN_THREAD)
+
+
+def _output(shown: CodeOutput) -> ToolOutput:
+    """Return what the model is told."""
+    if isinstance(shown.error, KeyboardInterrupt):
+        return ToolOutput(f"The user interrupted the code. Its output until then:\n{shown.text}", succeeded=False)
+    text = shown.text or "(The code ran and showed nothing.)"
+    return ToolOutput(text, shown.figures, succeeded=shown.error is None)
+
+
+def _running_turn(manager: Manager, session_id: str) -> Turn | None:
+    return next((state_of(each).runner.current for each in manager if each.session_id == session_id), None)

@@ -1,0 +1,104 @@
+"""Subcommands that answer what a model asks: approve, deny, answer."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from copilot_nb.errors import InputError
+from copilot_nb.named_sessions.names import quoted
+from copilot_nb.notebook.arguments import Option
+from copilot_nb.notebook.subcommands.base import Argument, Subcommand
+from copilot_nb.render.calls import decision_text
+
+if TYPE_CHECKING:
+    from copilot_nb.conversation.parts import Outcome
+    from copilot_nb.named_sessions.approvals import ApprovalRequest
+    from copilot_nb.notebook.context import MagicContext
+
+BY = "you, by a command"
+
+
+def approve(context: MagicContext, args: argparse.Namespace) -> None:
+    """Allow what a session asks for."""
+    request = _one(context, args.name, is_question=False)
+    if args.session and not request.session_scope:
+        raise InputError("this can only be allowed once", f"%copilot approve {quoted(request.request_id)}")
+    _decide(context, request, "session" if args.session else "once", "")
+
+
+def deny(context: MagicContext, args: argparse.Namespace) -> None:
+    """Deny what a session asks for."""
+    _decide(context, _one(context, args.name), "denied", args.prompt)
+
+
+def answer(context: MagicContext, args: argparse.Namespace) -> None:
+    """Answer the question of a session."""
+    request = _one(context, args.name, is_question=True)
+    text = args.prompt
+    if request.choices and not request.is_free and text not in request.choices:
+        raise InputError(f"{request.session} offers: {', '.join(request.choices)}", "give one of these answers")
+    _decide(context, request, "once", text)
+
+
+def _decide(context: MagicContext, request: ApprovalRequest, outcome: Outcome, reason: str) -> None:
+    approvals = context.manager.approvals
+    if not approvals.decide(request.request_id, outcome, BY, reason):
+        raise _decided(context, request.request_id)
+    words = {"once": "Allowed once", "session": f"Allowed for this session ({request.session_scope})"}
+    done = "Answered" if request.is_question else words.get(outcome, "Denied")
+    print(f"{done}: {request.title}")
+
+
+def _one(context: MagicContext, name: str, *, is_question: bool | None = None) -> ApprovalRequest:
+    """Return the request that a name or a number means; without either the only one."""
+    pending = [
+        each for each in context.manager.approvals.pending if is_question is None or each.is_question is is_question
+    ]
+    found = [each for each in pending if name in ("", each.session)]
+    found = found or [each for each in pending if each.request_id == name]
+    if len(found) == 1:
+        return found[0]
+    if not found and name and context.manager.approvals.decision(name) is not None:
+        raise _decided(context, name)
+    if not found:
+        of = f" of {name}" if name else ""
+        raise InputError(f"no request{of} waits for an answer", _listed(pending) or "see %copilot")
+    raise InputError(f"{len(found)} requests wait for an answer", f"give the number of one: {_listed(found)}")
+
+
+def _decided(context: MagicContext, request_id: str) -> InputError:
+    decision = decision_text(context.manager.approvals.decision(request_id))
+    return InputError(f"request {request_id} was decided before: {decision}", "nothing is left to do")
+
+
+def _listed(requests: Sequence[ApprovalRequest]) -> str:
+    return "; ".join(f"{each.request_id} ({each.title})" for each in requests)
+
+
+_WHICH = Argument("name", "the session, or the number of the request", "?", kind="session")
+
+COMMANDS = (
+    Subcommand(
+        "approve",
+        "Allow what a session asks to do.",
+        approve,
+        (_WHICH,),
+        (Option(("--session",), "also all later calls of this kind in this session"),),
+    ),
+    Subcommand(
+        "deny",
+        "Deny what a session asks to do: %copilot deny NAME REASON; the model is told the reason.",
+        deny,
+        (_WHICH,),
+        has_prompt=True,
+    ),
+    Subcommand(
+        "answer",
+        "Answer the question of a session: %copilot answer NAME TEXT.",
+        answer,
+        (_WHICH,),
+        has_prompt=True,
+    ),
+)

@@ -1,0 +1,99 @@
+"""The requests for permission and the questions that a panel shows, and its page's answers.
+
+The page gets the list of all requests whenever it changes (``{"kind": "asks", "asks": [...]}``), and answers with
+``{"do": "decide", "request": id, "outcome": ..., "reason": ...}``. A page decides only about the requests it shows. The
+page of a visitor answers questions and shows the rest, because it must not decide what runs in the owner's kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, get_args
+
+from copilot_nb.errors import InputError
+from copilot_nb.named_sessions.approvals import Answer
+from copilot_nb.render.asking import question_html, request_html
+from copilot_nb.render.calls import decision_text
+from copilot_nb.render.escape import well_formed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from copilot_nb.named_sessions.approvals import ApprovalRequest, Approvals
+
+Fields = dict[str, Any]
+_OUTCOMES: dict[str, Answer] = {outcome: outcome for outcome in get_args(Answer)}
+
+
+class Asks:
+    """The requests of some sessions, as a panel shows them.
+
+    Parameters
+    ----------
+    approvals : Approvals
+        The pending requests of all sessions.
+    concerns : callable
+        Whether the panel shows a request.
+    user : str
+        The visitor who uses the panel; ``""`` for the kernel's owner.
+    """
+
+    def __init__(self, approvals: Approvals, concerns: Callable[[ApprovalRequest], bool], user: str = "") -> None:
+        self._approvals = approvals
+        self._concerns = concerns
+        self._user = user
+        self._told: list[Fields] = []
+
+    def whole(self) -> list[Fields]:
+        """Return all requests; `news` then returns the changes since."""
+        self._told = [self._fields(each) for each in self._shown()]
+        return self._told
+
+    def news(self) -> Iterable[Fields]:
+        """Yield the list of requests if it has changed."""
+        told = self._told
+        if [each.request_id for each in self._shown()] != [each["id"] for each in told]:
+            yield {"kind": "asks", "asks": self.whole()}
+
+    def decide(self, message: Mapping[str, Any]) -> Fields:
+        """Decide a request as a page says; the answer says so if it was decided before.
+
+        Raises
+        ------
+        InputError
+            If the page does not show the request, or cannot decide it.
+        """
+        request_id = str(message.get("request", ""))
+        request = next((each for each in self._shown() if each.request_id == request_id), None)
+        if (outcome := _OUTCOMES.get(message.get("outcome", ""))) is None:
+            raise InputError(f"a request cannot be decided as {message.get('outcome')!r}")
+        if request is not None and not self._may_decide(request):
+            raise InputError("the owner of this page decides about this")
+        by = f"{self._user}, in a panel" if self._user else "you, in a panel"
+        reason = well_formed(str(message.get("reason", "")).strip())
+        if request is not None and self._approvals.decide(request_id, outcome, by, reason):
+            return {}
+        return {"said": f"This was decided before: {decision_text(self._approvals.decision(request_id))}."}
+
+    def _shown(self) -> list[ApprovalRequest]:
+        return [each for each in self._approvals.pending if self._concerns(each)]
+
+    def _may_decide(self, request: ApprovalRequest) -> bool:
+        return request.is_question or not self._user
+
+    def _fields(self, request: ApprovalRequest) -> Fields:
+        html = (
+            question_html(request.title, request.text)
+            if request.is_question
+            else request_html(request.title, request.text, request.language)
+        )
+        return {
+            "id": request.request_id,
+            "title": well_formed(request.title),
+            "html": html,
+            "scope": request.session_scope,
+            "isQuestion": request.is_question,
+            "choices": [well_formed(choice) for choice in request.choices],
+            "isFree": request.is_free,
+            "mayDecide": self._may_decide(request),
+        }

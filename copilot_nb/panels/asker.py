@@ -1,0 +1,63 @@
+"""The panel in the cell of turns in the background: what they ask, and nothing else.
+
+A cell that has ended cannot ask by a prompt. So it has an empty output, which becomes this panel when its turns ask
+something, and one line when they have been answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from copilot_nb.panels.approvals import Asks
+from copilot_nb.panels.assets import script
+from copilot_nb.panels.base import Message, Panel
+from copilot_nb.panels.static_output import Static
+
+if TYPE_CHECKING:
+    from copilot_nb.named_sessions.manager import Manager
+    from copilot_nb.named_sessions.session import Event
+    from copilot_nb.named_sessions.turn import Turn
+
+
+class AskPanel(Panel):
+    """What some turns ask.
+
+    Parameters
+    ----------
+    manager : Manager
+        Owns their sessions.
+    turns : sequence of Turn
+        The turns.
+    """
+
+    _esm = script("asker.js")
+
+    def __init__(self, manager: Manager, turns: Sequence[Turn]) -> None:
+        self._asks = Asks(manager.approvals, lambda request: any(request.turn is turn for turn in turns))
+        super().__init__(manager)
+
+    @property
+    def bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The panel as the data and metadata of an output; empty if the front end has no widgets."""
+        return self._repr_mimebundle_() or ({}, {})
+
+    def whole(self) -> dict[str, Any]:
+        """Return what is asked."""
+        return {"asks": self._asks.whole()}
+
+    def news(self) -> list[dict[str, Any]]:
+        """Return what is asked, if that has changed."""
+        return list(self._asks.news())
+
+    def wants(self, event: Event) -> bool:
+        """Whether something was asked or decided."""
+        return event.kind == "ask"
+
+    def transcript(self) -> Static:
+        """Return nothing: the turn's own output says what was decided."""
+        return Static("", "")
+
+    def do_decide(self, message: Message) -> dict[str, Any]:
+        """Decide a request, or answer a question."""
+        return self._asks.decide(message)
