@@ -27,7 +27,7 @@ def later(code, after_s=0.0):
 
 @pytest.fixture(scope="module")
 def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
-    kernel = Kernel(tmp_path_factory.mktemp("main-thread") / "home")
+    kernel = Kernel(tmp_path_factory.mktemp("main-thread") / "home", "python3")
     kernel.start()
     for cell in (f"%config CopilotNB.warm_start = False\n{LOAD}", SETUP):
         assert not kernel.run(cell).error
