@@ -16,6 +16,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from copilot_nb.experiments import opening as _opening
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -35,7 +37,9 @@ if TYPE_CHECKING:
         TurnInterrupted,
         TurnTimeout,
     )
+    from copilot_nb.experiments.ballot import Ballot
     from copilot_nb.named_sessions.api import delete, import_conversation, search, session, sessions, usage
+    from copilot_nb.named_sessions.manager import Manager
     from copilot_nb.named_sessions.session import Session
     from copilot_nb.named_sessions.turn import Turn
     from copilot_nb.named_sessions.waiting import as_completed, wait
@@ -126,6 +130,15 @@ def _open_panel(names: Sequence[str], evaluate: Callable[[str], object]) -> obje
     from copilot_nb.panels import open_panel
 
     return open_panel(names, evaluate)
+
+
+def _open_votes(manager: Manager, ballot: Ballot) -> object:
+    from copilot_nb.panels.votes import VotePanel
+
+    return VotePanel(manager, ballot)
+
+
+_opening.hand_in(_open_votes)
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from copilot_nb.errors import InputError
+from copilot_nb.experiments.ballot import Ballot, opinions_of_people
 from copilot_nb.experiments.extras import MissingExtra
 from copilot_nb.experiments.grid import Cell, Grid, Variant
 from copilot_nb.experiments.judging import Judging
 from copilot_nb.experiments.notes import judge_notes, missing_notes, model_notes, schema_notes, score_notes
+from copilot_nb.experiments.opening import open_panel
 from copilot_nb.experiments.options import Scorers
 from copilot_nb.experiments.plan import Plan, planned
-from copilot_nb.experiments.ratings import Ratings, opinions_of
+from copilot_nb.experiments.ratings import PEOPLE, Ratings, opinions_of
 from copilot_nb.experiments.scores import Preference, ScoreRow
 from copilot_nb.experiments.scoring import Progressed, ScoreSheet, checked, unit_of
 from copilot_nb.experiments.shown_answers import Columns
@@ -139,7 +141,7 @@ class Comparison:
             If the kernel is interrupted; the scores so far are kept.
         """
         found = checked(scorers)
-        with Store(self._path, is_copy=self._is_copy) as store:
+        with self._store() as store:
             self._scores = ScoreSheet.computed(found, self._asked(), store, on_progress)
         return self
 
@@ -201,6 +203,28 @@ class Comparison:
         ratings = self._ratings()
         found = ratings.of(rater)
         return Preferences.of(rater or found[0].rater, self._preferences(ratings, rater))
+
+    def open_panel(self, rater: str = "you") -> object:
+        """Return a panel in which a person votes on the answers, blind: names are hidden until the last vote.
+
+        The votes are stored in the comparison's file, so the panel can be closed and opened again. They are part of
+        `summary`, `preferences` and `to_frame`. No model is asked.
+
+        Parameters
+        ----------
+        rater : str
+            The person's name; each person has their own votes.
+
+        Raises
+        ------
+        InputError
+            If there are no answers of two variants to a prompt, the name is that of the judge, or the file is gone.
+        """
+        if not rater.strip() or rater == PEOPLE or (self._judging and rater == self._judging.name):
+            raise InputError(f"{rater!r} cannot be the name of a person who votes", 'open_panel("ann")')
+        if not self._path.exists():
+            raise InputError(f"{self._path} is gone, and votes are stored in it", "run the comparison again")
+        return open_panel(self._manager, Ballot(self._grid, self.answers, rater, lambda: Store(self._path)))
 
     def judgements(self) -> DataFrame:
         """Return one row for each comparison of two answers by the judge or a person.
@@ -400,7 +424,14 @@ class Comparison:
         return self.rows(scorer)
 
     def _ratings(self) -> Ratings:
-        return Ratings(opinions_of(self._judging, self._replies) if self._judging else ())
+        judged = opinions_of(self._judging, self._replies) if self._judging else ()
+        with self._store() as store:
+            voted = opinions_of_people(store.votes(), self._grid, self.answers)
+            return Ratings((*judged, *voted))
+
+    def _store(self) -> Store:
+        """Return the comparison's file, or a copy of it if nothing is to be written or the file was deleted."""
+        return Store(self._path, is_copy=self._is_copy or not self._path.exists())
 
     def _preferences(self, ratings: Ratings, rater: str) -> tuple[Preference, ...]:
         return ratings.preferences(rater, lambda cell: unit_of(cell, self._cluster))

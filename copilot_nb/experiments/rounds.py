@@ -24,7 +24,7 @@ from copilot_nb.experiments.round_store import Part, keep, rounds_of
 from copilot_nb.named_sessions.dataframes import frame
 from copilot_nb.named_sessions.prompt_plan import plan_prompt
 from copilot_nb.named_sessions.session import engine_of, own_session, send_planned, state_of
-from copilot_nb.named_sessions.turn import Turn
+from copilot_nb.named_sessions.turn import Turn, TurnSession
 from copilot_nb.render.escape import well_formed
 from copilot_nb.render.table import Table
 from copilot_nb.render.turn import Label
@@ -63,6 +63,8 @@ class Round:
         The answer that was voted best.
     key : str
         The round's key in the sessions (see `round_store`).
+    is_sealed : bool
+        Whether a blind round keeps its names hidden after the vote, too.
     """
 
     number: int
@@ -72,9 +74,10 @@ class Round:
     vote: str | None = None
     winner: Turn | None = None
     key: str = ""
+    is_sealed: bool = False
 
     def __repr__(self) -> str:
-        vote = f"best: {self.winner.session.name}" if self.winner else self.vote or "not voted"
+        vote = self.verdict if self.winner else self.vote or "not voted"
         return f"<Round {self.number}: {count(len(self.turns), 'answer')}, {vote}>"
 
     @property
@@ -85,7 +88,7 @@ class Round:
     @property
     def is_hidden(self) -> bool:
         """Whether the sessions of the answers are still secret."""
-        return self.is_blind and self.vote is None
+        return self.is_blind and (self.vote is None or self.is_sealed)
 
     def voted(self, choice: int | str) -> Round:
         """Return the round with a vote: the index of a column, ``"tie"`` or ``"none good"``.
@@ -134,7 +137,7 @@ class Round:
     def verdict(self) -> str:
         """The vote, as text."""
         if self.winner is not None:
-            return f"Best: {self.winner.session.name}"
+            return f"Best: {self.title(self.turns.index(self.winner))}"
         return {None: "Not voted on", TIE: "A tie", NONE_GOOD: "None is good"}[self.vote]
 
 
@@ -225,7 +228,7 @@ def kept_rounds(manager: Manager, sessions: Sequence[Session]) -> tuple[Round, .
     return tuple(found)
 
 
-def past_turn(session: Session, record: TurnRecord) -> Turn:
+def past_turn(session: TurnSession, record: TurnRecord) -> Turn:
     """Return a turn that has ended."""
     turn = Turn(session, record.prompt)
     turn.begin(record)

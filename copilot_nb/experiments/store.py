@@ -7,7 +7,8 @@ alive; the claims of a dead process are released. Several processes may share a 
 does not work on network drives.
 
 Scores have their own table, keyed by the cell, the scorer's identity and a hash of the scorer's other inputs: scoring
-again costs nothing, and a scorer that raises loses nothing.
+again costs nothing, and a scorer that raises loses nothing. So have the votes of people, keyed by the person and the
+answers voted on.
 """
 
 from __future__ import annotations
@@ -51,6 +52,12 @@ CREATE TABLE scores (
 ) WITHOUT ROWID;
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
+"""
+_VOTES = """
+CREATE TABLE IF NOT EXISTS votes (
+    rater TEXT NOT NULL, round TEXT NOT NULL, answers TEXT NOT NULL, choice TEXT NOT NULL, at_s REAL NOT NULL,
+    PRIMARY KEY (rater, round)
+) WITHOUT ROWID
 """
 _FREE = "UPDATE cells SET owner = '', state = CASE WHEN answered_s IS NULL THEN 'wanted' ELSE 'done' END "
 
@@ -96,6 +103,28 @@ class Answer:
     error: str = ""
     session_id: str = ""
     answered_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One person's vote on answers to a prompt.
+
+    Attributes
+    ----------
+    rater : str
+        The person's name.
+    round : str
+        A hash of the cells and of their answers' texts: a vote does not outlive its answers.
+    answers : tuple of str
+        The keys of the cells, in the order in which they were shown.
+    choice : int or str
+        The place of the best one, from 0; ``"tie"`` or ``"none good"``.
+    """
+
+    rater: str
+    round: str
+    answers: tuple[str, ...]
+    choice: int | str
 
 
 def new_owner() -> str:
@@ -152,6 +181,8 @@ class Store:
                 f"{SCHEMA_VERSION})",
                 "use that version, or name another file: store=…",
             )
+        with self._writing():
+            self._db.execute(_VOTES)  # the first files had none
 
     def close(self) -> None:
         """Close the file."""
@@ -276,6 +307,21 @@ class Store:
         with self._translated():
             rows = self._db.execute("SELECT key, about, value FROM scores WHERE scorer = ?", (scorer,)).fetchall()
         return {(key, about): value for key, about, value in rows}
+
+    def keep_vote(self, vote: Vote) -> None:
+        """Store a vote, in place of an earlier one of the same person on the same answers."""
+        row = (vote.rater, vote.round, json.dumps(vote.answers), str(vote.choice), time.time())
+        with self._writing():
+            self._db.execute("INSERT OR REPLACE INTO votes VALUES (?, ?, ?, ?, ?)", row)
+
+    def votes(self) -> list[Vote]:
+        """Return all votes, the earliest first."""
+        with self._translated():
+            rows = self._db.execute("SELECT rater, round, answers, choice FROM votes ORDER BY at_s").fetchall()
+        return [
+            Vote(rater, key, tuple(json.loads(answers)), int(choice) if choice.isdecimal() else choice)
+            for rater, key, answers, choice in rows
+        ]
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -19,28 +19,23 @@ from copilot_nb.experiments.targets import Target, one_each
 from copilot_nb.named_sessions.api import shared_manager
 from copilot_nb.named_sessions.session import Session
 from copilot_nb.panels import compare_view
-from copilot_nb.panels.assets import script
-from copilot_nb.panels.base import Message, Panel
-from copilot_nb.panels.compare_view import Column
+from copilot_nb.panels.base import Message
 from copilot_nb.panels.deltas import Fields
+from copilot_nb.panels.rounds_panel import RoundsPanel
 from copilot_nb.panels.static_output import Static
 from copilot_nb.render.escape import well_formed
 from copilot_nb.render.words import count
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
-
     from copilot_nb.named_sessions.manager import Manager
     from copilot_nb.named_sessions.session import Event
     from copilot_nb.render.table import Table
 
-PAGE_ROUNDS = 5
-"""Rounds that the page receives at once, the last ones (count)."""
 LEAST = 2
 """The fewest sessions that can be compared (count)."""
 
 
-class ComparePanel(Panel):
+class ComparePanel(RoundsPanel):
     """One prompt to several sessions, the answers side by side, and a vote on each round.
 
     Parameters
@@ -69,8 +64,6 @@ class ComparePanel(Panel):
     >>> panel.to_frame()  # doctest: +SKIP
     """
 
-    _esm = script("compare.js")
-
     def __init__(
         self,
         sessions: Sequence[str | Session] = (),
@@ -86,11 +79,8 @@ class ComparePanel(Panel):
         manager = manager or shared_manager()
         listed = one_each(name, models=models, providers=providers, model=model, provider=provider)
         self._arena = Arena(manager, _opened(manager, sessions, listed, provider), blind=blind)
-        self._columns: dict[int, list[Column]] = {}
-        self._sent_rounds: dict[int, Round] = {}
-        self._sent_frame: Fields = {}
         self._is_blind = blind
-        super().__init__(manager)
+        super().__init__(manager, self._arena)
 
     def __repr__(self) -> str:
         return f"<ComparePanel: {count(len(self.sessions), 'session')}, {count(len(self._arena.rounds), 'round')}>"
@@ -99,11 +89,6 @@ class ComparePanel(Panel):
     def sessions(self) -> tuple[Session, ...]:
         """The compared sessions."""
         return self._arena.sessions
-
-    @property
-    def results(self) -> list[Round]:
-        """The rounds so far, with prompts, answers and votes."""
-        return list(self._arena.rounds)
 
     @property
     def summary(self) -> Table:
@@ -120,21 +105,6 @@ class ComparePanel(Panel):
         self._is_blind = bool(blind)
         self.mark()
 
-    def to_frame(self) -> DataFrame:
-        """Return the rounds as a pandas frame with one row for each answer.
-
-        The columns: ``round``, ``prompt``, ``blind``; ``column`` (1 is the left one), ``session``, ``model``,
-        ``provider``, ``state``; ``vote`` on the round (``best``, ``tie``, ``none good``) and whether this answer
-        ``won`` it; ``text``, ``started_at``, ``ttft_s`` (time to first token, seconds), ``duration_s``,
-        ``input_tokens``, ``output_tokens``, ``cost``, ``error``. Unknown values are missing values.
-
-        Raises
-        ------
-        InputError
-            If pandas is not installed.
-        """
-        return rounds.to_frame(self._arena.rounds)
-
     def ask(self, prompt: str) -> Round:
         """Send a prompt to all sessions and return the round without waiting for the answers.
 
@@ -146,26 +116,6 @@ class ComparePanel(Panel):
         asked = self._arena.ask(prompt, blind=self._is_blind)
         self.mark()
         return asked
-
-    def vote(self, number: int, choice: int | str) -> Round:
-        """Vote on a round, and return it.
-
-        Parameters
-        ----------
-        number : int
-            Of the round, counted from 1.
-        choice : int or str
-            The best answer's column, counted from 1; ``"tie"`` or ``"none good"``.
-
-        Raises
-        ------
-        InputError
-            If there is no such round or choice, the round is not over, or it is blind and already voted on.
-        """
-        voted = self._arena.vote(number, choice)
-        self.mark()
-        self._static_output.changed()
-        return voted
 
     def retry(self, number: int, column: int) -> Round:
         """Ask one session of the last round again, in place of its answer; return the round without waiting.
@@ -190,83 +140,30 @@ class ComparePanel(Panel):
         """Stop the running answers; the text so far is kept."""
         self._arena.stop()
 
-    def whole(self) -> dict[str, Any]:
-        """Return the last rounds, and the fields around them."""
-        shown = self._arena.rounds
-        first = max(0, len(shown) - PAGE_ROUNDS)
-        self._sent_rounds = {each.number: each for each in shown}
-        self._columns = {each.number: [Column(turn) for turn in each.turns] for each in shown[first:]}
-        self._sent_frame = self._frame(shown)
-        told = [compare_view.whole(each, self._columns[each.number]) for each in shown[first:]]
-        note = self._arena.earlier_turns.note
-        return {
-            "rounds": told,
-            "earlier": first,
-            "frame": self._sent_frame,
-            "note": note,
-            **self._unshared(first + 1, len(shown) + 1),
-        }
+    def _note(self) -> str:
+        return self._arena.earlier_turns.note
 
     def _unshared(self, first: int, last: int) -> dict[str, Any]:
         """Return the turns that not all sessions have, before the rounds `first` to `last`."""
         found = [each for each in self._arena.earlier_turns.unshared if first <= each.before <= last]
         return {"unshared": [compare_view.unshared(each, self.sessions) for each in found]}
 
-    def news(self) -> list[dict[str, Any]]:
-        """Return new rounds, new votes and the changes of the answers."""
-        shown, items = self._arena.rounds, []
-        for asked in shown:
-            told, self._sent_rounds[asked.number] = self._sent_rounds.get(asked.number), asked
-            if told is None:
-                self._columns[asked.number] = [Column(turn) for turn in asked.turns]
-                items.append({"kind": "round", **compare_view.whole(asked, self._columns[asked.number])})
-            elif told is not asked:
-                known = self._columns.get(asked.number, [None] * len(asked.turns))
-                columns = [
-                    each if each and each.turn is turn else Column(turn)
-                    for each, turn in zip(known, asked.turns, strict=True)
-                ]
-                self._columns[asked.number] = columns
-                facts = [each.revealed(asked) if each in known else each.whole(asked) for each in columns]
-                items.append({"kind": "voted", **compare_view.facts(asked, facts)})
-            else:
-                items += self._answer_changes(asked)
-        if (frame := self._frame(shown)) != self._sent_frame:
-            self._sent_frame = frame
-            items.append({"kind": "frame", "frame": frame})
-        return items
-
-    def _answer_changes(self, asked: Round) -> list[dict[str, Any]]:
-        """Return the changes of a round's answers."""
-        columns = [(at, each) for at, each in enumerate(self._columns.get(asked.number, ())) if not each.is_sent]
-        return [
-            {"kind": "answer", "round": asked.number, "column": at, **patch}
-            for at, each in columns
-            if (patch := each.patch(asked))
-        ]
-
-    def transcript(self) -> Static:
-        """Return the last rounds as a saved notebook shows them; a blind round reveals no more than on the page."""
-        shown = self._arena.rounds
-        wins = None if self._hides_names(shown) else self.summary
+    def _between(self) -> dict[int, Static]:
         unshared = self._arena.earlier_turns.unshared
-        between = {each.before: compare_view.unshared_static(each, self.sessions) for each in unshared}
-        return compare_view.transcript(shown[-PAGE_ROUNDS:], wins, between)
+        return {each.before: compare_view.unshared_static(each, self.sessions) for each in unshared}
 
     def _hides_names(self, shown: Sequence[Round]) -> bool:
         return self._is_blind and not any(each.vote is not None for each in shown)
 
-    def _frame(self, shown: Sequence[Round]) -> Fields:
-        """Return the fields around the rounds; without names before the first vote of a blind comparison."""
-        has_votes = any(each.vote is not None for each in shown)
-        table = rounds.summary(shown, self._arena.sessions)
+    def _names(self) -> list[str]:
+        return [each.name for each in self.sessions]
+
+    def _texts(self, shown: Sequence[Round]) -> Fields:  # noqa: ARG002 - the signature is the base class's
+        asks = "all answer, in random order; vote for the best, and you are told whose it is"
         return {
+            "hidden": f"{len(self.sessions)} sessions, names hidden until the first vote",
+            "empty": f"Ask something: {asks if self._is_blind else 'all answer, side by side; vote for the best'}.",
             "blind": self._is_blind,
-            "number": len(self._arena.sessions),
-            "names": [] if self._hides_names(shown) else [well_formed(each.name) for each in self.sessions],
-            "heads": list(table.columns),
-            "rows": [[well_formed(cell) for cell in row] for row in table.rows] if has_votes else [],
-            "caption": table.caption,
         }
 
     def wants(self, event: Event) -> bool:
@@ -289,10 +186,6 @@ class ComparePanel(Panel):
         """Stop the running answers."""
         self.stop()
 
-    def do_vote(self, message: Message) -> None:
-        """Vote on a round."""
-        self.vote(message["round"], message["choice"])
-
     def do_retry(self, message: Message) -> None:
         """Ask one session again."""
         self.retry(message["round"], message["column"])
@@ -300,21 +193,6 @@ class ComparePanel(Panel):
     def do_blind(self, message: Message) -> None:
         """Set whether the next rounds hide names until the vote."""
         self.blind = message["on"]
-
-    def do_csv(self, _message: Message) -> dict[str, Any]:
-        """Return the rounds as a CSV file."""
-        return {"name": "comparison.csv", "text": rounds.to_csv(self._arena.rounds)}
-
-    def do_earlier(self, message: Message) -> dict[str, Any]:
-        """Return the page of rounds before a round."""
-        end = max(0, message["before"] - 1)
-        first = max(0, end - PAGE_ROUNDS)
-        shown = self._arena.rounds[first:end]
-        return {
-            "rounds": [compare_view.whole(each, [Column(turn) for turn in each.turns]) for each in shown],
-            "earlier": first,
-            **self._unshared(first + 1, end),
-        }
 
 
 def _opened(

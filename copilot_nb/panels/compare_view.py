@@ -57,12 +57,11 @@ class Column:
 
 def heading(asked: Round, at: int) -> dict[str, str | bool]:
     """Return the heading of a column: in a hidden round only its letter."""
-    letter = chr(ord("A") + at)
+    letter, turn = chr(ord("A") + at), asked.turns[at]
+    best = turn is asked.winner
     if asked.is_hidden:
-        return {"letter": letter, "name": ""}
-    turn = asked.turns[at]
-    name, best = well_formed(turn.session.name), turn is asked.winner
-    return {"letter": letter, "name": name, "shuffled": asked.is_blind, "best": best}
+        return {"letter": letter, "name": "", "best": best}
+    return {"letter": letter, "name": well_formed(turn.session.name), "shuffled": asked.is_blind, "best": best}
 
 
 def allowed(asked: Round, turn: Turn, fields: Fields) -> Fields:

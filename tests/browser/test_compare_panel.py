@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from playwright.sync_api import Locator
 
 from copilot_nb.panels.compare import ComparePanel
+from copilot_nb.panels.votes import VotePanel
 from copilot_nb.testing import ChatError, ChatRequest, Reply
+from tests.unit.test_panels_votes import compared
 
 from .conftest import scripted
 from .panel_page import PanelPage
@@ -211,3 +214,25 @@ def test_what_sessions_have_said_before_is_there(panel_page: PanelPage) -> None:
     shown.get_by_role("heading", name="Round 2").wait_for()
     titles = shown.locator(".cnb-round-title").all_inner_texts()
     assert titles == ["Asked separately", "Round 1", "Asked separately", "Round 2"]
+
+
+def test_a_person_votes_on_the_answers_of_a_comparison_by_keys_and_is_told_the_names_at_the_end(
+    panel_page: PanelPage, tmp_path: Path
+) -> None:
+    result = compared(tmp_path / "a.sqlite", panel_page.manager)
+    panel = result.open_panel("ann")
+    assert isinstance(panel, VotePanel)
+    shown = panel_page.show(panel)
+    shown.get_by_text("0 of 3 rounds voted; names hidden until the last vote").wait_for()
+    for hidden in ("Prompt to all", "Blind", "Retry"):
+        assert not shown.get_by_text(hidden, exact=True).is_visible()
+    shown.get_by_role("button", name="Answer A is best").focus()
+    panel_page.page.keyboard.press("2")
+    shown.get_by_text("★ Best: Answer B").wait_for()
+    second = shown.get_by_role("toolbar", name="Vote on round 2").get_by_role("button").first
+    panel_page.page.wait_for_function("node => node === document.activeElement", arg=second.element_handle())
+    assert "model" not in shown.inner_text()
+    panel_page.page.keyboard.press("t")
+    shown.get_by_text("wise-model · quick-model").wait_for()
+    shown.locator(".cnb-wins").get_by_text("3 of 3 rounds voted, 2 ties, 0 with none good").wait_for()
+    assert shown.get_by_text(f"★ Best: B: {panel.results[0].turns[1].session.name}").is_visible()

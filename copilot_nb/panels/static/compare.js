@@ -7,7 +7,10 @@ import { RoundView, SharedScroll } from "./round.js";
 import { unsharedView } from "./unshared.js";
 
 /** @typedef {{caption: string, heads: string[], rows: string[][]}} Table */
-/** @typedef {Table & {names: string[], number: number, blind: boolean}} Frame the fields around the rounds */
+/**
+ * The fields around the rounds; `fixed`: the answers are there already, so nothing can be sent.
+ * @typedef {Table & {names: string[], hidden: string, empty: string, blind?: boolean, fixed?: boolean}} Frame
+ */
 
 class ComparePage {
   names = el("span", { class: "cnb-title" });
@@ -15,6 +18,7 @@ class ComparePage {
   note = el("div", { class: "cnb-note" });
   list = el("div", { class: "cnb-rounds" });
   empty = el("div", { class: "cnb-empty" });
+  write = el("div", { class: "cnb-compare-send" });
   wins = el("div", { class: "cnb-wins" });
   input = el("textarea", {
     id: newId("prompt"),
@@ -33,6 +37,8 @@ class ComparePage {
   trouble = new Notice();
   /** @type {Map<number, RoundView>} */
   rounds = new Map();
+  isFixed = false; // the answers are there already, so nothing can be sent
+  goesOn = false; // the vote that was just cast had the focus, so the next round's vote gets it
 
   /** @param {import("./link.js").View} view */
   constructor({ model, el: place, signal }) {
@@ -58,14 +64,15 @@ class ComparePage {
     sharedScroll.box.checked = true;
     const bar = el("div", { class: "cnb-compare-bar" }, this.names, this.blind.label, sharedScroll.label, this.csv);
     const label = el("label", { for: this.input.id, class: "cnb-sr" }, "Prompt to all");
-    const write = [label, this.input, this.sendButton, this.stopButton];
+    this.write.append(label, this.input, this.sendButton, this.stopButton);
     const middle = [this.trouble.node, this.notice.node, this.note, this.earlier, this.empty, this.list];
-    const below = [el("div", { class: "cnb-compare-send" }, ...write), this.wins, this.announce.node];
+    const below = [this.write, this.wins, this.announce.node];
     return panelRoot("cnb-compare", "Comparison", bar, ...middle, ...below);
   }
 
   /** @param {any} message */
   whole(message) {
+    this.isFixed = Boolean(message.frame.fixed);
     this.rounds.clear();
     saveFocus(this.list);
     this.list.replaceChildren();
@@ -91,6 +98,8 @@ class ComparePage {
     const round = this.round(fields.round);
     round.apply(fields);
     round.node.scrollIntoView({ block: "nearest" });
+    if (this.goesOn) round.toVote();
+    this.goesOn = false;
   }
 
   get last() {
@@ -116,13 +125,12 @@ class ComparePage {
    * @param {Frame} frame
    */
   frame(frame) {
-    this.blind.box.checked = frame.blind;
-    const hidden = `${frame.number} sessions, names hidden until the first vote`;
-    this.names.textContent = frame.names.length ? frame.names.join(" · ") : hidden;
+    this.blind.box.checked = Boolean(frame.blind);
+    hide(this.blind.label, this.isFixed);
+    hide(this.write, this.isFixed);
+    this.names.textContent = frame.names.length ? frame.names.join(" · ") : frame.hidden;
     this.root.setAttribute("aria-label", ["Comparison", ...frame.names].join(" · "));
-    this.empty.textContent = frame.blind
-      ? "Ask something: all answer, in random order; vote for the best, and you are told whose it is."
-      : "Ask something: all answer, side by side; vote for the best.";
+    this.empty.textContent = frame.empty;
     this.wins.replaceChildren(...(frame.rows.length && this.rounds.size ? [plainTable(frame)] : []));
   }
 
@@ -210,6 +218,12 @@ class ComparePage {
     const answer = await this.notice.attempt(() => this.link.ask(what, more));
     if (answer) this.notice.clear();
     return answer !== null;
+  }
+
+  /** The round whose vote had the focus was voted on. */
+  afterVote() {
+    this.goesOn = this.isFixed;
+    if (!this.isFixed) this.input.focus();
   }
 
   settle() {

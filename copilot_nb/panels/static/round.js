@@ -24,7 +24,8 @@ const MOST_KEYS = 9; // columns that have a key: their numbers
  * @typedef {object} RoundPanel
  * @property {AbortSignal} signal
  * @property {SharedScroll} sharedScroll
- * @property {HTMLElement} input gets the focus after the vote
+ * @property {boolean} isFixed whether the answers are there already
+ * @property {() => void} afterVote the vote that had the focus was cast
  * @property {RoundView | undefined} last
  * @property {(text: string) => void} say
  * @property {() => void} showRetries
@@ -138,7 +139,7 @@ export class RoundView {
     this.vote.replaceChildren(line);
     this.choices.clear();
     if (!this.isOver || (this.blind && this.voted)) {
-      if (held) this.panel.input.focus();
+      if (held) this.panel.afterVote();
       return;
     }
     const pressed = this.voted === "best" ? this.columns.findIndex((each) => each === best) + 1 : this.voted;
@@ -205,7 +206,7 @@ class ColumnView {
    */
   actions(round, column) {
     const { panel, number, voted } = round;
-    const isLast = panel.last === round && !voted;
+    const isLast = panel.last === round && !voted && !panel.isFixed;
     return isLast && this.isOver ? [{ name: "retry", label: "Retry", run: () => panel.retry(number, column) }] : [];
   }
 
