@@ -21,6 +21,7 @@ from tests.kernel.test_binder_postbuild import lowest_python
 REQUIRED = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
 TESTS = (
     "tests/kernel/test_kernel.py::test_an_answer_is_one_output_with_metadata_and_no_widget",
+    "tests/kernel/test_kernel_tools.py",
     "tests/kernel/test_main_thread.py",
     "tests/unit/test_panels_sessions.py",
     "tests/unit/test_render_mathml.py",

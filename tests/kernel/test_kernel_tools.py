@@ -1,0 +1,125 @@
+"""A model runs code in a real kernel: asked at a prompt, by a command, headless, in the background, several at once.
+
+`test_environments` runs these with the oldest ipykernel, too.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from .conftest import LOAD, WAIT_S, Kernel
+
+ENDS_WITHIN_S = 2.0  # 0.1 s as a rule; the machine may be busy
+SETUP = """
+import copilot_nb.testing as t, json, time, threading
+from copilot_nb.named_sessions.api import shared_manager
+ip = get_ipython()
+def runs(code):
+    return t.Reply(calls=(t.FunctionCall('run_code', json.dumps({'code': code})),))
+def script(*replies):
+    global model
+    model = t.ScriptedModel([*replies])
+    t.install(model)
+def each(request):  # one answer for each session, whatever comes first
+    if request.messages[-1].role == 'tool':
+        return 'Done.'
+    return runs(f"import time; time.sleep(0.2); seen.append({request.prompt!r})")
+def told():
+    return model.requests[-1].messages[-1].text
+"""
+
+
+@pytest.fixture(scope="module")
+def running_kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    kernel = Kernel(tmp_path_factory.mktemp("kernel-tools") / "home", "python3")
+    kernel.start()
+    for cell in (f"%config CopilotNB.warm_start = False\n{LOAD}", SETUP):
+        assert not kernel.run(cell).error
+    yield kernel
+    kernel.stop()
+
+
+def prompted(kernel: Kernel) -> str:
+    """Wait for a prompt and return it."""
+    return str(kernel.client.get_stdin_msg(timeout=WAIT_S)["content"]["prompt"])
+
+
+def allow(kernel: Kernel) -> None:
+    """Answer a prompt; after one that was left open it asks for the request's number."""
+    asked = re.search(r"y( \d+)?: once", prompted(kernel))
+    assert asked
+    kernel.client.input(f"y{asked[1] or ''}")
+
+
+def test_a_cell_asks_and_runs_the_code_as_a_cell(kernel: Kernel) -> None:
+    kernel.run("script(runs('z = 7\\nprint(z)\\nz * 6'), 'It is 42.'); 'before'", "1")
+    state = "print(ip.execution_count - n, ip.kernel._allow_stdin, _, 'z' in globals())"
+    kernel.run("n = ip.execution_count; _", "2")
+    request = kernel.send("%%copilot a -t kernel\nCompute", "3")
+    allow(kernel)
+    ran = kernel.result(request)
+    assert not ran.error
+    shown = [str(output["data"]) for output in ran.shown]
+    assert any(
+        "It is 42." in each and "run_code" in each and "allowed once by you, in the cell" in each for each in shown
+    )
+    assert "7\\n42" in kernel.run("print(repr(told()))", "4").printed
+    assert kernel.run(state, "5").printed == "3 True before True\n"
+
+
+def test_nobody_is_asked_where_nobody_can_be(kernel: Kernel) -> None:
+    kernel.run("script(runs('never = 1'), 'Pity.')")
+    assert not kernel.run("%%copilot a -t kernel\nCompute").error
+    assert "no one could answer" in kernel.run("print(told())").printed
+    assert kernel.run("print('never' in globals())").printed == "False\n"
+
+
+def test_one_interrupt_stops_the_code_and_the_turn(kernel: Kernel) -> None:
+    kernel.run(
+        "script(runs('threading.Thread(target=print, args=[\"begun\"]).start(); time.sleep(60)'), 'Never.')", "1"
+    )
+    request = kernel.send("%%copilot a -t kernel\nCompute", "2")
+    allow(kernel)
+    kernel.result(request, until=lambda message: "begun" in message["content"].get("text", ""))
+    interrupted_at = time.monotonic()
+    kernel.manager.interrupt_kernel()
+    assert "TurnInterrupted" in kernel.result(request).error
+    assert time.monotonic() - interrupted_at < ENDS_WITHIN_S
+    assert kernel.run("print(len(model.requests))", "3").printed == "1\n"
+
+
+def test_an_answer_in_a_box_that_was_left_open_allows_nothing(kernel: Kernel) -> None:
+    kernel.run("script(runs('one = 1'), runs('two = 2'), 'Done.')", "1")
+    request = kernel.send("%%copilot a -t kernel\nCompute", "2")
+    prompted(kernel)
+    kernel.manager.interrupt_kernel()  # the front end keeps the box
+    assert "TurnInterrupted" in kernel.result(request).error
+    request = kernel.send("%%copilot a\nCompute", "2")
+    prompted(kernel)
+    kernel.client.input("y")  # typed into the old box
+    allow(kernel)
+    assert not kernel.result(request).error
+    assert kernel.run("print('one' in globals(), two)", "3").printed == "False 2\n"
+
+
+def test_in_the_background_code_runs_when_the_kernel_is_idle(kernel: Kernel) -> None:
+    cell = "asked = threading.Event(); shared_manager().events.add(lambda e: e.kind == 'ask' and asked.set())"
+    kernel.run(f"script(runs('during'), 'Done.'); during = 'no cell'\n{cell}", "1")
+    kernel.run("%%copilot a -t kernel -b\nCompute", "2")
+    approve = "asked.wait(10); during = 'a cell'; %copilot approve a"
+    kernel.run(f"{approve.replace('; %', chr(10) + '%')}\ntime.sleep(0.7); during = 'no cell'", "3")
+    assert not kernel.run("model.wait_for_requests(2)\n%copilot wait a", "4").error
+    assert "'no cell'" in kernel.run("print(told())", "5").printed
+
+
+def test_three_sessions_run_code_at_once(kernel: Kernel) -> None:
+    kernel.run("seen = []; model = t.ScriptedModel(each); t.install(model)", "1")
+    request = kernel.send("%%copilot a b c -t kernel --create\nCompute", "2")
+    for _ in "abc":
+        allow(kernel)
+    assert not kernel.result(request).error
+    assert kernel.run("print(seen)", "3").printed == "['Compute', 'Compute', 'Compute']\n"
