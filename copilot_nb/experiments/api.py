@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Unpack
 from copilot_nb.errors import InputError, TurnInterrupted
 from copilot_nb.experiments.budget import Budget
 from copilot_nb.experiments.comparison import Comparison
+from copilot_nb.experiments.engines.selection import EngineMaker, engine_maker
 from copilot_nb.experiments.grid import Cell, Grid, Variant, make_grid, variant_of, variants_of
 from copilot_nb.experiments.judge import Judge
 from copilot_nb.experiments.judging import Judging
@@ -28,11 +29,11 @@ from copilot_nb.experiments.progress import Progress
 from copilot_nb.experiments.prompts import Prompt, Template, read_prompts
 from copilot_nb.experiments.runner import Runner
 from copilot_nb.experiments.scoring import checked
-from copilot_nb.experiments.store import Store
+from copilot_nb.experiments.store import Store, new_owner
 from copilot_nb.named_sessions.api import shared_manager
 from copilot_nb.render.words import count
 from copilot_nb.runtime.loop import POLL_S
-from copilot_nb.structured import Schema, schema_of
+from copilot_nb.structured import schema_of
 
 if TYPE_CHECKING:
     from copilot_nb.named_sessions.manager import Manager
@@ -91,6 +92,7 @@ def _compared(manager: Manager, prompts: tuple[Prompt, ...], options: CompareOpt
     variants = manager.loop.blocking(variants_of(manager, options))
     judge = _judge(manager, options.judge, variants) if options.judge else None
     on_progress = options.on_progress or _silent
+    make_engine = engine_maker(manager, options, [*variants, *([judge[1]] if judge else [])])
     with Store(_path(manager, options.store), is_copy=not options.ask) as store:
         if not options.confirm:
             _check_count(len(prompts), len(variants), options.repeats, store)
@@ -98,7 +100,7 @@ def _compared(manager: Manager, prompts: tuple[Prompt, ...], options: CompareOpt
         if not options.confirm:
             _check_size(grid, store, judge, is_named=options.store is not None)
         budget = Budget(options.max_cost, options.max_tokens)
-        runner = _runner(manager, grid, store, options, budget=budget, schema=schema)
+        runner = _runner(manager, make_engine, grid, store, options, budget=budget, schema=options.schema)
         if options.ask:
             _drive(manager, runner, on_progress)
             if runner.error is not None and not runner.progress.done:
@@ -106,7 +108,9 @@ def _compared(manager: Manager, prompts: tuple[Prompt, ...], options: CompareOpt
         said, notes = runner.progress, runner.notes if options.ask else [NOT_ASKED]
         judging = judge and Judging(*judge, grid, store.answers(grid.unique))
         if judging and judging.pairs and options.ask:
-            judged = _runner(manager, judging.grid, store, replace(options, keep="answers"), budget=budget.anew())
+            judged = _runner(
+                manager, make_engine, judging.grid, store, replace(options, keep="answers"), budget=budget.anew()
+            )
             _drive(manager, judged, lambda told: on_progress(replace(said, note=str(told))), "judgement")
             notes = list(dict.fromkeys([*notes, *judged.notes]))
     result = Comparison(
@@ -137,16 +141,18 @@ def _judge(manager: Manager, wanted: str | Judge, variants: Sequence[Variant]) -
 
 def _runner(
     manager: Manager,
+    make_engine: EngineMaker,
     grid: Grid,
     store: Store,
     options: CompareOptions,
     *,
     budget: Budget,
-    schema: Schema | None = None,
+    schema: object = None,
 ) -> Runner:
     """Return what asks the cells of a grid that have no answer; they are added to the file."""
     store.want({key: _as_json(cell) for key, cell in grid.unique.items()})
-    return Runner(manager, grid, store, options, schema=schema, budget=budget)
+    owner = new_owner()
+    return Runner(manager, make_engine(owner, schema), grid, store, options, owner=owner, budget=budget)
 
 
 def _silent(_progress: Progress) -> None:

@@ -11,6 +11,7 @@ import inspect
 import numbers
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -50,6 +51,8 @@ class CompareOptionValues(TypedDict, total=False):
     max_cost: float | None
     max_tokens: int | None
     retries: int
+    executor: Executor | None
+    client: object
     ask: bool
     confirm: bool
     on_progress: OnProgress | None
@@ -91,6 +94,11 @@ class CompareOptions:
         Request no more answers once this call has reached this cost, in the runtime's unit, or number of tokens.
     retries : int
         How often a failed cell is retried in this call (count).
+    executor : concurrent.futures.Executor, optional
+        Where the cells run: the threads of a `ThreadPoolExecutor` use the sessions of this kernel; each worker of
+        another executor has a runtime of its own.
+    client : distributed.Client, optional
+        Run the cells on the workers of this Dask cluster.
     ask : bool
         ``False``: request nothing, write nothing, and return the stored answers; `plan` says how many are missing.
     confirm : bool
@@ -120,6 +128,8 @@ class CompareOptions:
     max_cost: float | None = None
     max_tokens: int | None = None
     retries: int = 1
+    executor: Executor | None = None
+    client: object = None
     ask: bool = True
     confirm: bool = False
     on_progress: OnProgress | None = None
@@ -143,6 +153,11 @@ class CompareOptions:
         for name, limit in (("max_cost", self.max_cost), ("max_tokens", self.max_tokens)):
             if limit is not None and not limit > 0:
                 raise InputError(f"{name} must be greater than 0, not {limit}", "leave it out for no limit")
+        if self.executor is not None and self.client is not None:
+            raise InputError("executor and client cannot both be given", "executor=… or client=…")
+        is_elsewhere = self.client is not None or not isinstance(self.executor, ThreadPoolExecutor | None)
+        if self.keep == "sessions" and is_elsewhere:
+            raise InputError('keep="sessions" is not possible in other processes', "leave out executor= and client=")
         if self.retries < 0:
             raise InputError(f"retries must be at least 0, not {self.retries}", "retries=0 asks each cell once")
 
@@ -158,6 +173,7 @@ _KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "max_cost": (numbers.Real, "a number"),
     "max_tokens": (numbers.Real, "a number"),
     "retries": (numbers.Integral, "a whole number"),
+    "executor": (Executor, "a concurrent.futures.Executor"),
     "on_progress": (Callable, "a function"),  # type: ignore[dict-item] # an abstract class, which isinstance takes
 }
 

@@ -1,8 +1,8 @@
-"""Runs the cells of a comparison that have no answer yet, in this process, each in an isolated session.
+"""Runs the cells of a comparison that have no answer yet, each in an isolated session.
 
-`Runner.run` is a coroutine on the sessions' loop. It claims as many cells as there are seats, runs them concurrently,
-and commits each answer as it arrives. It waits for cells that another process on the same file has claimed, and runs
-them itself if that process dies.
+`Runner.run` is a coroutine on the sessions' loop. It claims as many cells as its engine has seats, has the engine run
+them concurrently, and commits each answer as it arrives. It waits for cells that another process on the same file has
+claimed, and runs them itself if that process dies.
 
 A session's id is made of the cell's key, the run and the attempt: it does not name the model, and no two attempts share
 a session.
@@ -11,30 +11,26 @@ a session.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import time
 from collections import Counter
 from contextlib import suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from copilot_nb.conversation.parts import TurnState, Usage
+from copilot_nb.conversation.parts import Usage
 from copilot_nb.errors import CopilotNBError, InputError, ProviderError, RuntimeUnavailable
 from copilot_nb.experiments.budget import Budget
+from copilot_nb.experiments.engines.base import CellEngine, EngineGone, Job, Outcome, WorkerLost, rerun_ids
 from copilot_nb.experiments.grid import Cell, Grid, Variant
 from copilot_nb.experiments.options import CompareOptions
 from copilot_nb.experiments.progress import Progress
-from copilot_nb.experiments.store import BEAT_S, AnsweredTurn, Store, new_owner
+from copilot_nb.experiments.store import BEAT_S, AnsweredTurn, Store
 from copilot_nb.experiments.waiting_cells import WaitingCells
-from copilot_nb.providers.byok import Byok
-from copilot_nb.providers.in_kernel import InKernel
-from copilot_nb.structured import Schema, second_try
+from copilot_nb.render.words import count
 from copilot_nb.system.threads import in_thread
 
 if TYPE_CHECKING:
     from copilot_nb.named_sessions.manager import Manager
-    from copilot_nb.named_sessions.session import Session
-    from copilot_nb.named_sessions.turn import Turn
 
 LOOK_AGAIN_S = 0.5
 """Seconds between checks of the cells that other processes have claimed."""
@@ -47,15 +43,17 @@ class Runner:
     Parameters
     ----------
     manager : Manager
-        Opens the sessions.
+        Deletes the sessions that dead processes have left.
+    engine : CellEngine
+        Runs the cells.
     grid : Grid
         The cells to run.
     store : Store
         Stores the answers; already contains the cells.
     options : CompareOptions
         The options of the run, with its limits of cost and tokens.
-    schema : Schema, optional
-        The schema of the answers; a model whose answer does not conform is asked once more.
+    owner : str
+        The name of the run (see `store.new_owner`).
     budget : Budget, optional
         The limits of cost and tokens, shared with an earlier run; by default those of the options.
 
@@ -72,26 +70,29 @@ class Runner:
     def __init__(
         self,
         manager: Manager,
+        engine: CellEngine,
         grid: Grid,
         store: Store,
         options: CompareOptions,
         *,
-        schema: Schema | None = None,
+        owner: str,
         budget: Budget | None = None,
     ) -> None:
         self._manager = manager
+        self._engine = engine
         self._store = store
         self._budget = budget or Budget(options.max_cost, options.max_tokens)
-        self._schema = schema
         self._retries = options.retries
         self._keeps_sessions = options.keep == "sessions"
         self._before_s = 0.0 if options.max_age is None else time.time() - options.max_age.total_seconds()
-        self._owner = new_owner()
+        self._owner = owner
         self._versions = f"copilot-nb {version('copilot-nb')}, github-copilot-sdk {version('github-copilot-sdk')}"
         self._cells = grid.unique
-        self._waiting = WaitingCells(manager)
+        self._waiting = WaitingCells(engine)
         self._elsewhere: dict[str, Cell] = {}
         self._failures: Counter[str] = Counter()
+        self._losses: Counter[str] = Counter()
+        self._lost: list[str] = []
         self._dropped: dict[Variant, CopilotNBError] = {}
         self._going: dict[asyncio.Task[None], Cell] = {}
         self._is_stopping = False
@@ -107,12 +108,14 @@ class Runner:
         Raises
         ------
         InputError
-            If the file cannot be written. Stored answers stay.
+            If the file cannot be written, or the engine cannot run the cells. Stored answers stay.
         """
         await in_thread(self._store.beat, self._owner)
         beating = asyncio.create_task(self._beat())
         try:
             await self._begin()
+            if self._waiting:
+                await self._engine.begin()
             while not self._is_stopping and await self._fill():
                 ended, _ = await asyncio.wait(self._going, timeout=LOOK_AGAIN_S, return_when=asyncio.FIRST_COMPLETED)
                 await self._collect(ended)
@@ -125,6 +128,8 @@ class Runner:
         """Start no more cells and stop the running ones (on the loop's thread); `run` returns when they have ended."""
         if not self._is_stopping:  # a second cancellation would not wait for what the first one stops
             self._is_stopping = True
+            if self._going:
+                self._engine.stop()
             for task in self._going:
                 task.cancel()
 
@@ -165,19 +170,22 @@ class Runner:
     async def _claim(self, cells: list[Cell]) -> None:
         if not cells:
             return
-        ids = {cell.key: self._session_id(cell) for cell in cells}
+        jobs = {cell.key: self._job(cell) for cell in cells}
+        ids = {key: job.session_id for key, job in jobs.items()}
         claimed = await in_thread(self._store.claim, ids, self._owner, self._before_s)
         if self._is_stopping:
             return
         for cell in cells:
             if cell.key in claimed:
-                self._going[asyncio.create_task(self._ask(cell, ids[cell.key]))] = cell
+                self._going[asyncio.create_task(self._ask(cell, jobs[cell.key]))] = cell
             else:
                 self._elsewhere[cell.key] = cell
 
-    def _session_id(self, cell: Cell) -> str:
+    def _job(self, cell: Cell) -> Job:
         run = self._owner.rpartition("/")[2][:RUN_DIGITS]
-        return f"ab-{cell.key[:KEY_DIGITS]}-{run}-{self._failures[cell.key] + 1}"
+        session_id = f"ab-{cell.key[:KEY_DIGITS]}-{run}-{self._failures[cell.key] + 1}"
+        prompt, options = cell.prompt, cell.variant.options
+        return Job(session_id, options, prompt.turns, prompt.images, self._keeps_sessions)
 
     async def _look_elsewhere(self) -> None:
         """After a pause, check the cells that other processes have claimed."""
@@ -200,44 +208,38 @@ class Runner:
                 task.result()  # an error of the store ends the run
         self._report()
 
-    async def _ask(self, cell: Cell, session_id: str) -> None:
+    async def _ask(self, cell: Cell, job: Job) -> None:
         """Run one cell and store its answer or its error."""
-        turns: list[Turn] = []
-        stays = False
-        session = self._manager.open_sessions.open_new(session_id, cell.variant.options)
         try:
-            await self._talk(session, cell, turns)
-        except CopilotNBError as error:
-            await self._note_failure(cell, error)
+            outcome = await self._engine.ask(job)
+        except (WorkerLost, EngineGone) as error:
+            self._lost += rerun_ids(job.session_id)
+            await self._note_loss(cell, error)
         else:
-            stays = self._keeps_sessions
-            answered = [_answered(turn, self._usage(cell.variant, turn)) for turn in turns]
-            kept_id = session_id if stays else ""
-            keeping = in_thread(self._store.keep, cell.key, self._owner, answered, self._versions, kept_id)
+            await self._note(cell, job, outcome)
+        finally:
+            await asyncio.shield(self._engine.discard(job))
+
+    async def _note(self, cell: Cell, job: Job, outcome: Outcome | None) -> None:
+        if outcome is None:
+            await in_thread(self._store.give_back, cell.key, self._owner, began=False)
+            return
+        self._budget.add([_usage(turn) for turn in outcome.turns])
+        if outcome.error is None:
+            kept_id = job.session_id if job.keeps_session else ""
+            keeping = in_thread(self._store.keep, cell.key, self._owner, outcome.turns, self._versions, kept_id)
             await asyncio.shield(keeping)  # an interrupt must not lose a complete answer
             self._done += 1
-        finally:
-            had = [turn for turn in turns if turn.usage or turn.state is TurnState.DONE]
-            self._budget.add([self._usage(cell.variant, turn) for turn in had])
-            if not stays:
-                await asyncio.shield(self._discard(session))
+        elif not self._is_stopping:  # else the cell was stopped, and `_stop_all` releases it
+            await self._note_failure(cell, outcome.error)
 
-    def _usage(self, variant: Variant, turn: Turn) -> Usage:
-        """Return a turn's usage. A cost of 0 is real only for models in this kernel and for a Copilot account.
-
-        For providers that the user configured the runtime knows no prices, and reports 0.
-        """
-        usage, provider = turn.usage or Usage(), self._manager.providers[variant.options.provider]
-        unpriced = 0.0 if isinstance(provider, InKernel) else None if isinstance(provider, Byok) else usage.cost
-        return dataclasses.replace(usage, cost=usage.cost or unpriced)
-
-    async def _talk(self, session: Session, cell: Cell, turns: list[Turn]) -> None:
-        for number, text in enumerate(cell.prompt.turns):
-            turns.append(session.send(text, cell="", attach=cell.prompt.images if number == 0 else ()))
-            await turns[-1]
-        if self._schema is not None and (error := self._schema.read(turns[-1].text).error):
-            turns.append(session.send(second_try(error), cell=""))
-            await turns[-1]
+    async def _note_loss(self, cell: Cell, error: WorkerLost | EngineGone) -> None:
+        """Release a cell whose worker is gone: the next run asks it again; without its engine this run ends."""
+        self.error = self.error or error
+        self._losses[str(error)] += 1
+        await in_thread(self._store.give_back, cell.key, self._owner, began=True)
+        if isinstance(error, EngineGone):
+            self.stop()
 
     async def _note_failure(self, cell: Cell, error: CopilotNBError) -> None:
         """Store why a cell has no answer, and decide whether the cell is retried and its variant goes on."""
@@ -253,15 +255,17 @@ class Runner:
             return
         self._failed += 1
 
-    async def _discard(self, session: Session) -> None:
-        with suppress(CopilotNBError):  # the answer is stored; a leftover session does no harm
-            await self._manager.open_sessions.discard(session)
-
     async def _delete(self, session_ids: list[str]) -> None:
         """Delete sessions left by dead processes; skip those that do not exist or cannot be deleted."""
         for session_id in session_ids:
             with suppress(CopilotNBError):
                 await self._manager.open_sessions.delete(session_id)
+
+    async def _delete_lost(self) -> None:
+        """Delete the sessions of lost cells, if their workers kept them in this kernel's home."""
+        with suppress(CopilotNBError):
+            stored = {each.session_id for each in await self._manager.engine.stored_sessions.listing()}
+            await self._delete([each for each in self._lost if each in stored])
 
     async def _beat(self) -> None:
         while True:
@@ -273,11 +277,16 @@ class Runner:
         """Stop the running cells and release them."""
         self.stop()
         await asyncio.gather(*self._going, return_exceptions=True)
+        await self._engine.end()
+        if self._lost:
+            await self._delete_lost()
         await in_thread(self._store.release, self._owner)
 
     def _conclude(self) -> None:
         for variant, error in self._dropped.items():
             self.notes.append(f"{variant.name}: stopped, because {error}")
+        for said, number in self._losses.items():
+            self.notes.append(f"{count(number, 'cell')} lost: {said}")
         unasked = len(self._cells) - self._done - self._failed
         if unasked and (reason := self._budget.reason()):
             self.notes.append(reason)
@@ -297,16 +306,5 @@ class Runner:
         )
 
 
-def _answered(turn: Turn, usage: Usage) -> AnsweredTurn:
-    record = turn.record
-    return AnsweredTurn(
-        prompt=record.prompt,
-        text=record.text,
-        model=record.model,
-        input_tokens=usage.input_tokens if turn.usage else None,
-        output_tokens=usage.output_tokens if turn.usage else None,
-        cost=usage.cost,
-        duration_s=record.duration_s,
-        first_token_s=record.time_to_first_token_s,
-        started_s=record.started_at.timestamp() if record.started_at else None,
-    )
+def _usage(turn: AnsweredTurn) -> Usage:
+    return Usage(turn.input_tokens or 0, turn.output_tokens or 0, cost=turn.cost)

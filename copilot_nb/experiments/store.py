@@ -274,6 +274,14 @@ class Store:
             self._db.execute(f"{_FREE} WHERE owner = ? AND state = 'asking'", (owner,))
             self._db.execute("DELETE FROM owners WHERE owner = ?", (owner,))
 
+    def give_back(self, key: str, owner: str, *, began: bool) -> None:
+        """Release one cell that `owner` has claimed; one that never `began` is not counted as an attempt."""
+        with self._writing():
+            self._db.execute(
+                f"{_FREE}, attempts = attempts - ? WHERE key = ? AND owner = ? AND state = 'asking'",
+                (int(not began), key, owner),
+            )
+
     def beat(self, owner: str) -> None:
         """Record that `owner` is alive."""
         with self._writing():
@@ -288,7 +296,7 @@ class Store:
                 "SELECT DISTINCT c.owner, o.beat_s FROM cells c LEFT JOIN owners o USING (owner) WHERE state = 'asking'"
             )
             for owner, beat_s in self._db.execute(query).fetchall():
-                if (beat_s or 0.0) < stale_s or _is_dead(owner):
+                if (beat_s or 0.0) < stale_s or is_dead(owner):
                     found = self._db.execute("SELECT session_id FROM cells WHERE owner = ?", (owner,)).fetchall()
                     left += [session_id for (session_id,) in found]
                     self._db.execute(f"{_FREE} WHERE owner = ?", (owner,))
@@ -368,13 +376,18 @@ def _copy(path: Path, target: sqlite3.Connection) -> None:
         source.backup(target)
 
 
-def _is_dead(owner: str) -> bool:
+def is_dead(owner: str) -> bool:
     """Whether an owner is a process of this machine that has ended; on another machine only its silence tells."""
     host, process_id, _ = owner.rsplit("/", 2)
-    if host != socket.gethostname() or os.name != "posix":  # on Windows a signal 0 is Ctrl+C
+    return host == socket.gethostname() and has_ended(int(process_id))
+
+
+def has_ended(process_id: int) -> bool:
+    """Whether there is no process of this id on this machine; on Windows always ``False``."""
+    if os.name != "posix":  # a signal 0 is Ctrl+C there
         return False
     try:
-        os.kill(int(process_id), 0)
+        os.kill(process_id, 0)
     except ProcessLookupError:
         return True
     except PermissionError:

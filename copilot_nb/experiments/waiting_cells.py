@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
+from copilot_nb.experiments.engines.base import CellEngine
 from copilot_nb.experiments.grid import Cell
-from copilot_nb.providers.in_kernel import InKernel
-
-if TYPE_CHECKING:
-    from copilot_nb.named_sessions.manager import Manager
-
-AHEAD = 2
-"""Running cells for each answer that a model in this kernel gives concurrently, so that the model never idles."""
 
 
 class WaitingCells:
@@ -24,12 +17,12 @@ class WaitingCells:
 
     Parameters
     ----------
-    manager : Manager
-        Provides the providers and the limit of concurrent turns.
+    engine : CellEngine
+        Says how many cells may run at the same time.
     """
 
-    def __init__(self, manager: Manager) -> None:
-        self._manager = manager
+    def __init__(self, engine: CellEngine) -> None:
+        self._engine = engine
         self._lines: dict[str, deque[Cell]] = {}
         self._limits: dict[str, int] = {"": 0}
 
@@ -43,7 +36,7 @@ class WaitingCells:
     def take(self, under_way: Iterable[Cell]) -> Cell | None:
         """Return a cell that may start while those of `under_way` run; ``None`` if there is no cell or no seat."""
         taken = Counter(map(self._line_of, under_way))
-        seats = self._manager.settings.max_parallel_turns
+        seats = self._engine.seats
         if taken.total() >= seats:
             return None
         for name, line in sorted(self._lines.items(), reverse=True):  # queues with a limit first: they take longest
@@ -58,6 +51,5 @@ class WaitingCells:
     def _limit(self, name: str) -> int:
         """Return how many cells of a provider may run concurrently; 0: as many as there are seats."""
         if name not in self._limits:
-            provider = self._manager.providers[name]
-            self._limits[name] = AHEAD * provider.model.parallel if isinstance(provider, InKernel) else 0
+            self._limits[name] = self._engine.limit_of(name)
         return self._limits[name]

@@ -262,6 +262,21 @@ def ollama_url(host: str) -> str:
     return f"{scheme or 'http'}://{name}:{port}{slash and path and f'/{path}'}/v1"
 
 
+def fields_of(spec: Spec) -> dict[str, Any]:
+    """Return the fields (of `PROVIDER_FIELDS`) that describe a provider whose key is in a variable, or not needed."""
+    variable = spec.key.variable if isinstance(spec.key, EnvironmentKey) else ""
+    fields = {
+        "type": spec.api,
+        "base_url": spec.base_url,
+        "bearer_token_env" if spec.is_bearer else "api_key_env": variable,
+        "model": spec.model,
+        "wire_api": spec.wire_api,
+        "api_version": spec.api_version,
+        "max_prompt_tokens": spec.max_prompt_tokens,
+    }
+    return {name: value for name, value in fields.items() if value}
+
+
 def add_line(spec: Spec) -> str:
     """Return the line of ``%copilot`` that adds a provider again, without its key."""
     words = ["%copilot provider add", spec.name, "--type", spec.api, "--base-url", spec.base_url]

@@ -16,6 +16,7 @@ from copilot_nb.conversation.parts import Image, Usage
 from copilot_nb.errors import InputError
 from copilot_nb.experiments.api import compare
 from copilot_nb.experiments.budget import Budget
+from copilot_nb.experiments.engines.in_kernel import InKernelEngine
 from copilot_nb.experiments.grid import Cell, Grid, Variant, make_grid
 from copilot_nb.experiments.notes import missing_notes, model_notes
 from copilot_nb.experiments.options import CompareOptions, CompareOptionValues, compare_options
@@ -201,7 +202,7 @@ def test_a_model_in_this_kernel_is_asked_as_much_as_it_answers_at_once_and_other
     providers = {"p": None, "slow": InKernel("slow", Slow)}
     settings = SimpleNamespace(max_parallel_turns=20)
     slow = dataclasses.replace(B, options=dataclasses.replace(B.options, provider="slow"))
-    waiting = WaitingCells(cast("Manager", SimpleNamespace(providers=providers, settings=settings)))
+    waiting = WaitingCells(InKernelEngine(cast("Manager", SimpleNamespace(providers=providers, settings=settings))))
     for cell in grid(["1", "2", "3", "4", "5"], (A, slow)).cells:
         waiting.add(cell)
     under_way: list[Cell] = []

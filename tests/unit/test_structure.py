@@ -53,6 +53,7 @@ IMPORTERS = {
     "PIL": {"named_sessions"},
     "anywidget": {"panels"},
     "copilot": {"runtime", "testing"},
+    "distributed": {"experiments"},
     "httpx": {"providers", "runtime", "testing"},
     "huggingface_hub": {"providers"},
     "ipykernel": {"notebook"},
@@ -80,6 +81,7 @@ IMPORTERS = {
     "zmq": {"demo"},
 }
 ONLY_IMPORTER = {
+    "distributed": "copilot_nb.experiments.engines.dask_cluster",
     "huggingface_hub": "copilot_nb.providers.local.hugging_face",
     "PIL": "copilot_nb.named_sessions.attach",
     "keyring": "copilot_nb.providers.keys",

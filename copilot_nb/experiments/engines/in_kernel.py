@@ -1,0 +1,112 @@
+"""Runs cells in this process, on the sessions' event loop: each in a session of its own, deleted as it ends."""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from copilot_nb.conversation.parts import TurnState, Usage
+from copilot_nb.errors import CopilotNBError
+from copilot_nb.experiments.engines.base import Job, Outcome
+from copilot_nb.experiments.store import AnsweredTurn
+from copilot_nb.providers.byok import Byok
+from copilot_nb.providers.in_kernel import InKernel
+from copilot_nb.structured import Schema, second_try
+
+if TYPE_CHECKING:
+    from copilot_nb.named_sessions.manager import Manager
+    from copilot_nb.named_sessions.session import Session
+    from copilot_nb.named_sessions.turn import Turn
+
+AHEAD = 2
+"""Running cells for each answer that a model in this kernel gives concurrently, so that the model never idles."""
+
+
+class InKernelEngine:
+    """Runs cells in the sessions of a manager.
+
+    Parameters
+    ----------
+    manager : Manager
+        Opens the sessions.
+    schema : Schema, optional
+        The schema of the answers; a model whose answer does not conform is asked once more.
+    """
+
+    def __init__(self, manager: Manager, schema: Schema | None = None) -> None:
+        self._manager = manager
+        self._schema = schema
+        self._open: dict[str, Session] = {}
+
+    @property
+    def seats(self) -> int:
+        """The setting `max_parallel_turns`."""
+        return self._manager.settings.max_parallel_turns
+
+    def limit_of(self, provider: str) -> int:
+        """Return the limit of a model in this kernel: more prompts would wait there, and reach the idle timeout."""
+        source = self._manager.providers[provider]
+        return AHEAD * source.model.parallel if isinstance(source, InKernel) else 0
+
+    async def begin(self) -> None:
+        """Do nothing: the first session starts the runtime."""
+
+    async def ask(self, job: Job) -> Outcome:
+        """Run a cell; its session stays open until `discard`."""
+        turns: list[Turn] = []
+        error: CopilotNBError | None = None
+        session = self._open[job.session_id] = self._manager.open_sessions.open_new(job.session_id, job.options)
+        try:
+            await self._talk(session, job, turns)
+        except CopilotNBError as caught:
+            error = caught
+        else:
+            if job.keeps_session:
+                del self._open[job.session_id]
+        had = [turn for turn in turns if turn.usage or turn.state is TurnState.DONE]
+        return Outcome(tuple(_answered(turn, self._usage(job.options.provider, turn)) for turn in had), error)
+
+    async def _talk(self, session: Session, job: Job, turns: list[Turn]) -> None:
+        for number, text in enumerate(job.turns):
+            turns.append(session.send(text, cell="", attach=job.images if number == 0 else ()))
+            await turns[-1]
+        if self._schema is not None and (error := self._schema.read(turns[-1].text).error):
+            turns.append(session.send(second_try(error), cell=""))
+            await turns[-1]
+
+    def _usage(self, provider: str, turn: Turn) -> Usage:
+        """Return a turn's usage. A cost of 0 is real only for models in this kernel and for a Copilot account.
+
+        For providers that the user configured the runtime knows no prices, and reports 0.
+        """
+        usage, source = turn.usage or Usage(), self._manager.providers[provider]
+        unpriced = 0.0 if isinstance(source, InKernel) else None if isinstance(source, Byok) else usage.cost
+        return dataclasses.replace(usage, cost=usage.cost or unpriced)
+
+    async def discard(self, job: Job) -> None:
+        """Delete the session of a job, unless it is kept; a running turn is stopped first."""
+        if (session := self._open.pop(job.session_id, None)) is not None:
+            with suppress(CopilotNBError):  # the answer is stored; a leftover session does no harm
+                await self._manager.open_sessions.discard(session)
+
+    def stop(self) -> None:
+        """Do nothing: `discard` stops the turn of a cancelled `ask`."""
+
+    async def end(self) -> None:
+        """Do nothing: the runtime stays for the sessions."""
+
+
+def _answered(turn: Turn, usage: Usage) -> AnsweredTurn:
+    record = turn.record
+    return AnsweredTurn(
+        prompt=record.prompt,
+        text=record.text,
+        model=record.model,
+        input_tokens=usage.input_tokens if turn.usage else None,
+        output_tokens=usage.output_tokens if turn.usage else None,
+        cost=usage.cost,
+        duration_s=record.duration_s,
+        first_token_s=record.time_to_first_token_s,
+        started_s=record.started_at.timestamp() if record.started_at else None,
+    )
