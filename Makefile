@@ -46,7 +46,7 @@ lint: $(VENV)/.dev
 
 # The page's scripts and styles: format, lint, types and unit tests. Biome looks for its settings where it runs.
 lint-js: $(JS)/node_modules/.installed
-	@cd $(JS) && node_modules/.bin/biome check --log-level=error --error-on-warnings . ../../copilot_nb/panels/static
+	@cd $(JS) && node_modules/.bin/biome check --log-level=error --error-on-warnings . ../../copilot_nb/panels/static ../../labextension
 	@$(JS)/node_modules/.bin/tsc -p $(JS)
 	@cd $(JS) && node --disable-warning=MODULE_TYPELESS_PACKAGE_JSON --test --test-reporter=dot .
 

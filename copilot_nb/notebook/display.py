@@ -112,7 +112,7 @@ class CellOutput:
         shown = self._shown(is_html=True)
         if shown != self._seen and self._pace.is_due(self._chars()):
             self._seen, live = shown, self._live()
-            self._publish(live, {})
+            self._publish(live, self._live_metadata())
             self._pace.sent("".join(live.values()), self._chars())
 
     def _chars(self) -> int:
@@ -156,6 +156,11 @@ class CellOutput:
         shown = zip(self.turns, self._shown(is_html=False), strict=True)
         facts = [turn_metadata(*facts, turn.session.session_id) for turn, facts in shown]
         return facts[0] if len(facts) == 1 else {"copilot_nb": {"turns": [fact["copilot_nb"] for fact in facts]}}
+
+    def _live_metadata(self) -> dict[str, Any]:
+        """Return which sessions are asked and what they do: JupyterLab marks the cell with it (labextension/)."""
+        facts = [{"session": turn.session.name, "state": turn.state.value} for turn in self.turns]
+        return {"copilot_nb": facts[0] if len(facts) == 1 else {"turns": facts}}
 
     def _publish(self, bundle: dict[str, str], metadata: dict[str, Any]) -> None:
         if self._is_shown:

@@ -1,7 +1,9 @@
-"""Remembers which cell of a shell failed last, and how, for ``%copilot fix``.
+"""Remembers which cells of a shell failed last, and how, for ``%copilot fix``.
 
 IPython keeps the last error in `sys.last_value`, but not the cell that raised it, and an error of ``%copilot fix``
 itself (no login, say) would take its place. A magic such as ``%run`` shows an error without raising it.
+
+An error keeps the variables of its calls alive, so only the last few are remembered, and one of each cell.
 """
 
 from __future__ import annotations
@@ -19,6 +21,10 @@ from copilot_nb.errors import CopilotNBError
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+KEPT = 5
+"""How many failed cells are remembered (count)."""
+SHORT_ID_CHARS = 8
+"""So many characters of a cell's id name it."""
 _FIX = re.compile(r"%copilot\s+fix\b")
 
 
@@ -32,12 +38,18 @@ class Failure:
         What it raised.
     cell : str
         The cell as it was typed; ``""``: it ran before the extension was loaded.
+    cell_id : str
+        The cell's own id; ``""`` if the front end does not send it.
+    number : int
+        The number of its run, as the notebook shows it; 0: unknown.
     is_proposed : bool
         Whether a corrected cell was inserted.
     """
 
     error: BaseException
     cell: str = ""
+    cell_id: str = ""
+    number: int = 0
     is_proposed: bool = False
 
 
@@ -45,10 +57,19 @@ class Failures:
     """The failed cells of a shell; it is called after each cell."""
 
     def __init__(self) -> None:
-        self.last: Failure | None = None
+        self._kept: list[Failure] = []
         self._shown = _shown()
         if isinstance(self._shown, Exception):
-            self.last = Failure(self._shown)
+            self._kept.append(Failure(self._shown))
+
+    @property
+    def last(self) -> Failure | None:
+        """The cell that failed last; ``None``: none has."""
+        return self._kept[-1] if self._kept else None
+
+    def of(self, cell: str) -> Failure | None:
+        """Return how a cell failed last, by the number of its run or by the first characters of its id."""
+        return next((failure for failure in reversed(self._kept) if _is_named(failure, cell)), None)
 
     def __call__(self, result: Any) -> None:
         """Take note of how a cell ended."""
@@ -56,18 +77,20 @@ class Failures:
         before, self._shown = self._shown, _shown()
         error = raised or (self._shown if self._shown is not before else None)
         cell = str(getattr(result.info, "raw_cell", None) or "")
+        cell_id = str(getattr(result.info, "cell_id", None) or "")
         is_of_fix = isinstance(error, CopilotNBError) and _FIX.search(cell)
         if isinstance(error, Exception) and not is_of_fix:  # an interrupt needs no correction
-            self.last = Failure(error, cell)
+            others = [each for each in self._kept if not cell_id or each.cell_id != cell_id]
+            self._kept = [*others, Failure(error, cell, cell_id, result.execution_count or 0)][-KEPT:]
 
     @contextmanager
     def kept(self) -> Iterator[None]:
         """Take no note of how cells end meanwhile."""
-        before = self.last, self._shown
+        before = self._kept, self._shown
         try:
             yield
         finally:
-            self.last, self._shown = before
+            self._kept, self._shown = before
 
 
 _of_shells: weakref.WeakKeyDictionary[InteractiveShell, Failures] = weakref.WeakKeyDictionary()
@@ -93,6 +116,16 @@ def last_failure(shell: InteractiveShell) -> Failure | None:
 def kept_last_failure(shell: InteractiveShell) -> AbstractContextManager[None]:
     """Return a context in which the cells that end are not the user's own, so that their errors do not count."""
     return _of_shells[shell].kept() if shell in _of_shells else nullcontext()
+
+
+def failure_of(shell: InteractiveShell, cell: str) -> Failure | None:
+    """Return how a cell failed last, by its number or its id; ``None``: not in this kernel, or long ago."""
+    return _of_shells[shell].of(cell) if shell in _of_shells else None
+
+
+def _is_named(failure: Failure, cell: str) -> bool:
+    is_id = len(cell) >= SHORT_ID_CHARS and failure.cell_id.startswith(cell)
+    return is_id or (failure.number > 0 and cell == str(failure.number))
 
 
 def _shown() -> object:

@@ -1,4 +1,4 @@
-"""``%copilot fix``: asks a session about the cell that failed last, and proposes the corrected cell below.
+"""``%copilot fix``: asks a session about a cell that failed, and proposes the corrected cell below.
 
 The prompt has all that the model needs, so any model will do, with or without tools. The proposal is inserted like the
 code of ``-f code``: it does not run until the user deletes its first line.
@@ -16,7 +16,7 @@ from copilot_nb.notebook.answer import ask
 from copilot_nb.notebook.arguments import parse_cell
 from copilot_nb.notebook.code import corrected_cell, insert
 from copilot_nb.notebook.failure_report import report
-from copilot_nb.notebook.failures import Failure, last_failure
+from copilot_nb.notebook.failures import Failure, failure_of, last_failure
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -31,16 +31,16 @@ REQUEST = (
 
 
 def fix(context: MagicContext, args: argparse.Namespace) -> None:
-    """Ask a session about the last error, show the answer, and propose the corrected cell below.
+    """Ask a session about the last error, or a cell's, show the answer, and propose the corrected cell below.
 
     Raises
     ------
     InputError
-        If no cell has failed, its error was one of copilot_nb, or no session is named.
+        If no cell has failed, or not the one that was named; its error was one of copilot_nb; or no session is named.
     CopilotNBError
         If the prompt cannot be sent, or the turn failed or was interrupted.
     """
-    failure = _failure(context.shell)
+    failure = _failure(context.shell, args.cell)
     name = _session_name(context, args.name)
     asked = argparse.Namespace(**{**vars(parse_cell("")), **vars(args), "format": "markdown"})
     (sent,) = ask(context, [name], prompt(context, failure), asked)
@@ -60,13 +60,15 @@ def prompt(context: MagicContext, failure: Failure) -> str:
     return "\n".join([report(context.shell, failure, context.manager.describer()), REQUEST])
 
 
-def _failure(shell: InteractiveShell) -> Failure:
-    failure = last_failure(shell)
+def _failure(shell: InteractiveShell, cell: str) -> Failure:
+    failure = failure_of(shell, cell) if cell else last_failure(shell)
+    if failure is None and cell:
+        raise InputError("this kernel does not have the error of that cell", "run the cell again, then %copilot fix")
     if failure is None:
         raise InputError("no cell has failed", "run a cell; when it fails, %copilot fix proposes a corrected one")
     if isinstance(failure.error, CopilotNBError):
         raise InputError(
-            f"there is no code to fix; the last error was: {failure.error.message}",
+            f"there is no code to fix; the {'error' if cell else 'last error'} was: {failure.error.message}",
             failure.error.hint or "%copilot doctor",
         )
     return failure

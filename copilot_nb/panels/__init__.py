@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from copilot_nb.panels.sessions import SessionsPanel
+
+_beside: list[SessionsPanel] = []
 
 
 def open_panel(names: Sequence[str], evaluate: Callable[[str], object]) -> object:
@@ -26,3 +32,15 @@ def open_panel(names: Sequence[str], evaluate: Callable[[str], object]) -> objec
     from copilot_nb.panels.sessions import SessionsPanel
 
     return SessionsPanel()
+
+
+def panel_beside() -> SessionsPanel:
+    """Return the panel that JupyterLab shows beside the notebook (labextension/static/side.js).
+
+    A kernel has one, so that a page that was reloaded finds it as it was, with the conversation that is open in it.
+    """
+    from copilot_nb.panels.sessions import SessionsPanel
+
+    if not _beside or _beside[0].comm is None:  # it was closed
+        _beside[:] = [SessionsPanel()]
+    return _beside[0]

@@ -51,6 +51,7 @@ ROOT = Path(__file__).parents[2]
 PRIVATE_VARIABLES = re.compile(
     r"(COPILOT_(?!NB_|CLI_PATH$)|GH_|GITHUB_|OPENAI_|ANTHROPIC_|AZURE_|JUPYTER|IPYTHON|XDG_)"
 )
+LABEXTENSION = Path(__file__).parents[2] / "labextension"
 LAB_SETTINGS: dict[str, dict[str, Any]] = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "notebook-extension/tracker": {"windowingMode": "none"},  # all cells are in the page, seen or not
@@ -328,6 +329,8 @@ def server(forked_kernels: None, tmp_path_factory: pytest.TempPathFactory) -> It
 def serving(home: Path) -> Iterator[Server]:
     """Run the server, with everything it writes in `home`."""
     (home / "notebooks").mkdir()
+    (home / "data" / "labextensions").mkdir(parents=True)
+    (home / "data" / "labextensions" / "copilot-nb").symlink_to(LABEXTENSION)  # the installed one may be older
     for name, content in LAB_SETTINGS.items():
         file = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -442,8 +445,9 @@ def _environment(home: Path) -> dict[str, str]:
     }
     for directory in own.values():
         (home / directory).mkdir(exist_ok=True)
+    own_first = {"JUPYTER_PREFER_ENV_PATH": "0"}
     runtime = {"COPILOT_CLI_PATH": str(find_runtime().path), "COPILOT_OFFLINE": "true", "COPILOT_AUTO_UPDATE": "false"}
-    return {**kept, **runtime, **{name: str(home / directory) for name, directory in own.items()}}
+    return {**kept, **own_first, **runtime, **{name: str(home / directory) for name, directory in own.items()}}
 
 
 def _started(process: subprocess.Popen[bytes], home: Path, token: str, log: Path) -> Server:

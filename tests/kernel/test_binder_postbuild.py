@@ -21,7 +21,16 @@ import pytest
 from copilot_nb.runtime.doctor import MINIMUM_PYTHON
 
 ROOT = Path(__file__).parents[2]
-NEEDED = ("LICENSE", "README.md", "binder", "constraints.txt", "copilot_nb", "notebooks", "pyproject.toml")
+NEEDED = (
+    "LICENSE",
+    "README.md",
+    "binder",
+    "constraints.txt",
+    "copilot_nb",
+    "labextension",
+    "notebooks",
+    "pyproject.toml",
+)
 # What says where packages come from is the machine's, not the image's: it stays.
 NPM_SETTINGS = Path("~/.npmrc").expanduser()
 NPM_CACHE = Path("~/.npm").expanduser()

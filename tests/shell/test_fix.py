@@ -22,7 +22,7 @@ def model(nb: Notebook) -> Iterator[ScriptedModel]:
     """A model that corrects, in a shell in which nothing has failed."""
     failures.unwatch(nb.shell)
     failures.watch(nb.shell)
-    failures._of_shells[nb.shell].last = None
+    failures._of_shells[nb.shell]._kept.clear()
     yield nb.answer(ScriptedModel(lambda _: Reply(ANSWER)))
     nb.shell.rl_next_input = None
     nb.shell.run_line_magic("reset", "-sf")
@@ -83,6 +83,35 @@ def test_a_fix_that_fails_leaves_the_error_to_be_fixed(nb: Notebook, model: Scri
     again = nb.answer(ScriptedModel(ANSWER))
     assert nb.run("%copilot fix a").ok
     assert "ZeroDivisionError" in again.requests[-1].prompt
+
+
+def test_a_cell_that_failed_earlier_is_named_by_its_number_or_its_id(nb: Notebook, model: ScriptedModel) -> None:
+    def fail(code: str, cell_id: str) -> int:
+        return int(nb.shell.run_cell(code, store_history=True, cell_id=cell_id).execution_count or 0)
+
+    def asked(cell: str) -> str:
+        assert nb.run(f"%copilot fix a --cell {cell}").ok
+        return model.requests[-1].prompt
+
+    number = fail("first = 1 / 0", "11111111-aaaa")
+    fail("second = 1 / 0", "22222222-bbbb")
+    assert "first = 1 / 0" in asked("11111111")
+    assert "first = 1 / 0" in asked(str(number))
+    assert "second = 1 / 0" in asked("22222222-bbbb")
+    fail("first = [][1]", "11111111-aaaa")
+    assert "first = [][1]" in asked("11111111")
+    sent = len(model.requests)
+    expected = "InputError: this kernel does not have the error of that cell → run the cell again, then %copilot fix"
+    for cell in (str(number), "33333333", "1111111"):  # its earlier error; of another kernel; too short
+        assert nb.run(f"%copilot fix a --cell {cell}").complaint == expected
+    assert len(model.requests) == sent
+
+
+def test_only_the_last_errors_are_kept(nb: Notebook, model: ScriptedModel) -> None:
+    for number in range(failures.KEPT + 1):
+        nb.shell.run_cell(f"raise ValueError({number})", cell_id=f"cell-id-{number}")
+    assert failures.failure_of(nb.shell, "cell-id-0") is None
+    assert failures.failure_of(nb.shell, "cell-id-1") is not None
 
 
 def test_the_session_is_the_one_named_or_chosen_or_asked_last(nb: Notebook, model: ScriptedModel) -> None:

@@ -50,6 +50,12 @@ def stop(context: MagicContext, args: argparse.Namespace) -> None:
 
 
 _OUTPUT = ("--quiet", "--out", "--timeout")
+_CELL = Option(
+    ("--cell",),
+    "the cell that failed: its number, or at least 8 characters of its id (default: the last)",
+    "CELL",
+    (("default", ""),),
+)
 _FIX_OPTIONS = tuple(option for option in TURN_OPTIONS if set(option.flags) & set(_OUTPUT))
 
 COMMANDS = (
@@ -66,7 +72,7 @@ COMMANDS = (
         "Ask about the cell that failed last; the corrected cell is inserted below and does not run.",
         fix,
         (MAYBE_ONE_SESSION,),
-        (*SESSION_OPTIONS, *_FIX_OPTIONS),
+        (_CELL, *SESSION_OPTIONS, *_FIX_OPTIONS),
     ),
     Subcommand("wait", "Wait for the turns in the background; fails if one of them failed.", wait, (MAYBE_SESSIONS,)),
     Subcommand(

@@ -1,0 +1,180 @@
+// What the texts of a notebook's cells say about copilot_nb. Nothing here knows of an editor or a page.
+
+/** Behind it a model's code waits to be released (notebook/code.py): code, not prose. */
+const HELD = "--do-not-run";
+const PROMPT = new RegExp(`^\\s*%%copilot(?=\\s|$)(?!\\s+${HELD}(?:\\s|$))`);
+const COMMAND = /^\s*%%?copilot\b/;
+const USES = /^\s*(?:%%?copilot\b|%(?:re)?load_ext\s+copilot_nb\b|(?:import|from)\s+copilot_nb\b)/m;
+/** In the place of a session's name: the prompt goes to a session for each model. */
+const COMPARISON = "compare";
+const WORD = /"[^"\n]*"?|'[^'\n]*'?|[^\s"']+/g;
+/** Options that take no value; the word behind any other one is its value, not the name of a session. */
+export const SWITCHES = ["-b", "-q", "--background", "--create", "--new", "--now", "--quiet", "--take-over"];
+
+/** So many characters at the beginning of a cell decide whether it is a prompt. */
+export const HEAD_CHARS = 200;
+
+/**
+ * Whether a cell, or its beginning, is a prompt: prose below a line `%%copilot …`.
+ * @param {string} text
+ */
+export const isPrompt = (text) => PROMPT.test(text);
+
+/**
+ * Whether a cell begins with one of our magics, so that its errors are ours.
+ * @param {string} text
+ */
+export const isCommand = (text) => COMMAND.test(text);
+
+/**
+ * Whether a notebook with these cells uses copilot_nb.
+ * @param {string[]} sources
+ */
+export const usesCopilot = (sources) => sources.some((source) => USES.test(source));
+
+/** @typedef {{from: number, to: number, kind: "line" | "magic" | "option" | "word" | "expression"}} Mark */
+
+/**
+ * What to mark in a prompt, in the order of the text: its first line with its words, and its expressions.
+ * @param {string} text
+ * @returns {Mark[]}
+ */
+export function marksOf(text) {
+  const start = text.length - text.trimStart().length;
+  const from = text.lastIndexOf("\n", start) + 1;
+  const to = endOfLine(text, start);
+  const words = [...text.slice(from, to).matchAll(WORD)].map(({ 0: word, index }) => {
+    const kind = word.startsWith("%%") ? "magic" : word.startsWith("-") ? "option" : "word";
+    return { from: from + index, to: from + index + word.length, kind };
+  });
+  const expressions = expressionsOf(text, to).map((each) => ({ ...each, kind: "expression" }));
+  return /** @type {Mark[]} */ ([{ from, to, kind: "line" }, ...words, ...expressions]);
+}
+
+/**
+ * Where the expressions `{{ … }}` of a prompt are, with their braces (conversation/prompt.py replaces them).
+ *
+ * As there, `\{{` begins none, and one ends before an empty line. There it ends at the first `}}` that makes it valid
+ * Python; here at the first one behind which all braces are closed.
+ * @param {string} text
+ * @param {number} [start]
+ */
+export function expressionsOf(text, start = 0) {
+  const found = [];
+  const opening = /\\?\{\{/g;
+  opening.lastIndex = start;
+  for (let match = opening.exec(text); match; match = opening.exec(text)) {
+    if (match[0].startsWith("\\")) continue;
+    const end = closing(text, opening.lastIndex);
+    if (end < 0) continue;
+    found.push({ from: match.index, to: end });
+    opening.lastIndex = end;
+  }
+  return found;
+}
+
+/**
+ * Where the expression that begins at `start` has its end, behind its braces; -1: nowhere.
+ * @param {string} text
+ * @param {number} start
+ */
+function closing(text, start) {
+  const paragraph = text.indexOf("\n\n", start);
+  const limit = paragraph < 0 ? text.length : paragraph;
+  let open = 0;
+  for (let at = start; at < limit; at += 1) {
+    if (text[at] === "{") open += 1;
+    else if (text[at] !== "}") continue;
+    else if (open) open -= 1;
+    else if (text[at + 1] === "}" && at + 1 < limit) return at + 2;
+  }
+  return -1;
+}
+
+/**
+ * Whether the cursor is in a prompt's prose: not in its first line and in no expression, where names are completed.
+ * @param {string} text
+ * @param {number} cursor
+ */
+export function isInProse(text, cursor) {
+  if (!isPrompt(text)) return false;
+  const start = endOfLine(text, text.length - text.trimStart().length);
+  const before = text.slice(start, cursor);
+  const opening = before.lastIndexOf("{{");
+  const isOpen = opening >= 0 && before[opening - 1] !== "\\" && closing(before, opening + 2) < 0;
+  return cursor > start && !(isOpen && !before.includes("\n\n", opening));
+}
+
+/**
+ * The session that a prompt's first line names first, as it is written there; "": none.
+ * @param {string} source
+ */
+export function sessionOf(source) {
+  if (!isPrompt(source)) return "";
+  const [, ...words] = source.trimStart().split("\n", 1)[0].match(WORD) ?? [];
+  for (let at = 0; at < words.length; at += 1) {
+    if (!words[at].startsWith("-")) return words[at];
+    if (!SWITCHES.includes(words[at]) && !words[at].includes("=")) at += 1;
+  }
+  return "";
+}
+
+/**
+ * The line that asks for the correction of a failed cell: of the session that the prompt above it, or else below it,
+ * names.
+ * @param {string[]} sources the code cells above the failed one and itself, and those below it
+ * @param {number} index the failed one
+ * @param {string} cellId
+ */
+export function fixLine(sources, index, cellId) {
+  const others = [...sources.slice(0, index).reverse(), ...sources.slice(index + 1)];
+  const prompts = others.filter((source) => isPrompt(source) && sessionOf(source) !== COMPARISON);
+  const name = prompts.length ? sessionOf(prompts[0]) : "debug";
+  return `${["%copilot fix", name].filter(Boolean).join(" ")} --cell ${cellId.slice(0, 8)}`;
+}
+
+/** @typedef {{session: string, state: string}} Fact of a turn: its output's metadata, from the kernel */
+/** @typedef {{output_type?: string, metadata?: any}} Output of a cell, as the notebook stores it */
+
+/** The words for a turn's states that deserve a mark, the most urgent first. */
+const STATES = { working: "answering", queued: "waiting", failed: "failed", interrupted: "interrupted" };
+
+/**
+ * The state of a prompt's last run, if it deserves a mark, in words: the session, and what it does.
+ * @param {string} source
+ * @param {Output[]} outputs
+ * @param {{isScheduled: boolean, isLive: boolean}} run whether the cell is to run, and whether this page saw its
+ *   outputs come: only then somebody still works on what says so
+ * @returns {Fact | null}
+ */
+export function stateOf(source, outputs, { isScheduled, isLive }) {
+  if (!isPrompt(source)) return null;
+  const facts = outputs.flatMap(({ metadata }) => factsOf(metadata));
+  const states = facts.map(({ state }) => state);
+  if (!facts.length && isScheduled) states.push("queued");
+  if (outputs.some((output) => output.output_type === "error") && !states.includes("interrupted"))
+    states.push("failed");
+  const shown = isLive || isScheduled ? Object.keys(STATES) : ["failed", "interrupted"];
+  const state = shown.find((each) => states.includes(each));
+  const names = [...new Set(facts.map(({ session }) => session))];
+  const session = names.length > 1 ? `${names.length} sessions` : (names[0] ?? sessionOf(source));
+  return state ? { session, state: STATES[/** @type {keyof typeof STATES} */ (state)] } : null;
+}
+
+/**
+ * @param {any} metadata
+ * @returns {Fact[]}
+ */
+function factsOf(metadata) {
+  const facts = metadata?.copilot_nb;
+  return (facts?.turns ?? [facts]).filter((/** @type {any} */ fact) => fact?.state);
+}
+
+/**
+ * @param {string} text
+ * @param {number} from
+ */
+function endOfLine(text, from) {
+  const end = text.indexOf("\n", from);
+  return end < 0 ? text.length : end;
+}

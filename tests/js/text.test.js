@@ -1,0 +1,122 @@
+// What the extension of JupyterLab reads in the text of cells.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+
+const text = await import("../../labextension/static/text.js");
+const EXPRESSIONS = JSON.parse(readFileSync(new URL("expressions.json", import.meta.url), "utf-8"));
+
+test("a prompt is a cell that begins with %%copilot, unless it holds back a model's code", () => {
+  for (const cell of ["%%copilot", "%%copilot a\nprose", "%%copilot\n", "\n \n%%copilot a -m b", "%%copilot\ta"])
+    assert.equal(text.isPrompt(cell), true, cell);
+  for (const cell of ["", "%copilot ls", "%%copilots", "x\n%%copilot a", "%%copilot?", "# %%copilot a"])
+    assert.equal(text.isPrompt(cell), false, cell);
+  assert.equal(text.isPrompt("%%copilot --do-not-run a\nx = 1"), false);
+  assert.equal(text.isPrompt("%%copilot a --do-not-run-this\nx"), true);
+});
+
+test("a notebook uses copilot_nb if a cell loads, imports or calls it", () => {
+  for (const cell of ["%load_ext copilot_nb", "x = 1\n%copilot ls", "%%copilot a\nx", "import copilot_nb as cp"])
+    assert.equal(text.usesCopilot(["y = 2", cell]), true, cell);
+  for (const cell of [
+    "",
+    "%load_ext autoreload",
+    "# %load_ext copilot_nb",
+    "print('%copilot')",
+    "%copilots",
+    "copilot_nb",
+  ])
+    assert.equal(text.usesCopilot([cell]), false, cell);
+});
+
+test("the first line of a prompt is marked word by word, and its expressions wherever they are", () => {
+  const cell = "\n%%copilot 'my session' -m gpt {{ x }}\nIt's {{ y }}";
+  const marks = text.marksOf(cell).map(({ from, to, kind }) => [kind, cell.slice(from, to)]);
+  assert.deepEqual(marks, [
+    ["line", "%%copilot 'my session' -m gpt {{ x }}"],
+    ["magic", "%%copilot"],
+    ["word", "'my session'"],
+    ["option", "-m"],
+    ["word", "gpt"],
+    ["word", "{{"],
+    ["word", "x"],
+    ["word", "}}"],
+    ["expression", "{{ y }}"],
+  ]);
+});
+
+for (const { body, expressions } of EXPRESSIONS)
+  test(`the expressions of ${JSON.stringify(body)}`, () => {
+    assert.deepEqual(
+      text.expressionsOf(body).map(({ from, to }) => body.slice(from, to)),
+      expressions,
+    );
+  });
+
+test("names pop up in the first line and in expressions, not in prose", () => {
+  const prose = (/** @type {string} */ cell) => text.isInProse(cell.replace("|", ""), cell.indexOf("|"));
+  for (const cell of ["%%copilot a\n|", "%%copilot a\nhel|p", "%%copilot a\n{{ x }} |", "%%copilot a\n\\{{ x|"])
+    assert.equal(prose(cell), true, cell);
+  for (const cell of [
+    "%%copilot a|\nx",
+    "%%copilot a\n{{ x|",
+    "%%copilot a\n{{ x| }}",
+    "x = 1\nx|",
+    "%%copilot\n{{ {1: x|",
+  ])
+    assert.equal(prose(cell), false, cell);
+  assert.equal(prose("%%copilot a\n{{ x\n\nra|"), true);
+});
+
+test("the session of a prompt is its first name, behind options and their values", () => {
+  const sessions = {
+    "%%copilot a b\nx": "a",
+    "%%copilot -b --model gpt a": "a",
+    "%%copilot --model=gpt --new a": "a",
+    '%%copilot -s "be kind" "my session"': '"my session"',
+    "%%copilot\na": "",
+    "%%copilot -m gpt\na": "",
+    "x = 1": "",
+  };
+  for (const [cell, session] of Object.entries(sessions)) assert.equal(text.sessionOf(cell), session, cell);
+});
+
+test("the correction is asked of the session of the prompt above, else of the one below", () => {
+  const line = (/** @type {string[]} */ ...cells) => text.fixLine(cells, cells.indexOf("1 / 0"), "0123456789abcdef");
+  assert.equal(line("%%copilot a\nx", "%%copilot b\nx", "1 / 0", "%%copilot c\nx"), "%copilot fix b --cell 01234567");
+  assert.equal(line("%%copilot compare -m a,b\nx", "1 / 0", "%%copilot c\nx"), "%copilot fix c --cell 01234567");
+  assert.equal(line("1 / 0", "x", "%%copilot c\nx"), "%copilot fix c --cell 01234567");
+  assert.equal(line("%%copilot\nx", "1 / 0"), "%copilot fix --cell 01234567");
+  assert.equal(line("%load_ext copilot_nb", "1 / 0"), "%copilot fix debug --cell 01234567");
+});
+
+test("a run is marked while somebody works on it, and when it failed", () => {
+  const PROMPT = "%%copilot a\nx";
+  const LIVE = { isScheduled: false, isLive: true };
+  const output = (/** @type {any} */ facts) => ({ output_type: "display_data", metadata: { copilot_nb: facts } });
+  const of = (/** @type {any[]} */ outputs, run = LIVE, source = PROMPT) => {
+    const found = text.stateOf(source, outputs, run);
+    return found && `${found.session}: ${found.state}`;
+  };
+  assert.equal(of([]), null);
+  assert.equal(of([], { isScheduled: true, isLive: true }), "a: waiting");
+  assert.equal(of([output({ session: "a", state: "queued" })]), "a: waiting");
+  assert.equal(
+    of([{ output_type: "display_data", metadata: {} }, output({ session: "a", state: "working" })]),
+    "a: answering",
+  );
+  assert.equal(of([output({ session: "a", state: "done" })]), null);
+  assert.equal(of([output({ session: "a", state: "interrupted" }), { output_type: "error" }]), "a: interrupted");
+  assert.equal(of([{ output_type: "error" }]), "a: failed");
+  assert.equal(of([{ output_type: "error" }], LIVE, "1 / 0"), null);
+  const turns = (/** @type {string[]} */ ...states) => [
+    output({ turns: states.map((state, number) => ({ session: `s${number}`, state })) }),
+  ];
+  assert.equal(of(turns("done", "working", "failed")), "3 sessions: answering");
+  assert.equal(of(turns("done", "failed")), "2 sessions: failed");
+  const saved = { isScheduled: false, isLive: false };
+  assert.equal(of([output({ session: "a", state: "working" })], saved), null);
+  assert.equal(of(turns("working", "failed"), saved), "2 sessions: failed");
+  assert.equal(of([{ output_type: "display_data", metadata: { copilot_nb: { panel: "p" } } }]), null);
+});

@@ -1,0 +1,71 @@
+"""The extension of JupyterLab: what a wheel brings, and that it says the same as the Python beside it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from copilot_nb.conversation.prompt import interpolate
+from copilot_nb.notebook.arguments import ASK_OPTIONS
+from copilot_nb.notebook.code import HELD
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "labextension"
+STATIC = FOLDER / "static"
+PACKAGE = json.loads((FOLDER / "package.json").read_text("utf-8"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+INSTALLED = "share/jupyter/labextensions/copilot-nb"
+EXPRESSIONS = json.loads((ROOT / "tests" / "js" / "expressions.json").read_text("utf-8"))
+
+
+def test_its_version_is_the_packages() -> None:
+    assert PACKAGE["name"] == PROJECT["name"]
+    assert PACKAGE["version"] == PROJECT["version"]
+
+
+def test_a_wheel_brings_each_of_its_files_and_no_other(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.iterdir()
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    data = f"copilot_nb-{PROJECT['version']}.data/data/"
+    found = {name.removeprefix(data) for name in names if name.startswith(data)}
+    assert found == {
+        f"{INSTALLED}/{path.relative_to(FOLDER).as_posix()}" for path in FOLDER.rglob("*") if path.is_file()
+    }
+    assert f"{INSTALLED}/{PACKAGE['jupyterlab']['_build']['load']}" in found
+    assert not [name for name in names if "labextension" in name and not name.startswith(data)]
+    assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) < 60_000  # bytes
+
+
+def test_its_settings_are_those_of_a_plugin() -> None:
+    """JupyterLab finds them by that name, and leaves them out with the plugin."""
+    for schema in (FOLDER / "schemas").rglob("*.json"):
+        assert f'id: "{PACKAGE["name"]}:{schema.stem}"' in (STATIC / f"{schema.stem}.js").read_text("utf-8")
+        (buttons,) = json.loads(schema.read_text("utf-8"))["jupyter.lab.toolbars"].values()
+        assert [each["command"] for each in buttons] == [f"{PACKAGE['name']}:{schema.stem}"]
+
+
+def test_it_knows_the_options_without_a_value_and_the_line_that_holds_code_back() -> None:
+    source = (STATIC / "text.js").read_text("utf-8")
+    (listed,) = re.findall(r"SWITCHES = \[(.*?)\]", source, re.DOTALL)
+    assert sorted(re.findall(r'"(.*?)"', listed)) == sorted(
+        flag for option in ASK_OPTIONS if not option.value for flag in option.flags
+    )
+    assert f'HELD = "{HELD}"' in source
+
+
+@pytest.mark.parametrize("case", EXPRESSIONS, ids=lambda case: case["body"][:20])
+def test_it_marks_the_expressions_that_are_replaced(case: dict[str, object]) -> None:
+    """The same table is read by tests/js/text.test.js."""
+    replaced: list[str] = []
+    interpolate(str(case["body"]), replaced.append)
+    assert [str(each)[2:-2].strip() for each in list(case["expressions"])] == replaced  # type: ignore[call-overload]
