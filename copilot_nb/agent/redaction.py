@@ -13,6 +13,8 @@ no pattern reads a character more than a few times.
 
 Libraries that we tried: detect-secrets takes 2.6 ms per line and reports words such as ``id``; scrubadub needs
 scikit-learn.
+
+Why: docs/decisions/0033-hide-what-was-not-typed.md.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ A round is one prompt (and repeat) with the answers of all variants, in an order
 the person returns. The rounds up to the first without a vote are shown. Names stay hidden until the last vote, because
 a person who is told whose answer was best recognises its style in the next round. Answers that all have the same text
 are a tie without a vote.
+
+Why: docs/decisions/0040-blind-until-the-last-vote.md.
 """
 
 from __future__ import annotations

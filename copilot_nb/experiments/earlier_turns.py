@@ -3,6 +3,8 @@
 A prompt that all sessions received is shown as a round, as if the comparison had sent it. Turns between two rounds,
 which only some sessions have, are shown in a column for each session, one below the other, without a vote. Turns that
 the sessions share because they are forks of one session show no difference and are left out.
+
+Why: docs/decisions/0035-earlier-turns-in-a-comparison.md.
 """
 
 from __future__ import annotations

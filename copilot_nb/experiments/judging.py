@@ -3,6 +3,8 @@
 A judge's cell is a cell like any other. Its prompt holds both answers, so its key changes with them: a stored reply is
 never paid for twice, and a pair is judged again when an answer was replaced. Two answers with the same text are a tie,
 and nobody is asked.
+
+Why: docs/decisions/0039-a-judge-s-reply-is-a-cell.md.
 """
 
 from __future__ import annotations

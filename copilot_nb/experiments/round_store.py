@@ -3,6 +3,8 @@
 A round is one turn in each of several sessions. Each session stores its part in its metadata: the turn, the column and
 the vote. So a round exists as long as all of its turns: it disappears when one of them is taken back or its session is
 deleted.
+
+Why: docs/decisions/0019-rounds-in-session-metadata.md.
 """
 
 from __future__ import annotations

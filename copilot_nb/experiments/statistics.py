@@ -11,6 +11,8 @@ both are reported.
 0.5
 >>> differences(rows)[0].verdict
 'b is better'
+
+Why: docs/decisions/0032-the-prompt-is-the-unit.md.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ does not work on network drives.
 Scores have their own table, keyed by the cell, the scorer's identity and a hash of the scorer's other inputs: scoring
 again costs nothing, and a scorer that raises loses nothing. So have the votes of people, keyed by the person and the
 answers voted on.
+
+Why: docs/decisions/0031-experiments-store.md.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ runtime's own text attachments are not used, because the runtime escapes `<` and
 An image is always re-encoded as PNG or JPEG of a limited size. If the runtime cannot decode an image, it writes an
 entry to the session's log that it cannot read, and the session can never be opened again. Re-encoding also removes the
 EXIF data of photographs, such as location and camera.
+
+Why: docs/decisions/0014-encode-images-again.md.
 """
 
 from __future__ import annotations

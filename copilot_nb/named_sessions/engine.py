@@ -1,4 +1,7 @@
-"""The engine that runs the sessions of a kernel: the event loop, the runtime's client, the providers and the seats."""
+"""The engine that runs the sessions of a kernel: the event loop, the runtime's client, the providers and the seats.
+
+Why: docs/decisions/0021-unload-when-idle.md.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 To add an option, add a field to `SessionOptions` and a key of the same name to `OptionValues`, and apply it where the
 engine loads a session (`Engine.loaded`). The flag of the magics, the signature and documentation of the Python calls,
 and the stored metadata are derived from the field.
+
+Why: docs/decisions/0034-options-in-one-place.md.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@ happens to a session when one of its cells is run again:
     The turns of the cell and all later turns are removed, wherever these came from.
 ``append``
     No turns are removed.
+
+Why: docs/decisions/0007-rerun-replaces.md.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ A rewind truncates the runtime's log. A copy of the log before the last rewind i
 rewind can be undone until new turns are added. Undoing it restores the copy while the session is not loaded.
 
 Turns are numbered from 1; "rewind to turn 3" means that turn 3 becomes the last one.
+
+Why: docs/decisions/0008-undo-by-log-copy.md.
 """
 
 from __future__ import annotations

@@ -315,6 +315,10 @@ class Session:
             If the name is taken, or there is no such turn.
         SessionNotFound
             If this session is not stored yet.
+
+        Examples
+        --------
+        >>> s1.fork("s1-shorter", at=2).ask("Now in one sentence.").text
         """
         return self._engine.loop.blocking(self._home.fork(self._state, name, at))
 
@@ -333,6 +337,13 @@ class Session:
             If there is no such turn.
         SessionInUse
             If a turn is running or queued, or another process has the session open.
+
+        Examples
+        --------
+        >>> s1.rewind()  # removes the last turn
+        1
+        >>> s1.undo_rewind()  # restores it
+        1
         """
         last = None if to is None else _turn_id(to)
         return self._engine.loop.blocking(rewinding.rewind(self._state, self._engine, last))
@@ -363,6 +374,10 @@ class Session:
         ------
         InputError
             If the suffix is unknown, the file exists and `force` is not set, or it cannot be written.
+
+        Examples
+        --------
+        >>> s1.export("s1.md")
         """
         from copilot_nb.named_sessions.formats.export import Exported, export
 

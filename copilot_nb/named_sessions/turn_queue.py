@@ -2,6 +2,8 @@
 
 All coroutines run on the loop thread. The runtime's own queue is not used, because it reorders prompts that are sent at
 the same time and leaves waiters hanging when a turn is aborted.
+
+Why: docs/decisions/0013-now-stops-the-answer.md.
 """
 
 from __future__ import annotations

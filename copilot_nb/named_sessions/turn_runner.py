@@ -3,6 +3,8 @@
 Everything here runs on the loop thread. When a turn is interrupted, the runtime does not store the partial answer, so
 the model does not see it again. The turn runner therefore writes the partial answer to the session's log and puts it
 before the next prompt.
+
+Why: docs/decisions/0006-keep-what-the-runtime-loses.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The objects that the magics of one shell use: its sessions, its settings, the outputs that stream behind it."""
+"""The objects that the magics of one shell use: its sessions, its settings, the outputs that stream behind it.
+
+Why: docs/decisions/0015-panels-injected-into-the-magic.md.
+"""
 
 from __future__ import annotations
 

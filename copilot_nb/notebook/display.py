@@ -8,6 +8,8 @@ are sent once, and only its end is replaced (`GrowingOutput`); when it has ended
 In a terminal an update cannot replace anything, so text is printed as it comes.
 
 A cell that sends one prompt to several sessions has one output too, with a column for each.
+
+Why: docs/decisions/0005-live-output-budget.md and docs/decisions/0036-finished-blocks-once.md.
 """
 
 from __future__ import annotations

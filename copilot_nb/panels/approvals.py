@@ -3,6 +3,8 @@
 The page gets the list of all requests whenever it changes (``{"kind": "asks", "asks": [...]}``), and answers with
 ``{"do": "decide", "request": id, "outcome": ..., "reason": ...}``. A page decides only about the requests it shows. The
 page of a visitor answers questions and shows the rest, because it must not decide what runs in the owner's kernel.
+
+Why: docs/decisions/0020-permission-requests-in-panels.md.
 """
 
 from __future__ import annotations

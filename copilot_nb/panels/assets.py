@@ -3,6 +3,8 @@
 Each script is an ES module, so that tools can check it as one. A page cannot import these modules (the front end
 receives a single text), so the modules that a panel needs are joined into one, without a bundler. Joining removes the
 imports and exports: a module must not rename its imports, and top-level names must be unique across all modules.
+
+Why: docs/decisions/0023-panel-modules-without-a-bundler.md.
 """
 
 from __future__ import annotations

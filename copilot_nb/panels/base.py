@@ -12,10 +12,11 @@ changes is not received while a cell runs. The panel sends three kinds of messag
 
 A server under load drops messages. The page detects a lost message by a gap in `seq` and says hello again; if it
 expected a message and none came, it asks for the current number (``{"do": "seq"}``). The page repeats an unanswered
-request with the same id, and receives the answer that it missed, or ``{"re": id, "waits": true}``. No request is
-executed twice, so the panel remembers the result of each request for good: it is one line. A `REPEATABLE` request may
-be executed twice; it is remembered only until it is done. A copy of a message that arrives on the other channel, maybe
-much later, is ignored (``try`` distinguishes it from a repeated request).
+request with the same id, and receives the answer that it missed, or ``{"re": id, "waits": true}``. A request is
+executed once, however often it arrives: the panel keeps its result for good, which is one line. Only the `REPEATABLE`
+requests, which change nothing and have large answers, are forgotten once they are answered, and executed again if they
+are repeated. A copy of a message that arrives on the other channel, maybe much later, is ignored (``try`` distinguishes
+it from a repeated request).
 
 A request ``{"do": "stop", "id": ..., ...}`` calls the method ``do_stop``, which takes the message and returns fields
 for the answer. Each `AT_ONCE` request runs in its own thread, which may make a session's blocking calls. All other
@@ -27,6 +28,8 @@ A kernel without subshells handles comm messages on the thread that runs the cel
 routes a message to the shell that last published on that comm, so the panel would wait for the running cell;
 `_serve_at_once` undoes that for this comm. A message that is not handled within a moment is sent again on the control
 channel (`control_channel`).
+
+Why: docs/decisions/0018-messages-may-be-lost.md and docs/decisions/0025-requests-in-order.md.
 """
 
 from __future__ import annotations
@@ -56,7 +59,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("copilot_nb")
 
 REPEATABLE = frozenset({"csv", "earlier", "keep", "models", "text", "thumbnail", "usage"})
-"""Requests that may be executed twice; they are frequent, and their answers are large."""
+"""Requests that change nothing, so they may be executed twice; they are frequent, and their answers are large."""
 AT_ONCE = REPEATABLE | {"stop"}
 """Requests that do not wait for earlier requests."""
 

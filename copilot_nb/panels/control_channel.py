@@ -8,6 +8,8 @@ arrives.
 
 These are not comm messages: ipykernel fires a cell's events around a comm message, so a figure that the running cell
 draws would be shown half finished.
+
+Why: docs/decisions/0017-control-channel.md.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 A panel that nobody sees would go on rendering each answer. It is not closed, because a variable may hold it and show it
 again: it wakes when a page says hello.
+
+Why: docs/decisions/0026-panels-rest.md.
 """
 
 from __future__ import annotations

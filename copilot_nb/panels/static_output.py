@@ -17,6 +17,8 @@ closes the notebook.
 Any other page receives transcripts by display id, which it forgets on reload: from then on the notebook keeps the
 transcript of that time (its text says which) until the panel's cell runs again. When a panel is closed, the transcript
 that a page has not stored yet is also sent by display id.
+
+Why: docs/decisions/0016-panel-is-two-outputs.md.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ browser that stores nothing (a private window) is a new visitor at each load.
 
 When a page is reloaded, its old kernel must end: otherwise it keeps the visitor's session open, and the new kernel
 cannot use it (see `static/visitor.js`).
+
+Why: docs/decisions/0024-visitors-by-browser-secret.md.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 The runtime drops or refuses what OpenAI and Anthropic themselves do not send: content in parts, thoughts in the middle
 of the content, a refusal in place of content, a stream that ends without saying why, one body where a stream was asked
 for. Each wire has its class here, which is fed the decoded events of one answer and yields what goes on.
+
+Why: docs/decisions/0022-repair-answers-in-the-relay.md.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 A key is read when a request is sent, and put on that request only. The runtime gets a placeholder, so neither its log
 nor its disk can contain the key. A provider that refuses a key may repeat it in its error, so errors are shown without
 it, however it is escaped there. A model never gets the key, so answers are left unchanged.
+
+Why: docs/decisions/0011-runtime-never-learns-a-key.md.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ r"""Rules for the Markdown that models write, where it differs from CommonMark.
   note that nothing refers to, and link by ids, which two answers on one page would share.)
 
 Each rule reads a line once and never looks back, so half an answer is rendered as the beginning of the whole.
+
+Why: docs/decisions/0029-markdown-as-models-write-it.md.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 `blocks` hands over the end as text, for until a block is finished it may become another. Two kinds of block are known
 by how they begin, and are most of what is long: code between fences grows as text, without its fences; a table is
 rendered row by row, anew when it has grown by an eighth, so the cost is linear in the table.
+
+Why: docs/decisions/0027-render-unfinished-ends.md.
 """
 
 from __future__ import annotations

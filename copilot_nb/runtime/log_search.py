@@ -2,6 +2,8 @@
 
 A log is skipped unless the text occurs somewhere in its bytes; only then its lines are looked at. Texts in a log are
 JSON strings, so what is looked for in the bytes is the text as JSON writes it.
+
+Why: docs/decisions/0010-search-reads-logs.md.
 """
 
 from __future__ import annotations

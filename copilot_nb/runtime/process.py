@@ -1,6 +1,8 @@
 """Starts the runtime's process out of reach of the kernel's interrupts, watches it, and ends it cleanly.
 
 The SDK owns the process and does not expose it, so its private attribute is read here.
+
+Why: docs/decisions/0003-own-process-session.md.
 """
 
 from __future__ import annotations

@@ -20,6 +20,12 @@ def install(model: ChatModel, name: str = "scripted") -> None:
         For example a `ScriptedModel`.
     name : str, default "scripted"
         The provider's name: letters, digits and ``-``.
+
+    Examples
+    --------
+    >>> install(ScriptedModel("Hello."))  # doctest: +SKIP
+    >>> copilot_nb.session("s1").ask("Hi").text  # doctest: +SKIP
+    'Hello.'
     """
     manager = shared_manager()
     manager.providers.add(InKernel(name, lambda: model))

@@ -49,6 +49,11 @@ class Reply:
         Stall after this many characters until `ScriptedModel.release`; 0: before the first.
     stall_headers : bool
         Stall before the response's headers are sent.
+
+    Examples
+    --------
+    >>> Reply("The first half, and the rest.", stall_after_chars=15).ending
+    'stop'
     """
 
     text: str = ""
@@ -83,6 +88,12 @@ class ScriptedModel(ChatModel):
         Characters in a piece.
     models : sequence of str, default ("scripted", "scripted-b")
         The names of its models.
+
+    Examples
+    --------
+    >>> model = ScriptedModel(["Hello.", Reply(error=ConnectionError("refused")), "Hello again."])
+    >>> model.model_ids
+    ('scripted', 'scripted-b')
     """
 
     def __init__(

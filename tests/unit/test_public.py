@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import inspect
 import pkgutil
 import re
@@ -10,7 +11,7 @@ import pytest
 from traitlets import TraitError
 
 import copilot_nb
-from copilot_nb import errors
+from copilot_nb import errors, testing
 from copilot_nb.settings import CopilotNB, adopt, process_settings
 
 ERRORS = [
@@ -25,6 +26,14 @@ def test_public_names_are_there_and_documented(name: str) -> None:
         assert callable(value)
         assert inspect.getdoc(value)
     assert name in dir(copilot_nb)
+
+
+@pytest.mark.parametrize("name", ["Reply", "ScriptedModel", "install"])
+def test_the_examples_of_the_scripted_model_are_right(name: str) -> None:
+    value = getattr(testing, name)
+    (example,) = doctest.DocTestFinder(recurse=False).find(value, name, globs=dict(vars(testing)))
+    assert example.examples
+    assert not doctest.DocTestRunner().run(example).failed
 
 
 def test_public_names_are_sorted_and_complete() -> None:

@@ -7,6 +7,7 @@ exception in `TYPING_ONLY`.
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -105,6 +106,7 @@ BROAD_EXCEPTS = {
     "notebook/workspace.py",  # an expression of the user's own
 }
 
+MAX_UNMAPPED_MODULES = 30
 MAX_FUNCTION_LINES = 50
 MAX_FILE_LINES = 500
 MAX_LINE_CHARS = 120
@@ -322,6 +324,16 @@ def test_every_importer_imports_its_library() -> None:
 def test_public_names_are_documented(module: Module) -> None:
     assert ast.get_docstring(module.tree), "a module says what it is for"
     assert not list(undocumented(module.tree, module.name))
+
+
+@pytest.mark.parametrize(
+    "package", [each for each in MODULES if each.path.name == "__init__.py"], ids=lambda m: m.place
+)
+def test_a_large_folder_has_a_map_in_its_docstring(package: Module) -> None:
+    modules = {path.stem for path in package.path.parent.glob("*.py")} - {"__init__"}
+    named = set(re.findall(r"`(\w+)[`.]", ast.get_docstring(package.tree) or ""))
+    if len(modules) > MAX_UNMAPPED_MODULES:
+        assert not modules - named, f"say in {package.place} what they are for"
 
 
 @each_module

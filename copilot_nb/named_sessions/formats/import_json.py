@@ -4,6 +4,8 @@ A new session plays up to two pattern turns. The log of the conversation is comp
 wrote for them (`runtime.composing`), and the runtime reads that log. The session is then assigned to the default
 provider, so that a file can neither select a paid provider nor cause a download. The note of the session's next turn
 names the former provider, the system message, and what could not be imported.
+
+Why: docs/decisions/0009-import-by-replay.md and docs/decisions/0030-import-by-composing.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
 // Keyboard handling: the keys that a panel keeps, and Enter in a field.
+// Why: docs/decisions/0028-shortcuts-of-the-application.md.
 
 /**
  * Whether a key belongs to an input method that is composing a word. Safari, and Chromium with some input methods, end

@@ -6,6 +6,8 @@ memory is given back. It says on its standard output that it is ready, or why no
 when its standard input closes: at `LlamaServer.close`, or when the kernel dies.
 
 It is run as a file, and imports nothing of ours, to start in 0.1 s.
+
+Why: docs/decisions/0012-embedded-model-process.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Fits a conversation into a small model's window."""
+"""Fits a conversation into a small model's window.
+
+Why: docs/decisions/0004-embedded-window.md.
+"""
 
 from __future__ import annotations
 

@@ -11,6 +11,8 @@ So our own installation unpacks the first and starts the second. `find_runtime` 
 5 ms), because it runs when a kernel starts; `check_runtime` asks the program itself.
 
 The paths of the SDK's cache follow its `copilot/_cli_download.py`.
+
+Why: docs/decisions/0001-start-copilot-runtime.md.
 """
 
 from __future__ import annotations
