@@ -18,7 +18,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 MAKEFLAGS += --no-print-directory
 
 .NOTPARALLEL:  # one environment, one pip at a time
-.PHONY: help demo test browser check lint lint-js bench lock clean
+.PHONY: help demo test browser check lint lint-js docs bench lock clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/make \1: \2/p' Makefile
@@ -49,6 +49,10 @@ lint-js: $(JS)/node_modules/.installed
 	@cd $(JS) && node_modules/.bin/biome check --log-level=error --error-on-warnings . ../../copilot_nb/panels/static ../../labextension
 	@$(JS)/node_modules/.bin/tsc -p $(JS)
 	@cd $(JS) && node --disable-warning=MODULE_TYPELESS_PACKAGE_JSON --test --test-reporter=dot .
+
+docs: $(VENV)/.dev  ## build the documentation site into build/site
+	@$(BIN)/python -m sphinx -q -W --keep-going -b html -d build/doctrees docs build/site
+	@echo "Open build/site/index.html"
 
 bench: $(VENV)/.dev  ## measure; results go to bench/results
 	$(PROVISION)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^```(\w*|\{\w+\})\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,9 @@ def name_of(page: Path) -> str:
 
 
 def blocks_of(page: Path) -> list[Block]:
-    """Return the fenced blocks of a page."""
-    return [Block(language, code) for language, code in _BLOCK.findall(page.read_text("utf-8"))]
+    """Return the fenced blocks of a page, but for the directives of the site."""
+    found = _BLOCK.findall(page.read_text("utf-8"))
+    return [Block(language, code) for language, code in found if not language.startswith("{")]
 
 
 def text_of_all_pages() -> str:

@@ -1,0 +1,48 @@
+"""The documentation site, built from `docs/`: without a warning, and with all that the code can do."""
+
+from __future__ import annotations
+
+import html
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import copilot_nb
+from copilot_nb.notebook.arguments import ASK_OPTIONS
+from copilot_nb.notebook.subcommands import SUBCOMMANDS
+from copilot_nb.settings import CopilotNB
+from tests.documentation import ROOT
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d", f"{folder}/.doctrees"]
+    done = subprocess.run([*command, ROOT / "docs", folder], check=False, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stderr) == (0, "")
+    return folder
+
+
+def text_of(page: Path) -> str:
+    return html.unescape(re.sub(r"<[^>]+>", "", page.read_text("utf-8")))
+
+
+def test_every_page_is_there_and_loads_nothing_from_elsewhere(site: Path) -> None:
+    for source in (ROOT / "docs").rglob("*.md"):
+        page = (site / source.relative_to(ROOT / "docs")).with_suffix(".html").read_text("utf-8")
+        assert not re.findall(r'<(?:script|img|link)[^>]+(?:src|href)="https?://', page)
+
+
+def test_the_reference_names_all_that_the_code_can_do(site: Path) -> None:
+    cell, line, settings, python = (
+        text_of(site / f"reference/{name}.html") for name in ("cell", "line", "settings", "python")
+    )
+    assert not [flag for option in ASK_OPTIONS for flag in option.flags if flag not in cell]
+    assert not [word for word in SUBCOMMANDS if f"%copilot {word}" not in line]
+    assert not [name for name in CopilotNB.class_trait_names(config=True) if name not in settings]
+    assert not [name for name in copilot_nb.__all__ if name != "__version__" and f"copilot_nb.{name}" not in python]
