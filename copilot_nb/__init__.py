@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from copilot_nb.named_sessions.turn import Turn
     from copilot_nb.named_sessions.waiting import as_completed, wait
     from copilot_nb.notebook.comparing import compare
+    from copilot_nb.panels.asker import AskPanel
     from copilot_nb.panels.chat import ChatPanel
     from copilot_nb.panels.compare import ComparePanel
     from copilot_nb.panels.sessions import SessionsPanel
@@ -141,11 +142,17 @@ def _open_votes(manager: Manager, ballot: Ballot) -> object:
 _opening.hand_in(_open_votes)
 
 
+def _open_asker(manager: Manager, turns: Sequence[Turn]) -> AskPanel:
+    from copilot_nb.panels.asker import AskPanel
+
+    return AskPanel(manager, turns)
+
+
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Register the magics, their completion and the settings with `shell` (``%load_ext copilot_nb``)."""
     from copilot_nb.notebook.extension import load
 
-    load(shell, _open_panel)
+    load(shell, _open_panel, _open_asker)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:

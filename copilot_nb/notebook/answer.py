@@ -11,9 +11,10 @@ from copilot_nb.errors import InputError, TurnFailed
 from copilot_nb.experiments.targets import one_each
 from copilot_nb.frontend import is_headless
 from copilot_nb.named_sessions.names import quoted
-from copilot_nb.named_sessions.session import own_session
+from copilot_nb.named_sessions.session import own_session, state_of
 from copilot_nb.named_sessions.waiting import wait
 from copilot_nb.notebook.arguments import listed, opening_of, options_of
+from copilot_nb.notebook.background_asking import AskingOutput
 from copilot_nb.notebook.code import code_of, insert_code, proposed_code
 from copilot_nb.notebook.display import output_for
 from copilot_nb.notebook.workspace import assign, attachable, check_variable, option_value
@@ -91,6 +92,8 @@ def ask(context: MagicContext, names: Sequence[str], prompt: str, args: argparse
     plain = args.format == "text" or (args.format == "json" and schema is None)
     output = output_for(context.shell, turns, quiet=args.quiet, plain=plain, background=is_background)
     if is_background:
+        if any(_may_ask(context, turn, args) for turn in turns):
+            output = AskingOutput(output, context.shell, context.manager, context.open_asker)
         context.background.add(output)
         return []
     try:
@@ -98,6 +101,13 @@ def ask(context: MagicContext, names: Sequence[str], prompt: str, args: argparse
     finally:
         output.finish()
     return sent
+
+
+def _may_ask(context: MagicContext, turn: Turn, args: argparse.Namespace) -> bool:
+    """Whether a turn may ask for permission: the models of most sessions can only look."""
+    state, toolbox = state_of(own_session(turn.session)), context.manager.toolbox
+    level = args.tools or state.requested.tools or state.options.tools or context.settings.tools
+    return level in ("kernel", "all") or any(spec.kind == "tool" for spec in toolbox.of("read", turn.session.name))
 
 
 def _schema(context: MagicContext, args: argparse.Namespace) -> Schema | None:

@@ -178,22 +178,28 @@ class CellAsker:
         return f"Allow it? y{number}: once{session}, n{number}: no, and why: "
 
 
+def request_bundle(request: ApprovalRequest) -> dict[str, str]:
+    """Return a request as an output."""
+    text = "\n".join([request.text, *(f"{number}. {choice}" for number, choice in enumerate(request.choices, 1))])
+    html = (
+        question_html(request.title, text)
+        if request.is_question
+        else request_html(request.title, text, request.language)
+    )
+    return {"text/html": html, "text/plain": request_text(request.title, text)}
+
+
 class _Shown:
     """A request as an output of the cell; once decided, one line."""
 
     def __init__(self, shell: InteractiveShell, request: ApprovalRequest) -> None:
         self._what = request.title
         self._handle = DisplayHandle() if has_rich_output(shell) else None
-        choices = [f"{number}. {choice}" for number, choice in enumerate(request.choices, 1)]
-        text = "\n".join([request.text, *choices])
+        bundle = request_bundle(request)
         if self._handle is None:
-            print(f"\n{request_text(self._what, text)}")
-            return
-        html = (
-            question_html(self._what, text) if request.is_question else request_html(self._what, text, request.language)
-        )
-        bundle = {"text/html": html, "text/plain": request_text(self._what, text)}
-        self._handle.display(bundle, raw=True)
+            print(f"\n{bundle['text/plain']}")
+        else:
+            self._handle.display(bundle, raw=True)
 
     def settle(self, decision: str) -> None:
         """Replace the request by one line."""

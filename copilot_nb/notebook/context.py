@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from copilot_nb.named_sessions.manager import Manager
     from copilot_nb.named_sessions.session import Session
+    from copilot_nb.notebook.background_asking import OpenAsker
     from copilot_nb.settings import CopilotNB
 
 OpenPanel = Callable[[Sequence[str], Callable[[str], object]], object]
@@ -33,6 +34,8 @@ class MagicContext:
         The settings of its sessions.
     open_panel : callable
         Returns the panel for sessions of those names, and is told how an expression is evaluated.
+    open_asker : callable
+        Returns the panel that shows what turns ask.
 
     Attributes
     ----------
@@ -44,9 +47,12 @@ class MagicContext:
         The outputs that stream behind the running cell.
     """
 
-    def __init__(self, shell: InteractiveShell, settings: CopilotNB, open_panel: OpenPanel) -> None:
+    def __init__(
+        self, shell: InteractiveShell, settings: CopilotNB, open_panel: OpenPanel, open_asker: OpenAsker
+    ) -> None:
         self.shell = shell
         self.open_panel = open_panel
+        self.open_asker = open_asker
         self.settings = settings
         self.default_session = ""
         self.last_session: Session | None = None

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from copilot_nb.named_sessions.manager import Manager
+    from copilot_nb.notebook.background_asking import OpenAsker
     from copilot_nb.notebook.context import OpenPanel
 
 COMMANDS = ("%copilot ", "%%copilot ")
@@ -33,7 +34,7 @@ _left: weakref.WeakKeyDictionary[InteractiveShell, CopilotNB] = weakref.WeakKeyD
 """The settings of shells that have unloaded the extension; sessions that are held still go by them."""
 
 
-def load(shell: InteractiveShell, open_panel: OpenPanel) -> None:
+def load(shell: InteractiveShell, open_panel: OpenPanel, open_asker: OpenAsker) -> None:
     """Register settings, magics and completion with `shell`; loading twice is loading once."""
     if _settings_of(shell):
         return
@@ -42,7 +43,7 @@ def load(shell: InteractiveShell, open_panel: OpenPanel) -> None:
     settings = _left.pop(shell, None) or _new_settings(shell)
     adopt(settings)
     cast(list[Any], shell.configurables).append(settings)
-    shell.register_magics(CopilotMagics(shell, settings, open_panel))
+    shell.register_magics(CopilotMagics(shell, settings, open_panel, open_asker))
     shell.input_transformers_cleanup.insert(0, _whole)
     shell.input_transformer_manager.token_transformers.extend(input_transform.TOKEN_TRANSFORMERS)
     _matchers(shell).append(_complete)

@@ -9,6 +9,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from copilot_nb.notebook.background_asking import OpenAsker
     from copilot_nb.notebook.context import MagicContext, OpenPanel
     from copilot_nb.settings import CopilotNB
 
@@ -25,11 +26,16 @@ class CopilotMagics(Magics):
         The settings of its sessions.
     open_panel : callable
         What opens a panel: panels are on the same floor, so they are handed in from above.
+    open_asker : callable
+        What opens the panel that shows what turns ask.
     """
 
-    def __init__(self, shell: InteractiveShell, settings: CopilotNB, open_panel: OpenPanel) -> None:
+    def __init__(
+        self, shell: InteractiveShell, settings: CopilotNB, open_panel: OpenPanel, open_asker: OpenAsker
+    ) -> None:
         super().__init__(shell)
         self._open_panel = open_panel
+        self._open_asker = open_asker
         self._settings = settings
         self._context: MagicContext | None = None
 
@@ -51,5 +57,5 @@ class CopilotMagics(Magics):
 
         assert self.shell is not None
         if self._context is None:
-            self._context = MagicContext(self.shell, self._settings, self._open_panel)
+            self._context = MagicContext(self.shell, self._settings, self._open_panel, self._open_asker)
         return self._context

@@ -60,7 +60,7 @@ log = logging.getLogger("copilot_nb")
 
 REPEATABLE = frozenset({"csv", "earlier", "keep", "models", "text", "thumbnail", "usage"})
 """Requests that change nothing, so they may be executed twice; they are frequent, and their answers are large."""
-AT_ONCE = REPEATABLE | {"stop"}
+AT_ONCE = REPEATABLE | {"decide", "stop"}
 """Requests that do not wait for earlier requests."""
 
 MAX_REMEMBERED = 1000

@@ -25,6 +25,7 @@ from copilot_nb.named_sessions.manager import manager_of
 from copilot_nb.named_sessions.names import quoted
 from copilot_nb.named_sessions.session import Session, state_of
 from copilot_nb.named_sessions.turn import Turn
+from copilot_nb.panels.approvals import Asks
 from copilot_nb.panels.assets import script
 from copilot_nb.panels.base import Message, Panel
 from copilot_nb.panels.deltas import Deltas
@@ -33,6 +34,7 @@ from copilot_nb.render.words import count
 
 if TYPE_CHECKING:
     from copilot_nb.conversation.parts import Image
+    from copilot_nb.named_sessions.approvals import ApprovalRequest
     from copilot_nb.named_sessions.session import Event
     from copilot_nb.panels.static_output import Transcript
 
@@ -132,21 +134,30 @@ class ChatPanel(Panel):
         self._evaluate = partial(value_of, evaluate=chosen)
         self._models = models
         self._deltas = Deltas(self.session)
-        super().__init__(manager_of(self.session))
+        manager = manager_of(self.session)
+        self._asks = Asks(manager.approvals, self._concerns, self.session.user)
+        super().__init__(manager)
+
+    def _concerns(self, request: ApprovalRequest) -> bool:
+        return request.session_id == self.session.session_id
 
     def __repr__(self) -> str:
         return f"<ChatPanel of {self.session.name!r}>"
 
     def whole(self) -> dict[str, Any]:
-        """Return the last page of turns, the running turns, and the session's facts."""
-        return {**self._deltas.whole(), "choices": self._choices()}
+        """Return the last page of turns, the running turns, what is asked, and the session's facts."""
+        return {**self._deltas.whole(), "asks": self._asks.whole(), "choices": self._choices()}
 
     def news(self) -> list[dict[str, Any]]:
         """Return the changes of the turns and of the session."""
         if self._deltas.is_doubled:
             self.start_over()
             return []
-        return self._deltas.news()
+        return [*self._deltas.news(), *self._asks.news()]
+
+    def do_decide(self, message: Message) -> dict[str, Any]:
+        """Decide a request for permission, or answer a question."""
+        return self._asks.decide(message)
 
     def transcript(self) -> Transcript:
         """Return the last turns."""

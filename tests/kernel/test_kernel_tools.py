@@ -106,12 +106,15 @@ def test_an_answer_in_a_box_that_was_left_open_allows_nothing(kernel: Kernel) ->
     assert kernel.run("print('one' in globals(), two)", "3").printed == "False 2\n"
 
 
-def test_in_the_background_code_runs_when_the_kernel_is_idle(kernel: Kernel) -> None:
-    cell = "asked = threading.Event(); shared_manager().events.add(lambda e: e.kind == 'ask' and asked.set())"
-    kernel.run(f"script(runs('during'), 'Done.'); during = 'no cell'\n{cell}", "1")
-    kernel.run("%%copilot a -t kernel -b\nCompute", "2")
-    approve = "asked.wait(10); during = 'a cell'; %copilot approve a"
-    kernel.run(f"{approve.replace('; %', chr(10) + '%')}\ntime.sleep(0.7); during = 'no cell'", "3")
+def test_in_the_background_a_cell_asks_and_code_runs_when_the_kernel_is_idle(kernel: Kernel) -> None:
+    kernel.run("script(runs('during'), 'Done.'); during = 'no cell'", "1")
+    cell = kernel.run("%%copilot a -t kernel -b\nCompute", "2")
+    assert cell.shown[-1]["data"] == {"text/html": "", "text/plain": ""}
+    asks = kernel.result("", until=lambda message: "%copilot approve a" in str(message["content"].get("data")))
+    data = asks.shown[-1]["data"]
+    assert "application/vnd.jupyter.widget-view+json" in data
+    assert "a asks: run Python\n    during\n" in data["text/plain"]
+    kernel.run("during = 'a cell'\n%copilot approve a\ntime.sleep(0.7); during = 'no cell'", "3")
     assert not kernel.run("model.wait_for_requests(2)\n%copilot wait a", "4").error
     assert "'no cell'" in kernel.run("print(told())", "5").printed
 

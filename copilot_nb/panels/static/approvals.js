@@ -56,10 +56,10 @@ export class Approvals {
   view(ask) {
     const text = el("div", { class: "cnb-approval-text jp-RenderedHTMLCommon", tabindex: 0, role: "group" });
     text.innerHTML = ask.html;
-    text.setAttribute("aria-label", ask.title);
+    text.setAttribute("aria-label", ask.isQuestion ? "The question" : "All that is to be done");
     const controls = ask.mayDecide ? this.controls(ask) : [el("span", {}, "The owner of this page decides.")];
     const row = el("div", { class: "cnb-approval-row" }, ...controls);
-    return el("section", { class: "cnb-approval", "aria-label": ask.title }, text, row);
+    return el("div", { class: "cnb-approval", role: "group", "aria-label": ask.title }, text, row);
   }
 
   /** @param {Ask} ask */

@@ -1,5 +1,6 @@
 // The page of a ChatPanel (chat.py): a head, the transcript and the composer.
 
+import { Approvals } from "./approvals.js";
 import { COMMANDS, escapeExpressions, KEYS } from "./commands.js";
 import { Composer } from "./composer.js";
 import { announcer, button, copyText, el, flash, hide, Notice, panelRoot } from "./dom.js";
@@ -44,6 +45,10 @@ class Chat {
     this.live = announcer();
     this.notice = new Notice();
     this.transcript = this.makeTranscript(signal);
+    this.approvals = new Approvals(
+      (request, outcome, reason) => this.do("decide", { request, outcome, reason }),
+      (text) => this.live.say(text),
+    );
     this.composer = new Composer({
       signal,
       notice: this.notice,
@@ -52,8 +57,8 @@ class Chat {
       history: () => this.transcript.inOrder().map((turn) => escapeExpressions(turn.promptText)),
     });
     this.head = this.makeHead(signal);
-    const parts = [this.head, this.notice, this.transcript, this.composer, this.live].map((each) => each.node);
-    this.root = panelRoot("cnb-chat", "Chat", ...parts);
+    const parts = [this.head, this.notice, this.transcript, this.approvals, this.composer, this.live];
+    this.root = panelRoot("cnb-chat", "Chat", ...parts.map((each) => each.node));
     host.append(this.root);
     this.keepInView(signal);
     this.root.addEventListener("keydown", (event) => event.key === "Escape" && this.notice.clear(), { signal });
@@ -150,6 +155,7 @@ class Chat {
   whole(message) {
     this.head.choices = message.choices;
     this.transcript.whole(message.turns, message.first);
+    this.approvals.show(message.asks);
     this.session(message.session);
     if (message.problem) this.notice.show(message.problem);
   }
@@ -157,6 +163,7 @@ class Chat {
   /** @param {any} item */
   take(item) {
     if (item.kind === "turn") this.transcript.apply(item);
+    else if (item.kind === "asks") this.approvals.show(item.asks);
     else if (item.kind === "session") this.session(item);
   }
 

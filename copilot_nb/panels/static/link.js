@@ -48,7 +48,7 @@ export const BUSY = "The kernel is busy with a cell; this will be done when it h
  */
 
 /** Requests that do not wait for earlier requests (base.py has the same list). */
-const AT_ONCE = ["csv", "earlier", "keep", "models", "seq", "stop", "text", "thumbnail", "usage"];
+const AT_ONCE = ["csv", "decide", "earlier", "keep", "models", "seq", "stop", "text", "thumbnail", "usage"];
 
 /** @typedef {{id: string, do: string, files?: unknown[], [more: string]: unknown}} Message */
 

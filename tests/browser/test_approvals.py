@@ -1,0 +1,138 @@
+"""What a session asks, in its panels: approve once, for the session, deny with a reason; questions; only by keys."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import Future
+from functools import partial
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from copilot_nb.agent.policy import Call
+from copilot_nb.agent.tools import Arguments, CallContext, ToolSpec, schema_of
+from copilot_nb.named_sessions.session import state_of
+from copilot_nb.panels.asker import AskPanel
+from copilot_nb.panels.chat import ChatPanel
+from copilot_nb.testing import ChatRequest, FunctionCall, Reply
+
+from .accessibility import faults, misfits
+from .chat_steps import say, turn
+from .panel_page import THEMES, PanelPage
+
+WAIT_S = 10.0
+CODE = "for number in range(3):\n    print(number)"
+
+
+def act(arguments: Arguments, _context: CallContext) -> str:
+    return f"ran {arguments['code']}"
+
+
+@pytest.fixture
+def asking(panel_page: PanelPage) -> PanelPage:
+    """A page whose model calls a tool that needs permission, once for each prompt."""
+    schema = schema_of(code={"type": "string"})
+    spec = ToolSpec(
+        "act", "Acts.", act, schema, kind="code", text=lambda each: str(each.get("code")), language="python"
+    )
+    panel_page.manager.toolbox.offer("kernel", [spec])
+    panel_page.manager.approvals.attend()
+    panel_page.manager.settings.tools = "kernel"
+    panel_page.answer(calls)
+    return panel_page
+
+
+def calls(asked: ChatRequest) -> Reply:
+    if asked.messages[-1].role == "tool":
+        return Reply("All right.")
+    return Reply(calls=(FunctionCall("act", json.dumps({"code": CODE})),))
+
+
+def request(shown: Locator) -> Locator:
+    return shown.get_by_role("group", name="s1 asks: run 2 lines of Python")
+
+
+def test_a_request_shows_all_and_is_approved_once_and_for_the_session(asking: PanelPage) -> None:
+    shown = asking.chat("s1")
+    say(shown, "Go")
+    found = request(shown)
+    expect(found).to_contain_text("for number in range(3):")
+    expect(found).to_contain_text("print(number)")
+    expect(shown.get_by_role("textbox", name="Prompt")).to_be_focused()
+    assert "waits for your answer" in turn(shown, 0, "working").inner_text()
+    asking.reload()
+    found.get_by_role("button", name="Approve once").click()
+    assert "allowed once by you, in a panel" in turn(shown, 0).inner_text()
+    expect(found).to_have_count(0)
+    say(shown, "Again")
+    found.get_by_role("button", name="Approve for this session").click()
+    assert "allowed for this session by you, in a panel" in turn(shown, 1).inner_text()
+    say(shown, "And again")
+    assert "allowed for this session by you, for this session" in turn(shown, 2).inner_text()
+
+
+def test_a_request_is_denied_by_keys_and_leaves_every_panel(asking: PanelPage) -> None:
+    shown, late = asking.chat("s1"), asking.chat("s1")
+    say(shown, "Go")
+    request(late).wait_for()
+    field = request(shown).get_by_role("textbox", name="Reason for denying")
+    request(shown).get_by_role("button", name="Approve once").focus()
+    for _ in range(3):
+        asking.page.keyboard.press("Tab")
+    expect(field).to_be_focused()
+    asking.page.keyboard.type("too slow")
+    asking.page.keyboard.press("Enter")
+    assert "denied by you, in a panel: too slow" in turn(shown, 0).inner_text()
+    expect(request(late)).to_have_count(0)
+    expect(shown.get_by_role("textbox", name="Prompt")).to_be_focused()
+
+
+def ask(page: PanelPage, *, choices: tuple[str, ...], is_free: bool) -> Future[str | None]:
+    """Let the session ask a question, as the runtime's `ask_user` does."""
+    call = Call(call_id="q", kind="question", tool="ask_user", text="Which colour?\n\nThink.")
+    gate = page.manager.engine.gate(state_of(page.manager.session("s1")))
+    return page.manager.loop.submit(gate.question(call, choices, is_free=is_free))
+
+
+def test_questions_are_answered(asking: PanelPage) -> None:
+    shown = asking.chat("s1")
+    question = shown.get_by_role("group", name="s1 asks:")
+    answer = ask(asking, choices=("red", "blue"), is_free=True)
+    question.get_by_role("button", name="blue").click()
+    assert answer.result(WAIT_S) == "blue"
+    answer = ask(asking, choices=(), is_free=True)
+    question.get_by_role("textbox", name="Your answer").fill("green")
+    question.get_by_role("textbox", name="Your answer").press("Enter")
+    assert answer.result(WAIT_S) == "green"
+    answer = ask(asking, choices=("red",), is_free=False)
+    question.get_by_role("button", name="No answer").click()
+    assert answer.result(WAIT_S) is None
+
+
+def test_a_visitor_sees_a_request_and_cannot_decide(asking: PanelPage) -> None:
+    session = asking.manager.session("s1", user="eve")
+    shown = asking.show(ChatPanel(session))
+    say(shown, "Go")
+    found = shown.get_by_role("group", name="eve-s1 asks")
+    expect(found).to_contain_text("The owner of this page decides.")
+    expect(found.get_by_role("button")).to_have_count(0)
+    (pending,) = asking.manager.approvals.pending
+    assert asking.manager.approvals.decide(pending.request_id, "denied", "the owner")
+    assert "denied by the owner" in turn(shown, 0).inner_text()
+
+
+def test_the_panel_of_a_background_cell_is_usable_by_everybody(asking: PanelPage) -> None:
+    turns = [asking.manager.session(name).send("Go") for name in ("s1", "s2")]
+    shown = asking.show(AskPanel(asking.manager, turns))
+    chat = asking.chat("s1")
+    expect(shown.get_by_role("group", name="s2 asks")).to_be_visible()
+    expect(request(chat)).to_be_visible()
+    themes = {name: partial(asking.theme, name) for name in THEMES}
+    for each in (".cnb-asker", ".cnb-chat"):
+        assert not faults(asking.page, each, themes, "a request")
+    assert not misfits(shown) + misfits(chat)
+    request(shown).get_by_role("button", name="Approve once").click()
+    shown.get_by_role("group", name="s2 asks").get_by_role("button", name="Deny").click()
+    for each in turns:
+        each.wait()
+    expect(shown.get_by_role("group")).to_have_count(0)
