@@ -11,6 +11,7 @@ import pytest
 
 from copilot_nb.conversation.parts import Part, Text, ToolCall, TurnState
 from copilot_nb.conversation.transcript import TurnRecord
+from copilot_nb.named_sessions.turn import PastSession
 from copilot_nb.notebook import display
 from copilot_nb.notebook.display import BYTES_PER_S, UPDATE_EVERY_S, GrowingOutput, _Pace
 from copilot_nb.render.turn import Label, turn_html
@@ -114,7 +115,7 @@ class Growing:
     """An output, and the turn it shows."""
 
     def __init__(self) -> None:
-        self.turn: Any = SimpleNamespace(label=LABEL, session=SimpleNamespace(name="s1", session_id="s1"))
+        self.turn: Any = SimpleNamespace(label=LABEL, session=PastSession("s1", "s1", "p"))
         self.turn.shown = lambda **_: self.turn.record
         self.becomes()
         self.output = GrowingOutput(self.turn)

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import pytest
 
-from copilot_nb.named_sessions.turn import Turn
+from copilot_nb.named_sessions.turn import PastSession, Turn
 from copilot_nb.runtime.loop import LoopThread
 from copilot_nb.system.threads import DaemonPool
 
@@ -125,7 +125,7 @@ else:
 
 
 def test_a_waiter_that_gives_up_leaves_the_turn_to_the_others() -> None:
-    turn = Turn(cast(Any, None), "Hello", owner=cast(Any, SimpleNamespace(loop=LoopThread())))
+    turn = Turn(PastSession("s1", "s1-id", "p"), "Hello", owner=cast(Any, SimpleNamespace(loop=LoopThread())))
 
     async def give_up() -> None:
         await asyncio.wait_for(turn, 0.01)

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from copilot_nb.errors import InputError
-from copilot_nb.named_sessions.turn import Turn
+from copilot_nb.named_sessions.turn import PastSession, Turn
 from copilot_nb.named_sessions.waiting import wait
 from copilot_nb.runtime.loop import LoopThread
 from copilot_nb.system.main_thread import MAIN_THREAD, Job, JobInterrupted, MainThread
@@ -134,7 +134,7 @@ def test_a_thread_that_waits_on_the_main_thread_is_seen() -> None:
 
 def a_turn(session_id: str = "a") -> Turn:
     owner = SimpleNamespace(loop=LoopThread(), stop=lambda _turn: None)
-    return Turn(cast(Any, SimpleNamespace(name="a", session_id=session_id)), "Hello", owner=cast(Any, owner))
+    return Turn(PastSession("a", session_id, "p"), "Hello", owner=cast(Any, owner))
 
 
 def test_a_call_that_waits_for_a_turn_runs_the_job_that_the_turn_needs() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from copilot_nb.named_sessions.options import SessionOptions
 from copilot_nb.named_sessions.session import Session
 from copilot_nb.named_sessions.state import SessionState
-from copilot_nb.named_sessions.turn import Turn
+from copilot_nb.named_sessions.turn import PastSession, Turn
 
 SHOWN = {
     *("ask", "create", "delete", "export", "fork", "last_turns", "rename", "rewind", "send", "stop", "undo_rewind"),
@@ -28,7 +28,7 @@ def test_what_a_session_does_is_read_from_its_state() -> None:
     assert (state.activity, state.options.label, state.options.system) == ("idle", "m (p)", "")
     state.last_outcome = "failed"
     assert state.activity == "failed"
-    turn = Turn(Session.__new__(Session), "Hello")
+    turn = Turn(PastSession("s1", "s1-id", "p"), "Hello")
     state.pending.append(turn)
     assert state.activity == "queued"
     state.tell("turn", turn)

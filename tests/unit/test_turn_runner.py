@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -13,7 +12,7 @@ from copilot_nb.conversation.changes import Change, Ended, Prompted, RoundStarte
 from copilot_nb.conversation.parts import TurnState, Usage
 from copilot_nb.errors import BudgetReached, TurnTimeout
 from copilot_nb.named_sessions.limits import Allowance
-from copilot_nb.named_sessions.turn import Turn
+from copilot_nb.named_sessions.turn import PastSession, Turn
 from copilot_nb.named_sessions.turn_runner import TurnRunner
 
 LONG_S = 60.0
@@ -36,30 +35,30 @@ class Deaf:
 
 
 def a_turn() -> Turn:
-    return Turn(cast(Any, SimpleNamespace(model="a", provider="b")), "Hello")
+    return Turn(PastSession("s1", "s1-id", provider="b", model="a"), "Hello")
 
 
 def test_a_prompt_that_the_runtime_does_not_take_is_given_up() -> None:
-    exchange, turn = TurnRunner(), a_turn()
+    runner, turn = TurnRunner(), a_turn()
 
     async def send() -> None:
-        await exchange.connect(cast(Any, Deaf()))
-        await exchange.run(turn, 0.01, lambda _id: {})
+        await runner.connect(cast(Any, Deaf()))
+        await runner.run(turn, 0.01, lambda _id: {})
 
     with pytest.raises(TurnTimeout, match=r"nothing came from a \(b\) for 0.01 s"):
         asyncio.run(send())
-    assert not exchange.is_loaded
+    assert not runner.is_loaded
 
 
 def test_a_prompt_that_the_runtime_does_not_take_can_be_stopped() -> None:
-    exchange, turn = TurnRunner(), a_turn()
+    runner, turn = TurnRunner(), a_turn()
 
     async def send() -> None:
         deaf = Deaf()
-        await exchange.connect(cast(Any, deaf))
-        running = asyncio.create_task(exchange.run(turn, LONG_S, lambda _id: {}))
+        await runner.connect(cast(Any, deaf))
+        running = asyncio.create_task(runner.run(turn, LONG_S, lambda _id: {}))
         await deaf.is_asked.wait()
-        await exchange.abort(turn)
+        await runner.abort(turn)
         await asyncio.wait_for(running, LONG_S)
 
     asyncio.run(send())
@@ -93,12 +92,12 @@ class Ready:
         pass
 
 
-async def started(exchange: TurnRunner, turn: Turn, *, rounds: int = 0) -> asyncio.Task[None]:
+async def started(runner: TurnRunner, turn: Turn, *, rounds: int = 0) -> asyncio.Task[None]:
     """Send a turn's prompt, and return when the runtime has it."""
     allowance = Allowance("a", rounds=rounds)
-    ready = cast(Any, exchange.connection)
+    ready = cast(Any, runner.connection)
     ready.has_sent.clear()
-    task = asyncio.create_task(exchange.run(turn, LONG_S, lambda _id: {}, allowance.after))
+    task = asyncio.create_task(runner.run(turn, LONG_S, lambda _id: {}, allowance.after))
     await asyncio.wait_for(ready.has_sent.wait(), LONG_S)
     await asyncio.sleep(0)
     return task
@@ -108,23 +107,23 @@ def test_a_stop_that_crosses_the_end_of_its_turn_does_not_end_the_next() -> None
     first, second = a_turn(), a_turn()
 
     async def cross() -> None:
-        exchange, ready = TurnRunner(), Ready()
-        await exchange.connect(cast(Any, ready))
-        running = await started(exchange, first)
-        exchange.on_change(Prompted("u1", "Hello"))
-        stopping = asyncio.create_task(exchange.abort(first))
+        runner, ready = TurnRunner(), Ready()
+        await runner.connect(cast(Any, ready))
+        running = await started(runner, first)
+        runner.on_change(Prompted("u1", "Hello"))
+        stopping = asyncio.create_task(runner.abort(first))
         await asyncio.wait_for(ready.is_aborting.wait(), LONG_S)
-        exchange.on_change(TextDone("m1", "Hi."))
-        exchange.on_change(Ended(TurnState.DONE))
+        runner.on_change(TextDone("m1", "Hi."))
+        runner.on_change(Ended(TurnState.DONE))
         await asyncio.sleep(0)
         assert not running.done(), "the next prompt waits until the stop is through"
         ready.answers_aborts.set()
         await asyncio.gather(stopping, running)
-        running = await started(exchange, second)
+        running = await started(runner, second)
         late: list[Change] = [Ended(TurnState.INTERRUPTED, at=AT), Ended(TurnState.INTERRUPTED)]
         for change in (*late, Prompted("u2", "Hello"), *late, TextDone("m2", "Hi again.")):
-            exchange.on_change(change)
-        exchange.on_change(Ended(TurnState.DONE))
+            runner.on_change(change)
+        runner.on_change(Ended(TurnState.DONE))
         await running
 
     asyncio.run(cross())
@@ -135,12 +134,12 @@ def test_a_turn_that_has_ended_is_not_stopped() -> None:
     turn = a_turn()
 
     async def late() -> int:
-        exchange, ready = TurnRunner(), Ready()
-        await exchange.connect(cast(Any, ready))
-        running = await started(exchange, turn)
-        exchange.on_change(Prompted("u1", "Hello"))
-        exchange.on_change(Ended(TurnState.DONE))
-        await exchange.abort(turn)
+        runner, ready = TurnRunner(), Ready()
+        await runner.connect(cast(Any, ready))
+        running = await started(runner, turn)
+        runner.on_change(Prompted("u1", "Hello"))
+        runner.on_change(Ended(TurnState.DONE))
+        await runner.abort(turn)
         await running
         return ready.aborts
 
@@ -165,14 +164,14 @@ def test_a_turn_that_took_what_it_may_is_stopped() -> None:
     turn = a_turn()
 
     async def breach() -> None:
-        exchange, ready = TurnRunner(), Ready()
+        runner, ready = TurnRunner(), Ready()
         ready.answers_aborts.set()
-        await exchange.connect(cast(Any, ready))
-        running = await started(exchange, turn, rounds=1)
+        await runner.connect(cast(Any, ready))
+        running = await started(runner, turn, rounds=1)
         for change in (Prompted("u1", "Hello"), RoundStarted(), RoundStarted()):
-            exchange.on_change(change)
+            runner.on_change(change)
         await asyncio.wait_for(ready.is_aborting.wait(), LONG_S)
-        exchange.on_change(Ended(TurnState.INTERRUPTED))
+        runner.on_change(Ended(TurnState.INTERRUPTED))
         await running
 
     with pytest.raises(BudgetReached, match="the limit of 1 model call for one prompt"):
