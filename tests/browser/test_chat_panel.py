@@ -49,7 +49,7 @@ def test_a_long_answer_comes_as_it_is_rendered_and_leaves_the_page_responsive(pa
     assert answer == expected
 
 
-def test_reading_back_is_not_disturbed_by_what_comes(panel_page: PanelPage) -> None:
+def test_new_text_does_not_scroll_a_reader_away(panel_page: PanelPage) -> None:
     text = "\n\n".join(f"Line {n}" for n in range(100))
     model = panel_page.answer(Reply(text + "\n\nEnd", stall_after_chars=len(text)))
     shown = panel_page.chat("s1")
@@ -82,7 +82,7 @@ def half_answered(panel_page: PanelPage, model: ScriptedModel) -> Locator:
     return shown
 
 
-def test_stop_keeps_what_had_come(half_answered: Locator) -> None:
+def test_stop_keeps_the_text_so_far(half_answered: Locator) -> None:
     shown = half_answered
     shown.get_by_role("button", name="Stop").click()
     stopped = turn(shown, 0, "interrupted")
@@ -225,7 +225,7 @@ def test_a_panel_fits_into_outputs_that_scroll(panel_page: PanelPage) -> None:
     assert shown.evaluate("node => node.clientHeight <= 24 * 13 && node.scrollHeight <= node.clientHeight")
 
 
-def test_tokens_are_told_where_it_is_known_how_many_fit(panel_page: PanelPage) -> None:
+def test_tokens_are_shown_if_the_window_is_known(panel_page: PanelPage) -> None:
     panel_page.answer("Fine.")
     shown = panel_page.chat("s1")
     say(shown, "Go")

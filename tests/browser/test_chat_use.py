@@ -47,7 +47,7 @@ def test_a_table_that_is_coming_is_a_table(panel_page: PanelPage) -> None:
     assert chat.locator(".cnb-answer tr").count() == 3
 
 
-def test_the_focus_stays_in_the_panel_when_what_has_it_goes(panel_page: PanelPage) -> None:
+def test_the_focus_stays_in_the_panel_when_its_element_is_removed(panel_page: PanelPage) -> None:
     panel_page.answer(["Short.", "Again.", Reply("word " * 40, stall_after_chars=50)])
     chat = panel_page.chat("s1")
     say(chat, "go")

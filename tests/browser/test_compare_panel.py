@@ -50,7 +50,7 @@ def test_columns_stream_side_by_side_and_stack_where_it_is_narrow(panel_page: Pa
     columns.nth(1).get_by_text("Interrupted").wait_for()
 
 
-def test_columns_scroll_together_unless_told_not_to(panel_page: PanelPage) -> None:
+def test_columns_scroll_together_unless_switched_off(panel_page: PanelPage) -> None:
     shown, _panel = opened(panel_page)
     shown.get_by_text("Which one is best?").wait_for()
     first, second = shown.locator(".cnb-column-box").all()
@@ -62,7 +62,7 @@ def test_columns_scroll_together_unless_told_not_to(panel_page: PanelPage) -> No
     assert first.evaluate(at_end), "the other one stays where it is"
 
 
-def test_a_blind_round_names_nobody_before_the_vote(panel_page: PanelPage) -> None:
+def test_a_blind_round_shows_no_name_before_the_vote(panel_page: PanelPage) -> None:
     shown, panel = opened(panel_page, blind=True)
     shown.get_by_text("Which one is best?").wait_for()
     assert "scripted" not in shown.inner_html()
@@ -90,7 +90,7 @@ def test_an_open_vote_can_change_and_is_counted(panel_page: PanelPage) -> None:
     ]
 
 
-def test_what_cannot_be_sent_is_said_and_kept(panel_page: PanelPage) -> None:
+def test_a_refused_prompt_shows_the_error_and_is_kept(panel_page: PanelPage) -> None:
     shown, _panel = opened(panel_page)
     shown.get_by_text("Which one is best?").wait_for()
     panel_page.manager.delete("test@scripted")

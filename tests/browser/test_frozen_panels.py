@@ -151,7 +151,7 @@ def test_formulae_are_typeset_when_they_can_be_seen(lab: Lab) -> None:
     assert "$x^2$" not in static.inner_text()
 
 
-def test_a_page_that_was_reloaded_keeps_what_is_said_then(lab: Lab) -> None:
+def test_a_reloaded_page_keeps_what_is_said_afterwards(lab: Lab) -> None:
     nb = lab.open(scripted(repr(["Red.", REPLY])), CHAT, "cp.session('a').ask('Which colour?')")
     nb.run(0)
     nb.run(1)

@@ -110,7 +110,7 @@ def test_a_copy_that_goes_past_the_cell_is_enough_where_a_prompt_is_lost(lab: An
     assert notice(shown).count() == 0
 
 
-def test_a_turn_of_a_cell_of_which_the_page_heard_nothing_is_shown_after_all(lab: Any, wire: KernelWire) -> None:
+def test_a_turn_whose_messages_were_lost_is_shown_after_all(lab: Any, wire: KernelWire) -> None:
     notebook = opened(lab, "['From a cell.']", "%%copilot s1\nAsked in a cell")
     shown = panel(notebook)
     wire.to_page = lambda content: content.get("kind") != "news"
@@ -130,7 +130,7 @@ def test_the_line_breaks_in_the_middle_of_an_answer(half: Any, wire: KernelWire)
     assert answers(shown) == [WHOLE_ANSWER, "Go on."]
 
 
-def test_what_is_sent_without_a_connection_is_sent_once_there_is_one(lab: Any, wire: KernelWire) -> None:
+def test_a_prompt_without_a_connection_is_sent_when_it_returns(lab: Any, wire: KernelWire) -> None:
     notebook = opened(lab, "lambda asked: asked.prompt")
     shown = panel(notebook)
     wire.is_down = True

@@ -55,7 +55,7 @@ def test_files_that_are_dropped_or_pasted_go_with_the_prompt(panel_page: PanelPa
     assert chips(shown) == []
 
 
-def test_what_cannot_go_with_it_is_told_and_nothing_else_is_lost(shown: Locator) -> None:
+def test_a_file_that_cannot_be_attached_is_reported_and_the_rest_is_kept(shown: Locator) -> None:
     shown.get_by_role("textbox", name="Prompt").fill("What is it?")
     files = (("x.bin", 9, 255, ""), ("good.txt", 1, 97, *TEXT), ("big.txt", 200_001, 97, *TEXT))
     give(shown, "drop", *files)

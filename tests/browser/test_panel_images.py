@@ -70,7 +70,7 @@ def test_images_go_with_a_prompt_and_are_shown_with_it(panel_page: PanelPage) ->
     assert turn(shown, 0).locator(".cnb-answer").inner_text() == "3"
 
 
-def test_an_image_alone_is_a_prompt_and_what_is_none_is_said(panel_page: PanelPage) -> None:
+def test_an_image_alone_is_a_prompt_and_a_broken_one_is_reported(panel_page: PanelPage) -> None:
     panel_page.answer(count)
     shown = panel_page.chat("s1")
     picker = shown.locator("input[type=file]")
@@ -87,7 +87,7 @@ def test_an_image_alone_is_a_prompt_and_what_is_none_is_said(panel_page: PanelPa
     assert turn(shown, 1).locator(".cnb-answer").inner_text() == "1 0"
 
 
-def test_what_is_too_much_for_one_prompt_is_said_and_a_command_takes_no_files(lab: Any) -> None:
+def test_too_many_files_are_refused_and_a_command_takes_none(lab: Any) -> None:
     replies = "lambda asked: ' '.join(str(len(m.images)) for m in asked.messages if m.role == 'user')"
     notebook = lab.open(scripted(replies), PANEL)  # whose server takes no more than 10 MB at once
     notebook.run(0)

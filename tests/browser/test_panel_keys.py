@@ -58,7 +58,7 @@ def test_no_key_with_the_focus_in_a_panel_changes_the_notebook(lab: Any) -> None
         assert panel.is_visible()
 
 
-def test_what_is_typed_after_a_click_beside_the_field_stays_in_the_panel(lab: Any) -> None:
+def test_keys_after_a_click_beside_the_field_stay_in_the_panel(lab: Any) -> None:
     notebook, chat = opened(lab, PANELS[0])
     sources, field = notebook.sources(), chat.get_by_role("textbox", name="Prompt")
     for place in (".cnb-hint", ".cnb-composer", ".cnb-bar"):

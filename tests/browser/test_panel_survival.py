@@ -47,7 +47,7 @@ def test_the_last_message_is_lost(panel_page: PanelPage) -> None:
     assert answers(shown) == [WHOLE_ANSWER]
 
 
-def test_the_first_whole_is_lost_and_nobody_is_told_of_a_restart(panel_page: PanelPage) -> None:
+def test_a_lost_first_message_is_not_taken_for_a_restart(panel_page: PanelPage) -> None:
     panel_page.answer("Yes.")
     panel_page.wire.to_page = losing(lambda content: content.get("kind") == "whole")
     panel_page.page.evaluate(ALERTS)

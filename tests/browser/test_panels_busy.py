@@ -63,7 +63,7 @@ def test_stop_and_send_pass_a_cell_that_does_something_else(lab: Lab, until: Pat
     assert shown.locator(".cnb-prompt").all_text_contents() == ["Say it", "And now?"]
 
 
-def test_what_waits_for_the_cell_is_said_to_and_done_once(lab: Lab, until: Path) -> None:
+def test_a_request_that_waits_for_the_cell_is_marked_and_runs_once(lab: Lab, until: Path) -> None:
     notebook, shown = opened(lab, "lambda asked: f'You said {asked.prompt}'", waiting(until))
     notebook.page.evaluate(NO_CONTROL)
     running = notebook.start(2)

@@ -213,7 +213,7 @@ def test_a_cell_that_was_interrupted_or_failed_is_replaced_too(kernel: Kernel) -
     assert prompts(kernel) == ["one", "two"]
 
 
-def test_what_was_interrupted_before_is_told_each_time(kernel: Kernel) -> None:
+def test_an_earlier_interruption_is_noted_each_time(kernel: Kernel) -> None:
     kernel.load("['fine', t.Reply('It is forty-two, because', stall_after_chars=16)]")
     kernel.run(CELLS["1"], "1")
     request = kernel.send("%%copilot a\nwhy?", "2")

@@ -62,7 +62,7 @@ def test_a_login_that_may_not_be_kept_in_a_file_is_not(github: GitHubStandIn, tm
     assert not [file for file in tmp_path.rglob("*") if file.is_file() and TOKEN in file.read_text()]
 
 
-def test_a_code_that_nobody_enters_expires(github: GitHubStandIn, tmp_path: Path) -> None:
+def test_a_code_that_is_not_entered_expires(github: GitHubStandIn, tmp_path: Path) -> None:
     github.pending, github.expires_in_s = -1, 1
     with pytest.raises(ProviderError, match=r"failed: Device code expired .* → %copilot login again"):
         sign_in(github, tmp_path)
@@ -131,7 +131,7 @@ async def _come_and_go(github: GitHubStandIn, home: Path) -> None:
         await network.aclose()
 
 
-def test_a_token_that_github_does_not_take_is_told(
+def test_a_token_that_github_refuses_is_reported(
     github: GitHubStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GH_TOKEN", TOKEN)

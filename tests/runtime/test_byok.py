@@ -102,7 +102,7 @@ def test_a_session_of_a_provider_that_is_no_longer_there_says_which(
         own_manager().session("a").ask("again")
 
 
-def test_the_providers_own_variable_names_the_default_and_a_key_that_lies_about_does_not(
+def test_the_runtimes_variable_selects_the_default_provider_and_a_mere_key_does_not(
     tmp_path: Path, server: Loopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)

@@ -50,7 +50,7 @@ def fill(session: Session, model: ScriptedModel) -> int:
     raise AssertionError("the conversation was not summarised")
 
 
-def test_a_summary_is_told_and_the_history_is_whole(own_manager: MakeManager) -> None:
+def test_a_summary_is_noted_and_the_history_is_complete(own_manager: MakeManager) -> None:
     model = talkative()
     session = talk(own_manager, model)
     turns = fill(session, model)

@@ -12,7 +12,7 @@ from copilot_nb.testing import ScriptedModel
 from tests.runtime.conftest import script
 
 
-def test_what_a_watcher_is_told(manager: Manager) -> None:
+def test_the_events_that_an_observer_gets(manager: Manager) -> None:
     script(manager, ScriptedModel(["First.", "Second."]))
     told: list[Event] = []
     is_gone = threading.Event()
@@ -43,7 +43,7 @@ def test_what_a_watcher_is_told(manager: Manager) -> None:
     assert all(event.session.name != "unwatched" for event in told)
 
 
-def test_a_copy_is_told_of_once_it_is_stored_under_its_own_name(manager: Manager) -> None:
+def test_a_copy_is_announced_once_it_is_stored_under_its_own_name(manager: Manager) -> None:
     script(manager, ScriptedModel("Yes."))
     session = manager.session("original")
     session.ask("hi")

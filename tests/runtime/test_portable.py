@@ -305,7 +305,7 @@ def test_an_import_that_the_runtime_reads_differently_leaves_no_session(
     assert not is_stored(manager, "misread")
 
 
-def test_an_imported_conversation_is_told_to_the_model_rewound_and_searched_like_any_other(
+def test_an_imported_conversation_is_sent_to_the_model_rewound_and_searched_like_any_other(
     own_manager: MakeManager, tmp_path: Path
 ) -> None:
     model = ScriptedModel()

@@ -129,7 +129,9 @@ AT_ONCE: dict[str, tuple[Fault, type[CopilotNBError], str]] = {
 
 @pytest.mark.parametrize("fault", AT_ONCE)
 @pytest.mark.parametrize("wire", WIRES)
-def test_what_no_retry_mends_is_told_at_once(wire: str, fault: str, manager: Manager, server: Loopback) -> None:
+def test_an_error_that_no_retry_can_help_is_reported_at_once(
+    wire: str, fault: str, manager: Manager, server: Loopback
+) -> None:
     name = f"{wire}-{fault}".replace(" ", "-")
     session = talk(manager, wire, server, name)
     meets, kind, line = AT_ONCE[fault]
@@ -144,7 +146,7 @@ def test_what_no_retry_mends_is_told_at_once(wire: str, fault: str, manager: Man
     assert [turn.prompt for turn in session.history] == ["first", "second", "third"]
 
 
-def test_a_provider_that_is_not_running_is_told_at_once(manager: Manager) -> None:
+def test_a_provider_that_is_not_running_is_reported_at_once(manager: Manager) -> None:
     with Loopback() as server:
         session = talk(manager, "completions", server, "gone")
     began_s = time.monotonic()
@@ -206,7 +208,7 @@ def spoilt(manager: Manager) -> Iterator[dict[tuple[str, str], Spoilt]]:
 
 @pytest.mark.parametrize("fault", IN_VAIN)
 @pytest.mark.parametrize("wire", WIRES)
-def test_what_fails_six_times_is_told_with_a_remedy(
+def test_an_error_after_six_tries_comes_with_a_remedy(
     wire: str, fault: str, spoilt: dict[tuple[str, str], Spoilt]
 ) -> None:
     case = spoilt[wire, fault]

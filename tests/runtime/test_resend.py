@@ -95,7 +95,7 @@ def test_a_chat_that_is_answering_takes_nothing_back(manager: Manager) -> None:
     panel.close()
 
 
-def test_what_a_chat_cannot_send_takes_nothing_back_and_can_be_sent_again(manager: Manager) -> None:
+def test_a_prompt_that_a_chat_cannot_send_removes_no_turn_and_can_be_sent_again(manager: Manager) -> None:
     session = talked(manager, "chat-refused", "one", "two", "three")
     panel = ChatPanel(session)
     first = keys(panel)[0]

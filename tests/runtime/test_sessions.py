@@ -111,7 +111,7 @@ def test_send_from_many_threads(manager: Manager) -> None:
     assert sorted(turn.prompt for turn in session.history) == [str(n) for n in range(8)]
 
 
-def test_stop_keeps_the_partial_answer_and_the_model_is_told(manager: Manager) -> None:
+def test_stop_keeps_the_partial_answer_and_reminds_the_model(manager: Manager) -> None:
     model = script(manager, ScriptedModel([Reply("It is forty-two, because", stall_after_chars=16), "Yes."]))
     session = manager.session("stopped")
     turn = session.send("why?")
@@ -199,7 +199,7 @@ def test_refused_connection_names_the_model(manager: Manager) -> None:
         session.ask("b")
 
 
-def test_model_switch_is_told_and_keeps_the_history(manager: Manager) -> None:
+def test_a_model_switch_is_noted_and_keeps_the_history(manager: Manager) -> None:
     model = script(manager, ScriptedModel())
     session = manager.session("switch")
     session.ask("one")

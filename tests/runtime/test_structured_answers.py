@@ -125,7 +125,7 @@ def test_stop_reaches_the_second_question(manager: Manager) -> None:
     assert session.ask("Next").text == "next"
 
 
-def test_what_is_no_schema_is_refused_before_anything_is_sent(manager: Manager) -> None:
+def test_an_invalid_schema_is_refused_before_anything_is_sent(manager: Manager) -> None:
     model = script(manager, ScriptedModel())
     with pytest.raises(InputError, match="is not a schema"):
         manager.session("refused").send("Classify", schema=3)

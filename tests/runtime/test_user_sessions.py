@@ -52,7 +52,7 @@ def test_each_user_has_sessions_of_their_own(manager: Manager, own_manager: Make
     assert [stored.user for stored in later.sessions().of_user("alice")] == ["alice"]
 
 
-def test_nobody_gets_at_what_is_another_users(manager: Manager) -> None:
+def test_no_user_reaches_the_sessions_of_another(manager: Manager) -> None:
     api.session("b-chat", user="a").ask("This is a's.")
     api.session("plain").ask("This is nobody's.")
     with pytest.raises(InputError, match="'a-b-chat' is taken"):

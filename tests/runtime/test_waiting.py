@@ -89,7 +89,7 @@ def test_an_unfinished_turn_cannot_be_pickled(manager: Manager) -> None:
     turn.wait()
 
 
-def test_now_goes_before_those_that_wait_and_tells_what_had_been_said(manager: Manager) -> None:
+def test_now_goes_before_those_that_wait_and_sends_the_partial_answer_along(manager: Manager) -> None:
     model = script(manager, ScriptedModel([Reply("Half of it", stall_after_chars=7), "Second.", "Third."]))
     session = manager.session("urgent")
     first, waiting = session.send("one"), session.send("two")
@@ -137,7 +137,7 @@ def test_a_prompt_that_waits_is_withdrawn_where_the_kernel_shuts_down(own_manage
     assert manager.running_client is None, "the prompt would have started it anew"
 
 
-def test_nobody_starts_a_runtime_while_a_manager_is_closed(
+def test_no_runtime_is_started_while_a_manager_is_closed(
     own_manager: Callable[..., Manager], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manager, stop, refused = own_manager(ScriptedModel("Yes.")), RuntimeClient.stop, []

@@ -132,7 +132,7 @@ def test_a_no_keeps_nothing(here: Notebook, github: GitHubStandIn, monkeypatch: 
     assert not Path(kept_in(here)).exists()
 
 
-def test_where_nobody_can_be_asked_a_flag_has_to_say_so(
+def test_a_headless_run_needs_a_flag_to_log_in(
     here: Notebook, github: GitHubStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("copilot_nb.notebook.subcommands.account.is_headless", lambda _shell: True)
@@ -197,7 +197,7 @@ def test_offline_there_is_no_login(here: Notebook) -> None:
     assert line.startswith("Nobody needs to be logged in: the runtime is offline")
 
 
-def test_who_is_not_logged_in_is_told_the_ways_in(here: Notebook) -> None:
+def test_without_a_login_the_error_names_the_ways_to_log_in(here: Notebook) -> None:
     card = here.run("%copilot whoami").result
     assert "%copilot login" in str(card)
     assert "GH_TOKEN" in str(card)

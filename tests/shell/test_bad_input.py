@@ -312,7 +312,7 @@ def test_no_embedded_model(broken: Notebook, tmp_path: Path, content: str | None
     assert broken.on_disk() == []
 
 
-def test_nobody_to_answer(broken: Notebook, tmp_path: Path) -> None:
+def test_no_provider_is_available(broken: Notebook, tmp_path: Path) -> None:
     broken.settings.provider = ""
     broken.settings.local_model_path = str(tmp_path / "missing.gguf")
     complaint = broken.run("%%copilot a\nx").complaint

@@ -87,7 +87,7 @@ def test_what_is_attached_goes_with_the_prompt(nb: Notebook, tmp_path: Path) -> 
         ("nb_dict.get", "nb_dict.get is of type builtin_function_or_method and cannot be attached"),
     ],
 )
-def test_what_cannot_be_attached_is_said_and_nothing_sent(nb: Notebook, word: str, complaint: str) -> None:
+def test_an_attachment_that_cannot_be_used_is_refused_and_nothing_sent(nb: Notebook, word: str, complaint: str) -> None:
     model = nb.answer(ScriptedModel())
     nb.run("nb_dict = {}")
     assert complaint in nb.run(f'%%copilot a -a "{word}"\nx').complaint
@@ -232,7 +232,7 @@ def test_an_answer_that_does_not_fit_its_schema_fails_the_cell(nb: Notebook) -> 
         ("-f code --schema int", "--schema asks for JSON, -f code for code → leave one of them out"),
     ],
 )
-def test_what_is_no_schema_is_said_and_nothing_sent(nb: Notebook, options: str, complaint: str) -> None:
+def test_an_invalid_schema_is_refused_and_nothing_sent(nb: Notebook, options: str, complaint: str) -> None:
     model = nb.answer(ScriptedModel())
     assert nb.run(f"%%copilot a {options}\nx").complaint.startswith(f"InputError: {complaint}")
     assert not model.requests

@@ -226,7 +226,7 @@ def test_a_long_traceback_is_bounded_and_keeps_both_ends(nb: Notebook, model: Sc
     assert "aend" in model.requests[-1].prompt
 
 
-def test_a_secret_that_stood_in_the_cell_stands_in_the_corrected_one(nb: Notebook, model: ScriptedModel) -> None:
+def test_a_secret_of_the_failed_cell_is_in_the_corrected_one(nb: Notebook, model: ScriptedModel) -> None:
     nb.answer(ScriptedModel("```python\nlogin('‹secret: GitHub token›', 1)\n```"))
     nb.run(f"login('ghp_{'a1' * 20}')")
     assert nb.run("%copilot fix a").ok

@@ -89,7 +89,7 @@ def test_a_session_whose_provider_the_kernel_forgot_says_how_to_add_it_again(
 
 
 @pytest.mark.parametrize("is_there", [True, False])
-def test_whether_anything_listens_on_this_machine_is_told(here: Notebook, server: Loopback, is_there: bool) -> None:
+def test_a_local_server_is_shown_with_whether_it_answers(here: Notebook, server: Loopback, is_there: bool) -> None:
     here.settings.providers = {"mine": {"type": "ollama", "base_url": server.url if is_there else "http://127.0.0.1:1"}}
     rows = {row[0]: row[-1] for row in here.run("%copilot provider").result.rows}
     assert rows["mine"] == ("ready" if is_there else "nothing listens at 127.0.0.1:1")
@@ -210,7 +210,7 @@ def test_ollama_that_does_not_run_is_one_line(here: Notebook, monkeypatch: pytes
     assert complaint == f"ProviderError: ollama is not running at http://{host}/v1 → start it: ollama serve"
 
 
-def test_retries_are_told_as_they_come(here: Notebook, server: Loopback) -> None:
+def test_retries_are_shown_as_they_happen(here: Notebook, server: Loopback) -> None:
     add(here, server)
     server.fail(status(429, "slow down", retry_after_s=0), cut)
     lines = here.run("%%copilot again -p mine -m m-1\nhi").out.splitlines()

@@ -40,7 +40,7 @@ def test_attached_files_and_tables_are_sent_without_secrets(nb: Notebook, plante
     assert ran.out.splitlines()[-1].endswith("4 secrets hidden from the model]")
 
 
-def test_the_model_is_told_and_the_history_keeps_what_was_written(nb: Notebook, planted: ScriptedModel) -> None:
+def test_the_model_gets_the_explanation_and_the_history_keeps_the_prompt(nb: Notebook, planted: ScriptedModel) -> None:
     nb.run("%%copilot a\n{{ os.environ['PLANTED_TOKEN'] }}, {{ found }}")
     assert planted.requests[-1].prompt == f"{NOTE}‹secret: PLANTED_TOKEN›, ‹secret: GitHub token›"
     assert copilot_nb.session("a").history[-1].prompt == "‹secret: PLANTED_TOKEN›, ‹secret: GitHub token›"

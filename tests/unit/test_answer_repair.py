@@ -64,7 +64,7 @@ THOUGHTFUL = [
 
 @pytest.mark.parametrize("size", [1, 2, 5, 100])
 @pytest.mark.parametrize(("said", "parts"), THOUGHTFUL)
-def test_thoughts_are_told_from_the_answer(said: str, parts: tuple[str, str], size: int) -> None:
+def test_thoughts_are_separated_from_the_answer(said: str, parts: tuple[str, str], size: int) -> None:
     assert split(said, size) == parts
 
 

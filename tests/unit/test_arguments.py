@@ -30,7 +30,7 @@ from copilot_nb.notebook.subcommands import SUBCOMMANDS
         ("a {x} $y\n z", ["a"], "{x} $y\n z"),
     ],
 )
-def test_only_what_stands_before_the_prompt_is_split(text: str, head: list[str], rest: str) -> None:
+def test_only_the_words_before_the_prompt_are_split(text: str, head: list[str], rest: str) -> None:
     assert split_head(text, ASK_OPTIONS) == (head, rest)
 
 

@@ -51,7 +51,7 @@ def test_nothing_changes_nothing() -> None:
     assert attached("ask", ()) == ("ask", ())
 
 
-def test_text_stands_before_the_prompt_in_the_order_it_was_named(tmp_path: Path) -> None:
+def test_attached_text_is_before_the_prompt_in_the_order_of_the_names(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_bytes(b"\xef\xbb\xbfif a < b:\r\n    pass\r\n")
     table = pd.DataFrame({"x": [1, 2]})
     prompt, images = attached("Explain.", {"a.py": tmp_path / "a.py", "df": table})
@@ -83,7 +83,7 @@ def test_nothing_in_a_text_closes_its_fence(text: str) -> None:
         pytest.param(picture("JPEG", mode="CMYK"), "image/jpeg", id="jpeg for print"),
     ],
 )
-def test_an_image_is_encoded_anew(data: bytes, mime_type: str) -> None:
+def test_an_image_is_encoded_again(data: bytes, mime_type: str) -> None:
     _, (image,) = attached("", {"it": data})
     assert (image.name, image.mime_type, image.size_bytes) == ("it", mime_type, len(image.data))
     with opened(image) as again:
@@ -118,7 +118,7 @@ def test_an_image_that_is_too_large_is_made_smaller(monkeypatch: pytest.MonkeyPa
     assert opened(image).size == (200, 150)
 
 
-def test_a_photograph_stands_upright_and_tells_no_place() -> None:
+def test_a_photograph_is_turned_upright_and_holds_no_place() -> None:
     photo = PIL.Image.new("RGB", (40, 30))
     exif = photo.getexif()
     exif[0x0112], exif[0x010F] = 6, "a camera"  # turned by 90 degrees
@@ -130,7 +130,7 @@ def test_a_photograph_stands_upright_and_tells_no_place() -> None:
     assert not any(said in image.data for said in (b"a camera", b"at home"))
 
 
-def test_what_is_transparent_is_white_where_there_is_no_transparency(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_transparent_pixels_become_white_in_a_jpeg(monkeypatch: pytest.MonkeyPatch) -> None:
     noise = PIL.Image.frombytes("RGBA", (100, 100), random.Random(1).randbytes(40_000))
     noise.paste((0, 0, 0, 0), (0, 0, 100, 50))
     monkeypatch.setattr(attach, "MAX_IMAGE_BYTES", 20_000)
@@ -172,7 +172,7 @@ def test_a_small_copy_is_small() -> None:
         pytest.param(pd.DataFrame({"x": range(100_000)}), "DataFrame has 1,", id="long"),
     ],
 )
-def test_what_cannot_be_attached_is_said_in_one_line(thing: object, message: str, tmp_path: Path) -> None:
+def test_an_attachment_that_cannot_be_used_is_refused_in_one_line(thing: object, message: str, tmp_path: Path) -> None:
     with pytest.raises(InputError) as raised:
         attached("", thing)
     assert message in str(raised.value)

@@ -143,7 +143,7 @@ def test_a_secret_is_not_shown() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "  ", f"{KEY} {KEY}", f"{KEY}\n{KEY}", f"{KEY}ä", f"{KEY}\x00"])
-def test_what_cannot_be_a_key_is_refused_and_not_told(text: str) -> None:
+def test_a_text_that_cannot_be_a_key_is_refused_and_not_shown(text: str) -> None:
     with pytest.raises(ProviderError) as caught:
         secret(text, "typed in")
     assert KEY not in str(caught.value)
@@ -237,7 +237,7 @@ def test_the_system_keyring_keeps_a_key_for_one_address(memory_keyring: MemoryKe
         ("openai", "https://api.openai.com/v1", ""),
     ],
 )
-def test_what_a_key_is_in_danger_of_is_said(name: str, base_url: str, warning: str) -> None:
+def test_a_key_at_risk_gives_a_warning(name: str, base_url: str, warning: str) -> None:
     api = name if name != "mine" else "openai-compatible"
     spec = spec_of(name, {"type": api, "base_url": base_url, "api_key_env": "MY_KEY"})
     assert "; ".join(spec.warnings) == warning
@@ -372,12 +372,12 @@ def test_each_fault_is_one_line_with_a_remedy(fault: Fault, line: str) -> None:
     assert str(to_error(fault, SPEC, "m-1", known, 0 if fault.is_final else 5)) == line
 
 
-def test_ollama_that_does_not_run_is_told_how_to_start() -> None:
+def test_the_error_of_an_ollama_that_does_not_run_says_how_to_start_it() -> None:
     line = "ollama is not running at http://127.0.0.1:1/v1 → start it: ollama serve"
     assert str(to_error(Fault("refused"), OLLAMA, "m")) == line
 
 
-def test_what_the_runtime_says_of_retries_is_taken_apart() -> None:
+def test_the_runtimes_message_about_retries_is_parsed() -> None:
     said = (
         "Failed to get response from the AI model; retried 5 times (total retry wait time: 5.00 seconds) Last error: "
     )
@@ -439,7 +439,7 @@ def test_a_window_is_read_however_it_is_written(fields: dict[str, object]) -> No
 
 
 @pytest.mark.parametrize("body", ["", "no", "3", "null", '{"data": 3}', '{"error": "x"}', "[]"])
-def test_what_is_no_list_of_models_is_none(body: str) -> None:
+def test_a_body_without_a_list_of_models_is_refused(body: str) -> None:
     assert parsed(body) == []
 
 
@@ -450,7 +450,7 @@ def byok(spec: Spec, *, offline: bool = True) -> Byok:
     return Byok(spec, CopilotNB(offline=offline), network)  # type: ignore[arg-type]
 
 
-def test_the_runtime_is_told_neither_key_nor_address(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_runtime_gets_neither_key_nor_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_KEY", KEY)
     endpoint = byok(SPEC, offline=False).endpoint("m")
     assert KEY not in str(endpoint)
@@ -464,6 +464,6 @@ def test_offline_only_this_machine_is_asked(monkeypatch: pytest.MonkeyPatch) -> 
     assert byok(OLLAMA).endpoint("m").model == "m"
 
 
-def test_a_key_that_is_not_there_is_told_before_anything_is_sent() -> None:
+def test_a_missing_key_is_reported_before_anything_is_sent() -> None:
     with pytest.raises(ProviderError, match="mine: there is no key: the environment variable MY_KEY is not set → set"):
         byok(SPEC, offline=False).endpoint("m")

@@ -22,7 +22,7 @@ def printed(encoding: str, text: str) -> bytes:
     ("encoding", "expected"),
     [("ascii", b"a -> b... ?? -"), ("latin-1", b"a -> b... ?\xe9 \xb7"), ("utf-8", "a → b… 你é ·".encode())],
 )
-def test_what_an_encoding_lacks_is_replaced(encoding: str, expected: bytes) -> None:
+def test_characters_that_an_encoding_lacks_are_replaced(encoding: str, expected: bytes) -> None:
     assert printed(encoding, "a → b… 你é ·") == expected
 
 

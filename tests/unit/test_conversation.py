@@ -120,7 +120,7 @@ def test_notes() -> None:
     assert turn(Noted("model: a → b")).notes == ("model: a → b",)
 
 
-def test_what_was_kept_of_a_turn_takes_the_place_of_what_is_stored_of_it() -> None:
+def test_a_turn_that_we_kept_replaces_the_stored_one() -> None:
     kept = Kept("t1", "why?", "half an ans")
     for stored in ([], [TextDone("m", "hal")], [ToolStarted("c", "look")]):
         record = turn(*stored, kept)

@@ -162,7 +162,7 @@ def test_a_short_answer_is_one_output_from_the_beginning(page: Page) -> None:
     assert (page.most, page.clears) == (1, 0)
 
 
-def test_an_answer_that_begins_anew_takes_the_place_of_the_pieces(page: Page) -> None:
+def test_an_answer_that_starts_over_replaces_the_pieces(page: Page) -> None:
     growing = Growing()
     growing.comes(answer(6_000))
     assert len(page.outputs) > 1

@@ -190,7 +190,7 @@ def thought(message_id: str, content: str, reasoning: str) -> sdk.SessionEvent:
     return event("assistant.message", messageId=message_id, content=content, model="gpt", reasoningText=reasoning)
 
 
-def test_reasoning_is_told_once_live_and_stored() -> None:
+def test_reasoning_is_shown_once_live_and_stored() -> None:
     """Live, pieces come first and the runtime's own event for the whole comes after the message."""
     tool = event("tool.execution_start", toolCallId="c1", toolName="look", arguments={})
     live = [

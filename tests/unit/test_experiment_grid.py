@@ -161,7 +161,7 @@ def test_progress_is_one_line() -> None:
     assert Progress(10, 4, 4, elapsed_s=9.0).left_s is None
 
 
-def test_a_plan_tells_what_the_rest_would_take() -> None:
+def test_a_plan_shows_what_the_rest_would_take() -> None:
     made = grid(["x", "y", "z"])
     costs = [0.5, None]
     answers = {

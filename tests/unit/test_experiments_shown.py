@@ -66,7 +66,7 @@ def test_an_interval_shows_the_digits_that_mean_something(value: Interval, shown
     assert interval(value, signed=True) == shown
 
 
-def test_a_number_that_is_none_is_a_dash() -> None:
+def test_a_missing_number_is_a_dash() -> None:
     assert (number(None), number(0.0), number(12345.6)) == ("–", "0", "12,346")
 
 
@@ -108,7 +108,7 @@ def test_failures_are_shown_both_ways_only_where_there_are_any() -> None:
     assert "2 of 20" in text
 
 
-def test_a_forest_plot_keeps_its_columns_in_html_and_p_is_told_only_of_a_test() -> None:
+def test_a_forest_plot_keeps_its_columns_in_html_and_shows_p_only_of_a_test() -> None:
     shown = summary(rows())
     style = re.search(r'<pre aria-hidden="true" style="(.*?)">', shown._repr_html_())
     assert style

@@ -141,7 +141,7 @@ def test_the_program_is_taken_instead_of_npms_loader(places: Places, nested: boo
 
 
 @pytest.mark.parametrize("entry", ["", ".", "node_modules/.bin"])
-def test_what_lies_in_the_current_folder_is_not_run(places: Places, entry: str) -> None:
+def test_a_program_in_the_current_folder_is_not_run(places: Places, entry: str) -> None:
     for folder in (places.work, places.work.parent):
         program(folder / "copilot")
         program(folder / "node_modules" / ".bin" / "copilot")
@@ -254,7 +254,7 @@ def test_a_program_without_its_interpreter_or_libc(tmp_path: Path) -> None:
         checked(path)
 
 
-def test_the_hint_names_what_stands_in_the_way(tmp_path: Path) -> None:
+def test_the_hint_names_the_obstacle(tmp_path: Path) -> None:
     path = program(tmp_path / "copilot", "exit 3")
     with pytest.raises(RuntimeUnavailable, match="→ correct COPILOT_CLI_PATH, or leave it empty"):
         checked(path, "COPILOT_CLI_PATH")

@@ -128,7 +128,7 @@ def test_a_turn_that_is_not_there(held: History, number: int, complaint: str) ->
         ("\ud83d", "half \ud83d"),
     ],
 )
-def test_a_search_finds_what_a_reader_takes_for_the_same(query: str, text: str) -> None:
+def test_a_search_ignores_differences_that_a_reader_ignores(query: str, text: str) -> None:
     found = of(turn(1, "x"), turn(2, "y", text), turn(3, text), turn(4, "z")).search(query)
     assert found.numbers == (2, 3)
     assert found._repr_html_().count("<mark>") >= 2
@@ -268,7 +268,7 @@ def test_all_turns_are_open_unless_they_are_many_or_were_searched_for() -> None:
         assert shown.search("needle")[:]._repr_html_().count("<details open>") == 0
 
 
-def test_inside_a_turn_it_is_said_who_speaks() -> None:
+def test_inside_a_turn_each_speaker_is_named() -> None:
     html = of(turn(1, "one\n  <two> $x$", "A *b*"))._repr_html_()
     you, prompt, model, answer = map(
         html.index, ("<strong>You</strong>", "one\n  &lt;two&gt; $x$</pre>", "135m</strong></p>", "<em>b</em>")
@@ -326,7 +326,7 @@ def test_the_text_is_readable_markdown() -> None:
     ]
 
 
-def test_a_turn_of_which_little_is_known_renders() -> None:
+def test_a_turn_with_few_facts_renders() -> None:
     bare = of(TurnRecord("m", "x"))
     assert "<strong>Model</strong>" in bare._repr_html_()
     assert "## Turn 1 · … working\n" in repr(bare)

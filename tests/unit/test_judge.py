@@ -71,7 +71,7 @@ def test_only_a_verdict_that_survives_the_swap_counts(
     assert (judgement.outcome, judgement.is_flipped) == (outcome, flipped)
 
 
-def test_what_to_distrust_is_said() -> None:
+def test_an_unreliable_judge_gives_a_warning() -> None:
     steady, flipped, silent = Judgement("A", "B"), Judgement("A", "A"), Judgement(None, "B")
     assert flip_rate([steady, flipped, silent]) == 0.5
     assert flip_rate([silent]) is None

@@ -46,7 +46,7 @@ child.kill()
 
 
 @needs_fork
-def test_a_forked_child_is_told_that_nothing_will_come() -> None:
+def test_a_forked_child_gets_an_error_in_place_of_an_answer() -> None:
     said = printed("""
 import asyncio, os
 from copilot_nb.errors import InputError

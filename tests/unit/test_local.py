@@ -84,7 +84,7 @@ def test_what_a_small_model_cannot_use_is_left_out() -> None:
     assert [m.text for m in fit(messages, 1000, words)[0]] == ["look", "I saw it.", "thanks"]
 
 
-def test_what_the_engine_tells_apart_as_thoughts_stays_apart() -> None:
+def test_thoughts_that_the_engine_separates_stay_separate() -> None:
     async def events() -> AsyncGenerator[dict[str, Any], None]:
         for delta in ({"reasoning_content": "Hm."}, {"content": "Hello."}):
             yield {"choices": [{"delta": delta, "finish_reason": None}]}
@@ -193,7 +193,7 @@ def test_what_names_nothing_is_refused(typed: str, complaint: str, names: LocalN
     assert re.search(complaint, str(caught.value))
 
 
-def test_a_listed_file_that_is_missing_is_told_by_its_setting(tmp_path: Path) -> None:
+def test_the_error_of_a_missing_listed_file_names_the_setting(tmp_path: Path) -> None:
     with pytest.raises(ProviderError) as caught:
         LocalNames(CopilotNB(local_models={"gone": str(tmp_path / "gone.gguf")})).find("gone")
     assert "correct local_models" in str(caught.value)
@@ -238,7 +238,7 @@ def test_a_choice_that_is_not_one_is_refused(names: list[str], part: str, compla
     assert complaint in str(caught.value)
 
 
-def test_without_huggingface_hub_one_is_told_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_huggingface_hub_the_error_says_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(ProviderError, match=r"pip install huggingface_hub"):
         LocalNames(CopilotNB()).find("owner/repo")

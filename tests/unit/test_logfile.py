@@ -87,7 +87,7 @@ def test_a_session_is_as_left_while_nobody_else_opens_it_or_goes_on_with_it(tmp_
     assert not is_as_left()
 
 
-def test_what_is_found_is_told_of_the_log_last_written_to_first(tmp_path: Path) -> None:
+def test_hits_in_the_log_last_written_come_first(tmp_path: Path) -> None:
     logs = {name: write(tmp_path / name / "events.jsonl", [prompt(1, "Find me"), answer(1)]) for name in "abc"}
     write(logs["c"], [prompt(1), answer(1, "not here")])
     os.utime(logs["a"], (1, 1))

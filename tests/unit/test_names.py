@@ -35,7 +35,7 @@ def test_a_name_that_is_a_legal_id_is_its_own(name: str) -> None:
 
 
 @pytest.mark.parametrize("names", [("a b", "a-b"), ("é", "e"), ("é", "è"), ("日本", "中国"), ("x" * 251, "x" * 252)])
-def test_similar_names_are_told_apart(names: tuple[str, str]) -> None:
+def test_similar_names_have_different_ids(names: tuple[str, str]) -> None:
     assert id_for(names[0]) != id_for(names[1])
 
 

@@ -27,7 +27,7 @@ from copilot_nb.runtime.loop import LoopThread
         ("", False),
     ],
 )
-def test_this_machine_is_told_by_number_not_by_a_names_beginning(host: str, is_here: bool) -> None:
+def test_this_machine_is_recognised_by_its_address_not_by_the_beginning_of_a_name(host: str, is_here: bool) -> None:
     assert is_this_machine(host) is is_here
 
 

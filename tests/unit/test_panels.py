@@ -192,7 +192,7 @@ def test_hello_gives_the_last_page_and_earlier_the_one_before(panel: Watched, se
     assert panel.ask("earlier", before=5)["first"] == 1
 
 
-def test_an_answer_is_told_once_and_ends_as_it_is_rendered(panel: Watched, session: Stored) -> None:
+def test_an_answer_is_sent_once_and_ends_as_it_is_rendered(panel: Watched, session: Stored) -> None:
     panel.ask("hello")
     turn = begun(session)
     for start in range(0, len(PARAGRAPHS), 40):
@@ -229,7 +229,7 @@ def test_what_is_sent_is_numbered_without_a_gap_and_bounded(panel: Watched, sess
     assert sum(len(str(message)) for message in told) <= 1.5 * len(rendered) + 1000 * len(told)
 
 
-def test_who_asks_in_the_middle_gets_all_and_then_only_what_is_new(panel: Watched, session: Stored) -> None:
+def test_a_page_that_joins_late_gets_everything_and_then_only_changes(panel: Watched, session: Stored) -> None:
     turn = begun(session)
     turn.apply(TextDelta("t", "One.\n\nTwo.\n\nThr"))
     whole = panel.ask("hello")
@@ -295,7 +295,7 @@ def test_prompts_wait_in_a_queue_that_is_seen(panel: Watched, session: Stored) -
     assert not second.stop_requested
 
 
-def test_turns_taken_back_elsewhere_make_every_page_begin_anew(panel: Watched, session: Stored) -> None:
+def test_turns_removed_elsewhere_make_every_page_start_over(panel: Watched, session: Stored) -> None:
     session.turns = (done(1), done(2))
     panel.ask("hello")
     session.turns = (done(1),)
@@ -327,7 +327,7 @@ def test_what_was_never_sent_is_shown_as_long_as_it_is_the_last(panel: Watched, 
     assert "no model can answer → log in" in shown["outcome"]
 
 
-def test_another_session_is_not_heard(panel: Watched, session: Stored, manager: Manager) -> None:
+def test_events_of_another_session_are_ignored(panel: Watched, session: Stored, manager: Manager) -> None:
     panel.ask("hello")
     other = stored(manager, "s2", "s2")
     begun(other)
@@ -583,7 +583,7 @@ def test_thumbnails_are_made_one_at_a_time_and_nothing_is_read_for_them(
     assert (len(asked), most) == (90, [1])
 
 
-def test_the_images_of_a_turn_that_was_told_long_ago_are_read_once(
+def test_the_images_of_an_early_turn_are_read_once(
     panel: Watched, session: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = Image("x", "image/png", 1, b"x")
@@ -661,7 +661,7 @@ def frozen(transcript: Callable[[], Static]) -> tuple[StaticOutput, Shown]:
     return frozen, shown
 
 
-def test_of_two_that_ask_at_once_each_gets_what_is_the_newest_then() -> None:
+def test_two_hellos_at_once_each_get_the_newest_state() -> None:
     slow, kept = Slow(), {}
     transcript, _ = frozen(slow)
 

@@ -184,7 +184,7 @@ def test_a_blind_round_tells_nothing_of_whose_it_is_before_the_vote(
     assert all("answer" not in column for column in item["columns"]), "the page has the answers"
 
 
-def test_the_order_of_blind_columns_is_drawn_anew(
+def test_the_order_of_blind_columns_is_drawn_again(
     compare: Callable[..., Page], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rounds, "_SHUFFLE", list.reverse)
@@ -213,7 +213,7 @@ def test_a_blind_vote_is_given_once_and_an_open_one_can_change(compare: Callable
 
 
 @pytest.mark.parametrize(("number", "choice"), [(2, 1), (0, 1), (1, 3), (1, 0), (1, "best"), (1, "alice")])
-def test_a_vote_that_is_none_is_refused(compare: Callable[..., Page], number: int, choice: int | str) -> None:
+def test_an_invalid_vote_is_refused(compare: Callable[..., Page], number: int, choice: int | str) -> None:
     panel = compare().panel
     for turn in panel.ask("Why?").turns:
         finish(turn)
@@ -274,7 +274,7 @@ def test_one_round_at_a_time_and_none_to_a_session_that_is_gone(
     assert len(page.panel.results) == 1
 
 
-def test_a_retry_begins_the_answer_anew(compare: Callable[..., Page]) -> None:
+def test_a_retry_starts_the_answer_over(compare: Callable[..., Page]) -> None:
     page = compare()
     page.ask("hello")
     turn = page.panel.ask("Why?").turns[0]
@@ -286,7 +286,7 @@ def test_a_retry_begins_the_answer_anew(compare: Callable[..., Page]) -> None:
     assert item["tail"] == "Another."
 
 
-def test_what_goes_wrong_with_a_blind_retry_does_not_tell_whose_answer_it_is(
+def test_an_error_of_a_blind_retry_does_not_reveal_the_session(
     compare: Callable[..., Page], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = compare(blind=True)

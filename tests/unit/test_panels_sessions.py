@@ -103,7 +103,7 @@ def test_a_page_gets_every_row_once(page: Page) -> None:
     assert whole["open"] is None
 
 
-def test_only_the_row_that_changed_is_told(page: Page, manager: OnDisk) -> None:
+def test_only_the_row_that_changed_is_sent(page: Page, manager: OnDisk) -> None:
     page.ask("hello")
     session = manager.here("alpha")
     state_of(session).turn_count = 4
@@ -152,7 +152,7 @@ def test_what_another_kernel_made_comes_with_the_next_look(page: Page, manager: 
     assert item["row"]["name"] == "made elsewhere"
 
 
-def test_where_the_runtime_is_missing_the_page_is_told_why(page: Page, manager: OnDisk) -> None:
+def test_without_a_runtime_the_page_shows_why(page: Page, manager: OnDisk) -> None:
     manager.problem = RuntimeUnavailable("there is no runtime", "copilot-nb install-runtime")
     whole = page.ask("hello")
     assert whole["rows"] == []
@@ -162,7 +162,7 @@ def test_where_the_runtime_is_missing_the_page_is_told_why(page: Page, manager: 
     assert {item["kind"] for item in page.items()} == {"row", "problem"}
 
 
-def test_a_thousand_sessions_are_told_in_less_than_a_megabyte(page: Page, manager: OnDisk) -> None:
+def test_a_thousand_sessions_are_sent_in_less_than_a_megabyte(page: Page, manager: OnDisk) -> None:
     manager.disk = [stored(f"session number {number}") for number in range(1000)]
     whole = page.ask("hello")
     assert len(whole["rows"]) == 1000

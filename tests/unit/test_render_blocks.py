@@ -130,7 +130,7 @@ def test_an_address_holds_for_the_blocks_after_it() -> None:
     assert late == ("<p>[a]</p>\n",)
 
 
-def test_a_text_that_begins_anew() -> None:
+def test_a_text_that_starts_over() -> None:
     stream = BlockStream()
     first = stream.feed("# a\n\nb\n")
     again = stream.feed("# c")

@@ -70,7 +70,7 @@ def test_links(source: str, expected: str) -> None:
     "source",
     ["[a](notes.md)", "[a](#b)", "[a](//b.example)", "[a](javascript:b)", "![a](data:image/png;base64,AA)", "http://"],
 )
-def test_what_is_no_link_stays_as_it_was_written(source: str) -> None:
+def test_a_text_that_is_not_a_link_stays_as_written(source: str) -> None:
     assert html(source) == f"<p>{source}</p>"
 
 
@@ -249,7 +249,7 @@ def test_formulae_are_handed_on_as_they_are(formula: str, place: str) -> None:
         *(r"\\(x\\)", "&#36;x&#36;", "$a `b$ c`", "$$\n\na\n$$", "\\begin{a}\nb\n\\end{c}", "$a\n\nb$"),
     ],
 )
-def test_what_is_no_formula_is_not_typeset(source: str) -> None:
+def test_a_text_that_is_not_a_formula_is_not_typeset(source: str) -> None:
     rendered = html(source)
     for sign in ("$", "\\(", "\\[", "\\begin"):
         assert sign not in rendered.replace("<span>$</span>", "").replace("<code>b$ c</code>", "")

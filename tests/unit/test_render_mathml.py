@@ -113,7 +113,7 @@ def test_a_formula_in_lines_of_its_own_is_displayed() -> None:
         *(r"$\href{https://a.example}{x}$", r"$\color{}$", r"$\ce{H2O}$", f"${'{' * 300}x{'}' * 300}$"),
     ],
 )
-def test_what_is_not_understood_stays_as_it_was_written(formula: str) -> None:
+def test_tex_that_is_not_understood_stays_as_written(formula: str) -> None:
     assert markdown_to_html(formula, maths="mathml") == f"<p><code>{formula}</code></p>\n".replace("&", "&amp;")
 
 

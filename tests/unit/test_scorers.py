@@ -75,7 +75,7 @@ def test_the_target_of_the_prompt_is_used_and_a_missing_one_is_said() -> None:
     assert "holds no number" in score(numeric(), Sample("4", target="four")).error
 
 
-def test_a_pattern_that_is_none_is_refused_at_once() -> None:
+def test_an_invalid_pattern_is_refused_at_once() -> None:
     with pytest.raises(InputError, match="not a regular expression"):
         regex("(")
 
@@ -298,7 +298,7 @@ def test_a_program_ends_with_the_kernel(tmp_path: Path) -> None:
     ],
     ids=["none", "name", "function", "list"],
 )
-def test_what_is_no_scorer_is_one_line_before_anything_is_scored(wanted: Any, said: str) -> None:
+def test_an_invalid_scorer_is_refused_in_one_line_before_scoring(wanted: Any, said: str) -> None:
     with pytest.raises(InputError) as caught:
         checked(wanted)
     assert said in str(caught.value)

@@ -207,6 +207,6 @@ def test_an_answer_given_up_is_noticed(reply: Reply) -> None:
     assert (model.stalled, model.abandoned) == (0, 1)
 
 
-def test_waiting_in_vain_says_for_what() -> None:
+def test_a_wait_that_times_out_says_what_was_missing() -> None:
     with pytest.raises(TimeoutError, match=r"0 of 2 requests after 0\.01 s"):
         ScriptedModel().wait_for_requests(2, timeout_s=0.01)

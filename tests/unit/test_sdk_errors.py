@@ -31,7 +31,7 @@ def test_an_expired_token_says_which_variable_holds_it(monkeypatch: pytest.Monke
     )
 
 
-def test_a_runtime_that_was_killed_is_no_riddle() -> None:
+def test_the_error_of_a_killed_runtime_is_clear() -> None:
     error = translate(RuntimeError("CLI process exited with code -9"), "sending to a")
     assert isinstance(error, RuntimeUnavailable)
     assert str(error) == "sending to a: the Copilot runtime was ended by signal 9 → run the cell again"

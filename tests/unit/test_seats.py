@@ -23,7 +23,7 @@ def seated(tasks: list[asyncio.Task[None]]) -> list[bool]:
     return [task.done() for task in tasks]
 
 
-def test_fewer_seats_let_nobody_in_before_enough_have_left() -> None:
+def test_fewer_seats_admit_no_turn_before_enough_have_left() -> None:
     async def play() -> None:
         seats = Seats(3)
         tasks = await waiting(seats, 4)

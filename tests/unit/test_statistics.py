@@ -243,7 +243,7 @@ def test_variants_that_never_met_are_not_ranked() -> None:
 
 
 @pytest.mark.parametrize("bad", [[], [Preference("p", "a", "b", 2.0)], [Preference("p", "a", "a", 1.0)]])
-def test_what_is_no_judgement_is_refused(bad: list[Preference]) -> None:
+def test_a_row_that_is_not_a_judgement_is_refused(bad: list[Preference]) -> None:
     for reader in (head_to_head, rank):
         with pytest.raises(InputError):
             reader(bad)

@@ -71,7 +71,7 @@ def test_a_schema_of_each_kind_reads_an_answer(kind: object, answer: str, value:
     assert (checked.value, checked.error) == (value, "")
 
 
-def test_the_model_is_told_the_schema_and_the_type_name() -> None:
+def test_the_instruction_holds_the_schema_and_the_type_name() -> None:
     schema = schema_of(Label)
     assert schema.name == "Label"
     assert '"spam"' in schema.instruction
@@ -89,7 +89,7 @@ def test_the_model_is_told_the_schema_and_the_type_name() -> None:
         '```json\n{"label": "ham"}',
     ],
 )
-def test_json_is_found_wherever_it_stands(answer: str) -> None:
+def test_json_is_found_anywhere_in_an_answer(answer: str) -> None:
     checked = schema_of(JSON_SCHEMA).read(answer)
     assert (checked.value, checked.error) == ({"label": "ham"}, "")
 
@@ -124,7 +124,7 @@ def test_many_faults_are_cut_short() -> None:
 
 
 @pytest.mark.parametrize("bad", ["Label", None, 3, [1], {"type": "nonsense"}, Review("pen", 4), "{}"])
-def test_what_is_no_schema_is_one_line(bad: object) -> None:
+def test_an_invalid_schema_is_refused_in_one_line(bad: object) -> None:
     with pytest.raises(InputError):
         schema_of(bad)
 

@@ -171,6 +171,6 @@ def test_the_cells_of_a_notebook() -> None:
 
 
 @pytest.mark.parametrize("name", ["__import__('os').system('x')", "a\nb", "a\u202eb", "x" * 61, 3, ""])
-def test_a_name_that_is_no_name_is_not_shown(name: object) -> None:
+def test_an_invalid_name_is_not_shown(name: object) -> None:
     assert not is_readable_name(name)
     assert is_readable_name("größe")
