@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         TurnTimeout,
     )
     from copilot_nb.experiments.ballot import Ballot
-    from copilot_nb.named_sessions.api import delete, import_conversation, search, session, sessions, usage
+    from copilot_nb.named_sessions.api import delete, import_conversation, search, session, sessions, tool, usage
     from copilot_nb.named_sessions.manager import Manager
     from copilot_nb.named_sessions.session import Session
     from copilot_nb.named_sessions.turn import Turn
@@ -73,7 +73,15 @@ _HOMES = {
     "copilot_nb.panels.compare": ("ComparePanel",),
     "copilot_nb.panels.sessions": ("SessionsPanel",),
     "copilot_nb.panels.visitor": ("Visitor",),
-    "copilot_nb.named_sessions.api": ("delete", "import_conversation", "search", "session", "sessions", "usage"),
+    "copilot_nb.named_sessions.api": (
+        "delete",
+        "import_conversation",
+        "search",
+        "session",
+        "sessions",
+        "tool",
+        "usage",
+    ),
     "copilot_nb.named_sessions.session": ("Session",),
     "copilot_nb.named_sessions.turn": ("Turn",),
     "copilot_nb.named_sessions.waiting": ("as_completed", "wait"),
@@ -109,6 +117,7 @@ __all__ = [
     "search",
     "session",
     "sessions",
+    "tool",
     "unload_ipython_extension",
     "usage",
     "wait",

@@ -2,7 +2,7 @@
 
 A `Call` says what is to be done: its kind, its tool, and its targets (paths, a command, an address). The rules come
 from the user's settings. A rule that denies comes before all others; of those that allow or ask, the first that matches
-counts; what no rule matches is asked, unless it is harmless (`HARMLESS`).
+counts; what no rule matches is asked, unless it is harmless (`Call.is_harmless`).
 
 A pattern is that of a shell: ``*``, ``?``, ``[…]``. A command that consists of several (``a && b``, ``$(c)``) is
 allowed only by a rule that names it as it is: ``git log*`` must not allow ``git log; rm -rf ~``. It is denied by a rule
@@ -31,7 +31,7 @@ a file; ``mcp``: calls a tool of an MCP server; ``url``: opens an address; ``que
 ``continue``: goes on after many calls; ``other``: a kind that is not known here.
 """
 HARMLESS: frozenset[Kind] = frozenset({"look", "propose"})
-"""The kinds that change nothing and send nothing but to the model; allowed unless a rule says otherwise."""
+"""The kinds that change nothing and send nothing but to the model."""
 ALWAYS_ASKED: frozenset[Kind] = frozenset({"question", "continue"})
 """The kinds that are addressed to the user, which no rule answers."""
 MAX_TARGET_CHARS = 80
@@ -61,6 +61,8 @@ class Call:
         The language of `text` for highlighting: ``"python"``, ``"bash"``, ``"diff"``, ``"json"``; ``""``: none.
     why : str
         What it is for, in the model's words; ``""``: it does not say.
+    is_harmless : bool
+        Whether it is allowed where no rule says otherwise.
     needs_human : bool
         Whether the organisation's settings want a person to decide, so that no rule may allow it.
     """
@@ -72,6 +74,7 @@ class Call:
     text: str = ""
     language: str = ""
     why: str = ""
+    is_harmless: bool = False
     needs_human: bool = False
 
     @property
@@ -148,7 +151,7 @@ def judge(call: Call, rules: Iterable[Rule]) -> Verdict:
     if (denying := next((rule for rule in matching if rule.action == "deny"), None)) is not None:
         return Verdict("deny", denying)
     first = matching[0] if matching else None
-    action: Action = first.action if first else "allow" if call.kind in HARMLESS else "ask"
+    action: Action = first.action if first else "allow" if call.is_harmless else "ask"
     return Verdict("ask" if call.needs_human else action, first)
 
 

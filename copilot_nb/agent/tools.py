@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from copilot_nb.agent.policy import Call, Kind
+from copilot_nb.agent.policy import HARMLESS, Call, Kind
 
 Level = Literal["none", "read", "kernel", "all"]
 """Which tools a session has: none; those that look at the notebook; also those that run code in the kernel; also the
@@ -99,6 +99,8 @@ class ToolSpec:
         The language of `text`.
     why : callable
         Returns what a call is for, in the model's words; ``""``: it does not say.
+    asks : bool
+        Whether a call needs permission where no rule says otherwise; the kinds in `policy.HARMLESS` never do.
     is_data : bool
         Whether the result is data from the notebook, which is marked as such for the model.
     """
@@ -112,6 +114,7 @@ class ToolSpec:
     text: Callable[[Arguments], str] = lambda arguments: as_json(arguments)  # noqa: PLW0108 - defined below
     language: str = "json"
     why: Callable[[Arguments], str] = lambda _arguments: ""
+    asks: bool = True
     is_data: bool = True
 
     def call(self, call_id: str, arguments: Arguments) -> Call:
@@ -124,7 +127,13 @@ class ToolSpec:
             text=self.text(arguments),
             language=self.language,
             why=self.why(arguments),
+            is_harmless=self.is_harmless,
         )
+
+    @property
+    def is_harmless(self) -> bool:
+        """Whether it needs no permission where no rule says otherwise."""
+        return self.kind in HARMLESS or not self.asks
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Unpack
+from typing import Any, TypeVar, Unpack, overload
 
 from copilot_nb.named_sessions.listing import SessionList
 from copilot_nb.named_sessions.manager import Manager
@@ -16,6 +17,8 @@ from copilot_nb.named_sessions.session import Session
 from copilot_nb.named_sessions.usage import UsageReport
 from copilot_nb.named_sessions.users import check_user
 from copilot_nb.settings import CopilotNB, process_settings
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Shared:
@@ -105,6 +108,54 @@ def session(
 def _checked(user: str | None) -> str:
     """Return the user in the form the manager expects; a blank user is an error, as ``""`` skips the user check."""
     return "" if user is None else check_user(user)
+
+
+@overload
+def tool(function: F, /) -> F: ...
+
+
+@overload
+def tool(*, name: str = "", session: str = "", asks: bool = True) -> Callable[[F], F]: ...
+
+
+def tool(function: F | None = None, /, *, name: str = "", session: str = "", asks: bool = True) -> F | Callable[[F], F]:
+    """Let models call a function, and return the function itself.
+
+    Its docstring tells the model what it does, its type hints which arguments it takes. Each call is asked about. It
+    runs in a thread of its own, so it may take its time; what it returns, or the error it raises, goes to the model as
+    text of at most 16 kB, with secrets hidden. A session with the tools ``none`` does not have it.
+
+    Parameters
+    ----------
+    function : callable
+        The function, plain or ``async``.
+    name : str, optional
+        The name for the model; by default that of the function. A tool of that name is replaced.
+    session : str, optional
+        The session that has the tool; by default all of this kernel.
+    asks : bool, default True
+        Whether you are asked before each call. A rule of the setting `permissions` comes first.
+
+    Raises
+    ------
+    InputError
+        If a parameter has no type that JSON knows, or another tool has the name.
+
+    Examples
+    --------
+    >>> @tool
+    ... def weather(city: str) -> str:
+    ...     "Return the weather in a city."
+    ...     return f"It rains in {city}."
+    """
+
+    def add(given: F) -> F:
+        from copilot_nb.agent.functions import tool_of  # imports pydantic
+
+        shared_manager().toolbox.add(tool_of(given, name, asks=asks), session)
+        return given
+
+    return add if function is None else add(function)
 
 
 def delete(name: str, *, user: str | None = None) -> None:

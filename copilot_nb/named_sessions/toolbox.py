@@ -53,18 +53,6 @@ class ToolBox:
             raise InputError(f"{spec.name!r} is the name of another tool", "rename the function, or give name=…")
         self._own = {**self._own, (session, spec.name): spec}
 
-    def remove(self, name: str, session: str = "") -> None:
-        """Remove a tool of the user's.
-
-        Raises
-        ------
-        InputError
-            If there is no such tool.
-        """
-        if (session, name) not in self._own:
-            raise InputError(f"there is no tool {name!r}{f' of {session}' if session else ''}")
-        self._own = {key: spec for key, spec in self._own.items() if key != (session, name)}
-
     def of(self, level: Level, session: str) -> tuple[ToolSpec, ...]:
         """Return the tools of a session; its own come before those of all sessions of the same name."""
         if level == "none":

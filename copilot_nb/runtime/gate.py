@@ -159,7 +159,8 @@ class PermissionGate:
 
 
 def _facts(call: Call) -> dict[str, Any]:
-    return {name: getattr(call, name) for name in ("kind", "tool", "targets", "text", "language", "why")}
+    names = ("kind", "tool", "targets", "text", "language", "why", "is_harmless")
+    return {name: getattr(call, name) for name in names}
 
 
 def _edit(arguments: Arguments) -> str:

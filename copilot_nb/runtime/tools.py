@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from copilot.tools import Tool, ToolBinaryResult, ToolInvocation, ToolResult
 
 from copilot_nb.agent.bounded import bounded_bytes, fenced
-from copilot_nb.agent.policy import HARMLESS, Call
+from copilot_nb.agent.policy import Call
 from copilot_nb.agent.redaction import MARK, hidden_count
 from copilot_nb.agent.tools import (
     MAX_RESULT_BYTES,
@@ -128,7 +128,7 @@ def sdk_tools(specs: Sequence[ToolSpec], host: ToolHost) -> list[Tool]:
             description=spec.description,
             parameters=dict(spec.parameters),
             handler=_handler(spec, host),
-            skip_permission=spec.kind in HARMLESS,
+            skip_permission=spec.is_harmless,
             defer="never",
         )
         for spec in specs
@@ -160,8 +160,16 @@ async def _run(spec: ToolSpec, arguments: Arguments, context: CallContext) -> To
     if inspect.iscoroutinefunction(spec.run):
         result = await spec.run(arguments, context)
     else:
-        result = await asyncio.wrap_future(tool_threads().submit(spec.run, arguments, context))
+        result = await asyncio.wrap_future(tool_threads().submit(_called, spec, arguments, context))
     return result if isinstance(result, ToolOutput) else ToolOutput(str(result))
+
+
+def _called(spec: ToolSpec, arguments: Arguments, context: CallContext) -> object:
+    """Call a plain function; what would end a program, such as `SystemExit`, must not end the event loop."""
+    try:
+        return spec.run(arguments, context)
+    except (KeyboardInterrupt, SystemExit) as error:
+        raise ToolFailure(f"{type(error).__name__}: {error}") from error
 
 
 def _binary(image: ToolImage) -> ToolBinaryResult:

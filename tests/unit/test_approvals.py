@@ -172,7 +172,7 @@ def decisions(gate: Gate, *calls: Call) -> list[tuple[str, str, str]]:
 
 def test_a_rule_is_applied_and_kept_in_the_log_and_what_is_harmless_is_not() -> None:
     runner = Runner(a_turn("c1"))
-    look = Call(call_id="c1", kind="look", tool="describe")
+    look = Call(call_id="c1", kind="look", tool="describe", is_harmless=True)
     rules = [{"action": "deny", "kind": "code"}]
     gate = gate_of(Desk(), runner, permissions=rules)
     assert decisions(gate, look, CODE) == [("rule", "", ""), ("denied", "the rule for kind code", "")]
@@ -206,7 +206,7 @@ def test_for_this_session_is_remembered_by_the_session_only() -> None:
 
 
 def look(number: int) -> Call:
-    return Call(call_id=f"c{number}", kind="look", tool="describe")
+    return Call(call_id=f"c{number}", kind="look", tool="describe", is_harmless=True)
 
 
 def limited(*answers: tuple[Outcome, str]) -> tuple[Gate, Runner, Desk, list[str]]:

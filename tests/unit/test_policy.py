@@ -28,11 +28,12 @@ def judged(given: Call, *rules: dict[str, str]) -> Action:
     return judge(given, rules_from(rules, "/work")).action
 
 
-def test_what_no_rule_names_is_asked_about_unless_it_only_looks() -> None:
-    assert [judged(call(kind)) for kind in ("look", "propose", "code", "tool", "shell", "mcp", "other")] == [
-        *("allow", "allow"),
-        *["ask"] * 5,
-    ]
+def test_what_no_rule_names_is_asked_about_unless_it_is_harmless() -> None:
+    kinds: list[Kind] = ["look", "propose", "code", "tool", "shell", "mcp", "other"]
+    assert {judged(call(kind)) for kind in kinds} == {"ask"}
+    made = {kind: ToolSpec("x", "", lambda *_: "", kind=kind).call("c", {}) for kind in kinds}
+    assert [kind for kind in kinds if judged(made[kind]) == "allow"] == ["look", "propose"]
+    assert judged(ToolSpec("x", "", lambda *_: "", asks=False).call("c", {})) == "allow"
 
 
 @pytest.mark.parametrize(
@@ -157,10 +158,6 @@ def test_a_session_has_the_tools_of_its_level_and_its_own() -> None:
         *[["look", "run_code", "for_all"]] * 2,
     ]
     assert box.of("read", "s1")[-1] is one
-    box.remove("for_all", "s1")
-    assert box.of("read", "s1")[-1] is not one
-    with pytest.raises(InputError, match="there is no tool 'for_all' of s1"):
-        box.remove("for_all", "s1")
 
 
 @pytest.mark.parametrize("name", ["look", *sorted(RUNTIMES_OWN)[:3]])

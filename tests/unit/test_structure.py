@@ -70,7 +70,7 @@ IMPORTERS = {
     "numpy": {"experiments"},
     "pandas": {"experiments", "named_sessions"},
     "platformdirs": {"runtime"},
-    "pydantic": {"structured"},
+    "pydantic": {"agent", "structured"},
     "psutil": {"runtime"},
     "pygments": {"render"},
     "rapidfuzz": {"experiments"},
