@@ -36,7 +36,7 @@ ALWAYS_ASKED: frozenset[Kind] = frozenset({"question", "continue"})
 """The kinds that are addressed to the user, which no rule answers."""
 MAX_TARGET_CHARS = 80
 _WHOLE_TOOL: frozenset[Kind] = frozenset({"look", "propose", "code", "tool", "mcp"})
-_SCOPES: Mapping[Kind, str] = {"shell": "this command", "read": "this file", "write": "this file"}
+_SCOPES: Mapping[Kind, str] = {"shell": "this command", "read": "reading this path", "write": "writing this file"}
 _SPLIT = re.compile(r"\|\||&&|[;&|\n]|\$\(|`|[<>]\(|[()]")
 _SUBSTITUTES = re.compile(r"[;&|`\n<>()]|\$[({]")
 

@@ -8,6 +8,8 @@ as "always allow".
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -139,6 +141,7 @@ class Gate:
         """Ask the model's question and return the answer; ``None``: nobody has answered."""
         turn = self._runner.current
         if turn is not None:
+            call = dataclasses.replace(call, call_id=_open_call(turn, call))
             turn.apply(Asked(call.call_id))
         what = f"{self._names()[0]} asks"
         decision = await self._approvals.ask(
@@ -190,3 +193,12 @@ class Gate:
                 BudgetReached(f"session {name!r} has made {calls} of tools for one prompt", limit)
             )
         return decision
+
+
+def _open_call(turn: Turn, question: Call) -> str:
+    """Return the id of the call that asks a question: the runtime does not say which it is; ``""``: there is none."""
+    open_calls = [part for part in turn.record.parts if isinstance(part, ToolCall) and part.is_open]
+    asking = [call for call in open_calls if call.name == question.tool and not call.is_asking]
+    return next(
+        (call.call_id for call in asking if json.dumps(question.text, ensure_ascii=False) in call.arguments), ""
+    )

@@ -138,6 +138,7 @@ class OpenSessions:
             stored.options,
             provider=stored.provider or await engine.selector.default_provider(),
             system=stored.system or engine.settings.system,
+            tools=stored.options.tools if stored.is_own else "none",
         )
         engine.providers.recall(stored.provider, stored.provider_line)
         archive = (await engine.client()).archive

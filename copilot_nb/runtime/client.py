@@ -28,6 +28,7 @@ import httpx
 from copilot import CopilotClient
 
 from copilot_nb.errors import RuntimeUnavailable
+from copilot_nb.providers.secrets import named_secrets
 from copilot_nb.runtime.account import Account
 from copilot_nb.runtime.archive import Archive
 from copilot_nb.runtime.connection import Connection
@@ -61,6 +62,7 @@ STOP_TIMEOUT_S = 3.0
 
 _LEAN: Mapping[str, Any] = {
     "streaming": True,
+    "available_tools": [],
     "client_name": CLIENT_NAME,
     "coauthor_enabled": False,
     "custom_agents_local_only": True,
@@ -81,7 +83,7 @@ _LEAN: Mapping[str, Any] = {
     "skip_custom_instructions": True,
     "skip_embedding_retrieval": True,
 }
-"""Options of every session: nothing discovered, nothing remembered outside its history.
+"""Options of every session: no tools, nothing discovered, nothing remembered outside its history.
 
 Without them a prompt carries some 40 kB of instructions and tool definitions. `SessionTools` adds what a session has.
 """
@@ -200,7 +202,8 @@ class RuntimeClient:
             name: value for name, value in os.environ.items() if not name.startswith(("COPILOT_OFFLINE", OWN_PROVIDER))
         }
         keys = [provider.get("api_key_env", "") for provider in self._settings.providers.values()]
-        environment = without_keys(others, named=keys, kept=LOGIN_TOKENS)
+        addresses = [name for name, _ in named_secrets(others) if not name.lower().endswith("_proxy")]
+        environment = without_keys(others, named=[*keys, *addresses], kept=LOGIN_TOKENS)
         environment["COPILOT_AUTO_UPDATE"] = "false"
         if self._settings.offline:
             # The runtime's offline mode refuses to start without a provider of its own; ours are named per session.

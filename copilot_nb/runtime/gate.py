@@ -21,7 +21,7 @@ from copilot.generated import rpc
 
 from copilot_nb.agent.policy import Call, Kind
 from copilot_nb.agent.tools import Arguments, as_json
-from copilot_nb.runtime.tools import ToolHost, Toolkit, refusal
+from copilot_nb.runtime.tools import RUNTIMES_OWN, ToolHost, Toolkit, refusal
 
 if TYPE_CHECKING:
     from copilot.session import (
@@ -67,7 +67,6 @@ class PermissionGate:
         self._host = host
         self._toolkit = toolkit
         self._folder = folder
-        self._questions = 0
 
     async def on_permission_request(
         self, request: PermissionRequest, _invocation: PermissionInvocation
@@ -84,17 +83,28 @@ class PermissionGate:
 
     def on_pre_tool_use(self, given: PreToolUseHookInput, _context: dict[str, str]) -> PreToolUseHookOutput | None:
         """Have the runtime ask about each call that is not one of our own tools, which ask themselves."""
-        name = given.get("toolName", "")
-        if name in FOLLOWS or any(spec.name == name for spec in self._toolkit().specs):
+        try:
+            return self._before(given["toolName"])
+        except Exception:  # the runtime takes a hook that raises for one that does not object
+            log.exception("a call of a tool was denied, because the hook before it failed")
+            return {"permissionDecision": "deny", "permissionDecisionReason": "copilot_nb could not check this call"}
+
+    def _before(self, name: str) -> PreToolUseHookOutput | None:
+        toolkit = self._toolkit()
+        if name in FOLLOWS or any(spec.name == name for spec in toolkit.specs):
             return None
+        if name not in RUNTIMES_OWN and not self._is_of_server(name):
+            return {"permissionDecision": "deny", "permissionDecisionReason": "this session has no such tool"}
         return {"permissionDecision": "ask", "permissionDecisionReason": "copilot_nb decides about each call"}
+
+    def _is_of_server(self, name: str) -> bool:
+        """Whether a tool is one of an MCP server: the runtime puts the server's name before its own."""
+        return any(name.startswith(f"{server}-") for server in self._toolkit().mcp_servers)
 
     async def on_user_input_request(self, request: UserInputRequest, _context: dict[str, str]) -> UserInputResponse:
         """Ask the user what the model wants to know."""
-        self._questions += 1
-        question = request.get("question", "")
         choices, is_free = tuple(request.get("choices") or ()), request.get("allowFreeform", True)
-        call = Call(call_id=f"question-{self._questions}", kind="question", tool="ask_user", text=question)
+        call = Call(call_id="", kind="question", tool="ask_user", text=request.get("question", ""))
         answer = await self._host.question(call, choices, is_free=is_free)
         answer = NOT_ANSWERED if answer is None else answer
         return {"answer": answer, "wasFreeform": answer not in choices}
@@ -120,9 +130,7 @@ class PermissionGate:
 
     def _of_tool(self, name: str, arguments: Arguments) -> dict[str, Any]:
         """Return what a call of one of the runtime's tools, or of an MCP server, does."""
-        kind = _KINDS.get(
-            name, "mcp" if any(name.startswith(f"{s}-") for s in self._toolkit().mcp_servers) else "other"
-        )
+        kind = _KINDS.get(name, "mcp" if self._is_of_server(name) else "other")
         if kind == "shell":
             command = str(arguments.get("command", ""))
             rest = {key: value for key, value in arguments.items() if key not in _SHOWN_BASH}

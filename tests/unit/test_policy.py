@@ -89,7 +89,7 @@ def test_paths_belong_to_the_folder_and_all_of_them_must_be_allowed() -> None:
         (call("code", "run_code", text="1"), call("code", "run_code", text="2"), bash("ls"), "any code"),
         (bash("ls *"), bash("ls *"), bash("ls a"), "this command"),
         (bash("a && b"), bash("a && b"), bash("a"), "this command"),
-        (edit("/a[1]"), edit("/a[1]"), edit("/a1"), "this file"),
+        (edit("/a[1]"), edit("/a[1]"), edit("/a1"), "writing this file"),
         (call("mcp", "s-get"), call("mcp", "s-get"), call("mcp", "s-put"), "any call of s-get"),
         (call("tool", "mine"), call("tool", "mine"), call("code", "mine"), "any call of mine"),
     ],

@@ -98,6 +98,7 @@ BROAD_EXCEPTS = {
     "panels/base.py",  # what a page asked for
     "panels/chat.py",  # an expression of the user's own
     "panels/worker.py",  # a job of a panel's own thread, which must outlive it
+    "runtime/gate.py",  # a hook: what it raises would let the call through
     "runtime/tools.py",  # a tool of the user's own: the model is told
     "runtime/connection.py",  # an event of the SDK, which swallows what a handler raises
     "system/main_thread.py",  # a job of another thread: its error goes to the caller that waits for it

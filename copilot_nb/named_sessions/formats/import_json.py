@@ -122,7 +122,7 @@ def _made(manager: Manager, name: str, turns: Sequence[TurnRecord], system: str,
     player = sample_provider()
     manager.providers.add(player)
     try:
-        session = manager.session(name, provider=player.name, system=system or None)
+        session = manager.session(name, provider=player.name, system=system or None, tools="none")
         try:
             session.create()
             for prompt in _patterns(turns):
