@@ -6,13 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import grid, history, local, page, panel, scale, start, stream, turn
+from bench import grid, history, local, page, panel, scale, start, stream, tools, turn
 from bench.report import Result, table, write
 from bench.surroundings import nothing_left_behind, of_its_own
 
 BENCHMARKS = {
     "start": start.run,
     "turn": turn.run,
+    "tools": tools.run,
     "stream": stream.run,
     "page": page.run,
     "panel": panel.run,

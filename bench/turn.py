@@ -60,17 +60,17 @@ def _round(manager: Manager, shell: InteractiveShell, name: str) -> tuple[float,
     session = manager.session(f"ask-{name}")
     timers: list[Timer] = [
         lambda: manager.loop.blocking(_bare_turn_s(bare)),
-        lambda: _timed(lambda: session.ask("hello")),
-        lambda: _timed(lambda: shell.run_cell_magic("copilot", f"magic-{name}", "hello")),
+        lambda: timed(lambda: session.ask("hello")),
+        lambda: timed(lambda: shell.run_cell_magic("copilot", f"magic-{name}", "hello")),
     ]
-    samples = _by_turns(timers, WARM_UP_TURNS + TURNS)
+    samples = by_turns(timers, WARM_UP_TURNS + TURNS)
     manager.loop.blocking(bare.disconnect())
     manager.delete(f"ask-{name}")
     manager.delete(f"magic-{name}")
     return tuple(statistics.median(taken[WARM_UP_TURNS:]) for taken in samples)
 
 
-def _by_turns(timers: list[Timer], count: int) -> list[list[float]]:
+def by_turns(timers: list[Timer], count: int) -> list[list[float]]:
     """Call each `count` times, in every order equally often: what one leaves to do falls to the next."""
     samples: list[list[float]] = [[] for _ in timers]
     orders = itertools.cycle(itertools.permutations(range(len(timers))))
@@ -80,7 +80,8 @@ def _by_turns(timers: list[Timer], count: int) -> list[list[float]]:
     return samples
 
 
-def _timed(function: Callable[[], object]) -> float:
+def timed(function: Callable[[], object]) -> float:
+    """Return the seconds that a call takes; what it prints is dropped."""
     with contextlib.redirect_stdout(io.StringIO()):
         began_s = time.perf_counter()
         function()

@@ -3,6 +3,8 @@
 The runtime asks about a call through `runtime.gate`, and each of our own tools asks again before it runs; the second
 question gets the first answer. So nothing runs that was not decided here, whatever the terminal's `copilot` has stored
 as "always allow".
+
+Why: docs/decisions/0045-each-call-is-decided-here.md.
 """
 
 from __future__ import annotations

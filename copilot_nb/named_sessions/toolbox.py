@@ -1,4 +1,7 @@
-"""The tools of this kernel: those that the notebook offers at each level, and the user's own."""
+"""The tools of this kernel: those that the notebook offers at each level, and the user's own.
+
+Why: docs/decisions/0046-tools-read-by-default.md.
+"""
 
 from __future__ import annotations
 
