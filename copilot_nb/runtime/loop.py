@@ -25,6 +25,8 @@ from copilot_nb.system.threads import DaemonPool, file_threads
 
 T = TypeVar("T")
 
+STOP_GRACE_S = 5.0
+"""The time that cancelled tasks have to clean up (seconds), for example to end a runtime that is starting."""
 POLL_S = 0.1
 """How often a waiting main thread looks up, in seconds: an interrupt is seen within this time on any platform."""
 PATIENCE_S = 1.0
@@ -134,15 +136,28 @@ class LoopThread:
             raise
 
     def stop(self) -> None:
-        """End the thread; a later use starts a new one."""
+        """Cancel what still runs, give it `STOP_GRACE_S` seconds to clean up, and end the thread.
+
+        A later use starts a new one.
+        """
         with self._lock:
             loop, thread = self._loop, self._thread
             self._loop = self._thread = None
         if loop is not None and thread is not None:
+            cancelling = asyncio.run_coroutine_threadsafe(_cancel_tasks(), loop)
+            concurrent.futures.wait([cancelling], STOP_GRACE_S)
             loop.call_soon_threadsafe(loop.stop)
-            thread.join(timeout=5)
+            thread.join(STOP_GRACE_S)
             if not thread.is_alive():
                 loop.close()
+
+
+async def _cancel_tasks() -> None:
+    """Cancel all other tasks of the loop and wait until they have ended."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 class PerLoop(Generic[T]):

@@ -24,6 +24,7 @@ from copilot_nb.errors import (
     TurnInterrupted,
     TurnTimeout,
 )
+from copilot_nb.named_sessions import engine
 from copilot_nb.named_sessions.manager import Manager, manager_of
 from copilot_nb.named_sessions.session import state_of
 from copilot_nb.named_sessions.turn import Turn
@@ -387,6 +388,18 @@ def test_restart_and_close_leave_no_runtime(own_manager: MakeManager) -> None:
     process = runtime_of(manager)
     manager.close()
     assert psutil.wait_procs([process], timeout=5)[1] == []
+
+
+def test_a_runtime_that_starts_for_too_long_is_ended_with_the_manager(
+    own_manager: MakeManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "CLOSE_TIMEOUT_S", 0.01)
+    manager, before = own_manager(), set(psutil.Process().children())
+    starting = manager.loop.submit(manager.client())
+    while not (begun := set(psutil.Process().children()) - before) and not starting.done():
+        pass
+    manager.close()
+    assert psutil.wait_procs(begun, timeout=5)[1] == []
 
 
 def test_an_id_has_one_name_only(manager: Manager) -> None:

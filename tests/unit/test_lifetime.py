@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -122,6 +123,24 @@ else:
     os.waitpid(child, 0)
 """)
     assert said == "5"
+
+
+def test_what_still_runs_when_the_loop_is_stopped_cleans_up() -> None:
+    loop, begun, cleaned = LoopThread(), threading.Event(), threading.Event()
+
+    async def work() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            cleaned.set()
+
+    waiter = loop.submit(work())
+    assert begun.wait(LIMIT_S)
+    loop.stop()
+    assert cleaned.is_set()
+    assert waiter.cancelled()
 
 
 def test_a_waiter_that_gives_up_leaves_the_turn_to_the_others() -> None:
