@@ -46,10 +46,11 @@ _TO_COME = "The panel's transcript comes here a moment after it was opened; save
 PAUSE_S = 1.0
 """Seconds from a change to the replacement of the transcript: many turns may end together."""
 
+_AREA = ":is(.jp-OutputArea-child,.output_area)"  # of JupyterLab and what is built with it; of the classic Notebook
 _STYLE = (
     "<style>"
-    ".jp-OutputArea-child[data-cnb-panel=living]+.jp-OutputArea-child:has(>*>.cnb-static){display:none}"
-    ".jp-OutputArea-child:not([data-cnb-panel]):has(+.jp-OutputArea-child>*>.cnb-static){display:none}"
+    f"{_AREA}[data-cnb-panel=living]+{_AREA}:has(>*>.cnb-static){{display:none}}"
+    f"{_AREA}:not([data-cnb-panel]):has(+{_AREA}>*>.cnb-static){{display:none}}"
     "</style>"
 )
 """The page marks the place of a live panel. A `:has` that searches for it at any depth would make each change in the

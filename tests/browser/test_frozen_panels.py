@@ -213,6 +213,13 @@ def test_elsewhere_the_transcript_is_read(nb: Notebook, lab: Lab, tmp_path: Path
     page = lab.visit((tmp_path / "page.html").as_uri())
     assert any("Which colour?" in text for text in shown(page))
     assert not [text for text in shown(page) for dead in DEAD if dead in text]
+    classic = HTMLExporter(template_name="classic").from_notebook_node(notebook)[0]  # type: ignore[no-untyped-call]
+    (tmp_path / "classic.html").write_text(classic)
+    page = lab.visit((tmp_path / "classic.html").as_uri())
+    wait_static(page, "Which colour?")
+    line = page.locator(".output_area", has_text="<ChatPanel of")
+    assert line.count() == 1
+    assert line.is_hidden()
     # a viewer that runs nothing and takes styles away shows the best of what it knows of each output
     bare = nh3.clean(static_html(notebook, 1), tags=GITHUB_TAGS, attributes={})
     assert "Which colour?" in bare

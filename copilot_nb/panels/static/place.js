@@ -10,7 +10,7 @@
  */
 export function placeOf(root, signal, typesetter) {
   /** @returns {HTMLElement | null} */
-  const found = () => root.closest(".jp-OutputArea-child");
+  const found = () => root.closest(".jp-OutputArea-child, .output_area"); // of JupyterLab, of the classic Notebook
   let isSpared = false;
   const mark = (/** @type {"living" | "silent"} */ state) => {
     const place = found();
