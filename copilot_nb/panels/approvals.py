@@ -9,6 +9,7 @@ Why: docs/decisions/0020-permission-requests-in-panels.md.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from copilot_nb.named_sessions.approvals import ApprovalRequest, Approvals
 
 Fields = dict[str, Any]
+HIDDEN = "a session"
 _OUTCOMES: dict[str, Answer] = {outcome: outcome for outcome in get_args(Answer)}
 
 
@@ -38,12 +40,21 @@ class Asks:
         Whether the panel shows a request.
     user : str
         The visitor who uses the panel; ``""`` for the kernel's owner.
+    hides_names : callable
+        Whether the panel hides which session asks.
     """
 
-    def __init__(self, approvals: Approvals, concerns: Callable[[ApprovalRequest], bool], user: str = "") -> None:
+    def __init__(
+        self,
+        approvals: Approvals,
+        concerns: Callable[[ApprovalRequest], bool],
+        user: str = "",
+        hides_names: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._approvals = approvals
         self._concerns = concerns
         self._user = user
+        self._hides_names = hides_names
         self._told: list[Fields] = []
 
     def whole(self) -> list[Fields]:
@@ -84,14 +95,15 @@ class Asks:
         return request.is_question or not self._user
 
     def _fields(self, request: ApprovalRequest) -> Fields:
+        title = dataclasses.replace(request, session=HIDDEN).title if self._hides_names() else request.title
         html = (
-            question_html(request.title, request.text)
+            question_html(title, request.text)
             if request.is_question
-            else request_html(request.title, request.text, request.language)
+            else request_html(title, request.text, request.language)
         )
         return {
             "id": request.request_id,
-            "title": well_formed(request.title),
+            "title": well_formed(title),
             "html": html,
             "scope": request.session_scope,
             "isQuestion": request.is_question,

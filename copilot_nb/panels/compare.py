@@ -19,6 +19,7 @@ from copilot_nb.experiments.targets import Target, one_each
 from copilot_nb.named_sessions.api import shared_manager
 from copilot_nb.named_sessions.session import Session
 from copilot_nb.panels import compare_view
+from copilot_nb.panels.approvals import Asks
 from copilot_nb.panels.base import Message
 from copilot_nb.panels.deltas import Fields
 from copilot_nb.panels.rounds_panel import RoundsPanel
@@ -27,6 +28,7 @@ from copilot_nb.render.escape import well_formed
 from copilot_nb.render.words import count
 
 if TYPE_CHECKING:
+    from copilot_nb.named_sessions.approvals import ApprovalRequest
     from copilot_nb.named_sessions.manager import Manager
     from copilot_nb.named_sessions.session import Event
     from copilot_nb.render.table import Table
@@ -80,6 +82,7 @@ class ComparePanel(RoundsPanel):
         listed = one_each(name, models=models, providers=providers, model=model, provider=provider)
         self._arena = Arena(manager, _opened(manager, sessions, listed, provider), blind=blind)
         self._is_blind = blind
+        self._asks = Asks(manager.approvals, self._concerns, hides_names=lambda: self._hides_names(self._arena.rounds))
         super().__init__(manager, self._arena)
 
     def __repr__(self) -> str:
@@ -166,9 +169,21 @@ class ComparePanel(RoundsPanel):
             "blind": self._is_blind,
         }
 
+    def whole(self) -> dict[str, Any]:
+        """Return the last rounds, the fields around them, and what is asked."""
+        return {**super().whole(), "asks": self._asks.whole()}
+
+    def news(self) -> list[dict[str, Any]]:
+        """Return new rounds, new votes, the changes of the answers, and what is asked."""
+        return [*super().news(), *self._asks.news()]
+
+    def _concerns(self, request: ApprovalRequest) -> bool:
+        return any(request.session_id == session.session_id for session in self.sessions)
+
     def wants(self, event: Event) -> bool:
-        """Whether the event changes an answer of the last round or the name of a session."""
-        return event.turn in self._arena.awaited or (event.kind == "session" and event.session in self.sessions)
+        """Whether the event changes an answer of the last round, the name of a session, or what it asks."""
+        is_of_session = event.kind in ("ask", "session") and event.session in self.sessions
+        return event.turn in self._arena.awaited or is_of_session
 
     def noted(self, event: Event) -> None:
         """Record an event: store a round that is over, and show a session's new name everywhere."""
@@ -177,6 +192,10 @@ class ComparePanel(RoundsPanel):
         known = self._sent_frame.get("names")
         if event.kind == "session" and known and well_formed(event.session.name) not in known:
             self._send_whole()
+
+    def do_decide(self, message: Message) -> dict[str, Any]:
+        """Decide a request for permission, or answer a question."""
+        return self._asks.decide(message)
 
     def do_send(self, message: Message) -> None:
         """Send a prompt to all sessions."""

@@ -9,6 +9,7 @@ string that comes from a model, a tool or a user passes `escape`, `quote` or `ma
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 
 from copilot_nb.agent.redaction import hidden_count
 from copilot_nb.characters import visible
-from copilot_nb.conversation.parts import Part, Text, ToolCall, TurnState
+from copilot_nb.conversation.parts import Image, Part, Text, ToolCall, TurnState
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.render.calls import call_facts, call_target
 from copilot_nb.render.escape import escape, quote, well_formed
@@ -28,6 +29,9 @@ from copilot_nb.render.words import count, duration, shortened
 MAX_TOOL_CHARS = 10_000
 LIVE_REASONING_CHARS = 300
 
+FIGURES = ("image/png", "image/jpeg")
+"""The types of images that are shown."""
+_FIGURE = ' style="max-width:100%;margin:.4em 0"'
 _QUIET = ' style="opacity:.7;font-size:.85em"'
 _FOOTER = ' style="opacity:.7;font-size:.85em;margin-bottom:.8em"'
 # what is huge, or leaves its place, as a rule of TeX may, covers nothing around it; a long word is broken
@@ -184,7 +188,15 @@ def _tool_call(call: ToolCall, live: bool) -> str:
         for title, content in (("Arguments", call.arguments), ("Result", call.result))
         if content
     )
-    return f"<details><summary>{summary}</summary>{blocks}</details>"
+    return f"<details><summary>{summary}</summary>{blocks}</details>{''.join(map(_figure, call.images))}"
+
+
+def _figure(image: Image) -> str:
+    """Render an image that a tool returned; one that a log has lost is only named."""
+    if not image.data or image.mime_type not in FIGURES:
+        return quiet(image.name)
+    source = f"data:{image.mime_type};base64,{base64.b64encode(image.data).decode()}"
+    return f'<div><img{_FIGURE} src="{source}" alt="{quote(image.name)}"></div>'
 
 
 def outcome_html(turn: TurnRecord) -> str:

@@ -14,6 +14,7 @@ from copilot_nb.agent.tools import Arguments, CallContext, ToolSpec, schema_of
 from copilot_nb.named_sessions.session import state_of
 from copilot_nb.panels.asker import AskPanel
 from copilot_nb.panels.chat import ChatPanel
+from copilot_nb.panels.compare import ComparePanel
 from copilot_nb.testing import ChatRequest, FunctionCall, Reply
 
 from .accessibility import faults, misfits
@@ -119,6 +120,18 @@ def test_a_visitor_sees_a_request_and_cannot_decide(asking: PanelPage) -> None:
     (pending,) = asking.manager.approvals.pending
     assert asking.manager.approvals.decide(pending.request_id, "denied", "the owner")
     assert "denied by the owner" in turn(shown, 0).inner_text()
+
+
+def test_a_comparison_asks_too_and_keeps_names_hidden_while_it_is_blind(asking: PanelPage) -> None:
+    shown = asking.show(ComparePanel(["s1", "s2"], blind=True, manager=asking.manager))
+    shown.get_by_role("textbox", name="Prompt to all").fill("Go")
+    shown.get_by_role("textbox", name="Prompt to all").press("Enter")
+    asks = shown.get_by_role("group", name="a session asks: run 2 lines of Python")
+    expect(asks).to_have_count(2)
+    for left in (1, 0):
+        asks.first.get_by_role("button", name="Approve once").click()
+        expect(asks).to_have_count(left)
+    shown.get_by_text("Which one is best?").wait_for()
 
 
 def test_the_panel_of_a_background_cell_is_usable_by_everybody(asking: PanelPage) -> None:

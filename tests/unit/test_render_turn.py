@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from copilot_nb.conversation.parts import Reasoning, Text, ToolCall, TurnState, Usage
+from copilot_nb.conversation.parts import Image, Reasoning, Text, ToolCall, TurnState, Usage
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.render.turn import _SAID, LIVE_REASONING_CHARS, Label, footer_text, turn_html, turn_metadata, turn_text
 from copilot_nb.render.words import age, count, duration, shortened
@@ -107,6 +107,21 @@ def test_a_long_result_of_a_tool_is_shortened() -> None:
     html = turn_html(in_state(TurnState.DONE, parts=(ToolCall("c", "view", "", "x" * 20_000, succeeded=True),)), LABEL)
     assert "… (10,000 more characters)" in html
     assert len(html) < 12_000
+
+
+def test_images_that_a_tool_returned_are_shown_and_only_images() -> None:
+    images = (
+        Image('a "plot"', "image/png", 3, b"png"),
+        Image("page", "text/html", 3, b"<b>"),
+        Image("lost", "image/png", 9),
+    )
+    call = ToolCall("c", "run_code", "{}", "done", succeeded=True, images=images)
+    html = turn_html(in_state(TurnState.DONE, parts=(call,)), LABEL)
+    assert 'src="data:image/png;base64,cG5n" alt="a &quot;plot&quot;"' in html
+    assert html.count("<img") == 1
+    assert "text/html" not in html
+    assert "lost" in html
+    assert "<img" not in turn_html(in_state(TurnState.WORKING, parts=(call,)), LABEL, live=True)
 
 
 def test_a_failed_turn_says_why_in_words() -> None:

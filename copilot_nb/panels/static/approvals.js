@@ -90,6 +90,19 @@ export class Approvals {
 }
 
 /**
+ * What decides a request by asking the kernel, and shows its reply.
+ * @param {import("./dom.js").Notice} notice
+ * @param {(fields: object) => Promise<any>} ask sends the request "decide"
+ * @returns {Decide}
+ */
+export function decider(notice, ask) {
+  return async (request, outcome, reason) => {
+    const answer = await notice.attempt(() => ask({ request, outcome, reason }));
+    if (answer?.said) notice.show(answer.said, "said");
+  };
+}
+
+/**
  * @param {string} name
  * @param {string} placeholder
  * @returns {[HTMLInputElement, HTMLElement]}

@@ -1,6 +1,6 @@
 // The page of an AskPanel (asker.py): what the turns of a cell in the background ask.
 
-import { Approvals } from "./approvals.js";
+import { Approvals, decider } from "./approvals.js";
 import { announcer, Notice, panelRoot } from "./dom.js";
 import { Link } from "./link.js";
 
@@ -9,10 +9,8 @@ export default {
   render({ model, el: place, signal }) {
     const live = announcer();
     const notice = new Notice();
-    const approvals = new Approvals(async (request, outcome, reason) => {
-      const answer = await notice.attempt(() => link.ask("decide", { request, outcome, reason }));
-      if (answer?.said) notice.show(answer.said, "said");
-    }, live.say);
+    const decide = decider(notice, (fields) => link.ask("decide", fields));
+    const approvals = new Approvals(decide, live.say);
     const root = panelRoot("cnb-asker", "Requests", notice.node, approvals.node, live.node);
     place.append(root);
     const link = new Link(model, signal, {

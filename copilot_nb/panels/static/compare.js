@@ -1,5 +1,6 @@
 // The comparison: rounds of one prompt and its answers side by side, a vote under each (compare.py has the fields).
 
+import { Approvals, decider } from "./approvals.js";
 import { announcer, button, el, hide, Notice, newId, panelRoot, saveFile, saveFocus } from "./dom.js";
 import { characterOf, onEnter, replaceText } from "./keys.js";
 import { Link } from "./link.js";
@@ -35,6 +36,10 @@ class ComparePage {
   announce = announcer();
   notice = new Notice();
   trouble = new Notice();
+  approvals = new Approvals(
+    decider(this.notice, (fields) => this.link.ask("decide", fields)),
+    (text) => this.announce.say(text),
+  );
   /** @type {Map<number, RoundView>} */
   rounds = new Map();
   isFixed = false; // the answers are there already, so nothing can be sent
@@ -66,7 +71,7 @@ class ComparePage {
     const label = el("label", { for: this.input.id, class: "cnb-sr" }, "Prompt to all");
     this.write.append(label, this.input, this.sendButton, this.stopButton);
     const middle = [this.trouble.node, this.notice.node, this.note, this.earlier, this.empty, this.list];
-    const below = [this.write, this.wins, this.announce.node];
+    const below = [this.approvals.node, this.write, this.wins, this.announce.node];
     return panelRoot("cnb-compare", "Comparison", bar, ...middle, ...below);
   }
 
@@ -81,12 +86,14 @@ class ComparePage {
     this.note.textContent = message.note;
     this.showEarlier(message.earlier);
     this.frame(message.frame);
+    this.approvals.show(message.asks ?? []);
     this.settle();
   }
 
   /** @param {any} item */
   take(item) {
     if (item.kind === "frame") this.frame(item.frame);
+    else if (item.kind === "asks") this.approvals.show(item.asks);
     else if (item.kind === "answer") this.rounds.get(item.round)?.answer(item);
     else if (item.kind === "round") this.begin(item);
     else if (item.kind === "voted") this.rounds.get(item.round)?.apply(item);
