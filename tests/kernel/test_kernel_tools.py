@@ -126,3 +126,28 @@ def test_three_sessions_run_code_at_once(kernel: Kernel) -> None:
         allow(kernel)
     assert not kernel.result(request).error
     assert kernel.run("print(seen)", "3").printed == "['Compute', 'Compute', 'Compute']\n"
+
+
+def test_an_awaited_turn_asks_and_runs_its_code(kernel: Kernel) -> None:
+    kernel.run(
+        "script(runs('import asyncio; await asyncio.sleep(0); here = 5'), 'Done.'); import copilot_nb as cp", "1"
+    )
+    request = kernel.send("turn = await cp.session('a', tools='kernel').send('Compute')\nprint(turn.text, here)", "2")
+    allow(kernel)
+    ran = kernel.result(request)
+    assert not ran.error
+    assert ran.printed.endswith("Done. 5\n")
+
+
+def test_a_stop_from_elsewhere_ends_the_code_or_the_prompt_of_the_cell_that_waits(kernel: Kernel) -> None:
+    stop = "threading.Timer(0.3, lambda: shared_manager().session('a').stop()).start()"
+    kernel.run(f"script(runs({stop!r} + '; time.sleep(60); never = 1'), 'Never.')", "1")
+    request = kernel.send("%%copilot a -t kernel\nCompute", "2")
+    allow(kernel)
+    allowed_at = time.monotonic()
+    assert "TurnInterrupted" in kernel.result(request).error
+    assert time.monotonic() - allowed_at < ENDS_WITHIN_S
+    kernel.run(f"script(runs('never = 1'), 'Never.'); {stop}", "3")
+    request = kernel.send("%%copilot a\nCompute", "4")
+    assert "TurnInterrupted" in kernel.result(request).error
+    assert kernel.run("print('never' in globals())", "5").printed == "False\n"
