@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -23,6 +24,8 @@ RUN_MARK = "NB_TEST_RUN"  # not COPILOT_…: those are taken out of the environm
 RUNTIME_PLACES = ("COPILOT_CLI_PATH", "COPILOT_CLI_EXTRACT_DIR")
 TOKENS = ("GH_TOKEN", "GITHUB_TOKEN")
 SHUTDOWN_S = 10.0
+# jsonschema would import it, which takes a second, to check addresses in a schema; no schema here has any
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 INTERPRETERS_OWN = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")  # end with the interpreter
 
 

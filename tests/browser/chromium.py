@@ -9,13 +9,13 @@ is asked of other machines fails because no name and no address but this machine
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 
 HERE = ("127.0.0.1", "localhost")
 FLAGS = (
@@ -40,18 +40,23 @@ def browsing(profile: Path) -> Iterator[Browser]:
 
 
 @contextmanager
-def first_context(browser: Browser, origin: str, refused: list[str]) -> Iterator[BrowserContext]:
+def first_context(
+    browser: Browser, origin: str, refused: list[str], kept: Sequence[Page] = ()
+) -> Iterator[BrowserContext]:
     """Lend the context that keeps what it has compiled, as new in all else: no page, cookie or item of `origin`.
 
-    Whatever its pages ask of other machines is added to `refused`.
+    Whatever its pages ask of other machines is added to `refused`. Pages in `kept` stay as they are, and while there is
+    one, so do cookies and items.
     """
     context = browser.contexts[0]
     blank = context.pages[0]  # without any page, the browser would end
     with _listing(context, refused):
         yield context
         for page in context.pages:
-            if page is not blank:
+            if page is not blank and page not in kept:
                 page.close()
+    if kept:
+        return
     context.clear_cookies()
     devtools = context.new_cdp_session(blank)
     devtools.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": STORAGE})

@@ -6,10 +6,10 @@ own and returns a `Notebook` once its kernel is idle. ``lab.open(..., app="noteb
 written on its methods.
 
 One server serves all tests, with its home, settings and kernels in a temporary directory; each test finds a browser
-that remembers nothing but compiled scripts (`chromium.py`), and its kernels are shut down and its Copilot sessions
-deleted after it. No page gets out of the loopback interface: whatever else it asks for is refused and listed in
-`Lab.refused`. Waits are for states (a kernel that is idle, a command that has resolved), never for times. A failed
-test leaves a screenshot of each page, whose path is in the report.
+that remembers nothing but compiled scripts (`chromium.py`), unless it asks for a `used_page`, and its kernels are shut
+down and its Copilot sessions deleted after it. No page gets out of the loopback interface: whatever else it asks for is
+refused and listed in `Lab.refused`. Waits are for states (a kernel that is idle, a command that has resolved), never
+for times. A failed test leaves a screenshot of each page, whose path is in the report.
 
 Playwright's synchronous API keeps an event loop running in this thread, so the browser lives for a module, not for
 the whole session: tests that run a loop of their own would not start beside it.
@@ -66,6 +66,14 @@ READY = """() => {
     const session = window.jupyterapp?.shell?.currentWidget?.context?.sessionContext?.session;
     return session?.kernel?.status === 'idle' && session.kernel.connectionStatus === 'connected';
 }"""
+# opens another notebook in a page of JupyterLab
+OPEN = """async path => {
+    const opened = await window.jupyterapp.commands.execute('docmanager:open', {path, factory: 'Notebook'});
+    await opened.context.ready;
+    await opened.sessionContext.ready;
+}"""
+# closes what is open, saved or not
+CLOSE_ALL = "() => [...window.jupyterapp.shell.widgets('main')].forEach(widget => widget.dispose())"
 START = """([key, command, cell]) => {
     const app = window.jupyterapp, {content, context} = app.shell.currentWidget;
     if (cell !== null) { content.activeCellIndex = cell; content.deselectAll(); }
@@ -230,6 +238,8 @@ class Lab:
         What is done with each page that is opened from now on, before it goes anywhere.
     kernel : str
         The kernel spec of the notebooks that it writes.
+    kept : list of Page, optional
+        JupyterLab's page that tests share, none before the first of them opens it.
     """
 
     server: Server
@@ -238,6 +248,7 @@ class Lab:
     refused: list[str] = field(default_factory=list)
     on_page: list[Callable[[Page], None]] = field(default_factory=list)
     kernel: str = "python3"
+    kept: list[Page] | None = None
 
     def open(self, *cells: str, app: str = "lab", metadata: dict[str, Any] | None = None) -> Notebook:
         """Open a new notebook of code cells in JupyterLab, or in Notebook 7 with ``app="notebook"``."""
@@ -245,11 +256,19 @@ class Lab:
 
     def open_file(self, path: Path, app: str = "lab") -> Notebook:
         """Open a notebook that is in the server's directory."""
-        page = self._new_page()
+        used = self.kept if app == "lab" and self.kept else ()
+        page = used[0] if used else self.context.new_page()
+        for prepare in self.on_page:
+            prepare(page)
         notebook = Notebook(page, path, self.server)
         page.on("pageerror", lambda error: notebook.js_errors.append(str(error)))
-        url = f"lab/tree/{path.name}?reset" if app == "lab" else f"notebooks/{path.name}"
-        page.goto(self.server.page_url(url))
+        if used:
+            page.evaluate(OPEN, path.name)
+        else:
+            url = f"lab/tree/{path.name}?reset" if app == "lab" else f"notebooks/{path.name}"
+            page.goto(self.server.page_url(url))
+            if app == "lab" and self.kept is not None:
+                self.kept.append(page)
         notebook.wait_idle()
         return notebook
 
@@ -264,14 +283,10 @@ class Lab:
 
     def visit(self, url: str) -> Page:
         """Open any page: an address, or the path of a page of the server (``"voila/render/x.ipynb"``)."""
-        page = self._new_page()
-        page.goto(url if "://" in url else self.server.page_url(url))
-        return page
-
-    def _new_page(self) -> Page:
         page = self.context.new_page()
         for prepare in self.on_page:
             prepare(page)
+        page.goto(url if "://" in url else self.server.page_url(url))
         return page
 
 
@@ -363,17 +378,39 @@ def browser(browser_profile: Path) -> Iterator[Browser]:
         yield browser
 
 
+@pytest.fixture(scope="module")
+def kept_pages(browser: Browser) -> list[Page]:
+    """JupyterLab's page that tests of a module share; none before the first of them opens it."""
+    return []
+
+
 @pytest.fixture
-def lab(server: Server, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Lab]:
+def lab(server: Server, browser: Browser, kept_pages: list[Page], request: pytest.FixtureRequest) -> Iterator[Lab]:
     """Give a test JupyterLab in a browser, and shut its kernels down after it."""
     refused: list[str] = []
-    with first_context(browser, server.url, refused) as context:
+    with first_context(browser, server.url, refused, kept_pages) as context:
         request.node.stash[OPEN_PAGES] = context, server.home / "failures"
         yield Lab(server, context, slug(request.node), refused, kernel=FORKED)
     for kind in ("sessions", "kernels"):  # Voilà's kernels belong to no session
         while running := server.api(kind):  # with one of them others may go
             server.api(f"{kind}/{running[0]['id']}", "DELETE")
     shutil.rmtree(server.copilot_home, ignore_errors=True)  # most tests make none
+
+
+@pytest.fixture
+def used_page(lab: Lab, kept_pages: list[Page], request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let `lab` open a test's notebook in the page of JupyterLab that the tests before it have used.
+
+    That costs half a second of processor time, a new page four. Notebook and kernel are new; what JupyterLab itself and
+    the page's ``window`` hold is not. So it is not for tests of scripts that must not run, of themes, or of reloading.
+    """
+    lab.kept = kept_pages
+    yield
+    if FAILED in request.node.stash:
+        kept_pages.clear()
+    for page in kept_pages:
+        page.evaluate(CLOSE_ALL)
+        assert page.locator(".jp-Dialog").count() == 0
 
 
 @pytest.fixture
@@ -403,12 +440,16 @@ def slug(item: pytest.Item) -> str:
 
 OPEN_PAGES = pytest.StashKey[tuple[BrowserContext, Path]]()
 """The browser context of a test, and where the pictures of its pages go if it fails."""
+FAILED = pytest.StashKey[bool]()
+"""Whether a test has failed."""
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """Add a screenshot of each page to the report of a failed test."""
     report: Any = yield
+    if report.failed:
+        item.stash[FAILED] = True
     if report.when == "call" and report.failed and OPEN_PAGES in item.stash:
         context, directory = item.stash[OPEN_PAGES]
         for i, page in enumerate(page for page in context.pages if page.url != "about:blank"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from .conftest import open_gate, scripted
 
 CELLS = 10
@@ -14,6 +16,7 @@ def words(number: int) -> str:
     return " ".join([f"word{number}"] * 60)
 
 
+@pytest.mark.usefixtures("used_page")
 def test_ten_cells_stream_at_once_and_nothing_crosses_over(lab: Any) -> None:
     replies = "lambda request: ' '.join([request.prompt] * 60)"
     asking = [f"%%copilot s{number} -b\nword{number}" for number in range(CELLS)]
@@ -48,6 +51,7 @@ def test_a_page_reloaded_in_the_middle_says_how_to_see_the_answer(lab: Any, tmp_
     notebook.output(3).get_by_text("The first half, and the rest.").wait_for()
 
 
+@pytest.mark.usefixtures("used_page")
 def test_several_sessions_answer_side_by_side(lab: Any) -> None:
     notebook = lab.open(
         scripted("lambda request: 'An answer of some length. ' * 20"), "%%copilot a b c --create\nhello"

@@ -13,7 +13,6 @@ from copilot_nb.panels.votes import VotePanel
 from copilot_nb.testing import ChatError, ChatRequest, Reply
 from tests.unit.test_panels_votes import compared
 
-from .conftest import scripted
 from .panel_page import PanelPage
 
 
@@ -117,28 +116,6 @@ def test_one_answer_is_asked_for_again(panel_page: PanelPage) -> None:
     ask(shown, "And why?")
     shown.get_by_text("Which one is best?").wait_for()
     assert shown.get_by_role("button", name="Retry").count() == 2
-
-
-def test_rounds_and_votes_are_there_after_a_restart(lab: Any) -> None:
-    make = "import copilot_nb as cp\ncp.ComparePanel(models=['scripted', 'scripted-b'], name='test')"
-    notebook = lab.open(scripted("lambda asked: 'An answer.'"), make)
-    notebook.run(0)
-    notebook.run(1)
-    panel = notebook.output(1)
-    ask(panel, "Why?")
-    panel.get_by_role("button", name="test@scripted-b").click()
-    panel.get_by_text("★ Best: test@scripted-b").wait_for()
-    ask(panel, "And why?")
-    panel.get_by_text("Which one is best?").wait_for()
-    notebook.restart()
-    panel.get_by_text("The kernel was restarted").wait_for()
-    notebook.run(0)
-    notebook.run(1)
-    panel.get_by_text("★ Best: test@scripted-b").wait_for()
-    panel.locator(".cnb-wins").get_by_text("1 of 2 rounds voted").wait_for()
-    assert panel.locator(".cnb-round > .cnb-prompt").all_inner_texts() == ["Why?", "And why?"]
-    panel.get_by_role("toolbar", name="Vote on round 2").get_by_role("button", name="Tie").click()
-    panel.get_by_text("2 of 2 rounds voted, 1 tie").wait_for()
 
 
 def test_code_in_a_column_is_not_broken_within_a_word(panel_page: PanelPage) -> None:

@@ -133,6 +133,7 @@ def test_the_transcript_comes_by_itself_after_a_pause_and_a_draft_outlives_it(nb
     assert draft.input_value() == "half a thought"
 
 
+@pytest.mark.usefixtures("used_page")
 def test_formulae_are_typeset_when_they_can_be_seen(lab: Lab) -> None:
     chat = "import copilot_nb as cp\nchat = cp.ChatPanel('a')\nchat"
     nb = lab.open(scripted("['It is $x^2$, and Blue.']"), chat, "chat.close()")
@@ -167,6 +168,7 @@ def test_a_reloaded_page_keeps_what_is_said_afterwards(lab: Lab) -> None:
     assert "And now?" in html
 
 
+@pytest.mark.usefixtures("used_page")
 def test_a_panel_that_is_shown_in_two_cells_is_kept_in_both(lab: Lab) -> None:
     chat = "import copilot_nb as cp\nchat = cp.ChatPanel('a')\nchat"
     nb = lab.open(scripted(repr([REPLY])), chat, "chat", "cp.session('a').ask('Which colour?')")
@@ -176,6 +178,7 @@ def test_a_panel_that_is_shown_in_two_cells_is_kept_in_both(lab: Lab) -> None:
     assert all("Blue" in static_html(notebook, cell) for cell in (1, 2))
 
 
+@pytest.mark.usefixtures("used_page")
 def test_a_kernel_that_ends_before_the_transcript_came_leaves_a_notebook_that_can_be_saved(lab: Lab) -> None:
     nb = lab.open(scripted(repr([REPLY])), CHAT)
     nb.run_all()
@@ -188,6 +191,7 @@ def test_a_kernel_that_ends_before_the_transcript_came_leaves_a_notebook_that_ca
     assert nb.page.evaluate(is_dirty) is False
 
 
+@pytest.mark.usefixtures("used_page")
 def test_two_notebooks_on_one_kernel_keep_their_own_panels(lab: Lab) -> None:
     first = lab.open(scripted(repr([REPLY])), CHAT)
     first.run_all()

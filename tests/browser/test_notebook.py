@@ -40,6 +40,7 @@ def assert_answer_is_rendered(answer: Any) -> None:
 
 
 @pytest.mark.parametrize("app", ["lab", "notebook"])
+@pytest.mark.usefixtures("used_page")
 def test_an_answer_is_rendered_and_saved_without_widgets(lab: Any, app: str) -> None:
     notebook = lab.open(scripted(f"[{ANSWER!r}]"), "%%copilot s1 --id user-123-chat\nHow?", app=app)
     notebook.run_all()
@@ -81,6 +82,7 @@ def test_a_saved_answer_reads_well_where_nothing_is_trusted_and_as_a_web_page(la
     assert_answer_is_rendered(page.locator(".copilot-nb"))
 
 
+@pytest.mark.usefixtures("used_page")
 def test_a_failed_turn_is_one_line_and_stops_run_all(lab: Any) -> None:
     notebook = lab.open(
         scripted(f'["Fine.", {REFUSED}, "Fine again."]'), "%%copilot s1\na", "%%copilot s1\nb", "%%copilot s1\nc"
@@ -103,6 +105,7 @@ def one_line_error(notebook: Notebook, cell: int) -> str:
     return line
 
 
+@pytest.mark.usefixtures("used_page")
 def test_a_restarted_kernel_resumes_the_session_and_says_so(lab: Any) -> None:
     cells = [f"%%copilot s1\n{prompt}" for prompt in ("first", "second", "third")]
     notebook = lab.open(scripted("lambda request: ' / '.join(request.user_texts)"), *cells)
@@ -119,6 +122,7 @@ def test_a_restarted_kernel_resumes_the_session_and_says_so(lab: Any) -> None:
     assert "resumed" not in notebook.output(3).inner_text()
 
 
+@pytest.mark.usefixtures("used_page")
 def test_run_all_twice_ends_with_the_same_turns(lab: Any) -> None:
     cells = ["%%copilot s1\nfirst", "%%copilot s1 s2 --create\nsecond", "%copilot ask s1 third\n%copilot ask s1 third"]
     notebook = lab.open(scripted("lambda request: ' / '.join(request.user_texts)"), *cells, "%copilot ls")
@@ -134,6 +138,7 @@ def test_run_all_twice_ends_with_the_same_turns(lab: Any) -> None:
     assert "s1\tscripted (scripted)\t4\t" in notebook.output(4).inner_text()
 
 
+@pytest.mark.usefixtures("used_page")
 def test_tab_offers_subcommands_sessions_and_models(lab: Any) -> None:
     notebook = lab.open(scripted("'Hello.'"), "%copilot new garden\n%copilot new kitchen", "")
     notebook.run(0)
@@ -167,6 +172,7 @@ def test_voila_shows_the_answer(lab: Any) -> None:
     page.get_by_role("cell", name="s1").first.wait_for()
 
 
+@pytest.mark.usefixtures("used_page")
 def test_the_first_notebook_runs_with_the_embedded_model(lab: Any) -> None:
     path = lab.server.notebooks / FIRST_NOTEBOOK.name
     path.write_bytes(FIRST_NOTEBOOK.read_bytes())

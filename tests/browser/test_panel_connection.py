@@ -24,6 +24,8 @@ from .chat_steps import HALF_THEN_REST, PANEL, WHOLE_ANSWER, answers, notice, pa
 from .conftest import Notebook, open_gate, scripted
 from .wire import Content, Wire, losing, once
 
+pytestmark = pytest.mark.usefixtures("used_page")
+
 
 def content_of(frame: str | bytes) -> Content:
     """Return a panel's own message in a frame of the kernel's websocket, by whichever way; ``{}``: it holds none."""

@@ -12,8 +12,7 @@ from playwright.sync_api import Locator
 
 from copilot_nb.testing import ChatRequest, ScriptedModel
 
-from .chat_steps import PANEL, notice, panel, say, turn
-from .conftest import scripted
+from .chat_steps import notice, say, turn
 from .panel_page import PanelPage
 
 
@@ -85,20 +84,3 @@ def test_an_image_alone_is_a_prompt_and_a_broken_one_is_reported(panel_page: Pan
     shown.get_by_role("button", name="Remove blue.png").click()
     say(shown, "none")
     assert turn(shown, 1).locator(".cnb-answer").inner_text() == "1 0"
-
-
-def test_too_many_files_are_refused_and_a_command_takes_none(lab: Any) -> None:
-    replies = "lambda asked: ' '.join(str(len(m.images)) for m in asked.messages if m.role == 'user')"
-    notebook = lab.open(scripted(replies), PANEL)  # whose server takes no more than 10 MB at once
-    notebook.run(0)
-    notebook.run(1)
-    shown = panel(notebook)
-    noise = [PIL.Image.frombytes("RGB", (1000, 900), os.urandom(2_700_000)) for _ in range(3)]
-    picker = shown.locator("input[type=file]")
-    picker.set_input_files([file(f"{number}.png", picture) for number, picture in enumerate(noise)])
-    notice(shown).get_by_text("2.png is too much for one prompt: send it with the next.").wait_for()
-    say(shown, "/usage")
-    notice(shown).get_by_text("0 turns").wait_for()
-    say(shown, "What is it?")
-    assert turn(shown, 0).locator(".cnb-answer").inner_text() == "2"
-    assert notebook.js_errors == []

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from playwright.sync_api import Locator, expect
 
 from .conftest import Notebook, scripted
+
+pytestmark = pytest.mark.usefixtures("used_page")
 
 LONG = "\n\n".join(f"Paragraph {n}: " + "some words " * 20 for n in range(40))
 MODEL = scripted(f"lambda asked: {LONG!r} if 'long' in asked.prompt else 'Short `code`.\\n\\n```\\nx\\n```'")

@@ -49,6 +49,7 @@ def test_a_page_is_reloaded_and_then_the_kernel_restarted(half_answered: Any) ->
     assert box.input_value() == "Still there?"
 
 
+@pytest.mark.usefixtures("used_page")
 def test_a_kernel_that_is_restarted_from_elsewhere_is_said_to_be_at_once(lab: Lab) -> None:
     notebook = lab.open(ECHO, PANEL)
     notebook.run_all()
@@ -110,6 +111,7 @@ def test_an_output_is_cleared_and_its_cell_run_again(lab: Lab) -> None:
     assert len(notebook.outputs(1)) == 2
 
 
+@pytest.mark.usefixtures("used_page")
 def test_a_new_view_of_the_output_is_in_step(lab: Lab) -> None:
     notebook = lab.open(ECHO, "cp.ChatPanel('s1')")
     notebook.run_all()

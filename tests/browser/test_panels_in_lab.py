@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
 import pytest
 
 from .chat_steps import PANEL, focused, notice, panel, say, turn
 from .conftest import scripted
+from .test_compare_panel import ask as ask_all
+from .test_panel_images import file as image_file
+from .test_sessions_panel import row
+
+pytestmark = pytest.mark.usefixtures("used_page")
 
 ECHO = scripted("lambda asked: f'You said {asked.prompt}\\n\\n```\\ncode\\n```'")
 
@@ -145,4 +152,66 @@ def test_a_file_is_dragged_from_the_list_of_files_and_its_code_goes_into_a_new_c
     answer.get_by_role("button", name="To a new cell").click()
     notebook.page.wait_for_function("() => document.querySelectorAll('.jp-Notebook .jp-Cell').length === 4")
     assert notebook.sources()[2] == "print({{ 1 }})"
+    assert notebook.js_errors == []
+
+
+@pytest.mark.parametrize("app", ["lab", "notebook"])
+def test_a_session_is_opened_below_the_list(lab: Any, app: str) -> None:
+    make = "import copilot_nb as cp\nfor name in ('alpha', 'beta', 'gamma'): cp.session(name).ask('hello')"
+    notebook = lab.open(scripted("lambda r: f'Said **{r.prompt}**.'"), make, "cp.SessionsPanel()", app=app)
+    notebook.run_all()
+    panel = notebook.output(2).locator(".cnb-sessions")
+    panel.get_by_text("3 sessions").wait_for()
+    row(panel, "beta").focus()
+    notebook.page.keyboard.press("Enter")
+    panel.locator(".cnb-chat .cnb-answer").get_by_text("Said hello.").wait_for()
+    panel.locator(".cnb-chat textarea").fill("something else")
+    panel.locator(".cnb-chat textarea").press("Enter")
+    panel.locator(".cnb-chat .cnb-answer").get_by_text("Said something else.").wait_for()
+    row(panel, "beta").locator(".cnb-cell-turns").get_by_text("2").wait_for()
+    row(panel, "gamma").focus()
+    notebook.page.keyboard.press("Enter")
+    panel.locator(".cnb-chat .cnb-answer").get_by_text("Said something else.").wait_for(state="detached")
+    panel.locator(".cnb-chat").first.wait_for()
+    assert panel.locator(".cnb-chat").count() == 1
+    panel.get_by_role("button", name="Close the conversation").click()
+    panel.locator(".cnb-chat").wait_for(state="detached")
+
+
+def test_rounds_and_votes_are_there_after_a_restart(lab: Any) -> None:
+    make = "import copilot_nb as cp\ncp.ComparePanel(models=['scripted', 'scripted-b'], name='test')"
+    notebook = lab.open(scripted("lambda asked: 'An answer.'"), make)
+    notebook.run(0)
+    notebook.run(1)
+    panel = notebook.output(1)
+    ask_all(panel, "Why?")
+    panel.get_by_role("button", name="test@scripted-b").click()
+    panel.get_by_text("★ Best: test@scripted-b").wait_for()
+    ask_all(panel, "And why?")
+    panel.get_by_text("Which one is best?").wait_for()
+    notebook.restart()
+    panel.get_by_text("The kernel was restarted").wait_for()
+    notebook.run(0)
+    notebook.run(1)
+    panel.get_by_text("★ Best: test@scripted-b").wait_for()
+    panel.locator(".cnb-wins").get_by_text("1 of 2 rounds voted").wait_for()
+    assert panel.locator(".cnb-round > .cnb-prompt").all_inner_texts() == ["Why?", "And why?"]
+    panel.get_by_role("toolbar", name="Vote on round 2").get_by_role("button", name="Tie").click()
+    panel.get_by_text("2 of 2 rounds voted, 1 tie").wait_for()
+
+
+def test_too_many_files_are_refused_and_a_command_takes_none(lab: Any) -> None:
+    replies = "lambda asked: ' '.join(str(len(m.images)) for m in asked.messages if m.role == 'user')"
+    notebook = lab.open(scripted(replies), PANEL)  # whose server takes no more than 10 MB at once
+    notebook.run(0)
+    notebook.run(1)
+    shown = panel(notebook)
+    noise = [PIL.Image.frombytes("RGB", (1000, 900), os.urandom(2_700_000)) for _ in range(3)]
+    picker = shown.locator("input[type=file]")
+    picker.set_input_files([image_file(f"{number}.png", picture) for number, picture in enumerate(noise)])
+    notice(shown).get_by_text("2.png is too much for one prompt: send it with the next.").wait_for()
+    say(shown, "/usage")
+    notice(shown).get_by_text("0 turns").wait_for()
+    say(shown, "What is it?")
+    assert turn(shown, 0).locator(".cnb-answer").inner_text() == "2"
     assert notebook.js_errors == []

@@ -10,7 +10,6 @@ from playwright.sync_api import Locator
 from copilot_nb.panels.sessions import SessionsPanel
 from copilot_nb.testing import Reply
 
-from .conftest import scripted
 from .panel_page import PanelPage
 
 NAMES = ("alpha", "beta", "gamma")
@@ -114,26 +113,3 @@ def test_names_are_shown_to_the_letter(panel_page: PanelPage, panel: Locator) ->
     panel_page.page.keyboard.press("Delete")
     panel.get_by_text(f"Delete {evil} (id").wait_for()
     assert panel.locator("img").count() == 0
-
-
-@pytest.mark.parametrize("app", ["lab", "notebook"])
-def test_a_session_is_opened_below_the_list(lab: Any, app: str) -> None:
-    make = "import copilot_nb as cp\nfor name in ('alpha', 'beta', 'gamma'): cp.session(name).ask('hello')"
-    notebook = lab.open(scripted("lambda r: f'Said **{r.prompt}**.'"), make, "cp.SessionsPanel()", app=app)
-    notebook.run_all()
-    panel = notebook.output(2).locator(".cnb-sessions")
-    panel.get_by_text("3 sessions").wait_for()
-    row(panel, "beta").focus()
-    notebook.page.keyboard.press("Enter")
-    panel.locator(".cnb-chat .cnb-answer").get_by_text("Said hello.").wait_for()
-    panel.locator(".cnb-chat textarea").fill("something else")
-    panel.locator(".cnb-chat textarea").press("Enter")
-    panel.locator(".cnb-chat .cnb-answer").get_by_text("Said something else.").wait_for()
-    row(panel, "beta").locator(".cnb-cell-turns").get_by_text("2").wait_for()
-    row(panel, "gamma").focus()
-    notebook.page.keyboard.press("Enter")
-    panel.locator(".cnb-chat .cnb-answer").get_by_text("Said something else.").wait_for(state="detached")
-    panel.locator(".cnb-chat").first.wait_for()
-    assert panel.locator(".cnb-chat").count() == 1
-    panel.get_by_role("button", name="Close the conversation").click()
-    panel.locator(".cnb-chat").wait_for(state="detached")

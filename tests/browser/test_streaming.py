@@ -35,6 +35,7 @@ def paragraphs(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith("Paragraph")]
 
 
+@pytest.mark.usefixtures("used_page")
 def test_an_answer_grows_in_place_and_ends_as_one_static_output(lab: Any) -> None:
     notebook = lab.open(scripted(repr(LONG), chunk_delay_s=0.02), "%%copilot s1\nGo.")
     notebook.run(0)
@@ -55,6 +56,7 @@ def test_an_answer_grows_in_place_and_ends_as_one_static_output(lab: Any) -> Non
     assert output["data"]["text/plain"] == LONG
 
 
+@pytest.mark.usefixtures("used_page")
 def test_a_long_answer_grows_by_pieces_and_ends_as_one_static_output(lab: Any) -> None:
     paragraphs_in_it = [f"Paragraph {number} says that **{number}** is {'very ' * 12}long." for number in range(1, 61)]
     long = "\n\n".join(paragraphs_in_it)
@@ -87,6 +89,7 @@ def half_answered(lab: Any, tmp_path: Path) -> tuple[Notebook, Any, Path]:
     return notebook, running, gate
 
 
+@pytest.mark.usefixtures("used_page")
 def test_the_stop_button_keeps_the_partial_answer(half_answered: Any) -> None:
     notebook, running, _gate = half_answered
     notebook.page.locator('[data-command="notebook:interrupt-kernel"]').first.click()
@@ -119,6 +122,7 @@ def test_a_page_reloaded_in_the_middle_loses_nothing_but_the_rest_of_the_streami
     assert "The first half of it, and then the rest." in notebook.output(2).inner_text()
 
 
+@pytest.mark.usefixtures("used_page")
 def test_an_answer_streams_in_the_background_while_other_cells_run(lab: Any, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     notebook = lab.open(scripted(HALF_THEN_REST, gate), "%%copilot s1 -b\nSay it.", "6 * 7")
@@ -128,7 +132,7 @@ def test_an_answer_streams_in_the_background_while_other_cells_run(lab: Any, tmp
     open_gate(gate)
     notebook.output(1).get_by_text("and then the rest.").wait_for()
     notebook.page.wait_for_function(
-        "() => !document.querySelectorAll('.jp-Notebook .jp-Cell')[1].innerText.includes('working')"
+        "() => !document.querySelectorAll('.jp-Notebook .jp-Cell')[1].innerText.includes('answering')"
     )
     (output,) = notebook.outputs(1)
     assert output["data"]["text/plain"] == BEGINNING + REST

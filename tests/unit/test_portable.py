@@ -190,9 +190,9 @@ def test_no_turns_at_all(suffix: str, tmp_path: Path) -> None:
 def test_a_thousand_turns_take_seconds(suffix: str, tmp_path: Path) -> None:
     text = "Some *Markdown*, `code`:\n\n```python\nx = [1, 2]\n```\n\n- a\n- b\n" * 4
     turns = [turn(f"prompt {number}", Text("t", text, complete=True)) for number in range(1000)]
-    start_s = time.monotonic()
+    start_s = time.process_time()
     written(suffix, tmp_path, *turns)
-    assert time.monotonic() - start_s < 20
+    assert time.process_time() - start_s < 20
 
 
 # --- .json
@@ -488,9 +488,9 @@ def test_what_is_not_harmless_is_changed_where_it_must_be() -> None:
 @pytest.mark.slow
 def test_hostile_markdown_takes_linear_time() -> None:
     for text in ("`" * 100_000, "<b`" * 30_000, "".join("`" * n + "<b> " for n in range(1, 600)), "<!--" * 40_000):
-        start_s = time.monotonic()
+        start_s = time.process_time()
         inert(text)
-        assert time.monotonic() - start_s < 10
+        assert time.process_time() - start_s < 10
 
 
 # --- .ipynb
@@ -591,10 +591,10 @@ def test_as_body_is_the_inverse_of_interpolate(prompt: str) -> None:
 
 
 def test_a_prompt_of_braces_takes_linear_time() -> None:
-    start_s = time.monotonic()
+    start_s = time.process_time()
     as_body("{" * 500_000)
     as_body("\\" * 500_000)
-    assert time.monotonic() - start_s < 5
+    assert time.process_time() - start_s < 5
 
 
 def test_a_file_that_is_replaced_keeps_its_rights_and_a_link_is_not_followed(tmp_path: Path) -> None:
