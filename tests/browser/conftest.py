@@ -37,6 +37,7 @@ from typing import Any
 import nbformat
 import psutil
 import pytest
+from nbconvert import HTMLExporter
 from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
 from copilot_nb.runtime.install.find_runtime import find_runtime
@@ -72,7 +73,6 @@ OPEN = """async path => {
     await opened.context.ready;
     await opened.sessionContext.ready;
 }"""
-# closes what is open, saved or not
 CLOSE_ALL = "() => [...window.jupyterapp.shell.widgets('main')].forEach(widget => widget.dispose())"
 START = """([key, command, cell]) => {
     const app = window.jupyterapp, {content, context} = app.shell.currentWidget;
@@ -208,6 +208,10 @@ class Notebook:
         self.page.reload()
         self.wait_idle()
 
+    def close(self) -> None:
+        """Close it and all else that is open in JupyterLab's page, saved or not; its kernel goes on."""
+        self.page.evaluate(CLOSE_ALL)
+
     def theme(self, name: str) -> None:
         """Change the theme: ``"JupyterLab Light"`` or ``"JupyterLab Dark"``."""
         self.page.evaluate("t => { window.jupyterapp.commands.execute('apputils:change-theme', {theme: t}) }", name)
@@ -288,6 +292,14 @@ class Lab:
             prepare(page)
         page.goto(url if "://" in url else self.server.page_url(url))
         return page
+
+
+def as_web_page(path: Path) -> str:
+    """Write what nbconvert makes of a notebook beside it, and return its address."""
+    html, _ = HTMLExporter().from_filename(str(path))  # type: ignore[no-untyped-call]
+    page = path.with_suffix(".html")
+    page.write_text(html, "utf-8")
+    return page.as_uri()
 
 
 def scripted(replies: str, gate: Path | None = None, **options: object) -> str:

@@ -122,6 +122,7 @@ def test_a_notebook_whose_kernel_is_gone_shows_the_transcript(nb: Notebook) -> N
     assert not [text for text in shown(nb.page) for dead in DEAD if dead in text]
 
 
+@pytest.mark.usefixtures("used_page")
 def test_the_transcript_comes_by_itself_after_a_pause_and_a_draft_outlives_it(nb: Notebook) -> None:
     draft = nb.page.locator(".cnb-panel textarea")
     draft.fill("half a thought")
@@ -204,6 +205,7 @@ def test_two_notebooks_on_one_kernel_keep_their_own_panels(lab: Lab) -> None:
     assert "Blue" in static_html(second.save(), 1)
 
 
+@pytest.mark.usefixtures("used_page")
 def test_elsewhere_the_transcript_is_read(nb: Notebook, lab: Lab, tmp_path: Path) -> None:
     notebook = saved(nb)
     notebook.cells[0].source += "\n# changed, so that it is not trusted"

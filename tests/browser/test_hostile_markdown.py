@@ -8,15 +8,13 @@ output of each notebook is raw HTML whose `onerror` does run: when it has run, s
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import Any
 
 import nbformat
 import pytest
 from playwright.sync_api import Page
 
-from .conftest import scripted
+from .conftest import as_web_page, scripted
 
 HOME_CALLED = "payload.test"
 DO = "window.pwned=1;document.title='pwned'"
@@ -123,23 +121,16 @@ def assert_harmless(lab: Any, page: Page, turns: int = 2) -> None:
     assert found == {"turns": turns, "tags": [], "handlers": [], "schemes": ["http:", "https:"]}
 
 
-def test_nothing_runs_in_jupyterlab(lab: Any) -> None:
+def test_nothing_runs_in_jupyterlab_nor_in_the_html_of_nbconvert(lab: Any) -> None:
     notebook = lab.open(PUBLISH, WITNESS)
     notebook.run_all()
     assert not notebook.errors(0)
     notebook.page.wait_for_selector("mjx-container", state="attached")  # the harmless formula is typeset
     assert_harmless(lab, notebook.page)
     assert notebook.page.locator(".copilot-nb mjx-container a").count() == 0
-
-
-def test_nothing_runs_in_the_html_of_nbconvert(lab: Any) -> None:
-    notebook = lab.open(PUBLISH, WITNESS)
-    notebook.run_all()
     notebook.save()
-    command = [sys.executable, "-m", "nbconvert", "--to", "html", str(notebook.path)]
-    subprocess.run(command, check=True, capture_output=True)
     notebook.page.close()
-    assert_harmless(lab, lab.visit(notebook.path.with_suffix(".html").as_uri()))
+    assert_harmless(lab, lab.visit(as_web_page(notebook.path)))
 
 
 def test_nothing_runs_in_voila(lab: Any) -> None:
@@ -165,9 +156,7 @@ def test_nothing_of_a_hostile_session_runs_where_it_is_live_or_converted(lab: An
     assert_harmless(lab, notebook.page, turns=5)
     notebook.save()
     notebook.page.close()
-    command = [sys.executable, "-m", "nbconvert", "--to", "html", str(notebook.path)]
-    subprocess.run(command, check=True, capture_output=True)
-    assert_harmless(lab, lab.visit(notebook.path.with_suffix(".html").as_uri()), turns=5)
+    assert_harmless(lab, lab.visit(as_web_page(notebook.path)), turns=5)
 
 
 def test_nothing_of_a_hostile_session_runs_in_voila(lab: Any) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 
-from .conftest import Notebook, scripted
+from .conftest import Notebook, as_web_page, scripted
 
 ANSWER = """## Virtual environments
 
@@ -63,11 +61,12 @@ def test_an_answer_is_rendered_and_saved_without_widgets(lab: Any, app: str) -> 
     assert not lab.refused
 
 
+@pytest.mark.usefixtures("used_page")
 def test_a_saved_answer_reads_well_where_nothing_is_trusted_and_as_a_web_page(lab: Any) -> None:
     notebook = lab.open(scripted(f"[{ANSWER!r}]"), "%%copilot s1\nHow?")
     notebook.run_all()
     saved = notebook.save()
-    notebook.page.close()
+    notebook.close()
 
     saved.metadata["changed"] = "so that nobody's signature fits"
     nbformat.write(saved, notebook.path)
@@ -76,9 +75,7 @@ def test_a_saved_answer_reads_well_where_nothing_is_trusted_and_as_a_web_page(la
     assert foreign.page.evaluate(trusted) is False
     assert_answer_is_rendered(foreign.output(1))
 
-    command = [sys.executable, "-m", "nbconvert", "--to", "html", str(notebook.path)]
-    subprocess.run(command, check=True, capture_output=True)
-    page = lab.visit(notebook.path.with_suffix(".html").as_uri())
+    page = lab.visit(as_web_page(notebook.path))
     assert_answer_is_rendered(page.locator(".copilot-nb"))
 
 
