@@ -1,4 +1,4 @@
-"""A long answer, full of code and mathematics, and its pieces: the same in every process that asks for it."""
+"""A long answer with code and mathematics, and the size of its pieces; the same in every process."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def gradient_{n}(w: np.ndarray, x: np.ndarray, y: float) -> np.ndarray:
 
 
 def answer(size_bytes: int) -> str:
-    """Return an answer of so many bytes (it is all ASCII)."""
+    """Return an answer of this size in bytes (all of it is ASCII)."""
     sections = (_SECTION.format(n=n) for n in itertools.count(1))
     text = ""
     while len(text) < size_bytes:
@@ -43,5 +43,5 @@ def answer(size_bytes: int) -> str:
 
 
 def piece_chars(size_bytes: int, duration_s: float) -> int:
-    """Return how long a piece is if `PIECES_PER_S` come each second."""
+    """Return the length of a piece if `PIECES_PER_S` pieces arrive each second."""
     return -(-size_bytes // int(duration_s * PIECES_PER_S))

@@ -24,6 +24,6 @@ def session_options() -> dict[str, Any]:
 
 
 async def bare_session(manager: Manager, session_id: str) -> CopilotSession:
-    """Create such a session on the runtime and on the loop of `manager`."""
+    """Create a session with these options on the runtime and the loop of `manager`."""
     client = await (await manager.client()).ready()
     return await client.create_session(session_id=session_id, **session_options())

@@ -1,4 +1,4 @@
-"""The bare SDK, from nothing to the first token: what one writes without copilot_nb. Prints the seconds it took.
+"""The bare SDK, from nothing to the first token: a program without copilot_nb. Prints the seconds.
 
 Called with the options of the session as JSON, so that both sides ask the runtime for the same work. The handler
 answers in place of a model, at once.
@@ -18,7 +18,7 @@ from copilot.session_events import SessionEvent, SessionEventType  # noqa: E402
 
 
 class Scripted(CopilotRequestHandler):
-    """A model's place: three chunks, as a provider streams them."""
+    """Answers in place of a model: three chunks, as a provider streams them."""
 
     async def send_request(self, _request: httpx.Request, _ctx: CopilotRequestContext) -> httpx.Response:
         """Answer any request."""

@@ -1,4 +1,4 @@
-"""A comparison (`cp.compare`) over what one writes by hand on the bare SDK: a session for each cell, so many at once.
+"""A comparison (`cp.compare`) over a loop on the bare SDK, with a session for each cell and several at once.
 
 The peer gathers `create_session`, `send_and_wait` and `disconnect` under a semaphore with as many seats; ours also
 claims each cell in the comparison's file, commits its answer and deletes its session. Both run on the same runtime, the
@@ -38,7 +38,7 @@ THROUGHPUT_GOAL, STORE_GOAL, FLAT_GOAL, AGAIN_GOAL_S = 1 / 0.95, 0.02, 1.2, 1.0
 
 @dataclass(frozen=True)
 class Load:
-    """What one side took for a grid: seconds in all, seconds of processor time in Python and in the runtime."""
+    """The times of one side for a grid (seconds): elapsed, and processor time in Python and in the runtime."""
 
     took_s: float
     python_s: float
@@ -93,7 +93,7 @@ def _took(loads: list[Load]) -> list[float]:
 
 
 def _of_the_large_one(grids: _Grids, model: ScriptedModel) -> list[Result]:
-    """Measure on the file of the last large grid: the file's own cost, the cost of late cells, a second run."""
+    """Measure on the file of the last large grid: the cost of the file and of late cells, and a second run."""
     asked = len(model.requests)
     again = [grids.again(LARGE, f"{LARGE} {ROUNDS[LARGE] - 1}") for _ in range(3)]
     assert len(model.requests) == asked, "a finished grid was asked again"
@@ -133,7 +133,7 @@ class _Grids:
         return _since(began)
 
     def again(self, size: int, name: str, on_progress: Callable[[Progress], None] = lambda _: None) -> float:
-        """Compare, or compare once more what has been; return the seconds that took."""
+        """Run a comparison, or run a finished one again; return the seconds."""
         began_s = time.perf_counter()
         prompts = [f"question {number} of {name}" for number in range(size // 2)]
         path = self._folder / f"{name}.sqlite"
@@ -142,7 +142,7 @@ class _Grids:
         return time.perf_counter() - began_s
 
     def bare(self, size: int, name: str) -> Load:
-        """Do the same by hand."""
+        """Run the same grid on the bare SDK."""
         began = _taken()
         self._manager.loop.blocking(self._gathered(size, name))
         return _since(began)
@@ -159,7 +159,7 @@ class _Grids:
         await asyncio.gather(*map(cell, range(size)))
 
     def store_s(self) -> float:
-        """Return the seconds of processor time that one cell takes in the file: claimed and kept."""
+        """Return the processor time that the file takes for one cell, to claim it and to store its answer (seconds)."""
         keys = [f"key {number}" for number in range(LARGE)]
         turn = AnsweredTurn("a question", "an answer", "scripted", 10, 10, 0.0, 0.1, 0.1, 1e9)
         with Store(self._folder / "store.sqlite") as store:

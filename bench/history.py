@@ -1,9 +1,9 @@
-"""Looking back: the last page of a long session over the bare SDK's reading of it; thousands of sessions listed.
+"""Histories: the last page of a long session, over the bare SDK's reading of it; lists and searches of many sessions.
 
-The peer reads, in one call (`readPersistedEvents`), as many events of the log's end as we do, and shows nothing; ours
-also folds them into turns and renders them. An answer that a cell or a history has shown is kept rendered, so the first
-time in a kernel is told apart. `ls` and `search` are timed with their table, over stored sessions most of which have
-had two turns and one in ten twenty.
+The peer reads, in one call (`readPersistedEvents`), as many events of the log's end as we do, and shows nothing; we
+also turn them into turns and render them. An answer that a cell or a history has shown stays rendered, so the first
+time in a kernel is reported separately. `ls` and `search` are timed with their table, over stored sessions of which
+most have two turns and one in ten has twenty.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _imported(manager: Manager, path: Path) -> Result:
 
 
 async def _bare_page(manager: Manager) -> None:
-    """Read the events of a page and no more."""
+    """Read the events of one page."""
     from copilot.generated import rpc
 
     from copilot_nb.runtime.archive import EVENTS_PER_TURN
@@ -112,7 +112,7 @@ def _thousands(manager: Manager) -> list[Result]:
 
 
 def _interleaved(*functions: Callable[[], object], repetitions: int = REPETITIONS) -> list[list[float]]:
-    """Call the functions by turns; return the seconds that each took."""
+    """Call the functions alternately; return the seconds that each took."""
     samples: list[list[float]] = [[] for _ in functions]
     for number in range(repetitions + 1):  # the first time fills caches and is not counted
         for function, taken in zip(functions, samples, strict=True):

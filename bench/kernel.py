@@ -1,4 +1,4 @@
-"""A real kernel, driven over its own protocol as a front end would, with nothing in between."""
+"""A real kernel, driven over its protocol as a front end does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WAIT_S = 60
 
 @dataclass(frozen=True)
 class Message:
-    """What came on iopub: when (`time.perf_counter`), for which cell, of which type, with how many bytes."""
+    """A message on iopub: its time (`time.perf_counter`), cell, type and size in bytes."""
 
     at_s: float
     cell: int
@@ -28,7 +28,7 @@ class Message:
 
     @property
     def html(self) -> str:
-        """The HTML of an output, ``""`` where it has none."""
+        """The HTML of an output; ``""`` if it has none."""
         return str(self.content.get("data", {}).get("text/html", ""))
 
     @property
@@ -44,11 +44,11 @@ class Kernel:
         self._client = client
 
     def run(self, *cells: str) -> list[Message]:
-        """Run cells and return all that came, once the last has ended."""
+        """Run cells and return all messages, once the last cell has ended."""
         return list(self.watch(*cells))
 
     def watch(self, *cells: str) -> Iterator[Message]:
-        """Send cells, all at once, and yield what comes until the last has ended.
+        """Send all cells at once, and yield the messages until the last cell has ended.
 
         Raises
         ------
@@ -89,7 +89,7 @@ class Kernel:
 
 @contextmanager
 def fresh_kernel() -> Iterator[Kernel]:
-    """Start a kernel, and end it and all it has started afterwards (what fails in a cell comes as a message)."""
+    """Start a kernel; afterwards end it with all that it has started (a cell that fails sends a message)."""
     manager, client = start_new_kernel(startup_timeout=WAIT_S, stderr=subprocess.DEVNULL)
     try:
         yield Kernel(client)

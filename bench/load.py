@@ -1,4 +1,4 @@
-"""What ``%load_ext`` costs in this process: prints the seconds for the extension named, and what it imported."""
+"""The cost of ``%load_ext`` in this process: prints the seconds for an extension, and what it imported."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ from traitlets.config import Config
 
 HEAVY = ("altair", "anywidget", "copilot", "httpx", "ipywidgets", "pandas", "pydantic", "scipy", "xllamacpp")
 
-# The warm start has a thread of its own, which would be measured, or not, as chance has it.
+# The warm start runs in its own thread, which would be measured or not, by chance.
 shell = InteractiveShell.instance(config=Config({"CopilotNB": {"warm_start": False}}))
 shell.run_cell("pass")
 before = set(sys.modules)

@@ -1,9 +1,9 @@
 """The embedded model through the whole stack, over xllamacpp called directly with the same options.
 
 `session.ask` is timed as its caller sees it; the peer is a second copy of the model, loaded into this process, whose
-`handle_chat_completions` gets the same messages. Both by turns, an answer at a time and three at a time. Before each
-measurement the beginning that all prompts share has been read. Then: how much of a conversation is read again at each
-turn, with as many sessions as slots and with twice as many; and what an answer leaves of the kernel's own speed.
+`handle_chat_completions` gets the same messages. The two take turns, with one answer at a time and with three. Before
+each measurement the model has read the beginning that all prompts share. Also measured: how much of a conversation is
+read again at each turn, with as many sessions as slots and with twice as many; and how fast Python runs meanwhile.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SPEED_GOAL, FIRST_GOAL_MS, NEW_TOKENS_GOAL = 1 / 0.85, 100.0, 32.0
 
 @dataclass(frozen=True)
 class Answer:
-    """Its length, and the seconds until its first token."""
+    """The length of an answer, and the seconds until its first token."""
 
     tokens: int
     first_s: float
@@ -96,7 +96,7 @@ def _direct_server(folder: str) -> Any:
 
 
 def _together(askers: list[Callable[[], Answer]]) -> tuple[float, Answer]:
-    """Return the tokens per second of all, and the answer whose first token took the median."""
+    """Return the tokens per second of all answers, and the answer with the median time to its first token."""
     with ThreadPoolExecutor(len(askers)) as pool:
         began_s = time.perf_counter()
         answers = list(pool.map(lambda asker: asker(), askers))
@@ -128,7 +128,7 @@ def _direct(server: Any) -> Answer:
 
 
 def _slowdown(manager: Manager) -> Result:
-    """Time a Python loop in the main thread, with an answer on its way over without."""
+    """Time a Python loop in the main thread, during an answer over without one."""
     alone_s = statistics.median(_loop_s() for _ in range(30))
     turn = manager.session("beside").send(PROMPT)
     while not turn.text:
@@ -147,7 +147,7 @@ def _loop_s() -> float:
 
 
 def _read_again(manager: Manager, count: int) -> Result:
-    """Count the tokens that each later turn reads, of conversations that take turns; a prompt alone has about 20."""
+    """Count the tokens that each later turn reads, in conversations that alternate; a prompt alone has about 20."""
     sessions = [manager.session(f"talk-{count}-{number}") for number in range(count)]
     with _noted() as read:
         for turn in range(CONVERSATION_TURNS):
@@ -159,7 +159,7 @@ def _read_again(manager: Manager, count: int) -> Result:
 
 @contextmanager
 def _noted() -> Iterator[list[float]]:
-    """Note how many tokens of each prompt llama.cpp reads."""
+    """Record how many tokens of each prompt llama.cpp reads."""
     read: list[float] = []
     stream = llama.LlamaServer.stream
 

@@ -1,4 +1,4 @@
-"""Stored sessions by the thousand: logs of the real runtime, lengthened and copied, with ids of their own."""
+"""Thousands of stored sessions: logs of the real runtime, lengthened and copied, each with new ids."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _NAMED = (LOG, "workspace.yaml", "client-metadata.json")
 
 
 def reply(request: object) -> str:  # noqa: ARG001 - what a scripted model is called with
-    """Return what the model says in every turn."""
+    """Return the answer of every turn."""
     return answer(ANSWER_BYTES)
 
 
 def folder(manager: Manager, session_id: str) -> Path:
-    """Return where the runtime keeps a session."""
+    """Return the folder of a session."""
     return Path(manager.settings.home) / "session-state" / session_id
 
 
 def store(manager: Manager, session_id: str, turns: int) -> None:
-    """Store a session of so many turns: its first two are real, the others are the second one again."""
+    """Store a session with this many turns: the first two are real, the others are copies of the second."""
     session = manager.session(session_id)
     session.ask("How do I compute the gradient of step 1?")
     session.ask("And that of step 2?")
-    manager.restart()  # which has the log written to its end
+    manager.restart()  # so that the log is written completely
     log = folder(manager, session_id) / LOG
     lines = log.read_text().splitlines(keepends=True)
     begin, end = (_places(lines, kind)[1] for kind in ("user.message", "assistant.turn_end"))
@@ -44,7 +44,7 @@ def _places(lines: list[str], kind: str) -> list[int]:
 
 
 def _repeated(pattern: str, before: str, times: int) -> list[str]:
-    """Return a turn so many times, each with new ids, in the chain that the runtime makes of its events."""
+    """Return copies of a turn, each with new ids, chained as the runtime chains its events."""
     own = list(dict.fromkeys(_ID.findall(pattern)))
     last_id = _own_id(before)
     parent, turns = last_id, []
@@ -64,7 +64,7 @@ def _own_id(lines: str) -> str:
 
 
 def copies(manager: Manager, session_id: str, count: int, prefix: str) -> None:
-    """Store a session `count` times more."""
+    """Store `count` copies of a session."""
     source = folder(manager, session_id)
     texts = {name: (source / name).read_text() for name in _NAMED}
     for number in range(count):

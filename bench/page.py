@@ -1,8 +1,8 @@
-"""What an answer that streams costs a real JupyterLab page: the time of its main thread, and whether it keeps up.
+"""The cost of a streaming answer for a real JupyterLab page: the time of its main thread, and whether it keeps up.
 
-It lives in the browser of the tests. The same 20 kB come within 15 s three times: as plain deltas (a cell that prints
-them), as an answer of a session, and not at all (a cell that sleeps, for what the page does anyway, which is taken off
-both). The main thread's time is the browser's own count (`TaskDuration`).
+The page runs in the browser of the tests. It gets the same 20 kB within 15 s three times: as plain deltas (a cell that
+prints them), as an answer of a session, and not at all (a cell that sleeps, whose time is subtracted from both). The
+main thread's time is the browser's own count (`TaskDuration`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ASK = "%%copilot s1\nhello"
 
 @contextmanager
 def opened_lab() -> Iterator[Lab]:
-    """Run a JupyterLab of its own, and a browser."""
+    """Run a separate JupyterLab and a browser."""
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home,
         serving(Path(home)) as server,
@@ -72,7 +72,7 @@ def run() -> list[Result]:
 
 @dataclass(frozen=True)
 class _Cell:
-    """What running a cell took: the main thread's seconds, and those until the page had the end; and what it shows."""
+    """One run of a cell: the main thread's seconds, the seconds until the page had the end, and the text it shows."""
 
     worked_s: float
     took_s: float
@@ -80,7 +80,7 @@ class _Cell:
 
 
 def _run_in_page(lab: Lab, *sources: str) -> list[_Cell]:
-    """Run cells in a page and a kernel of their own: what is in a page already makes all else in it slower."""
+    """Run cells in a new page and a new kernel, because earlier content makes a page slower."""
     notebook = lab.open(setup(*LONG), *sources)
     notebook.run(0)
     devtools = lab.context.new_cdp_session(notebook.page)
@@ -101,6 +101,6 @@ def _run(notebook: Notebook, devtools: CDPSession, cell: int) -> _Cell:
 
 
 def worked_s(devtools: CDPSession) -> float:
-    """Return how long a page's main thread has worked; to be asked for after ``Performance.enable``."""
+    """Return how long a page's main thread has worked; call it after ``Performance.enable``."""
     metrics: list[dict[str, Any]] = devtools.send("Performance.getMetrics")["metrics"]
     return next(float(metric["value"]) for metric in metrics if metric["name"] == "TaskDuration")

@@ -1,4 +1,4 @@
-"""What a chat panel costs a real JupyterLab page while an answer streams, beside what one would write without it.
+"""The cost of a chat panel for a real JupyterLab page while an answer streams, over two simple widgets.
 
 The peers replace the whole rendered answer, at most ten times a second, in an `ipywidgets.Output` and in an
 `ipywidgets.HTML`, by the same rendering as the panel's. All three show the same answers: 20 kB within 16 s, and 100 kB
@@ -93,7 +93,7 @@ SHOWN = "() => document.querySelector(':is(.cnb-turn, .peer)[data-state=done]') 
 
 @dataclass(frozen=True)
 class _Shown:
-    """What it took to show one answer: frames from the kernel, and how the page's main thread bore it."""
+    """One shown answer: the frames from the kernel, and the load of the page's main thread."""
 
     frames: list[Frame]
     behind_s: float
@@ -102,23 +102,23 @@ class _Shown:
 
     @property
     def told(self) -> list[Frame]:
-        """What the widgets were told, and what was shown."""
+        """The content that the widgets received and showed."""
         told = [frame for frame in self.frames if frame.type in ("comm_msg", "display_data", "clear_output")]
         return [frame for frame in told if not _is_kept(frame)]
 
     @property
     def told_bytes(self) -> int:
-        """How long that is."""
+        """Its length."""
         return sum(len(frame.raw) for frame in self.told)
 
     @property
     def kept_bytes(self) -> int:
-        """How long the transcript is that a saved notebook shows."""
+        """The length of the transcript that a saved notebook shows."""
         return _kept_bytes(self.frames)
 
     @property
     def most_in_a_second(self) -> int:
-        """How many messages came in the second in which most came."""
+        """The largest number of messages in one second."""
         return most_in_a_second([frame.at_s for frame in self.told])
 
 
@@ -173,7 +173,7 @@ def _beside(name: str, panel: list[_Shown], peer: list[_Shown], idle_s: float) -
 
 
 def _idle_s(lab: Lab, size_bytes: int, duration_s: float) -> float:
-    """Return what the main thread works while a cell sleeps as long as an answer takes."""
+    """Return how long the main thread works while a cell sleeps for the time of an answer."""
     with _opened(lab, setup(size_bytes, duration_s), "pass", SLEEP.format(duration_s)) as notebook:
         devtools = lab.context.new_cdp_session(notebook.page)
         devtools.send("Performance.enable")
@@ -183,7 +183,7 @@ def _idle_s(lab: Lab, size_bytes: int, duration_s: float) -> float:
 
 
 def _shown(lab: Lab, traffic: Traffic, load: str, way: str) -> _Shown:
-    """Show an answer in a page and a kernel of their own."""
+    """Show an answer in a new page and a new kernel."""
     browser = lab.context.browser
     assert browser
     with _opened(lab, load, *WAYS[way]) as notebook:
@@ -247,7 +247,7 @@ def _leafed(lab: Lab, thinking_s: float) -> _Leafed:
 
 @dataclass(frozen=True)
 class _Saved:
-    """What the transcript of a page of turns took: bytes while they came and at a save, and the page's longest task."""
+    """The transcript of a page of turns: bytes during the answers and at a save, and the page's longest task."""
 
     unasked_bytes: int
     saved_bytes: int

@@ -1,4 +1,4 @@
-"""What was measured: medians with their spread, against goals; as a table and as JSON."""
+"""The results: medians with their spread, compared with goals; as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Result:
 
     @property
     def met(self) -> bool | None:
-        """Whether the goal is met; ``None`` where there is none."""
+        """Whether the goal is met; ``None`` without a goal."""
         return None if self.at_most is None else self.median <= self.at_most
 
     def cells(self) -> tuple[str, ...]:
@@ -53,7 +53,7 @@ class Result:
 
 
 def ratios(name: str, ours: Sequence[float], peers: Sequence[float], at_most: float | None = None) -> Result:
-    """Return ours over the peer's, repetition by repetition."""
+    """Return our time over the peer's for each repetition."""
     return Result(name, [our / peer for our, peer in zip(ours, peers, strict=True)], at_most=at_most)
 
 
@@ -66,7 +66,7 @@ def table(results: Iterable[Result]) -> str:
 
 
 def write(path: Path, results: Sequence[Result]) -> None:
-    """Store results, with what they depend on."""
+    """Store the results with the versions and the machine that they depend on."""
     about = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "platform": platform.platform(),

@@ -49,7 +49,7 @@ class Side:
         self.rounds_s: list[float] = []
 
     def ask_all(self) -> None:
-        """Ask every session at once, and note what that took."""
+        """Ask all sessions at once, and record the times."""
         began_s = time.perf_counter()
         self.turns_s += self._manager.loop.blocking(self._at_once())
         self.rounds_s.append(time.perf_counter() - began_s)
@@ -64,7 +64,7 @@ class Side:
         return await asyncio.gather(*map(timed, range(self._size)))
 
     def forget(self) -> None:
-        """Forget what the rounds so far took."""
+        """Discard the times of the rounds so far."""
         self.turns_s, self.rounds_s = [], []
 
     def memory_mb(self) -> float:

@@ -85,7 +85,7 @@ def _after_thinking_s() -> float:
 
 
 def _first_token_s(kernel: Kernel, *cells: str) -> float:
-    """Send cells, the last a prompt, and return the seconds until an output shows text of its answer."""
+    """Send cells, of which the last is a prompt; return the seconds until an output shows text of its answer."""
     began_s = time.perf_counter()
     came = [message.at_s for message in kernel.watch(*cells) if "ANSWER" in message.html]
     return came[0] - began_s

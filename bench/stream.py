@@ -1,9 +1,9 @@
-"""What an answer that streams costs on the wire: the bytes of its cell's output, as the kernel sends them.
+"""The bytes that the kernel sends for the output of a cell while an answer streams.
 
-The peer replaces the output ten times a second, by the same renderings: what one writes at first, and what costs the
-square of the answer's length. The price of sending less is that updates become rarer as an answer grows, so the
-longest time without one is told too. And the last update must arrive wherever a notebook is run: in nbclient and
-papermill here, in JupyterLab in `page`.
+The peer replaces the output ten times a second with the same renderings: the simplest way, whose cost grows with the
+square of the answer's length. We send less, so updates become rarer as an answer grows; the longest time without an
+update is therefore measured, too. The last update must arrive wherever a notebook is run: in nbclient and papermill
+here, in JupyterLab in `page`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ ASK = "%%copilot s1\nhello"
 
 
 def setup(size_bytes: int, duration_s: float) -> str:
-    """Return the cell that has answers of this size come within this time."""
+    """Return the cell that makes the model send answers of this size within this time."""
     return LOAD + INSTALL.format(size_bytes, duration_s, PIECES_PER_S)
 
 

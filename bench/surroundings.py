@@ -1,4 +1,4 @@
-"""Where the benchmarks run: a home of their own, off the network, the same runtime for both sides, nothing left."""
+"""The environment of the benchmarks: a separate home, no network, the same runtime for both sides, nothing left."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ MARK = "NB_BENCH_RUN"  # every process that is started inherits it
 SHUTDOWN_S = 10.0
 ROOT = Path(__file__).parents[1]
 _FOREIGN = re.compile(r"(COPILOT_|GH_|GITHUB_|JUPYTER|IPYTHON|PYTHONDONTWRITEBYTECODE$)|.*_API_KEY$")
-"""Logins and settings of whoever measures; and the wish not to keep compiled code, which would be measured."""
+"""Logins and settings of the user, and the variable that keeps Python from storing compiled code."""
 
 
 @contextmanager
 def of_its_own() -> Iterator[str]:
-    """Set the environment of this process and of those it starts; gives the mark they carry."""
+    """Set the environment of this process and of its children; yield the mark that they carry."""
     runtime = find_runtime().path
     before = dict(os.environ)
     mark = uuid.uuid4().hex
@@ -47,7 +47,7 @@ def of_its_own() -> Iterator[str]:
 
 @contextmanager
 def nothing_left_behind(mark: str) -> Iterator[None]:
-    """Fail where a process that carries `mark` is still there afterwards; it is ended."""
+    """Fail if a process that carries `mark` is still running afterwards, and end it."""
     yield
     _, left = psutil.wait_procs(list(_carrying(mark)), timeout=SHUTDOWN_S)
     for process in left:

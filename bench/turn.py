@@ -71,7 +71,7 @@ def _round(manager: Manager, shell: InteractiveShell, name: str) -> tuple[float,
 
 
 def by_turns(timers: list[Timer], count: int) -> list[list[float]]:
-    """Call each `count` times, in every order equally often: what one leaves to do falls to the next."""
+    """Call each `count` times, in every order equally often, because each call leaves work to the next."""
     samples: list[list[float]] = [[] for _ in timers]
     orders = itertools.cycle(itertools.permutations(range(len(timers))))
     for _, order in zip(range(count), orders, strict=False):
