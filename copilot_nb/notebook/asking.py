@@ -5,6 +5,8 @@ time. It ends when somebody answers in a panel or by ``%copilot approve``, since
 
 A front end keeps the box of a prompt that ended without an answer, and what is typed there answers the next prompt,
 whatever that is. So from then on an answer must name its request: ``y 7``.
+
+Why: docs/decisions/0048-a-prompt-is-answered-by-number.md.
 """
 
 from __future__ import annotations

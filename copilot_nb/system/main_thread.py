@@ -8,6 +8,8 @@ Another thread can interrupt a running job, because its turn was stopped or its 
 sends SIGINT to the main thread, which also ends a `time.sleep`. While a job runs, SIGINT is handled by the job, which
 raises KeyboardInterrupt only within the job's own work. So an interrupt that comes a moment too late cannot hit the
 code that runs next, and a job always gets a result.
+
+Why: docs/decisions/0047-code-on-the-main-thread.md.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ def test_the_lines_within_the_text_of_a_page_can_be_read(page: Path) -> None:
         elif not rest:
             assert word.rstrip("?") in SUBCOMMANDS
         else:
-            assert getattr(SUBCOMMANDS[word].parse(rest), "prompt", "") in ("", "PROMPT", "TEXT")
+            assert getattr(SUBCOMMANDS[word].parse(rest), "prompt", "") in ("", "PROMPT", "REASON", "TEXT")
 
 
 def test_every_subcommand_is_explained() -> None:
