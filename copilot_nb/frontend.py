@@ -118,6 +118,11 @@ def _no_input(_prompt: object = "", /) -> str:
     raise NotImplementedError("code that a model runs cannot ask for input")
 
 
+def is_web_app() -> bool:
+    """Whether Voilà runs the kernel for the visitors of a web page, as it tells the kernels it starts."""
+    return os.environ.get("SERVER_SOFTWARE", "").startswith("voila/")
+
+
 def is_page(shell: InteractiveShell) -> bool:
     """Whether the cell that is running was run in a page of JupyterLab or Notebook.
 

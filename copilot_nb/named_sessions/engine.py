@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 from copilot_nb.agent.describe import Describer
 from copilot_nb.conversation.parts import TurnState
 from copilot_nb.errors import CopilotNBError, RuntimeUnavailable, SessionInUse
-from copilot_nb.frontend import is_headless, notebook_name, running_shell
+from copilot_nb.frontend import is_headless, is_web_app, notebook_name, running_shell
 from copilot_nb.named_sessions.approvals import Approvals
 from copilot_nb.named_sessions.gate import Gate
 from copilot_nb.named_sessions.in_use import in_use, in_use_by_page
@@ -225,7 +225,8 @@ class Engine:
         """Return the tools of a session, as they are now."""
         from copilot_nb.runtime.tools import Toolkit
 
-        level = level_of(state.options, self.settings, self.providers)
+        is_visitors = bool(state.user) or is_web_app()
+        level = level_of(state.options, self.settings, self.providers, is_visitors=is_visitors)
         servers = self.settings.mcp_servers if level == "all" else {}
         return Toolkit(level, self.toolbox.of(level, state.name), {**servers})
 

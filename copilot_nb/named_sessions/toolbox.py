@@ -65,14 +65,15 @@ class ToolBox:
         return (*offered, *own.values())
 
 
-def level_of(options: SessionOptions, settings: CopilotNB, providers: Providers) -> Level:
+def level_of(options: SessionOptions, settings: CopilotNB, providers: Providers, *, is_visitors: bool = False) -> Level:
     """Return the level of tools of a session: its own, else that of the settings, else ``read``.
 
     A model that is known to call no tools gets none. One of which that is not known gets none unless they are asked
-    for: many servers refuse a request that offers tools.
+    for: many servers refuse a request that offers tools. So does the session of a visitor, who must not see what is
+    in the notebook behind a page.
     """
     can = providers[options.provider].calls_tools(options.model)
     wanted = options.tools or settings.tools
-    if can is False or (can is None and not wanted):
+    if can is False or (not wanted and (can is None or is_visitors)):
         return "none"
     return cast(Level, wanted or "read")

@@ -27,6 +27,7 @@ from copilot_nb.conversation.parts import ToolCall, TurnState
 from copilot_nb.frontend import has_rich_output, is_magic_cell
 from copilot_nb.named_sessions.names import quoted
 from copilot_nb.render.blocks import BlockStream
+from copilot_nb.render.calls import call_text
 from copilot_nb.render.columns import columns_html, columns_text
 from copilot_nb.render.markdown import markdown_to_html
 from copilot_nb.render.turn import footer_text, head_html, piece_html, quiet, turn_html, turn_metadata, turn_text
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
 
     from copilot_nb.conversation.transcript import TurnRecord
     from copilot_nb.named_sessions.turn import Turn
-    from copilot_nb.render.turn import Label
+    from copilot_nb.render.calls import call_text
+from copilot_nb.render.turn import Label
 
 UPDATE_EVERY_S = 0.1
 """Ten updates a second look continuous; each costs a page some 10 ms (a browser on two cores)."""
@@ -281,7 +283,8 @@ class TerminalOutput:
 
     def _print_new(self, turn: Turn) -> None:
         record = turn.shown(is_html=False)
-        new = [note for note in (*turn.notes, *record.notes) if note not in self._noted]
+        calls = (part for part in record.parts if isinstance(part, ToolCall) and not part.is_open)
+        new = [note for note in (*turn.notes, *record.notes, *map(call_text, calls)) if note not in self._noted]
         if new:
             self._noted += new
             sys.stdout.write("\n" if self._printed else "")

@@ -37,6 +37,11 @@ def call_target(call: ToolCall) -> str:
     return f"{first[:MAX_TARGET_CHARS]}…" if more or len(first) > MAX_TARGET_CHARS else first
 
 
+def call_text(call: ToolCall) -> str:
+    """Return a call in one line of text: ``"describe df: ✓ done · 0.1 s"``."""
+    return f"{' '.join(filter(None, (call.name, call_target(call))))}: {call_facts(call)}"
+
+
 def call_facts(call: ToolCall) -> str:
     """Return how a call ended, how long it took, and who allowed it: ``"✓ done · 0.4 s · allowed once by you"``."""
     facts = [_outcome(call)]

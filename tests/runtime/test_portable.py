@@ -67,6 +67,7 @@ def test_a_conversation_goes_on_in_another_home(manager: Manager, own_manager: M
     second.ask("four")
     assert model.requests[-1].user_texts == ("one", "two {{ x }} \0 \u2028 </script>", "/help", "four")
     assert "Be brief." in model.requests[-1].system_text
+    assert second.tools == "none"
 
 
 def test_the_session_goes_to_the_recorded_provider_and_model_in_the_next_kernel_too(

@@ -138,6 +138,7 @@ def test_a_session_begun_in_the_terminal_is_listed_and_goes_on_here(
     assert (theirs.name, listed.state(theirs)) == ("begun there", OTHER)
     session = manager.session("mine now", session_id=theirs.session_id)
     assert state_of(session).resume_note.startswith("resumed mine now: 1 turn, ")
+    assert session.tools == "none"
     assert said(session) == [("begun there", "Said in the terminal.")]
     session.ask("on here")
     assert model.requests[-1].user_texts == ("begun there", "on here")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pytest
 from traitlets import TraitError
 
 from copilot_nb.agent.policy import Action, Call, Kind, Rule, for_session, judge, rules_from, session_scope
 from copilot_nb.agent.tools import ToolSpec
 from copilot_nb.errors import InputError
-from copilot_nb.named_sessions.toolbox import RUNTIMES_OWN, ToolBox
+from copilot_nb.named_sessions.options import SessionOptions
+from copilot_nb.named_sessions.toolbox import RUNTIMES_OWN, ToolBox, level_of
 from copilot_nb.settings import CopilotNB
 
 
@@ -158,6 +162,25 @@ def test_a_session_has_the_tools_of_its_level_and_its_own() -> None:
         *[["look", "run_code", "for_all"]] * 2,
     ]
     assert box.of("read", "s1")[-1] is one
+
+
+@pytest.mark.parametrize(
+    ("can", "asked", "setting", "is_visitors", "expected"),
+    [
+        (True, "", "", False, "read"),
+        (None, "", "", False, "none"),  # many servers refuse tools
+        (None, "read", "", False, "read"),
+        (None, "", "kernel", False, "kernel"),
+        (False, "all", "kernel", False, "none"),
+        (True, "none", "kernel", False, "none"),
+        (True, "", "", True, "none"),  # a visitor of a page must not see what is behind it
+        (True, "", "read", True, "read"),
+    ],
+)
+def test_the_level_of_a_session(can: bool | None, asked: str, setting: str, is_visitors: bool, expected: str) -> None:
+    providers = {"p": SimpleNamespace(calls_tools=lambda _model: can)}
+    options = SessionOptions(provider="p", tools=asked)
+    assert level_of(options, CopilotNB(tools=setting), cast(Any, providers), is_visitors=is_visitors) == expected
 
 
 @pytest.mark.parametrize("name", ["look", *sorted(RUNTIMES_OWN)[:3]])

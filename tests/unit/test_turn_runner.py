@@ -8,7 +8,16 @@ from typing import Any, cast
 
 import pytest
 
-from copilot_nb.conversation.changes import Change, Ended, Prompted, RoundStarted, TextDone, UsageReported
+from copilot_nb.conversation.changes import (
+    Change,
+    Decided,
+    Ended,
+    Prompted,
+    RoundStarted,
+    TextDone,
+    ToolFinished,
+    UsageReported,
+)
 from copilot_nb.conversation.parts import TurnState, Usage
 from copilot_nb.errors import BudgetReached, TurnTimeout
 from copilot_nb.named_sessions.limits import Allowance
@@ -121,6 +130,7 @@ def test_a_stop_that_crosses_the_end_of_its_turn_does_not_end_the_next() -> None
         await asyncio.gather(stopping, running)
         running = await started(runner, second)
         late: list[Change] = [Ended(TurnState.INTERRUPTED, at=AT), Ended(TurnState.INTERRUPTED)]
+        late += [Decided("c1", "withdrawn"), ToolFinished("c1", False)]
         for change in (*late, Prompted("u2", "Hello"), *late, TextDone("m2", "Hi again.")):
             runner.on_change(change)
         runner.on_change(Ended(TurnState.DONE))
