@@ -10,12 +10,12 @@ How a comparison travels: `api.compare` reads `prompts` and `options` into a `gr
 - preferences: `judge` (prompts and verdicts), `judging` (its cells), `ballot` (the votes of a person) and `opening`
   (its panel), `ratings` (of judges and people), `agreement`;
 - statistics, on the rows of `scores`: `statistics` and `power` on `intervals`, `preferences`; numpy and scipy come
-  with an extra (`extras`);
+  with an extra (`extras`); `analysis` is their face in a `comparison`;
 - what a reader sees: `summary` with `notes`, `preference_tables` and `tabular`; `plots` and `forest`; `tidy` for
   pandas; `shown_answers`;
 - the comparison panel: an `arena` of sessions, its `rounds` and their `round_store`, `earlier_turns`, and the
   `targets` that name one session for each model.
 
-Only `api`, `runner`, `comparison` and the panel's part need sessions; the rest is pure. Nothing here is imported by
-``import copilot_nb`` or ``%load_ext copilot_nb``.
+Only `api`, `runner`, `comparison` and the panel's part need sessions; the rest is pure. Of all this, ``import
+copilot_nb`` imports only `opening`, which imports nothing.
 """

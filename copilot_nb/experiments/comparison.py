@@ -7,25 +7,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from copilot_nb.errors import InputError
+from copilot_nb.experiments.analysis import Analysis
 from copilot_nb.experiments.ballot import Ballot, opinions_of_people
 from copilot_nb.experiments.extras import MissingExtra
-from copilot_nb.experiments.grid import Cell, Grid, Variant
+from copilot_nb.experiments.grid import Cell, Grid
 from copilot_nb.experiments.judging import Judging
 from copilot_nb.experiments.notes import judge_notes, missing_notes, model_notes, schema_notes, score_notes
 from copilot_nb.experiments.opening import open_panel
 from copilot_nb.experiments.options import Scorers
 from copilot_nb.experiments.plan import Plan, planned
 from copilot_nb.experiments.ratings import PEOPLE, Ratings, opinions_of
-from copilot_nb.experiments.scores import Preference, ScoreRow
-from copilot_nb.experiments.scoring import Progressed, ScoreSheet, checked, unit_of
+from copilot_nb.experiments.scoring import Progressed, ScoreSheet, checked
 from copilot_nb.experiments.shown_answers import Columns
 from copilot_nb.experiments.store import Answer, Store
 from copilot_nb.experiments.tabular import Notes
 from copilot_nb.experiments.tidy import (
     answers_table,
     first_rows,
-    judgements_frame,
-    numbers_of,
     to_frame,
     usage_table,
     values_of,
@@ -36,10 +34,6 @@ from copilot_nb.render.table import Table
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from copilot_nb.experiments.plots import Picture
-    from copilot_nb.experiments.power import Powers
-    from copilot_nb.experiments.preference_tables import Preferences
-    from copilot_nb.experiments.statistics import Difference, Differences, VariantSummary
     from copilot_nb.experiments.summary import Summary
     from copilot_nb.named_sessions.manager import Manager
     from copilot_nb.named_sessions.session import Session
@@ -49,7 +43,7 @@ _NOTHING = Answer("wanted")
 MAX_SHOWN_PROMPTS = 10
 
 
-class Comparison:
+class Comparison(Analysis):
     """The answers of a comparison and their scores; made by `copilot_nb.compare`.
 
     Parameters
@@ -89,13 +83,11 @@ class Comparison:
         judging: Judging | None = None,
         is_copy: bool = False,
     ) -> None:
+        super().__init__(grid, cluster)
         self._manager = manager
-        self._grid = grid
         self._path = path
-        self._cluster = cluster
         self._schema = schema
         self._run_notes = tuple(notes)
-        self._scores = ScoreSheet()
         self._is_copy = is_copy
         self._judging = judging
         with Store(path, is_copy=is_copy) as store:
@@ -104,11 +96,6 @@ class Comparison:
 
     def __len__(self) -> int:
         return len(self.answers)
-
-    @property
-    def variants(self) -> tuple[Variant, ...]:
-        """The compared variants."""
-        return self._grid.variants
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -145,65 +132,6 @@ class Comparison:
             self._scores = ScoreSheet.computed(found, self._asked(), store, on_progress)
         return self
 
-    def rows(self, scorer: str = "") -> tuple[ScoreRow, ...]:
-        """Return the scores as input for the statistics: one row for each cell that was run.
-
-        Parameters
-        ----------
-        scorer : str, optional
-            The scorer's name; ``""``: the first scorer.
-
-        Raises
-        ------
-        InputError
-            If there is no such scorer.
-        """
-        return self._scores.rows(scorer, self._asked(), self._cluster)
-
-    def summary(self, scorer: str = "") -> Summary:
-        """Return a summary: the scores of each variant and each pair, preferences, and remarks on the numbers.
-
-        Parameters
-        ----------
-        scorer : str, optional
-            The scorer's name; ``""``: the first scorer.
-
-        Raises
-        ------
-        InputError
-            If there are neither scores nor preferences, or numpy or scipy is not installed.
-        """
-        from copilot_nb.experiments.summary import summary
-
-        ratings = self._ratings()
-        rows = self.rows(scorer) if scorer or self._scores.scorers or not ratings.opinions else ()
-        rated = {name: judged for name in ratings.sides if (judged := self._preferences(ratings, name))}
-        return summary(rows, rated, self.notes, agreement=ratings.agreement())
-
-    @property
-    def raters(self) -> tuple[str, ...]:
-        """Those who compared answers: the judge, and people; ``"people"`` is all persons together, if several voted."""
-        return self._ratings().raters
-
-    def preferences(self, rater: str = "") -> Preferences:
-        """Return which variants a rater prefers: wins and losses of each pair, and a ranking of three or more.
-
-        Parameters
-        ----------
-        rater : str, optional
-            One of `raters`; ``""``: the first.
-
-        Raises
-        ------
-        InputError
-            If nobody compared answers, there is no such rater, or numpy or scipy is not installed.
-        """
-        from copilot_nb.experiments.preference_tables import Preferences
-
-        ratings = self._ratings()
-        found = ratings.of(rater)
-        return Preferences.of(rater or found[0].rater, self._preferences(ratings, rater))
-
     def open_panel(self, rater: str = "you") -> object:
         """Return a panel in which a person votes on the answers, blind: names are hidden until the last vote.
 
@@ -225,83 +153,6 @@ class Comparison:
         if not self._path.exists():
             raise InputError(f"{self._path} is gone, and votes are stored in it", "run the comparison again")
         return open_panel(self._manager, Ballot(self._grid, self.answers, rater, lambda: Store(self._path)))
-
-    def judgements(self) -> DataFrame:
-        """Return one row for each comparison of two answers by the judge or a person.
-
-        The columns: ``row`` and ``repeat`` of the prompt, the variants ``first`` and ``second``, the ``rater``, and the
-        ``outcome`` (1: the first is better; 0: the second; 0.5: a tie; missing: no verdict). Of a judge also whether
-        its choice was ``flipped`` by the order, what was ``sent`` in the first order, its ``reply``, and its
-        ``reply_swapped`` to the other order.
-
-        Raises
-        ------
-        InputError
-            If pandas is not installed.
-        """
-        return judgements_frame(self._ratings().opinions)
-
-    def differences(self, scorer: str = "") -> Differences:
-        """Return the difference of each pair of variants, paired by prompt: see `statistics.differences`.
-
-        Raises
-        ------
-        InputError
-            If there are no scores, there is only one variant, or numpy or scipy is not installed.
-        """
-        from copilot_nb.experiments.statistics import differences
-
-        return differences(self._rows_of_pairs(scorer))
-
-    def power(self, effect: float | None = None, repeats: int | None = None, scorer: str = "") -> Powers:
-        """Return the power of each pair's comparison, and the prompts needed to detect an effect.
-
-        Parameters
-        ----------
-        effect : float, optional
-            The difference to detect; by default the observed one.
-        repeats : int, optional
-            Repeats of each prompt in the planned run (count); by default as in this one.
-        scorer : str, optional
-            The scorer's name; ``""``: the first scorer.
-
-        Raises
-        ------
-        InputError
-            If there are no scores, there is only one variant, or numpy or scipy is not installed.
-        """
-        from copilot_nb.experiments.power import power
-
-        return power(self._rows_of_pairs(scorer), effect, repeats)
-
-    def plot(self, kind: str = "scores", scorer: str = "") -> Picture:
-        """Return a plot as a `matplotlib.figure.Figure`, which can be shown, changed or saved.
-
-        Parameters
-        ----------
-        kind : {"scores", "differences", "cost", "latency", "agreement"}
-            The kind of plot.
-        scorer : str, optional
-            The scorer's name; ``""``: the first scorer.
-
-        Raises
-        ------
-        InputError
-            If there is no such kind, it has no data, or matplotlib is not installed.
-        """
-        from copilot_nb.experiments.plots import OF_SCORES, PlotData, plot
-
-        rows = self.rows(scorer) if kind in OF_SCORES and (self._scores.scorers or scorer) else ()
-        return plot(
-            kind,
-            PlotData(
-                *_statistics(rows),
-                numbers_of(self._asked(), "cost"),
-                numbers_of(self._asked(), "duration_s"),
-                cost_unit="the runtime's figure",
-                agreement=self._ratings().agreement(),
-            ),
-        )
 
     def __repr__(self) -> str:
         return "\n\n".join(map(str, self._shown_parts()))
@@ -417,12 +268,6 @@ class Comparison:
         parts: list[Table | Columns | Summary | Notes] = [usage, first_rows(self.table(), MAX_SHOWN_PROMPTS)]
         return [*parts, Notes(notes)] if notes else parts
 
-    def _rows_of_pairs(self, scorer: str) -> tuple[ScoreRow, ...]:
-        if len(self.variants) == 1:
-            hint = "name two or more models, providers, systems or efforts"
-            raise InputError(f"there is only one variant, {self.variants[0].name}", hint)
-        return self.rows(scorer)
-
     def _ratings(self) -> Ratings:
         judged = opinions_of(self._judging, self._replies) if self._judging else ()
         with self._store() as store:
@@ -432,9 +277,6 @@ class Comparison:
     def _store(self) -> Store:
         """Return the comparison's file, or a copy of it if nothing is to be written or the file was deleted."""
         return Store(self._path, is_copy=self._is_copy or not self._path.exists())
-
-    def _preferences(self, ratings: Ratings, rater: str) -> tuple[Preference, ...]:
-        return ratings.preferences(rater, lambda cell: unit_of(cell, self._cluster))
 
     def _answer(self, cell: Cell) -> Answer:
         return self.answers.get(cell.key, _NOTHING)
@@ -450,12 +292,3 @@ class Comparison:
     def _in_order(self) -> list[Cell]:
         places = {variant: number for number, variant in enumerate(self.variants)}
         return sorted(self._grid.cells, key=lambda cell: (cell.prompt.row, places[cell.variant], cell.repeat))
-
-
-def _statistics(rows: Sequence[ScoreRow]) -> tuple[Sequence[VariantSummary], Sequence[Difference]]:
-    """Return the summaries and differences of scores; without scores, numpy and scipy are not needed."""
-    if not rows:
-        return (), ()
-    from copilot_nb.experiments.statistics import differences, summarize
-
-    return summarize(rows), differences(rows)

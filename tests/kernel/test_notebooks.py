@@ -73,7 +73,8 @@ def execute(notebook: Node) -> Node:
 
 def answers(notebook: Node) -> list[Node]:
     """The cells that ask a session something."""
-    return [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.startswith("%%copilot")]
+    code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.startswith("%%copilot")]
+    return [cell for cell in code if not cell.source.startswith("%%copilot compare")]
 
 
 def check_answer(cell: Node) -> None:
@@ -167,8 +168,10 @@ def check_comparison(notebook: Node) -> None:
     """Check that it holds a table and images, each as text too, and no script or remote address."""
     check_notebook(notebook)
     outputs = {cell.id: cell.outputs for cell in notebook.cells if cell.cell_type == "code"}
+    _, first = outputs["look"]
+    assert first.data["text/html"].count("<section") == 2
     progress, result = outputs["compare"]
-    assert progress.data["text/plain"].startswith("80 of 80 answers")
+    assert progress.data["text/plain"].startswith("80 of 80 answers · 2 kept from before")
     assert "Differences, paired by prompt" in result.data["text/html"]
     assert "Differences, paired by prompt" in result.data["text/plain"]
     for (picture,) in (outputs["differences"], outputs["scores"]):
