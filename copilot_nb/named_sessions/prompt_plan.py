@@ -3,6 +3,8 @@
 `Session.send` makes a plan and sends it at once. A caller that opens or creates sessions for a prompt makes the plan
 first (`Manager.plan`, `SendPlan`), so that a refused prompt leaves no session behind. Either way the session sends the
 plan as it is: nothing is read, hidden or checked twice.
+
+Why: docs/decisions/0038-plan-before-sending.md.
 """
 
 from __future__ import annotations
