@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Locator
 
+from copilot_nb.panels.compare import ComparePanel
+from copilot_nb.panels.sessions import SessionsPanel
 from copilot_nb.render.markdown import markdown_to_html
 from copilot_nb.testing import Reply, ScriptedModel
 
@@ -217,6 +219,18 @@ def test_a_panel_keeps_the_height_that_one_gives_it(panel_page: PanelPage) -> No
     assert shown.evaluate("node => node.style.height") == given
     assert panel_page.chat("s1").evaluate("node => node.style.height") == given
     assert panel_page.chat("other").evaluate("node => node.style.height") == ""
+
+
+def test_the_other_panels_keep_the_heights_that_one_gives_their_parts(panel_page: PanelPage) -> None:
+    sessions = panel_page.show(SessionsPanel(panel_page.manager))
+    compare = panel_page.show(ComparePanel(["a", "b"], manager=panel_page.manager))
+    parts = (sessions.locator(".cnb-list"), compare.locator("textarea"))
+    for part in parts:
+        assert part.evaluate("node => [getComputedStyle(node).resize, node.style.height]") == ["vertical", ""]
+        part.evaluate("node => { node.style.height = '321px'; }")  # as the browser does when the handle is dragged
+        panel_page.page.wait_for_function("n => Object.values(localStorage).length === n", arg=parts.index(part) + 1)
+    panel_page.reload()
+    assert [part.evaluate("node => node.style.height") for part in parts] == ["321px"] * 2
 
 
 def test_a_panel_fits_into_outputs_that_scroll(panel_page: PanelPage) -> None:

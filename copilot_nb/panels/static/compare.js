@@ -5,6 +5,7 @@ import { announcer, button, el, hide, Notice, newId, panelRoot, saveFile, saveFo
 import { characterOf, onEnter, replaceText } from "./keys.js";
 import { Link } from "./link.js";
 import { RoundView, SharedScroll } from "./round.js";
+import { keepHeight } from "./size.js";
 import { unsharedView } from "./unshared.js";
 
 /** @typedef {{caption: string, heads: string[], rows: string[][]}} Table */
@@ -50,6 +51,7 @@ class ComparePage {
     this.signal = signal;
     this.root = this.build();
     place.append(this.root);
+    keepHeight(this.input, "comparison", signal);
     onEnter(this.input, () => this.send());
     this.root.addEventListener("keydown", (event) => this.key(event), { signal });
     this.link = new Link(model, signal, {

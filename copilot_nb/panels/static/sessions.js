@@ -6,6 +6,7 @@ import { onEnter } from "./keys.js";
 import { Link } from "./link.js";
 import { menu } from "./popup.js";
 import { counted } from "./row.js";
+import { keepHeight } from "./size.js";
 
 const AGES_MS = 20_000; // interval between updates of "3 minutes ago"
 
@@ -42,6 +43,7 @@ class SessionsPage {
     });
     this.root = this.build();
     place.append(this.root);
+    keepHeight(this.grid.node, "sessions", signal);
     const ages = setInterval(() => this.grid.age(), AGES_MS);
     signal.addEventListener("abort", () => {
       clearInterval(ages);

@@ -1,12 +1,12 @@
-// Remembers a panel's height when its cell is run again or the page is reloaded.
+// Remembers the height of a panel, or of a part of it, when its cell is run again or the page is reloaded.
 
 const KEY = "copilot_nb-height-";
 
 /**
- * Restore a panel's height, and store the height that the user sets by its handle, which the browser writes into its
- * style. Without storage the panel has its default height.
+ * Restore the height of an element, and store the height that the user sets by its handle, which the browser writes into
+ * its style. Without storage the element has its default height.
  * @param {HTMLElement} root
- * @param {string} name of the panel's contents
+ * @param {string} name of its contents
  * @param {AbortSignal} signal
  */
 export function keepHeight(root, name, signal) {
