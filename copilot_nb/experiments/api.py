@@ -93,12 +93,9 @@ def _compared(manager: Manager, prompts: tuple[Prompt, ...], options: CompareOpt
     judge = _judge(manager, options.judge, variants) if options.judge else None
     on_progress = options.on_progress or _silent
     make_engine = engine_maker(manager, options, [*variants, *([judge[1]] if judge else [])])
-    with Store(_path(manager, options.store), is_copy=not options.ask) as store:
-        if not options.confirm:
-            _check_count(len(prompts), len(variants), options.repeats, store)
-        grid = make_grid(prompts, variants, options.repeats, options.seed)
-        if not options.confirm:
-            _check_size(grid, store, judge, is_named=options.store is not None)
+    path = _path(manager, options.store)
+    grid = _grid(prompts, variants, options, path, judge)
+    with Store(path, is_copy=not options.ask) as store:
         budget = Budget(options.max_cost, options.max_tokens)
         runner = _runner(manager, make_engine, grid, store, options, budget=budget, schema=options.schema)
         if options.ask:
@@ -126,6 +123,23 @@ def _compared(manager: Manager, prompts: tuple[Prompt, ...], options: CompareOpt
     return result.score(
         scorers, lambda done, total: on_progress(replace(said, note=f"{done:,} of {count(total, 'score')}"))
     )
+
+
+def _grid(
+    prompts: Sequence[Prompt],
+    variants: Sequence[Variant],
+    options: CompareOptions,
+    path: Path,
+    judge: tuple[Judge, Variant] | None,
+) -> Grid:
+    """Return the grid of a comparison whose size is confirmed; a refused one leaves no file behind."""
+    with Store(path, is_copy=not options.ask or not path.exists()) as store:
+        if not options.confirm:
+            _check_count(len(prompts), len(variants), options.repeats, store)
+        grid = make_grid(prompts, variants, options.repeats, options.seed)
+        if not options.confirm:
+            _check_size(grid, store, judge, is_named=options.store is not None)
+    return grid
 
 
 def _judge(manager: Manager, wanted: str | Judge, variants: Sequence[Variant]) -> tuple[Judge, Variant]:

@@ -360,6 +360,7 @@ def test_bad_input_is_one_line_before_anything_is_asked(
     compare(["another"], models="scripted", store="other.sqlite")
     with pytest.raises((InputError, ProviderError)) as caught:
         compare(**{"prompts": ["a"], "models": BOTH, **changes})
+    assert [file.name for file in Path().iterdir()] == ["other.sqlite"]
     assert said in str(caught.value)
     assert len(model.requests) == 1
     assert "\n" not in str(caught.value)
