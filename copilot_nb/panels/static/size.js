@@ -3,8 +3,8 @@
 const KEY = "copilot_nb-height-";
 
 /**
- * Restore the height of an element, and store the height that the user sets by its handle, which the browser writes into
- * its style. Without storage the element has its default height.
+ * Restore the height of an element, and store the height that the user sets by its handle, which the browser writes
+ * into its style. Without storage the element has its default height.
  * @param {HTMLElement} root
  * @param {string} name of its contents
  * @param {AbortSignal} signal
