@@ -108,7 +108,9 @@ def _compared(manager: Manager, prompts: tuple[Prompt, ...], options: CompareOpt
             judged = _runner(
                 manager, make_engine, judging.grid, store, replace(options, keep="answers"), budget=budget.anew()
             )
-            _drive(manager, judged, lambda told: on_progress(replace(said, note=str(told))), "judgement")
+            asked = said
+            _drive(manager, judged, lambda told: on_progress(asked.then(told)), "judgement")
+            said = asked.then(judged.progress)
             notes = list(dict.fromkeys([*notes, *judged.notes]))
     result = Comparison(
         manager,
@@ -121,7 +123,7 @@ def _compared(manager: Manager, prompts: tuple[Prompt, ...], options: CompareOpt
         is_copy=not options.ask,
     )
     return result.score(
-        scorers, lambda done, total: on_progress(replace(said, note=f"{done:,} of {count(total, 'score')}"))
+        scorers, lambda done, total: on_progress(said.with_note(f"{done:,} of {count(total, 'score')}"))
     )
 
 
@@ -235,7 +237,7 @@ def _drive(manager: Manager, runner: Runner, on_progress: OnProgress, what: str 
         while not (is_over := running.done()) or runner.progress is not told:
             if told is not runner.progress:
                 told = runner.progress
-                on_progress(replace(told, what=what))
+                on_progress(told)
             if not is_over:
                 concurrent.futures.wait([running], POLL_S)
         running.result()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from copilot_nb.render.words import count, duration
 
@@ -51,6 +51,15 @@ class Progress:
         """Seconds until the end at the rate so far; ``None`` before the first answer of this run."""
         ended = self.done - self.kept + self.failed
         return None if not ended else self.elapsed_s / ended * (self.total - self.done - self.failed)
+
+    def then(self, judging: Progress) -> Progress:
+        """Return this progress with that of the judge after it, whose tokens and cost include the earlier ones."""
+        so_far = replace(self, tokens=judging.tokens, cost=judging.cost, unknown=judging.unknown)
+        return so_far.with_note(str(replace(judging, tokens=0, cost=0.0, what="judgement")))
+
+    def with_note(self, note: str) -> Progress:
+        """Return this progress with one more note."""
+        return replace(self, note=f"{self.note} · {note}" if self.note else note)
 
     def __str__(self) -> str:
         said = [f"{self.done:,} of {count(self.total, self.what)}"]

@@ -159,6 +159,10 @@ def test_progress_is_one_line() -> None:
     )
     assert str(Progress(1)) == "0 of 1 answer"
     assert Progress(10, 4, 4, elapsed_s=9.0).left_s is None
+    judging = Progress(6, 2, 0, 1, 1500, 1.5, elapsed_s=3.0)
+    assert str(Progress(4, 4, tokens=1000, cost=1.2).then(judging).with_note("4 of 4 scores")) == (
+        "4 of 4 answers · 1,500 tokens · cost 1.5 · 2 of 6 judgements · 1 failed · 3.0 s left · 4 of 4 scores"
+    )
 
 
 def test_a_plan_shows_what_the_rest_would_take() -> None:
