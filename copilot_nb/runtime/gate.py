@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from copilot.session import (
         PermissionInvocation,
         PermissionRequestResult,
+        PostToolUseHookInput,
+        PostToolUseHookOutput,
         PreToolUseHookInput,
         PreToolUseHookOutput,
         UserInputRequest,
@@ -96,6 +98,14 @@ class PermissionGate:
         if name not in RUNTIMES_OWN and not self._is_of_server(name):
             return {"permissionDecision": "deny", "permissionDecisionReason": "this session has no such tool"}
         return {"permissionDecision": "ask", "permissionDecisionReason": "copilot_nb decides about each call"}
+
+    def on_post_tool_use(self, given: PostToolUseHookInput, _context: dict[str, str]) -> PostToolUseHookOutput | None:
+        """Hide secrets in what the model gets from the runtime's tools; the session's log keeps the original."""
+        result = given.get("toolResult")
+        text = result.get("textResultForLlm") if isinstance(result, dict) else None
+        if not isinstance(text, str) or (hidden := self._host.hide(text)) == text:
+            return None
+        return {"modifiedResult": {**result, "textResultForLlm": hidden}}
 
     def _is_of_server(self, name: str) -> bool:
         """Whether a tool is one of an MCP server: the runtime puts the server's name before its own."""

@@ -41,7 +41,8 @@ class SessionTools:
             "on_permission_request": self._gate.on_permission_request,
         }
         if self.toolkit.is_watched:
-            options["hooks"] = {"on_pre_tool_use": self._gate.on_pre_tool_use}
+            hooks = {"on_pre_tool_use": self._gate.on_pre_tool_use, "on_post_tool_use": self._gate.on_post_tool_use}
+            options["hooks"] = hooks
             options["on_user_input_request"] = self._gate.on_user_input_request
             options["mcp_servers"] = {name: dict(server) for name, server in self.toolkit.mcp_servers.items()}
         return options

@@ -45,6 +45,7 @@ class Agent:
     def __init__(self, manager: Manager, folder: Path) -> None:
         self.manager, self.folder = manager, folder
         self.asked: list[Call] = []
+        self.told = ""
         self._outcome: Outcome = "denied"
         manager.approvals.attend()
         manager.events.add(self._answer)
@@ -59,9 +60,11 @@ class Agent:
         """Have the model call a tool, answer the request, and return the call."""
         self.asked.clear()
         self._outcome = outcome
-        script(self.manager, ScriptedModel([Reply(calls=(FunctionCall(name, json.dumps(arguments)),)), "Done."]))
+        calls = (FunctionCall(name, json.dumps(arguments)),)
+        model = script(self.manager, ScriptedModel([Reply(calls=calls), "Done."]))
         turn = self.manager.session("s1", tools="all").ask("Go")
         (call,) = (part for part in turn.record.parts if isinstance(part, ToolCall))
+        self.told = model.requests[-1].messages[-1].text
         assert call in self.manager.session("s1").last_turns(1)[0].parts
         return call
 
@@ -88,6 +91,9 @@ def agent(own_manager: Callable[..., Manager], tmp_path: Path, monkeypatch: pyte
 def test_a_shell_files_and_a_server_do_what_is_allowed_and_nothing_else(agent: Agent, tmp_path: Path) -> None:
     printed = agent.call("bash", "once", command="echo one two; env | grep -c planted", description="Look")
     assert printed.result.startswith("one two\n0\n")
+    agent.call("bash", "once", command="echo planted-4711", description="Print a secret")
+    assert "‹secret: PLANTED_TOKEN›" in agent.told
+    assert "planted-4711" not in agent.told
     assert [(call.kind, call.targets) for call in agent.asked] == [("shell", (agent.asked[0].text,))]
     new, outside = agent.folder / "new.txt", tmp_path / "outside.txt"
     for path in (new, outside):
