@@ -70,6 +70,12 @@ def new_context(browser: Browser, refused: list[str]) -> Iterator[BrowserContext
         yield context
 
 
+def look_as_ever(page: Page) -> None:
+    """Give a page the size and the media of a new one."""
+    page.set_viewport_size(LOOK["viewport"])
+    page.emulate_media(reduced_motion=LOOK["reduced_motion"], forced_colors="none")
+
+
 @contextmanager
 def _listing(context: BrowserContext, refused: list[str]) -> Iterator[None]:
     def note(request: Request) -> None:

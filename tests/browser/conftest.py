@@ -43,7 +43,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page
 from copilot_nb.runtime.install.find_runtime import find_runtime
 from tests.forked_kernels import FORKED, add_spec
 
-from .chromium import browsing, first_context, new_context
+from .chromium import browsing, first_context, look_as_ever, new_context
 from .panel_page import PanelPage, managing, serving_panels
 from .wire import Wire
 
@@ -421,26 +421,39 @@ def used_page(lab: Lab, kept_pages: list[Page], request: pytest.FixtureRequest) 
     if FAILED in request.node.stash:
         kept_pages.clear()
     for page in kept_pages:
+        look_as_ever(page)
         page.evaluate(CLOSE_ALL)
         assert page.locator(".jp-Dialog").count() == 0
 
 
-@pytest.fixture
-def panel_page(browser: Browser, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PanelPage]:
-    """Give a test a page for panels, without Jupyter; no script of the page may fail, no request leave this machine."""
+@pytest.fixture(scope="module")
+def panels_page(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
+    """A page for panels, and what it has asked of other machines; each test loads an address of its own in it."""
     refused: list[str] = []
+    with new_context(browser, refused) as context:
+        yield context.new_page(), refused
+
+
+@pytest.fixture
+def panel_page(
+    panels_page: tuple[Page, list[str]], request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[PanelPage]:
+    """Give a test a page for panels, without Jupyter; no script of the page may fail, no request leave this machine."""
+    page, refused = panels_page
+    refused.clear()
     shown: list[str] = []
     wire = Wire()
+    request.node.stash[OPEN_PAGES] = page.context, tmp_path
     with managing(tmp_path / "copilot") as manager, serving_panels(wire, shown) as url:
-        with new_context(browser, refused) as context:
-            request.node.stash[OPEN_PAGES] = context, tmp_path
-            page = context.new_page()
-            here = PanelPage(page, manager, wire, shown, refused)
-            page.on("pageerror", lambda error: here.js_errors.append(str(error)))
-            page.goto(url)
-            page.evaluate("() => window.again")
-            yield here
+        here = PanelPage(page, manager, wire, shown, refused)
+        page.on("pageerror", here.note_error)
+        page.goto(url)
+        page.evaluate("() => window.again")
+        yield here
+        page.goto("about:blank")
         here.close()
+    page.remove_listener("pageerror", here.note_error)
+    look_as_ever(page)
     assert here.js_errors == []
     assert refused == []
 

@@ -24,7 +24,7 @@ import comm
 import pytest
 from comm.base_comm import BaseComm
 from jupyterlab_pygments import JupyterStyle
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Error, Locator, Page
 from pygments.formatters import HtmlFormatter
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
@@ -114,6 +114,10 @@ class PanelPage:
     refused: list[str]
     js_errors: list[str] = field(default_factory=list)
     panels: list[Panel] = field(default_factory=list)
+
+    def note_error(self, error: Error) -> None:
+        """Add what a script has raised to `js_errors`."""
+        self.js_errors.append(str(error))
 
     def answer(self, reply: Script, **options: Any) -> ScriptedModel:
         """Let a `ScriptedModel` of this reply and these options answer from now on, and return it."""
