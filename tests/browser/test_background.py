@@ -64,3 +64,37 @@ def test_several_sessions_answer_side_by_side(lab: Any) -> None:
     notebook.page.set_viewport_size({"width": 500, "height": 900})
     boxes = [section.bounding_box() for section in notebook.output(1).locator("section").all()]
     assert len({box["y"] for box in boxes}) > 1, "where there is none, one under the other"
+
+
+@pytest.mark.usefixtures("used_page")
+def test_code_is_allowed_in_the_cell_that_waits_and_in_one_in_the_background(lab: Any) -> None:
+    call = "Reply(calls=(FunctionCall('run_code', '{\"code\": \"seen.append(now)\"}'),))"
+    begin = "from copilot_nb.testing import FunctionCall\nseen, now = [], 'idle'"
+    replies = f"[{call}, 'First.', {call}, 'Second.']"
+    notebook = lab.open(
+        f"{begin}\n{scripted(replies)}",
+        "%%copilot s1 -t kernel\nGo.",
+        "%%copilot s1 -b\nGo.",
+        "import time\nnow = 'busy'\ntime.sleep(2)\nnow = 'idle'",
+        "%copilot wait\nprint(seen)",
+    )
+    notebook.run(0)
+    running = notebook.start(1)
+    notebook.output(1).get_by_text("seen.append(now)").first.wait_for()
+    box = notebook.cell(1).locator(".jp-Stdin-input")
+    box.fill("y")
+    box.press("Enter")
+    running.wait()
+    notebook.output(1).get_by_text("First.").wait_for()
+    notebook.run(2)
+    allow = notebook.cell(2).get_by_role("button", name="Approve once")
+    allow.wait_for()
+    running = notebook.start(3)
+    allow.click()
+    allow.wait_for(state="detached")  # while the other cell runs
+    running.wait()
+    notebook.run(4)
+    assert notebook.outputs(4)[-1]["text"] == "['idle', 'idle']\n"
+    saved = notebook.save().cells[2].outputs
+    assert "allowed once by you, in a panel" in saved[0].data["text/html"]
+    assert saved[1].data == {"text/html": "", "text/plain": ""}
