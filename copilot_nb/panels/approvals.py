@@ -56,6 +56,18 @@ class Asks:
         self._user = user
         self._hides_names = hides_names
         self._told: list[Fields] = []
+        self._leave: Callable[[], None] | None = None
+
+    def attend(self) -> None:
+        """Say that a page can answer, also where the kernel takes no input; a visitor's page cannot allow anything."""
+        if self._leave is None and not self._user:
+            self._leave = self._approvals.attend()
+
+    def leave(self) -> None:
+        """Say that no page can answer any more."""
+        if self._leave is not None:
+            self._leave()
+            self._leave = None
 
     def whole(self) -> list[Fields]:
         """Return all requests; `news` then returns the changes since."""

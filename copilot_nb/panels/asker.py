@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from copilot_nb.panels.approvals import Asks
 from copilot_nb.panels.assets import script
-from copilot_nb.panels.base import Message, Panel
+from copilot_nb.panels.base import Panel
 from copilot_nb.panels.static_output import Static
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class AskPanel(Panel):
     """
 
     _esm = script("asker.js")
+    _asks: Asks
 
     def __init__(self, manager: Manager, turns: Sequence[Turn]) -> None:
         self._asks = Asks(manager.approvals, lambda request: any(request.turn is turn for turn in turns))
@@ -57,7 +58,3 @@ class AskPanel(Panel):
     def transcript(self) -> Static:
         """Return nothing: the turn's own output says what was decided."""
         return Static("", "")
-
-    def do_decide(self, message: Message) -> dict[str, Any]:
-        """Decide a request, or answer a question."""
-        return self._asks.decide(message)

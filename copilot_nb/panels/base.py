@@ -46,6 +46,7 @@ import anywidget
 from traitlets import Unicode
 
 from copilot_nb.errors import CopilotNBError, InputError
+from copilot_nb.panels.approvals import Asks
 from copilot_nb.panels.assets import styles
 from copilot_nb.panels.control_channel import listen
 from copilot_nb.panels.places import shown
@@ -82,6 +83,7 @@ class Panel(anywidget.AnyWidget):
 
     _esm = ""
     _css = styles()
+    _asks: Asks | None = None  # what the panel's sessions ask, if it shows that
     panel_id = Unicode(help="The panel's id on the page and on the control channel: the id of its comm.").tag(sync=True)
 
     def __init__(self, manager: Manager) -> None:
@@ -125,6 +127,18 @@ class Panel(anywidget.AnyWidget):
         """Return the transcript that a saved notebook shows instead of the panel; see `static_output`."""
         raise NotImplementedError
 
+    def do_decide(self, message: Message) -> dict[str, Any]:
+        """Decide a request for permission, or answer a question.
+
+        Raises
+        ------
+        InputError
+            If the panel does not show it, or cannot decide it.
+        """
+        if self._asks is None:
+            raise InputError("this panel shows no requests")
+        return self._asks.decide(message)
+
     def do_keep(self, _message: Message) -> dict[str, Any]:
         """Return the transcript, which the page stores in the notebook."""
         return {"transcript": self._static_output.keep()}
@@ -141,6 +155,7 @@ class Panel(anywidget.AnyWidget):
         """Remove the panel; its sessions stay."""
         if hasattr(self, "_sender"):  # missing if `__init__` failed
             self._unwatch()
+            self._unattend()
             self._static_output.close()
             self._sender.stop()
             self._worker.stop()
@@ -151,8 +166,13 @@ class Panel(anywidget.AnyWidget):
         self._unwatch()
         self._unwatch = lambda: None
         self._is_resting = True
+        self._unattend()
         self._sender.rest()
         self._worker.rest()
+
+    def _unattend(self) -> None:
+        if self._asks is not None:
+            self._asks.leave()
 
     def _resume(self) -> None:
         self._is_resting = False
@@ -218,6 +238,8 @@ class Panel(anywidget.AnyWidget):
             case "hello" if asked not in self._hellos:
                 if self._is_resting:
                     self._resume()
+                if self._asks is not None:
+                    self._asks.attend()
                 if message.get("keeps"):
                     self._static_output.ask_only()
                 self._hellos.add(asked)

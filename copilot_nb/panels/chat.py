@@ -125,6 +125,7 @@ class ChatPanel(Panel):
     """
 
     _esm = script("chat.js")
+    _asks: Asks
 
     def __init__(
         self, session: str | Session, *, evaluate: Evaluate = in_main, models: Sequence[str] | None = None
@@ -154,10 +155,6 @@ class ChatPanel(Panel):
             self.start_over()
             return []
         return [*self._deltas.news(), *self._asks.news()]
-
-    def do_decide(self, message: Message) -> dict[str, Any]:
-        """Decide a request for permission, or answer a question."""
-        return self._asks.decide(message)
 
     def transcript(self) -> Transcript:
         """Return the last turns."""

@@ -66,6 +66,8 @@ class ComparePanel(RoundsPanel):
     >>> panel.to_frame()  # doctest: +SKIP
     """
 
+    _asks: Asks
+
     def __init__(
         self,
         sessions: Sequence[str | Session] = (),
@@ -192,10 +194,6 @@ class ComparePanel(RoundsPanel):
         known = self._sent_frame.get("names")
         if event.kind == "session" and known and well_formed(event.session.name) not in known:
             self._send_whole()
-
-    def do_decide(self, message: Message) -> dict[str, Any]:
-        """Decide a request for permission, or answer a question."""
-        return self._asks.decide(message)
 
     def do_send(self, message: Message) -> None:
         """Send a prompt to all sessions."""

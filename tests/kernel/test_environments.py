@@ -22,7 +22,6 @@ REQUIRED = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"
 TESTS = (
     "tests/kernel/test_kernel.py::test_an_answer_is_one_output_with_metadata_and_no_widget",
     "tests/kernel/test_kernel_tools.py",
-    "tests/kernel/test_main_thread.py",
     "tests/unit/test_panels_sessions.py",
     "tests/unit/test_render_mathml.py",
     "tests/unit/test_render_safety.py",

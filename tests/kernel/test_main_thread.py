@@ -1,7 +1,4 @@
-"""A model's code in a real kernel: when it runs, what it leaves as it was, and how it is interrupted.
-
-`test_environments` runs these with the oldest ipykernel, too.
-"""
+"""A model's code in a real kernel: when it runs, what it leaves as it was, and how it is interrupted."""
 
 from __future__ import annotations
 
