@@ -5,6 +5,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 JS := tests/js
+LABEXTENSIONS := $(VENV)/share/jupyter/labextensions
 COPILOT_NB := exec env PIP_CONSTRAINT=constraints.txt $(BIN)/copilot-nb
 
 # Both do nothing where the right version is already there.
@@ -18,12 +19,12 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 MAKEFLAGS += --no-print-directory
 
 .NOTPARALLEL:  # one environment, one pip at a time
-.PHONY: help demo test browser check lint lint-js docs bench lock clean
+.PHONY: help demo test browser check lint lint-js docs oldest bench lock clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/make \1: \2/p' Makefile
 
-demo: $(VENV)/.demo  ## open the first notebook in JupyterLab (HEADLESS=1: run it without a browser)
+demo: $(VENV)/.demo $(VENV)/.lab  ## open the first notebook in JupyterLab (HEADLESS=1: run it without a browser)
 	$(PROVISION)
 	@exec $(BIN)/copilot-nb demo $(if $(filter-out 0,$(HEADLESS)),--headless)
 
@@ -54,6 +55,11 @@ docs: $(VENV)/.dev  ## build the documentation site into build/site
 	@$(BIN)/python -m sphinx -q -W --keep-going -b html -d build/doctrees docs build/site
 	@echo "Open build/site/index.html"
 
+oldest: browser  ## test the extension in the oldest JupyterLab and Notebook that it promises (before a release)
+	@rm -rf build/oldest && $(BIN)/python -m venv build/oldest
+	@build/oldest/bin/python -m pip install -q -e . jupyterlab==4.2.0 notebook==7.2.0 axe-playwright-python hypothesis nbformat pytest
+	@CHROMIUM=$$($(BIN)/python tests/browser/ensure_browser.py) build/oldest/bin/python -m pytest -q tests/browser/test_labextension.py
+
 bench: $(VENV)/.dev  ## measure; results go to bench/results
 	$(PROVISION)
 	@$(BIN)/python -m bench
@@ -68,6 +74,11 @@ $(JS)/node_modules/.installed: $(JS)/package.json $(JS)/package-lock.json
 # Installed anew when the requirements change.
 $(VENV)/.demo $(VENV)/.dev: $(VENV)/.%: pyproject.toml constraints.txt | $(BIN)/pip
 	@exec $(BIN)/python .ci/install.py $*
+	@touch $@
+
+# pip copies the extension of JupyterLab when it installs the package: what was edited since is copied here.
+$(VENV)/.lab: $(shell find labextension -type f) | $(BIN)/pip
+	@mkdir -p $(LABEXTENSIONS) && rm -rf $(LABEXTENSIONS)/copilot-nb && cp -R labextension $(LABEXTENSIONS)/copilot-nb
 	@touch $@
 
 # pip is what venv writes last: a folder left half made by an interrupt is made again.

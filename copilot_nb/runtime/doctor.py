@@ -21,6 +21,7 @@ from copilot_nb.providers.local.model_file import find_local_model
 from copilot_nb.providers.spec import from_environment
 from copilot_nb.runtime.install.find_runtime import DOCTOR_HINT, RuntimeLocation, check_runtime, find_runtime
 from copilot_nb.runtime.install.sdk_pin import pinned_version
+from copilot_nb.runtime.lab_extension import server_environment
 from copilot_nb.settings import CopilotNB
 
 MINIMUM_PYTHON = (3, 11)
@@ -59,6 +60,7 @@ def diagnose(settings: CopilotNB) -> list[Finding]:
         _home(settings),
         *_local_model(settings),
         _provider(settings),
+        *_lab_extension(),
     ]
 
 
@@ -142,6 +144,18 @@ def _local_model(settings: CopilotNB) -> Iterator[Finding]:
         optional = not needed and not settings.local_model_path
         detail = exc.message + (" (optional)" if optional else "")
         yield Finding("Embedded model", optional, detail, exc.hint.removeprefix("run: "))
+
+
+def _lab_extension() -> Iterator[Finding]:
+    """JupyterLab works without the extension, so that it is missing is a note, never a fault."""
+    if (server := server_environment()) is None:
+        return
+    own, install = _version_of("copilot-nb"), f"{server.python} -m pip install --no-deps --upgrade copilot-nb"
+    if not server.version:
+        yield Finding("JupyterLab", True, f"without our extension: it is not where {server.python} looks", install)
+    else:
+        detail = f"extension {server.version}, of {server.python}"
+        yield Finding("JupyterLab", True, detail, "" if server.version == own else install)
 
 
 def _provider(settings: CopilotNB) -> Finding:

@@ -79,14 +79,12 @@ export function expressionsOf(text, start = 0) {
  * @param {number} start
  */
 function closing(text, start) {
-  const paragraph = text.indexOf("\n\n", start);
-  const limit = paragraph < 0 ? text.length : paragraph;
   let open = 0;
-  for (let at = start; at < limit; at += 1) {
+  for (let at = start; at < text.length && !text.startsWith("\n\n", at); at += 1) {
     if (text[at] === "{") open += 1;
     else if (text[at] !== "}") continue;
     else if (open) open -= 1;
-    else if (text[at + 1] === "}" && at + 1 < limit) return at + 2;
+    else if (text[at + 1] === "}") return at + 2;
   }
   return -1;
 }

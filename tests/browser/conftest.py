@@ -356,8 +356,7 @@ def server(forked_kernels: None, tmp_path_factory: pytest.TempPathFactory) -> It
 def serving(home: Path) -> Iterator[Server]:
     """Run the server, with everything it writes in `home`."""
     (home / "notebooks").mkdir()
-    (home / "data" / "labextensions").mkdir(parents=True)
-    (home / "data" / "labextensions" / "copilot-nb").symlink_to(LABEXTENSION)  # the installed one may be older
+    shutil.copytree(LABEXTENSION, home / "data" / "labextensions" / "copilot-nb")  # the installed one may be older
     for name, content in LAB_SETTINGS.items():
         file = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)

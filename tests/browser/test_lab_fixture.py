@@ -8,10 +8,11 @@ import pytest
 from playwright.sync_api import Browser
 
 from .chromium import first_context, new_context
-from .conftest import Server
+from .conftest import LABEXTENSION, Server
 
 KEEP = "() => { localStorage.setItem('mine', '1'); document.cookie = 'mine=1; max-age=1000'; }"
 KEPT = "() => localStorage.getItem('mine') ?? document.cookie"
+SCRIPTS = {path.name for path in (LABEXTENSION / "static").glob("*.js")}
 SLOW = "import time\nprint('begun', flush=True)\ntime.sleep(60)"
 
 
@@ -42,8 +43,14 @@ def test_a_notebook_can_be_driven(lab: Any, app: str) -> None:
 
 
 def test_voila_serves_a_notebook(lab: Any) -> None:
+    said: list[str] = []
+    lab.on_page.append(lambda page: page.on("console", lambda message: said.append(message.text)))
+    lab.on_page.append(lambda page: page.on("pageerror", lambda error: said.append(str(error))))
+    lab.on_page.append(lambda page: page.on("request", lambda request: said.append(request.url)))
     page = lab.visit(f"voila/render/{lab.write('print(6 * 7)').name}")
     page.get_by_text("42").wait_for()
+    about = [text.partition("?")[0] for text in said if "copilot-nb/" in text or "copilot-nb:" in text]
+    assert {text.rpartition("/")[2] for text in about} == SCRIPTS  # our extension of JupyterLab: loaded, and silent
 
 
 @pytest.mark.parametrize("url", ["http://payload.test/", "http://192.0.2.1/", "http://[2001:db8::1]/"])

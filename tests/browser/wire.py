@@ -55,7 +55,8 @@ class Wire:
         """Return the ids under which the page has asked for it."""
         return {message["id"] for message in list(self.sent) if message["do"] == what}
 
-    def until(self, page: Page, is_so: Callable[[], bool]) -> None:
+    @staticmethod
+    def until(page: Page, is_so: Callable[[], bool]) -> None:
         """Wait for something that the wire sees; the page goes on meanwhile."""
         deadline_s = time.monotonic() + 60
         while not is_so():

@@ -15,6 +15,8 @@ import pytest
 from copilot_nb.conversation.prompt import interpolate
 from copilot_nb.notebook.arguments import ASK_OPTIONS
 from copilot_nb.notebook.code import HELD
+from copilot_nb.runtime import doctor
+from copilot_nb.runtime.lab_extension import ServerEnvironment, environment_of
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "labextension"
@@ -69,3 +71,45 @@ def test_it_marks_the_expressions_that_are_replaced(case: dict[str, object]) -> 
     replaced: list[str] = []
     interpolate(str(case["body"]), replaced.append)
     assert [str(each)[2:-2].strip() for each in list(case["expressions"])] == replaced  # type: ignore[call-overload]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Path:
+    """The Python of an environment in which JupyterLab is."""
+    python = tmp_path / "bin" / "python"
+    for folder in (python.parent, tmp_path / "share" / "jupyter"):
+        folder.mkdir(parents=True)
+    python.touch(0o755)
+    return python
+
+
+def put_extension(folder: Path) -> None:
+    place = folder / "labextensions" / "copilot-nb" / "package.json"
+    place.parent.mkdir(parents=True)
+    place.write_text('{"version": "1.2"}')
+
+
+def test_the_servers_environment_is_searched_as_the_server_does(server: Path, tmp_path: Path) -> None:
+    lab = [str(server), str(server.with_name("jupyter-lab")), "--no-browser"]
+    user = {"JUPYTER_DATA_DIR": str(tmp_path / "user"), "PATH": str(server.parent)}
+    assert environment_of(lab, user) == ServerEnvironment(server, "")
+    put_extension(tmp_path / "user")
+    assert environment_of(["python", "-m", "jupyterlab"], user) == ServerEnvironment(server, "1.2")
+    put_extension(tmp_path / "share" / "jupyter")
+    assert environment_of(lab, {"JUPYTER_DATA_DIR": "/none"}) == ServerEnvironment(server, "1.2")
+    assert environment_of([str(server), "-m", "papermill"], user) is None
+    assert environment_of(["/no/python", "-m", "jupyterlab"], user) is None
+
+
+@pytest.mark.parametrize(("version", "has_fix"), [(PROJECT["version"], False), ("0.0.1", True), ("", True)])
+def test_the_doctor_says_what_the_server_lacks(monkeypatch: pytest.MonkeyPatch, version: str, has_fix: bool) -> None:
+    found = ServerEnvironment(Path("/env/bin/python"), version)
+    monkeypatch.setattr(doctor, "server_environment", lambda: found)
+    (finding,) = doctor._lab_extension()
+    assert finding.ok
+    assert finding.fix == ("/env/bin/python -m pip install --no-deps --upgrade copilot-nb" if has_fix else "")
+
+
+def test_the_doctor_says_nothing_of_a_server_that_it_cannot_see(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    assert list(doctor._lab_extension()) == []

@@ -17,6 +17,7 @@ from copilot_nb.named_sessions.metadata import StoredSession
 from copilot_nb.named_sessions.options import SessionOptions
 from copilot_nb.named_sessions.session import Session, state_of
 from copilot_nb.named_sessions.state import SessionState
+from copilot_nb.panels import panel_beside
 from copilot_nb.panels.sessions import SessionsPanel
 from copilot_nb.settings import CopilotNB
 
@@ -101,6 +102,15 @@ def test_a_page_gets_every_row_once(page: Page) -> None:
     }
     assert [row["state"] for row in whole["rows"]] == ["○ idle", "✗ failed"]
     assert whole["open"] is None
+
+
+def test_a_kernel_has_one_panel_beside_the_notebook(manager: OnDisk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("copilot_nb.panels.sessions.shared_manager", lambda: manager)
+    first = panel_beside()
+    assert panel_beside() is first
+    first.close()
+    assert panel_beside() is not first
+    panel_beside().close()
 
 
 def test_only_the_row_that_changed_is_sent(page: Page, manager: OnDisk) -> None:

@@ -1,0 +1,72 @@
+"""Looks for our extension of JupyterLab (labextension/) where its server does: in the server's environment.
+
+A kernel does not hear of its server, but is started by it, so that the server is the parent process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+_PLACE = Path("labextensions", "copilot-nb", "package.json")
+_USER_FOLDERS = ("~/.local/share/jupyter", "~/Library/Jupyter")
+_SERVERS = ("jupyter", "notebook", "voila")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEnvironment:
+    """The environment of a Jupyter server.
+
+    Attributes
+    ----------
+    python : Path
+        Its Python.
+    version : str
+        The version of our extension there; ``""``: it is not there.
+    """
+
+    python: Path
+    version: str
+
+
+def server_environment() -> ServerEnvironment | None:
+    """Return the environment of the Jupyter server that started this kernel; ``None`` if that cannot be known."""
+    if "JPY_SESSION_NAME" not in os.environ:  # it is set by Jupyter's server
+        return None
+    with suppress(psutil.Error):
+        server = psutil.Process(os.getppid())
+        return environment_of(server.cmdline(), server.environ())
+    return None
+
+
+def environment_of(argv: Sequence[str], environ: Mapping[str, str]) -> ServerEnvironment | None:
+    """Return the environment of a process by its command line and its variables; ``None``: it is no Jupyter server.
+
+    Parameters
+    ----------
+    argv : sequence of str
+        The command line: a Python and what it runs.
+    environ : mapping of str to str
+        The variables, which may name the user's folder of Jupyter.
+    """
+    if not any(name in Path(word).name for word in argv[1:] for name in _SERVERS):
+        return None
+    python = shutil.which(argv[0], path=environ.get("PATH"))
+    if python is None or not (shared := Path(python).parents[1] / "share" / "jupyter").is_dir():
+        return None
+    own = environ.get("JUPYTER_DATA_DIR")
+    folders = [shared, *([Path(own)] if own else [Path(folder).expanduser() for folder in _USER_FOLDERS])]
+    return ServerEnvironment(Path(python), next(filter(None, map(_version_in, folders)), ""))
+
+
+def _version_in(folder: Path) -> str:
+    with suppress(OSError, ValueError):
+        return str(json.loads((folder / _PLACE).read_text("utf-8"))["version"])
+    return ""
