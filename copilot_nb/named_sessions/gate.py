@@ -99,6 +99,8 @@ class Gate:
 
         A model chooses the ids of its calls, and may use one twice: a decision counts for what was shown.
         """
+        if not call.call_id:
+            return await self._decided(call)
         key = (call.call_id, self._calls(call.call_id).count(call.call_id), call.tool, call.targets, call.text)
         task = self._decisions.get(key)
         if task is None:
@@ -133,22 +135,29 @@ class Gate:
         connection = self._runner.connection
         return rules_from(self._settings.permissions, connection.folder if connection is not None else "")
 
-    async def _asked(self, call: Call) -> Decision:
+    async def _asked(
+        self, call: Call, what: str = "", choices: tuple[str, ...] = (), *, is_free: bool = True
+    ) -> Decision:
+        """Ask somebody; a turn that has been stopped asks nobody any more."""
         turn = self._runner.current
-        if turn is not None:
-            turn.apply(Asked(call.call_id))
-        return await self._approvals.ask(self._names(), turn, call, call.what, tell=lambda: self._tell(turn))
+        if turn is None or turn.stop_requested:
+            return Decision("withdrawn")
+        turn.apply(Asked(call.call_id))
+
+        def tell() -> None:
+            self._tell(turn)
+
+        names = self._names()
+        return await self._approvals.ask(
+            names, turn, call, what or call.what, choices=choices, is_free=is_free, tell=tell
+        )
 
     async def question(self, call: Call, choices: tuple[str, ...], *, is_free: bool) -> str | None:
         """Ask the model's question and return the answer; ``None``: nobody has answered."""
         turn = self._runner.current
         if turn is not None:
             call = dataclasses.replace(call, call_id=_open_call(turn, call))
-            turn.apply(Asked(call.call_id))
-        what = f"{self._names()[0]} asks"
-        decision = await self._approvals.ask(
-            self._names(), turn, call, what, choices=choices, is_free=is_free, tell=lambda: self._tell(turn)
-        )
+        decision = await self._asked(call, f"{self._names()[0]} asks", choices, is_free=is_free)
         await self._kept(call, decision)
         return decision.reason if decision.is_allowed else None
 
@@ -167,29 +176,22 @@ class Gate:
         number = self._calls(call.call_id).index(call.call_id) + 1
         while number > self._calls_allowed:
             if self._more is None:
-                self._more = asyncio.ensure_future(self._asked_to_go_on(call.call_id, turn))
+                self._more = asyncio.ensure_future(self._asked_to_go_on(call.call_id))
             decision = await asyncio.shield(self._more)
             if not decision.is_allowed:
                 return Decision("denied", decision.by, "the turn has reached its number of calls")
         return None
 
-    async def _asked_to_go_on(self, call_id: str, turn: Turn) -> Decision:
+    async def _asked_to_go_on(self, call_id: str) -> Decision:
         name, calls = self._names()[0], count(self._calls_allowed, "call")
         text = f"{name} has made {calls} of tools for this prompt. May it go on?"
         call = Call(call_id=call_id, kind="continue", tool="", text=text)
-        turn.apply(Asked(call_id))
-        decision = await self._approvals.ask(
-            self._names(),
-            turn,
-            call,
-            f"go on after {count(self._calls_allowed, 'call')}",
-            tell=lambda: self._tell(turn),
-        )
+        decision = await self._asked(call, f"go on after {calls}")
         if decision.is_allowed:
             self._calls_allowed += self._settings.max_tool_calls
             self._allow_more()
             self._more = None
-        else:
+        elif decision.outcome != "withdrawn":
             limit = "ask for less, or raise the limit: %config CopilotNB.max_tool_calls = …"
             self._runner.stop_at_limit(
                 BudgetReached(f"session {name!r} has made {calls} of tools for one prompt", limit)

@@ -196,13 +196,29 @@ def test_a_call_is_asked_about_once_and_another_with_its_id_again() -> None:
 
 def test_for_this_session_is_remembered_by_the_session_only() -> None:
     desk = Desk(("session", "you, in the cell"), ("denied", "you"))
-    first, second = gate_of(desk, Runner()), gate_of(desk, Runner())
+    first, second = gate_of(desk, Runner(a_turn())), gate_of(desk, Runner(a_turn()))
     others = [Call(call_id=f"c{number}", kind="code", tool="run_code", text=str(number)) for number in (2, 3)]
     assert decisions(first, CODE, others[0]) == [
         ("session", "you, in the cell", ""),
         ("session", "you, for this session", ""),
     ]
     assert decisions(second, others[1]) == [("denied", "you", "")]
+
+
+def test_a_call_without_an_id_or_a_turn() -> None:
+    desk, runner = Desk(("once", "you"), ("denied", "you")), Runner(a_turn("c1"))
+    unnamed = Call(call_id="", kind="code", tool="run_code", text="print(1)")
+    assert [each[0] for each in decisions(gate_of(desk, runner), unnamed, unnamed)] == ["once", "denied"]
+    for turn in (None, a_turn("c1")):
+        if turn is not None:
+            turn.stop_requested = True
+        assert decisions(gate_of(Desk(), Runner(turn)), CODE) == [("withdrawn", "", "")]
+
+
+def test_a_turn_that_is_stopped_while_it_asks_to_go_on_has_not_reached_a_limit() -> None:
+    gate, runner, _, _ = limited(("withdrawn", ""))
+    assert [each[0] for each in decisions(gate, look(3))] == ["denied"]
+    assert runner.breaches == []
 
 
 def look(number: int) -> Call:
@@ -237,7 +253,7 @@ def test_calls_at_the_same_time_share_one_question_and_end_with_one_refusal() ->
 def test_a_question_is_answered_in_words_or_not_at_all() -> None:
     question = Call(call_id="q", kind="question", tool="ask_user", text="Which colour?")
     for desk, expected in ((Desk(("once", "you", "blue")), "blue"), (Desk(timeout_s=0.01), None)):
-        asking = gate_of(desk, Runner()).question(question, ("red", "green"), is_free=True)
+        asking = gate_of(desk, Runner(a_turn())).question(question, ("red", "green"), is_free=True)
         assert asyncio.run(asking) == expected
         assert (desk.seen[0].what, desk.seen[0].choices, desk.seen[0].is_question) == (
             "s1 asks",
