@@ -14,7 +14,7 @@ from tests.unit.test_structure import MODULES, Import, Module, imports_of
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS_OF = {
     "demo": ("demo",),
-    "experiments": ("experiments", "plots"),
+    "experiments": ("dask", "experiments", "plots"),
     "providers": ("hub", "keyring", "local"),
     "structured": ("experiments",),
 }
