@@ -96,7 +96,7 @@ class Ballot:
         Raises
         ------
         InputError
-            If there is no such round or choice, or the round has been voted on.
+            If there is no such round or choice, or the names were shown after the last vote.
         """
         with self._lock:
             if not 1 <= number <= len(self.rounds):

@@ -90,6 +90,11 @@ class Round:
         """Whether the sessions of the answers are still secret."""
         return self.is_blind and (self.vote is None or self.is_sealed)
 
+    @property
+    def is_final(self) -> bool:
+        """Whether the vote cannot change any more, because the names were shown after it."""
+        return self.is_blind and self.vote is not None and not self.is_sealed
+
     def voted(self, choice: int | str) -> Round:
         """Return the round with a vote: the index of a column, ``"tie"`` or ``"none good"``.
 
@@ -100,7 +105,7 @@ class Round:
         """
         if not self.is_over:
             raise InputError(f"round {self.number} is still being answered", "wait until it ends, or stop it")
-        if self.is_blind and self.vote is not None:
+        if self.is_final:
             raise InputError(f"the blind vote on round {self.number} is final", "the names have been shown since")
         if choice in (TIE, NONE_GOOD):
             return dataclasses.replace(self, vote=str(choice), winner=None)

@@ -82,6 +82,7 @@ def facts(asked: Round, columns: Sequence[Fields]) -> dict[str, Any]:
         "prompt": well_formed(asked.prompt),
         "blind": asked.is_blind,
         "vote": asked.vote,
+        "final": asked.is_final,
         "columns": told,
     }
 

@@ -94,13 +94,15 @@ def test_no_byte_to_the_page_names_a_model_before_the_last_vote(
     assert asked["prompt"] == "question 1"
     told = page.everything() + json.dumps(page.ask("csv")) + page.panel.transcript().html + page.panel.transcript().text
     assert not [secret for secret in SECRETS if secret in told]
-    assert "final" in page.ask("vote", round=1, choice=1)["error"]
+    for choice in ("tie", column_of(whole["rounds"][0], "42")):  # a vote can change as long as names are hidden
+        assert page.ask("vote", round=1, choice=choice)["ok"]
     page.ask("vote", round=2, choice="tie")  # answered after all names are sent
     whole = [message for message in page.got if message.get("kind") == "whole"][-1]
     assert {column["name"] for each in whole["rounds"] for column in each["columns"]} == set(NAMES[:2])
     assert whole["rounds"][2]["vote"] == "tie"  # the same text: a tie without asking
     assert whole["frame"]["rows"] == [["wise-model", "0", "0% of 3"], ["quick-model", "1", "33% of 3"]]
     assert "Best: quick-model" in page.panel.transcript().text
+    assert "final" in page.ask("vote", round=1, choice=1)["error"]
 
 
 def test_votes_are_kept_for_each_person_and_become_preferences(

@@ -16,7 +16,8 @@ const MOST_KEYS = 9; // columns that have a key: their numbers
  *   name?: string, shuffled?: boolean}} ColumnFields */
 
 /**
- * @typedef {{round: number, prompt: string, blind: boolean, vote: string | null, columns: ColumnFields[]}} RoundFields
+ * @typedef {{round: number, prompt: string, blind: boolean, vote: string | null, final: boolean,
+ *   columns: ColumnFields[]}} RoundFields
  */
 
 /**
@@ -75,7 +76,7 @@ export class RoundView {
   constructor(panel) {
     this.panel = panel;
     this.number = 0;
-    this.blind = false;
+    this.final = false; // the names were shown after the vote, so it cannot change
     /** @type {string | null} */
     this.voted = null;
     /** @type {ColumnView[]} */
@@ -94,12 +95,13 @@ export class RoundView {
   /** @param {RoundFields} fields */
   apply(fields) {
     this.number = fields.round;
-    this.blind = fields.blind;
+    const isFirstVote = !this.voted && Boolean(fields.vote);
+    this.final = fields.final;
     this.voted = fields.vote;
     this.title.textContent = `Round ${fields.round}${fields.blind ? ", blind" : ""}`;
     this.prompt.textContent = fields.prompt;
     for (const [at, column] of fields.columns.entries()) this.column(at).apply(column);
-    this.showVote();
+    this.showVote(isFirstVote);
     this.panel.showRetries();
   }
 
@@ -129,7 +131,7 @@ export class RoundView {
     return this.columns.every((column) => column.isOver);
   }
 
-  showVote() {
+  showVote(isFirstVote = false) {
     const best = this.columns.find((column) => column.isBest);
     /** @type {Record<string, string>} */
     const words = { best: `★ Best: ${best?.title ?? ""}`, tie: "Voted: a tie", "none good": "Voted: none is good" };
@@ -138,7 +140,7 @@ export class RoundView {
     const line = el("div", { class: "cnb-vote-line" }, el("span", { class: "cnb-vote-said" }, said));
     this.vote.replaceChildren(line);
     this.choices.clear();
-    if (!this.isOver || (this.blind && this.voted)) {
+    if (!this.isOver || this.final) {
       if (held) this.panel.afterVote();
       return;
     }
@@ -163,7 +165,8 @@ export class RoundView {
     line.append(...buttons.slice(columns.length));
     bar.append(el("div", { class: "cnb-columns" }, ...buttons.slice(0, columns.length)), line);
     this.vote.append(bar);
-    if (held) buttons[0].focus();
+    if (held && isFirstVote && this.panel.isFixed) this.panel.afterVote();
+    else if (held) buttons[0].focus();
   }
 
   /** Move the focus to the vote, if a vote is possible. */
