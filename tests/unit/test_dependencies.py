@@ -59,5 +59,7 @@ def test_what_a_module_imports_is_declared(module: Module) -> None:
 def test_what_is_declared_is_imported() -> None:
     libraries = {each.library for module in MODULES for each in outside(module)}
     used = {normalized(name) for library in libraries for name in DISTRIBUTIONS[library]}
-    for_users = {name for extra in ("experiments", "hub", "keyring", "local", "plots") for name in OPTIONAL[extra]}
+    for_users = {
+        name for extra in ("dask", "experiments", "hub", "keyring", "local", "plots") for name in OPTIONAL[extra]
+    }
     assert (REQUIRED | for_users) - used == NOT_IMPORTED.keys()
