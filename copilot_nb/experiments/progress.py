@@ -54,7 +54,9 @@ class Progress:
 
     def then(self, judging: Progress) -> Progress:
         """Return this progress with that of the judge after it, whose tokens and cost include the earlier ones."""
-        so_far = replace(self, tokens=judging.tokens, cost=judging.cost, unknown=judging.unknown)
+        names = ("tokens", "cost", "unknown")
+        spent = {name: max(getattr(self, name), getattr(judging, name)) for name in names}  # the first report has none
+        so_far = replace(self, **spent)
         return so_far.with_note(str(replace(judging, tokens=0, cost=0.0, what="judgement")))
 
     def with_note(self, note: str) -> Progress:
