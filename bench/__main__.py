@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import grid, history, local, page, panel, scale, start, stream, tools, turn
+from bench import cluster, grid, history, local, page, panel, scale, start, stream, tools, turn
 from bench.report import Result, table, write
 from bench.surroundings import nothing_left_behind, of_its_own
 
@@ -19,6 +19,7 @@ BENCHMARKS = {
     "panel": panel.run,
     "scale": scale.run,
     "grid": grid.run,
+    "cluster": cluster.run,
     "local": local.run,
     "history": history.run,
 }

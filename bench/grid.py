@@ -12,13 +12,11 @@ import asyncio
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
 
 import copilot_nb
 from bench.bare import bare_session
+from bench.processor import Load, since, taken
 from bench.report import Result, ratios
 from copilot_nb.experiments.progress import Progress
 from copilot_nb.experiments.store import AnsweredTurn, Store, new_owner
@@ -29,25 +27,11 @@ from copilot_nb.testing import ScriptedModel, install
 MODELS = ("scripted", "scripted-b")
 SIZES = (50, 200, 1000)
 LATENCIES_S = (0.0, 0.5)
-ROUNDS = {50: 5, 200: 3, 1000: 1}
+ROUNDS = {50: 4, 200: 2, 1000: 1}
 SEATS = 64
 LARGE = max(SIZES)
 PART = 100
 THROUGHPUT_GOAL, STORE_GOAL, FLAT_GOAL, AGAIN_GOAL_S = 1 / 0.95, 0.02, 1.2, 1.0
-
-
-@dataclass(frozen=True)
-class Load:
-    """The times of one side for a grid (seconds): elapsed, and processor time in Python and in the runtime."""
-
-    took_s: float
-    python_s: float
-    runtime_s: float
-
-    @property
-    def cpu_s(self) -> float:
-        """Seconds of processor time."""
-        return self.python_s + self.runtime_s
 
 
 def run() -> list[Result]:
@@ -122,15 +106,15 @@ class _Grids:
 
     def ours(self, size: int, name: str) -> Load:
         """Compare."""
-        began = _taken()
-        self.marks = [_since(began)]
+        began = taken()
+        self.marks = [since(began)]
 
         def mark(progress: Progress) -> None:
             if progress.done >= PART * len(self.marks):
-                self.marks.append(_since(began))
+                self.marks.append(since(began))
 
         self.again(size, name, mark)
-        return _since(began)
+        return since(began)
 
     def again(self, size: int, name: str, on_progress: Callable[[Progress], None] = lambda _: None) -> float:
         """Run a comparison, or run a finished one again; return the seconds."""
@@ -143,9 +127,9 @@ class _Grids:
 
     def bare(self, size: int, name: str) -> Load:
         """Run the same grid on the bare SDK."""
-        began = _taken()
+        began = taken()
         self._manager.loop.blocking(self._gathered(size, name))
-        return _since(began)
+        return since(began)
 
     async def _gathered(self, size: int, name: str) -> None:
         seats = asyncio.Semaphore(SEATS)
@@ -169,15 +153,3 @@ class _Grids:
                 store.claim({key: key}, owner)
                 store.keep(key, owner, [turn], "", "")
             return (time.process_time() - began_s) / LARGE
-
-
-def _taken() -> Load:
-    mine = psutil.Process().cpu_times()
-    children = psutil.Process().children(recursive=True)
-    runtimes = [child.cpu_times() for child in children if "--headless" in child.cmdline()]
-    return Load(time.perf_counter(), mine.user + mine.system, sum(times.user + times.system for times in runtimes))
-
-
-def _since(began: Load) -> Load:
-    now = _taken()
-    return Load(now.took_s - began.took_s, now.python_s - began.python_s, now.runtime_s - began.runtime_s)

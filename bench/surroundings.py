@@ -16,6 +16,7 @@ from copilot_nb.runtime.install.find_runtime import find_runtime
 
 MARK = "NB_BENCH_RUN"  # every process that is started inherits it
 SHUTDOWN_S = 10.0
+TRACKER = "multiprocessing.resource_tracker"  # ends with the interpreter
 ROOT = Path(__file__).parents[1]
 _FOREIGN = re.compile(r"(COPILOT_|GH_|GITHUB_|JUPYTER|IPYTHON|PYTHONDONTWRITEBYTECODE$)|.*_API_KEY$")
 """Logins and settings of the user, and the variable that keeps Python from storing compiled code."""
@@ -50,6 +51,7 @@ def nothing_left_behind(mark: str) -> Iterator[None]:
     """Fail if a process that carries `mark` is still running afterwards, and end it."""
     yield
     _, left = psutil.wait_procs(list(_carrying(mark)), timeout=SHUTDOWN_S)
+    left = [process for process in left if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
     for process in left:
         with suppress(psutil.NoSuchProcess):
             process.kill()
@@ -60,5 +62,6 @@ def nothing_left_behind(mark: str) -> Iterator[None]:
 def _carrying(mark: str) -> Iterator[psutil.Process]:
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if process.pid != os.getpid() and process.environ().get(MARK) == mark:
+            is_ours = process.pid != os.getpid() and process.environ().get(MARK) == mark
+            if is_ours and TRACKER not in " ".join(process.cmdline()):
                 yield process
