@@ -194,6 +194,24 @@ class Comparison(Analysis):
         """
         return written(self.to_frame(), path, lambda frame, file: frame.to_csv(file, index=False))
 
+    def to_inspect(self, folder: str | Path) -> list[Path]:
+        """Write one log of Inspect (inspect_ai) for each variant, and return their paths: ``compare-1.eval``, ….
+
+        Samples are prompts (the row counted from 1), epochs are repeats (from 1); scores, tokens, costs and errors are
+        included, and answers that are missing are left out.
+
+        Raises
+        ------
+        InputError
+            If inspect_ai is not installed, nothing has been asked yet, or a file cannot be written.
+        """
+        if not (asked := self._asked()):
+            raise InputError("there are no answers yet", "run the comparison without ask=False")
+        from copilot_nb.experiments.inspect_logs import write_logs
+
+        cells = [(cell, answer, self._scores.of(cell)) for cell, answer in asked]
+        return write_logs(Path(folder).expanduser(), cells)
+
     def to_parquet(self, path: str | Path) -> Path:
         """Write `to_frame` to a Parquet file, lists and objects as JSON, and return its path.
 

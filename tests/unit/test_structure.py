@@ -57,6 +57,7 @@ IMPORTERS = {
     "distributed": {"experiments"},
     "httpx": {"providers", "runtime", "testing"},
     "huggingface_hub": {"providers"},
+    "inspect_ai": {"experiments"},
     "ipykernel": {"notebook"},
     "jsonschema": {"structured"},
     "jupyter_client": {"notebook"},
