@@ -42,6 +42,10 @@ MAX_UNCONFIRMED = 10_000
 """The most answers that are requested without ``confirm=True`` (count)."""
 STOP_GRACE_S = 5.0
 """How long an interrupt waits for the running answers to stop, in seconds."""
+STUCK = (
+    "the running ones could not be stopped, because a model in this kernel runs Python code that does not return; "
+    "when it has, run it again to go on, or restart the kernel"
+)
 SUFFIX = ".comparison.sqlite"
 NOT_ASKED = "nothing was asked and nothing is stored, because of ask=False"
 
@@ -242,17 +246,20 @@ def _drive(manager: Manager, runner: Runner, on_progress: OnProgress, what: str 
                 concurrent.futures.wait([running], POLL_S)
         running.result()
     except KeyboardInterrupt as error:
-        _stop(manager, runner, running)
+        is_stopped = _stop(manager, runner, running)
         progress = runner.progress
-        raise TurnInterrupted(
-            f"stopped: {progress.done:,} of {count(progress.total, what)} are kept", "run it again to go on"
-        ) from error
+        kept = f"stopped: {progress.done:,} of {count(progress.total, what)} are kept"
+        raise TurnInterrupted(kept, "run it again to go on" if is_stopped else STUCK) from error
     except BaseException:  # from `on_progress`, or from the run itself
         _stop(manager, runner, running)
         raise
 
 
-def _stop(manager: Manager, runner: Runner, running: concurrent.futures.Future[None]) -> None:
+def _stop(manager: Manager, runner: Runner, running: concurrent.futures.Future[None]) -> bool:
+    """Stop a run, and return whether it has ended; if not, its cells are released all the same."""
     manager.loop.call_soon(runner.stop)
     with suppress(KeyboardInterrupt):
         concurrent.futures.wait([running], STOP_GRACE_S)
+    if not running.done():
+        runner.release()
+    return running.done()

@@ -133,6 +133,10 @@ class Runner:
             for task in self._going:
                 task.cancel()
 
+    def release(self) -> None:
+        """Release the claimed cells, from any thread: for a run whose loop does not answer."""
+        self._store.release(self._owner)
+
     async def _begin(self) -> None:
         """Find the cells to run."""
         left = await in_thread(self._store.free_the_dead)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import re
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,7 +17,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 import pytest
@@ -148,6 +150,38 @@ def test_an_interrupt_keeps_what_is_done_and_stops_the_rest(manager: Manager, mo
     result = compare(texts(6), models=BOTH)
     assert sorted(request.prompt for request in model.requests) == ["question 4"] * 2 + ["question 5"] * 2
     assert result.plan().left == 0
+
+
+def test_an_interrupt_of_a_model_that_blocks_says_so_and_loses_nothing(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "STOP_GRACE_S", 0.3)
+    is_blocking, returns = threading.Event(), threading.Event()
+    interrupts, wait = iter([KeyboardInterrupt]), concurrent.futures.wait
+
+    def reply(request: ChatRequest) -> str:
+        if request.prompt == "question 1":
+            is_blocking.set()
+            returns.wait(30)  # on the event loop, as careless code of a model does
+        return "answer"
+
+    def interrupted_wait(futures: Any, timeout: float | None = None) -> Any:
+        if is_blocking.is_set() and (interrupt := next(interrupts, None)):
+            raise interrupt
+        return wait(futures, timeout)
+
+    script(manager, ScriptedModel(reply))
+    compare(texts(1), models="scripted", store="a.sqlite")
+    monkeypatch.setattr(concurrent.futures, "wait", interrupted_wait)
+    with pytest.raises(TurnInterrupted) as caught:
+        compare(texts(2), models="scripted", store="a.sqlite")
+    assert str(caught.value).startswith(
+        "stopped: 1 of 2 answers are kept → the running ones could not be stopped, because a model in this kernel runs"
+    )
+    returns.set()
+    model = script(manager, ScriptedModel())
+    result = compare(texts(2), models="scripted", store="a.sqlite")
+    assert ([request.prompt for request in model.requests], result.plan().left) == (["question 1"], 0)
 
 
 @contextmanager
