@@ -11,7 +11,7 @@ The SDK leaves three things to us, measured on 1.0.25:
 * A waiter is not woken when the runtime dies. While a turn is under way, `_watch` pings.
 * `mode="empty"` would hide a login kept in the system keychain, so its lean defaults are spelt out in `_LEAN`.
 
-Why: docs/decisions/0002-copilot-cli-mode.md.
+Why: docs/decisions/0002-copilot-cli-mode.md, and docs/decisions/0041-no-runtime-served-elsewhere.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What a comparison asks of the engine that runs its cells."""
+"""What a comparison asks of the engine that runs its cells.
+
+Why: docs/decisions/0042-cells-by-any-executor.md.
+"""
 
 from __future__ import annotations
 
