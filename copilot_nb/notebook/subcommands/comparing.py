@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,13 @@ def compare_line(context: MagicContext, args: argparse.Namespace) -> object:
     if not args.prompt and not args.over:
         raise InputError("there is no prompt to compare answers to", "%copilot compare --models a,b PROMPT")
     prompts, template = _prompts(context, args)
-    result = compare(prompts, template, **_options(context, args))
+    options = _options(context, args)
+    if not args.over and not _compares(options):
+        raise InputError(
+            "there is nothing to compare: this is one prompt to one model",
+            "name others before the prompt: %copilot compare --models a,b PROMPT",
+        )
+    result = compare(prompts, template, **options)
     if args.out:
         assign(context.shell, args.out, result)
     if args.plan:
@@ -49,6 +55,13 @@ def compare_cell(context: MagicContext, args: argparse.Namespace, body: str, eva
             )
         args.prompt = body if args.over else interpolate(body, evaluate)
     return compare_line(context, args)
+
+
+def _compares(options: Mapping[str, Any]) -> bool:
+    """Whether a single prompt is sent more than once, to other models or with other options."""
+    named = [options.get(name) for name in ("models", "providers", "efforts", "systems")]
+    several = (isinstance(values, Sized) and not isinstance(values, str) and len(values) > 1 for values in named)
+    return (options["repeats"] or 1) > 1 or any(several)
 
 
 def _prompts(context: MagicContext, args: argparse.Namespace) -> tuple[object, str]:
