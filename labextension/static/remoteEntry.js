@@ -1,6 +1,8 @@
 // What JupyterLab loads first: a container of module federation, written by hand, so that nothing is bundled or built.
 // JupyterLab calls init() with the modules that it shares (by name, then by version), and then get("./extension").
 // Which of them are used is asked only then: other extensions may still register theirs.
+//
+// Why: docs/decisions/0049-labextension-by-hand.md.
 
 (() => {
   const here = /** @type {HTMLScriptElement} */ (document.currentScript).src;

@@ -3,6 +3,8 @@
 // The panel is the output of a request to the kernel, drawn by the notebook's own renderers, which know its widgets. It
 // is asked for only when the user opens the side or presses the button in it, and only in a notebook that uses
 // copilot_nb. When the page is reloaded, what was open is opened again: sessionStorage has the choice of this tab.
+//
+// Why: docs/decisions/0050-ask-a-kernel-by-the-users-act.md.
 
 import { dress, isOurs } from "./notebooks.js";
 

@@ -169,7 +169,8 @@ def test_every_decision_is_in_the_index_and_has_its_three_parts() -> None:
 
 
 def test_every_decision_is_named_where_the_code_follows_it() -> None:
-    sources = [path for kind in ("*.py", "*.js") for path in (ROOT / "copilot_nb").rglob(kind)]
+    folders = [ROOT / "copilot_nb", ROOT / "labextension"]
+    sources = [path for folder in folders for kind in ("*.py", "*.js") for path in folder.rglob(kind)]
     named = {name for path in sources for name in re.findall(r"docs/decisions/([\w.-]+\.md)", path.read_text("utf-8"))}
     assert named == {path.name for path in (ROOT / "docs" / "decisions").glob("[0-9]*.md")}
 
