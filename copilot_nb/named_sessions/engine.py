@@ -219,7 +219,7 @@ class Engine:
                 settings=self.settings,
                 hide=self.hide_secrets,
                 tell=lambda turn: state.tell("ask", turn),
-                looked=lambda turn: self._looked(state, turn),
+                looked=lambda turn, tool: self._looked(state, turn, tool),
             )
         return state.gate
 
@@ -232,13 +232,13 @@ class Engine:
         servers = self.settings.mcp_servers if level == "all" else {}
         return Toolkit(level, self.toolbox.of(level, state.name), {**servers})
 
-    def _looked(self, state: SessionState, turn: Turn | None) -> None:
+    def _looked(self, state: SessionState, turn: Turn | None, tool: str) -> None:
         """Say once in a kernel that a model has looked at the notebook."""
         if turn is not None and not self._has_looked:
             self._has_looked = True
             turn.notes.append(
-                f"{state.options.label} looked at this notebook, and is sent what it looks at (secrets hidden); "
-                f"to turn that off: -t none, or %config CopilotNB.tools = 'none'"
+                f"{state.options.label} looked at this notebook, and was sent what {tool} returned; "
+                "to turn that off: -t none, or %config CopilotNB.tools = 'none'"
             )
 
     async def annotate(self, state: SessionState, connection: Connection) -> None:

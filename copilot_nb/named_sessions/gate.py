@@ -51,7 +51,7 @@ class Gate:
     tell : callable
         Called with the turn when a request for permission comes or is decided.
     looked : callable
-        Called with the turn when the model has looked at the notebook.
+        Called with the turn and the tool's name when the model has looked at the notebook.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Gate:
         settings: CopilotNB,
         hide: Callable[[str], str],
         tell: Callable[[Turn | None], object],
-        looked: Callable[[Turn | None], object],
+        looked: Callable[[Turn | None, str], object],
     ) -> None:
         self._names = names
         self._runner = runner
@@ -92,7 +92,7 @@ class Gate:
     def ran(self, spec: ToolSpec) -> None:
         """Take note that a tool has run."""
         if spec.kind == "look":
-            self._looked(self._runner.current)
+            self._looked(self._runner.current, spec.name)
 
     async def permit(self, call: Call) -> Decision:
         """Return the decision about a call; a call that was decided before is not asked about again.

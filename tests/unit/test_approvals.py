@@ -159,7 +159,7 @@ def gate_of(desk: Desk, runner: Runner, **settings: Any) -> Gate:
         settings=CopilotNB(**settings),
         hide=str,
         tell=desk.tell,
-        looked=lambda _turn: None,
+        looked=lambda _turn, _tool: None,
     )
 
 
