@@ -298,7 +298,7 @@ class TurnQueue:
         turn.checked = checked
         if checked.error:
             raise TurnFailed(
-                f"{turn.session.name}: {does_not_fit(checked.error)}",
+                does_not_fit(checked.error),
                 "the answers are in its history; run the cell again, or simplify the schema",
             )
 

@@ -217,7 +217,7 @@ def test_an_answer_that_does_not_fit_its_schema_fails_the_cell(nb: Notebook) -> 
     nb.answer(ScriptedModel("It is spam."))
     nb.run(LABEL)
     assert nb.run("%%copilot a -q --schema Label\nx").complaint == (
-        "TurnFailed: a: the answer does not fit the schema, asked twice: the answer holds no JSON → the answers are in "
+        "TurnFailed: the answer does not fit the schema, asked twice: the answer holds no JSON → the answers are in "
         "its history; run the cell again, or simplify the schema"
     )
     assert nb.run("%%copilot b -b -q --schema Label\nx").ok
