@@ -318,7 +318,8 @@ class TurnQueue:
             error = failure
             raise
         finally:
-            self._state.pending.remove(correction)
+            if correction in self._state.pending:  # it may have been withdrawn
+                self._state.pending.remove(correction)
             correction.finish(error)
             await self._store_outcome(correction)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 from dataclasses import dataclass
 from typing import Literal
@@ -13,6 +14,8 @@ from copilot_nb.errors import InputError, TurnFailed, TurnInterrupted
 from copilot_nb.named_sessions.cells import cell_key
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.named_sessions.session import Event
+from copilot_nb.named_sessions.state import SessionState
+from copilot_nb.runtime.connection import Connection
 from copilot_nb.testing import Reply, ScriptedModel
 
 from .conftest import script
@@ -130,3 +133,22 @@ def test_an_invalid_schema_is_refused_before_anything_is_sent(manager: Manager) 
     with pytest.raises(InputError, match="empty"):
         manager.session("refused").send("  ", schema=Label)
     assert not model.requests
+
+
+def test_a_second_question_can_be_withdrawn_before_it_is_sent(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = script(manager, ScriptedModel([BAD, "next"]))
+    session, loaded = manager.session("withdrawn"), manager.engine.loaded
+
+    async def stopped(state: SessionState) -> Connection:
+        for turn in state.pending[1:]:
+            turn.stop()
+            await asyncio.wrap_future(turn.ended)
+        return await loaded(state)
+
+    monkeypatch.setattr(manager.engine, "loaded", stopped)
+    with pytest.raises(TurnInterrupted):
+        session.ask("Classify", schema=Label)
+    assert session.ask("Next").text == "next"
+    assert len(model.requests) == 2
