@@ -353,6 +353,7 @@ def test_every_string_of_a_history_is_harmless(needle: str) -> None:
         check(history_html(extract_of(source, source, left_out=0)), HISTORY_TAGS)
 
 
+@pytest.mark.slow
 def test_the_markdown_of_a_history_runs_nothing_where_raw_html_is_on() -> None:
     plain, with_tables = (MarkdownIt("commonmark", {"html": True}) for _ in range(2))
     with_tables.enable("table")
