@@ -125,7 +125,7 @@ def failure_of(shell: InteractiveShell, cell: str) -> Failure | None:
 
 def _is_named(failure: Failure, cell: str) -> bool:
     is_id = len(cell) >= SHORT_ID_CHARS and failure.cell_id.startswith(cell)
-    return is_id or (failure.number > 0 and cell == str(failure.number))
+    return is_id or cell == failure.cell_id or (failure.number > 0 and cell == str(failure.number))
 
 
 def _shown() -> object:

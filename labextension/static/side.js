@@ -126,8 +126,14 @@ class Side {
     const { OutputAreaModel, SimplifiedOutputArea } = this.outputs;
     const model = new OutputAreaModel({ trusted: true });
     const area = new SimplifiedOutputArea({ model, rendermime: notebook.content.rendermime });
-    area.future = kernel.requestExecute({ code: CODE, store_history: false, stop_on_error: false }, true, CELL);
-    this.shown.set(notebook, { area, kernel: kernel.id });
+    const request = kernel.requestExecute({ code: CODE, store_history: false, stop_on_error: false }, true, CELL);
+    const shown = { area, kernel: kernel.id };
+    const failed = () => {
+      shown.kernel = ""; // what went wrong is shown; opening the side asks again
+    };
+    request.done.then((/** @type {any} */ { content }) => content.status === "ok" || failed(), failed);
+    area.future = request;
+    this.shown.set(notebook, shown);
     this.widget.layout.addWidget(area);
     remember(notebook.context.path, true);
     this.say(`The sessions of ${notebook.title.label} come as soon as its kernel is free.`);

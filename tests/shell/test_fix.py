@@ -98,6 +98,8 @@ def test_a_cell_that_failed_earlier_is_named_by_its_number_or_its_id(nb: Noteboo
     assert "first = 1 / 0" in asked("11111111")
     assert "first = 1 / 0" in asked(str(number))
     assert "second = 1 / 0" in asked("22222222-bbbb")
+    fail("third = 1 / 0", "c3")
+    assert "third = 1 / 0" in asked("c3")
     fail("first = [][1]", "11111111-aaaa")
     assert "first = [][1]" in asked("11111111")
     sent = len(model.requests)
