@@ -191,6 +191,8 @@ def test_an_interrupt_stops_the_turns_on_the_workers(cluster: Client, model: Mod
     result = compare(texts(10), models=BOTH, providers="served", client=cluster)
     assert (result.plan().left, model.counts.total()) == (0, 20 + 8)
     assert sorted(result.to_frame()["attempts"]) == [1] * 12 + [2] * 8
+    handlers = cluster.run(eval, "__import__('signal').getsignal(2).name")  # a notebook's interrupt reaches them, too
+    assert set(handlers.values()) == {"SIG_IGN"}
 
 
 def test_a_worker_without_the_key_says_which_variable_it_lacks(

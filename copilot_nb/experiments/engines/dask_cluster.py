@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import multiprocessing
+import signal
+import threading
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -53,12 +56,23 @@ class RuntimePlugin(WorkerPlugin):
 
     async def setup(self, worker: Worker) -> None:  # noqa: ARG002 - Dask passes it
         """Check the keys' variables and start the runtime; not on the worker's loop, which must answer meanwhile."""
+        _ignore_interrupts()
         await asyncio.to_thread(_start, self._setup)
 
     async def teardown(self, worker: Worker) -> None:
         """Stop the runtime of a worker that ends; Dask calls this at the end of the comparison, too."""
         if worker.status is not Status.running:
             await asyncio.to_thread(_close, self._setup)
+
+
+def _ignore_interrupts() -> None:
+    """Let this process live through an interrupt of the notebook, which reaches all that its kernel has started.
+
+    It would end the workers of a `LocalCluster`, and Dask does not start them again then. The nanny that has started a
+    worker ends it.
+    """
+    if multiprocessing.parent_process() is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 _start, _close = worker.start, worker.close  # Dask names a parameter of the plugin's methods `worker`
