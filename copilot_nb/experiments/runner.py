@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from copilot_nb.conversation.parts import Usage
 from copilot_nb.errors import CopilotNBError, InputError, ProviderError, RuntimeUnavailable
 from copilot_nb.experiments.budget import Budget
-from copilot_nb.experiments.engines.base import CellEngine, EngineGone, Job, Outcome, WorkerLost, rerun_ids
+from copilot_nb.experiments.engines.base import CellEngine, EngineGone, Job, Outcome, WorkerLost, delete_left, rerun_ids
 from copilot_nb.experiments.grid import Cell, Grid, Variant
 from copilot_nb.experiments.options import CompareOptions
 from copilot_nb.experiments.progress import Progress
@@ -264,10 +264,7 @@ class Runner:
         if not session_ids:
             return
         with suppress(CopilotNBError):  # a leftover session does no harm
-            archive = (await self._manager.client()).archive
-            for session_id in [each for each in session_ids if archive.log_path(each).parent.exists()]:
-                with suppress(CopilotNBError):
-                    await archive.delete(session_id)
+            await delete_left((await self._manager.client()).archive, session_ids)
 
     async def _beat(self) -> None:
         while True:

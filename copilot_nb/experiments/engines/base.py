@@ -5,14 +5,22 @@ Why: docs/decisions/0042-cells-by-any-executor.md.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from copilot_nb.conversation.parts import Image
 from copilot_nb.errors import CopilotNBError, RuntimeUnavailable
-from copilot_nb.experiments.store import AnsweredTurn
+from copilot_nb.experiments.store import AnsweredTurn, has_ended
 from copilot_nb.named_sessions.options import SessionOptions
 
+if TYPE_CHECKING:
+    from copilot_nb.runtime.archive import Archive
+
+DYING_LOOK_S, DYING_LOOKS = 0.05, 40
+"""Seconds between the checks of whether the runtime of a dead process has ended, and their number."""
 MAX_RERUNS = 7
 """How often Dask may run a job again whose worker has died (count); its own default is 3."""
 
@@ -61,6 +69,26 @@ class Outcome:
 def rerun_ids(session_id: str) -> list[str]:
     """Return the ids of the sessions that workers may use for one job, if the first of them die."""
     return [session_id, *(f"{session_id}-{number}" for number in range(2, MAX_RERUNS + 2))]
+
+
+async def delete_left(archive: Archive, session_ids: Iterable[str]) -> list[str]:
+    """Delete the sessions that processes which died have left in a home, and return the ids of those that were there.
+
+    The runtime of such a process, which would write its session once more, ends first: it takes 0.1 s.
+    """
+    left = [each for each in session_ids if archive.log_path(each).parent.exists()]
+    for each in left:
+        await _ended([holder.process_id for holder in archive.holders(each)])
+        with suppress(CopilotNBError):  # a leftover session does no harm
+            await archive.delete(each)
+    return left
+
+
+async def _ended(process_ids: list[int]) -> None:
+    for _ in range(DYING_LOOKS):
+        if all(map(has_ended, process_ids)):
+            return
+        await asyncio.sleep(DYING_LOOK_S)
 
 
 class WorkerLost(RuntimeUnavailable):

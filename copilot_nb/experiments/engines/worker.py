@@ -17,24 +17,21 @@ import json
 import os
 import socket
 import threading
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
 
 from copilot_nb.errors import CopilotNBError, InputError, ProviderError, TurnInterrupted
-from copilot_nb.experiments.engines.base import Job, Outcome, rerun_ids
+from copilot_nb.experiments.engines.base import Job, Outcome, delete_left, rerun_ids
 from copilot_nb.experiments.engines.in_kernel import InKernelEngine
-from copilot_nb.experiments.store import has_ended, is_dead
+from copilot_nb.experiments.store import is_dead
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.settings import CopilotNB
 from copilot_nb.structured import Schema, schema_of
 
 LOOK_S = 0.5
 """Seconds between two checks of whether the kernel wants the running cells stopped."""
-DYING_LOOK_S, DYING_LOOKS = 0.05, 40
-"""Seconds between the checks of whether the runtime of a dead worker has ended, and their number; it takes 0.1 s."""
 STOP_GRACE_S = 4.0
 """How long a cell may take to stop, in seconds."""
 
@@ -137,14 +134,6 @@ def start(setup: Setup) -> None:
 def close(setup: Setup) -> None:
     """Stop what `start` or `ask` has started, unless cells of another run use it."""
     _Hosts.close(setup)
-
-
-async def _ended(process_ids: list[int]) -> None:
-    """Wait for the runtimes of a worker that has died, which would write their sessions once more."""
-    for _ in range(DYING_LOOKS):
-        if all(map(has_ended, process_ids)):
-            return
-        await asyncio.sleep(DYING_LOOK_S)
 
 
 class _Hosts:
@@ -278,11 +267,7 @@ class Host:
         """
         archive = (await self._manager.client()).archive
         ids = rerun_ids(session_id)
-        left = [each for each in ids if archive.log_path(each).parent.exists()]
-        for each in left:
-            await _ended([holder.process_id for holder in archive.holders(each)])
-            with suppress(CopilotNBError):
-                await archive.delete(each)
+        left = await delete_left(archive, ids)
         return next((each for each in ids if each not in left), session_id)
 
     def _schema_of(self, run: Run) -> Schema | None:
