@@ -30,7 +30,7 @@ demo: $(VENV)/.demo $(VENV)/.lab  ## open the first notebook in JupyterLab (HEAD
 
 test: browser $(VENV)/.dev lint lint-js  ## check the code and run all tests; installs what they need
 	$(PROVISION)
-	@echo "Running all tests in three processes: about 14 minutes on two free cores"
+	@echo "Running all tests in three processes: about 12 minutes on two free cores"
 	@CHROMIUM=$$($(BIN)/python tests/browser/ensure_browser.py) $(BIN)/python -m pytest -q -p tests.progress -n 3 --dist loadfile --no-loadscope-reorder
 
 # First of all, so that nobody waits for an installation to be told that there is no browser.

@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, expect
 
 from copilot_nb.agent.policy import Call
 from copilot_nb.agent.tools import Arguments, CallContext, ToolSpec, schema_of
+from copilot_nb.conversation.parts import Decision
 from copilot_nb.named_sessions.session import state_of
 from copilot_nb.panels.asker import AskPanel
 from copilot_nb.panels.chat import ChatPanel
@@ -88,11 +89,15 @@ def test_a_request_is_denied_by_keys_and_leaves_every_panel(asking: PanelPage) -
     expect(shown.get_by_role("textbox", name="Prompt")).to_be_focused()
 
 
-def ask(page: PanelPage, *, choices: tuple[str, ...], is_free: bool) -> Future[str | None]:
-    """Let the session ask a question, as the runtime's `ask_user` does."""
+def ask(page: PanelPage, *, choices: tuple[str, ...], is_free: bool) -> Future[Decision]:
+    """Let the session ask a question, as its gate does for the runtime's `ask_user`."""
     call = Call(call_id="q", kind="question", tool="ask_user", text="Which colour?\n\nThink.")
-    gate = page.manager.engine.gate(state_of(page.manager.session("s1")))
-    return page.manager.loop.submit(gate.question(call, choices, is_free=is_free))
+    state = state_of(page.manager.session("s1"))
+    names = state.name, state.session_id
+    asking = page.manager.approvals.ask(
+        names, None, call, "s1 asks", choices=choices, is_free=is_free, tell=lambda: state.tell("ask")
+    )
+    return page.manager.loop.submit(asking)
 
 
 def test_questions_are_answered(asking: PanelPage) -> None:
@@ -100,14 +105,16 @@ def test_questions_are_answered(asking: PanelPage) -> None:
     question = shown.get_by_role("group", name="s1 asks:")
     answer = ask(asking, choices=("red", "blue"), is_free=True)
     question.get_by_role("button", name="blue").click()
-    assert answer.result(WAIT_S) == "blue"
+    assert answer.result(WAIT_S).reason == "blue"
+    expect(question).to_have_count(0)
     answer = ask(asking, choices=(), is_free=True)
     question.get_by_role("textbox", name="Your answer").fill("green")
     question.get_by_role("textbox", name="Your answer").press("Enter")
-    assert answer.result(WAIT_S) == "green"
+    assert answer.result(WAIT_S).reason == "green"
+    expect(question).to_have_count(0)
     answer = ask(asking, choices=("red",), is_free=False)
     question.get_by_role("button", name="No answer").click()
-    assert answer.result(WAIT_S) is None
+    assert not answer.result(WAIT_S).is_allowed
 
 
 def test_a_visitor_sees_a_request_and_cannot_decide(asking: PanelPage) -> None:
