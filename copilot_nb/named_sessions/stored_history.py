@@ -56,7 +56,7 @@ async def refresh(state: SessionState, engine: Engine) -> None:
     runner = state.runner
     if not runner.is_loaded:
         return
-    if await client.archive.is_as_left(state.session_id, runner.last_turn_id, client.process_id):
+    if client.archive.is_as_left(state.session_id, runner.last_turn_id, client.process_id):
         return
     if await client.archive.is_in_use(state.session_id):
         raise await engine.in_use(state, "has been opened")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from collections.abc import Iterable
@@ -73,7 +72,7 @@ def test_a_session_is_as_left_while_nobody_else_opens_it_or_goes_on_with_it(tmp_
     log = write(archive.log_path("s1"), [prompt(1), answer(1)])
 
     def is_as_left() -> bool:
-        return asyncio.run(archive.is_as_left("s1", "turn 1", OURS))
+        return archive.is_as_left("s1", "turn 1", OURS)
 
     assert not is_as_left()  # without our own lock the folder does not tell
     log.with_name(f"inuse.{OURS}.lock").touch()
