@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 NOTICED_S = 0.5
 """Code that has not begun after this time is said to wait (seconds)."""
+STOPS_WITHIN_S = 2.0
+"""A turn that is stopped ends within this time (seconds; 0.02 s is usual)."""
 WAITS = "the code waits until the running cell has ended"
 NO_MAIN_THREAD = (
     "Code can only run here while the user waits for the answer in a cell, and this prompt runs in the background. "
@@ -114,7 +116,8 @@ async def _done(job: Job[CodeOutput], turn: Turn | None) -> CodeOutput:
         if turn is not None:
             turn.say("")
             if job.is_interrupted:
-                turn.stop()
+                turn.stop()  # awaited: with the result of the call, the runtime would ask the model once more
+                await asyncio.wait([asyncio.wrap_future(turn.ended)], timeout=STOPS_WITHIN_S)
 
 
 def _check_attended(job: Job[Any]) -> None:

@@ -5,9 +5,10 @@ call that waits on the main thread runs the jobs meanwhile (`MainThread.serve`).
 has the kernel call `serve` as soon as it is idle. A job never runs within other code of the user.
 
 Another thread can interrupt a running job, because its turn was stopped or its question was answered elsewhere: it
-sends SIGINT to the main thread, which also ends a `time.sleep`. While a job runs, SIGINT is handled by the job, which
-raises KeyboardInterrupt only within the job's own work. So an interrupt that comes a moment too late cannot hit the
-code that runs next, and a job always gets a result.
+sends SIGINT to the main thread, which also ends a `time.sleep`. A signal that arrives just before such a call begins
+does not end it, so it is sent again until the job has been interrupted. While a job runs, SIGINT is handled by the
+job, which raises KeyboardInterrupt only within the job's own work. So an interrupt that comes a moment too late cannot
+hit the code that runs next, and a job always gets a result.
 
 Why: docs/decisions/0047-code-on-the-main-thread.md.
 """
@@ -30,6 +31,10 @@ ATTENDED_S = 1.0
 """A call that waits on the main thread serves the jobs at least this often (seconds; every 0.1 s is usual)."""
 ARRIVES_WITHIN_S = 0.1
 """A signal that was sent to the main thread arrives within this time (seconds; some microseconds are usual)."""
+AGAIN_AFTER_S = 0.05
+"""A signal is sent again after this time if it has had no effect (seconds)."""
+MERGED_WITHIN_S = 0.01
+"""The second of two signals arrives within this time, unless both arrived as one (seconds)."""
 
 
 class JobInterrupted(Exception):
@@ -62,7 +67,9 @@ class Job(Generic[T]):
         self.is_interrupted = self.is_cancelled = False
         self._work = work
         self._changing = threading.Lock()
-        self._is_running = self._is_sent = self._has_arrived = False
+        self._is_running = False
+        self._sent = self._arrived = 0  # signals (count)
+        self._sent_at_s = 0.0
 
     @property
     def has_begun(self) -> bool:
@@ -75,11 +82,24 @@ class Job(Generic[T]):
             if self.is_cancelled or self.result.done():
                 return
             self.is_cancelled = True
-            if self._is_running:
-                self._is_sent = True
-                _interrupt_main_thread()
-            else:
+            if not self._is_running:
                 self.result.cancel()
+                return
+            self._interrupt()
+        threading.Thread(target=self._interrupt_again, name="copilot-nb-interrupt", daemon=True).start()
+
+    def _interrupt(self) -> None:
+        self._sent += 1
+        self._sent_at_s = time.monotonic()
+        _interrupt_main_thread()
+
+    def _interrupt_again(self) -> None:
+        while True:
+            time.sleep(AGAIN_AFTER_S)
+            with self._changing:
+                if not self._is_running or self._arrived:
+                    return
+                self._interrupt()
 
     def fail(self, error: Exception) -> None:
         """End the job with an error unless it has begun (from any thread)."""
@@ -114,9 +134,8 @@ class Job(Generic[T]):
         return self._work()
 
     def _on_signal(self, _number: int, frame: FrameType | None) -> None:
-        if self._is_sent and not self._has_arrived:
-            self._has_arrived = True
-        else:
+        self._arrived += 1
+        if self._arrived > self._sent:
             self.is_interrupted = True
         while frame is not None and frame.f_code is not Job._call.__code__:
             frame = frame.f_back
@@ -125,8 +144,8 @@ class Job(Generic[T]):
 
     def _await_signal(self) -> None:
         """Wait for a signal that was sent and has not arrived: it must not hit the code that runs next."""
-        until_s = time.monotonic() + ARRIVES_WITHIN_S
-        while self._is_sent and not self._has_arrived and time.monotonic() < until_s:
+        until_s = self._sent_at_s + (MERGED_WITHIN_S if self._arrived else ARRIVES_WITHIN_S)
+        while self._arrived < self._sent and time.monotonic() < until_s:
             time.sleep(0.001)
 
 

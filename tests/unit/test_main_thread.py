@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import threading
 import time
@@ -15,6 +16,7 @@ from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.turn import PastSession, Turn
 from copilot_nb.named_sessions.waiting import wait
 from copilot_nb.runtime.loop import LoopThread
+from copilot_nb.system import main_thread
 from copilot_nb.system.main_thread import MAIN_THREAD, Job, JobInterrupted, MainThread
 from copilot_nb.system.threads import in_thread
 
@@ -32,6 +34,18 @@ def sleeping(begun: threading.Event) -> Callable[[], str]:
     def work() -> str:
         begun.set()
         time.sleep(LONG_S)
+        return "slept"
+
+    return work
+
+
+def napping(begun: threading.Event) -> Callable[[], str]:
+    """A signal that comes just before a nap ends the job after it."""
+
+    def work() -> str:
+        begun.set()
+        for _ in range(1000):
+            time.sleep(LONG_S / 1000)
         return "slept"
 
     return work
@@ -75,10 +89,23 @@ def test_a_running_job_is_interrupted_from_another_thread() -> None:
     assert (job.is_cancelled, job.is_interrupted) == (True, False)
 
 
+def test_a_job_is_interrupted_again_if_the_first_signal_had_no_effect(monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupt, sent = main_thread._interrupt_main_thread, itertools.count()
+    monkeypatch.setattr(main_thread, "_interrupt_main_thread", lambda: next(sent) and interrupt())
+    main, begun, began_s = MainThread(), threading.Event(), time.monotonic()
+    job = main.submit(sleeping(begun))
+    thread = cancelled_when_begun(job, begun)
+    main.serve()
+    thread.join()
+    assert isinstance(job.result.exception(), JobInterrupted)
+    assert time.monotonic() - began_s < AT_ONCE_S
+    assert (job.is_cancelled, job.is_interrupted) == (True, False)
+
+
 def test_an_interrupt_of_the_kernel_ends_the_job_and_the_call_that_waits() -> None:
     main, begun = MainThread(), threading.Event()
     before = signal.getsignal(signal.SIGINT)
-    job = main.submit(sleeping(begun))
+    job = main.submit(napping(begun))
     after = main.submit(lambda: "later")
     thread = soon(lambda: begun.wait(LONG_S) and signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
