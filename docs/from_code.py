@@ -29,12 +29,8 @@ class _Written(SphinxDirective):
         raise NotImplementedError
 
     def run(self) -> list[nodes.Node]:
-        """Return what the lines say."""
-        return self.parse_content_to_nodes_of(self.lines())
-
-    def parse_content_to_nodes_of(self, lines: Iterable[str]) -> list[nodes.Node]:
-        """Parse lines as if the page held them."""
-        self.content = StringList(list(lines), self.get_source_info()[0])
+        """Return what the lines say, parsed as if the page held them."""
+        self.content = StringList(list(self.lines()), self.get_source_info()[0])
         return self.parse_content_to_nodes(allow_section_headings=True)
 
 
@@ -79,8 +75,8 @@ def _table(parser: argparse.ArgumentParser) -> Iterator[str]:
     for action in actions:
         value = "" if action.nargs == 0 else str(action.metavar or "")
         names = [f"`{name} {value}`" if value else f"`{name}`" for name in action.option_strings] or [f"`{value}`"]
-        text = str(action.help or "").replace("%%", "%")
-        yield f"| {', '.join(names).replace('|', chr(92) + '|')} | {_escaped(text).replace('|', chr(92) + '|')} |"
+        text = _escaped(str(action.help or "").replace("%%", "%"))
+        yield "| " + " | ".join(cell.replace("|", r"\|") for cell in (", ".join(names), text)) + " |"
     yield ""
 
 

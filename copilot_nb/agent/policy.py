@@ -81,7 +81,8 @@ class Call:
     def what(self) -> str:
         """The call in one line: ``"run 3 lines of Python"``, ``"edit: /home/ada/notes.md"``."""
         if self.kind == "code":
-            return f"run {self.text.count(chr(10)) + 1} lines of Python" if chr(10) in self.text else "run Python"
+            lines = self.text.count("\n") + 1
+            return f"run {lines} lines of Python" if lines > 1 else "run Python"
         line = visible(" ".join(", ".join(self.targets).split()))
         shown = f"{line[:MAX_TARGET_CHARS]}…" if len(line) > MAX_TARGET_CHARS else line
         return f"{visible(self.tool)}: {shown}" if shown else visible(self.tool)

@@ -118,7 +118,7 @@ class ToolSpec:
     is_data: bool = True
 
     def call(self, call_id: str, arguments: Arguments) -> Call:
-        """Return a call of this tool, for the rules and for whoever is asked."""
+        """Return a call of this tool, for the rules and for the person who is asked."""
         return Call(
             call_id=call_id,
             kind=self.kind,

@@ -86,7 +86,7 @@ class Gate:
         self._calls_allowed = self._settings.max_tool_calls
 
     def context(self, call_id: str) -> CallContext:
-        """Return what a tool is told of where its call comes from."""
+        """Return where a call comes from, for its tool."""
         return CallContext(*self._names(), call_id)
 
     def ran(self, spec: ToolSpec) -> None:

@@ -47,7 +47,7 @@ def server_environment() -> ServerEnvironment | None:
 
 
 def environment_of(argv: Sequence[str], environ: Mapping[str, str]) -> ServerEnvironment | None:
-    """Return the environment of a process by its command line and its variables; ``None``: it is no Jupyter server.
+    """Return the environment of a Jupyter server by its command line and its variables; ``None`` for others.
 
     Parameters
     ----------

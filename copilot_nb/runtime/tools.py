@@ -68,7 +68,7 @@ class ToolHost(Protocol):
         """Return `text` with its secrets hidden."""
 
     def context(self, call_id: str) -> CallContext:
-        """Return what a tool is told of where its call comes from."""
+        """Return where a call comes from, for its tool."""
 
     def ran(self, spec: ToolSpec) -> None:
         """Take note that one of our tools has run."""
@@ -185,7 +185,7 @@ def _sent(text: str, host: ToolHost, *, is_data: bool) -> str:
 
 
 def refusal(decision: Decision) -> str:
-    """Return what the model is told of a call that was not allowed."""
+    """Return what the model is told about a call that was not allowed."""
     if said := REFUSALS.get(decision.outcome):
         return said
     by = decision.by if decision.by.startswith("the rule") else "The user"

@@ -163,3 +163,16 @@ def kernel(running_kernel: Kernel) -> Iterator[Kernel]:
     yield running_kernel
     error = running_kernel.run("import copilot_nb as cp\nfor stored in cp.sessions(): cp.delete(stored.name)").error
     assert not error
+
+
+@contextlib.contextmanager
+def prepared(folder: Path, setup: str) -> Iterator[Kernel]:
+    """Start a kernel of the tests' own Python that has run a cell, and has no runtime yet."""
+    kernel = Kernel(folder / "home", "python3")
+    kernel.start()
+    try:
+        for cell in (f"%config CopilotNB.warm_start = False\n{LOAD}", setup):
+            assert not kernel.run(cell).error
+        yield kernel
+    finally:
+        kernel.stop()

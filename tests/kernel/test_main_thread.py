@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .conftest import LOAD, WAIT_S, Kernel
+from .conftest import WAIT_S, Kernel, prepared
 
 ENDS_WITHIN_S = 2.0  # 0.1 s as a rule; the machine may be busy
 SETUP = """
@@ -24,12 +24,8 @@ def later(code, after_s=0.0):
 
 @pytest.fixture(scope="module")
 def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
-    kernel = Kernel(tmp_path_factory.mktemp("main-thread") / "home", "python3")
-    kernel.start()
-    for cell in (f"%config CopilotNB.warm_start = False\n{LOAD}", SETUP):
-        assert not kernel.run(cell).error
-    yield kernel
-    kernel.stop()
+    with prepared(tmp_path_factory.mktemp("main-thread"), SETUP) as kernel:
+        yield kernel
 
 
 def ran(kernel: Kernel) -> str:

@@ -146,7 +146,7 @@ def test_an_interrupted_prompt_stops_the_turn_and_runs_nothing(nb: Notebook, mon
     assert "ran" not in nb.shell.user_ns
 
 
-def test_whoever_answers_first_decides_and_the_prompt_ends(nb: Notebook, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_answer_decides_and_the_prompt_ends(nb: Notebook, monkeypatch: pytest.MonkeyPatch) -> None:
     model = nb.answer(ScriptedModel([runs("ran = 1"), "Done."]))
 
     def answered_elsewhere(_prompt: str) -> str:
