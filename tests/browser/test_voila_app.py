@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.chromium import new_context
 from tests.browser.conftest import Lab, scripted
 
-APP = Path(__file__).parents[2] / "notebooks" / "02_voila_app.ipynb"
+APP = Path(__file__).parents[2] / "notebooks" / "07_voila_app.ipynb"
 
 
 @pytest.fixture

@@ -25,9 +25,9 @@ from tests.loopback import Loopback
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-APPS = [FOLDER / "02_voila_app.ipynb"]
+APPS = [FOLDER / "07_voila_app.ipynb"]
 """Those whose cells make a page of widgets and ask nothing."""
-COMPARISON = FOLDER / "03_compare_models.ipynb"
+COMPARISON = FOLDER / "06_compare_models.ipynb"
 CONVERSATIONS = [path for path in NOTEBOOKS if path not in (*APPS, COMPARISON)]
 FACTS = {"session", "session_id", "model", "provider", "turn_id", "usage", "state"}
 SCRIPTED = "%load_ext copilot_nb\nimport copilot_nb.testing as t\nt.install(t.ScriptedModel({}))"
