@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import getpass
 import os
 import sys
 from collections.abc import Iterator
@@ -102,19 +103,25 @@ def is_headless(shell: InteractiveShell) -> bool:
 
 
 @contextmanager
-def input_refused(shell: InteractiveShell) -> Iterator[None]:
-    """Let code that asks for input fail meanwhile, instead of waiting for an answer."""
-    kernel = getattr(shell, "kernel", None)
-    target, name, value = (builtins, "input", _no_input) if kernel is None else (kernel, "_allow_stdin", False)
-    before = getattr(target, name)
-    setattr(target, name, value)
+def input_refused() -> Iterator[None]:
+    """Let code that asks for input fail meanwhile, instead of waiting for an answer.
+
+    What the front end takes stays as it is: other sessions may ask the user while the code runs.
+    """
+    before = builtins.input, getpass.getpass
+    builtins.input, getpass.getpass = _no_input, _no_input
     try:
         yield
     finally:
-        setattr(target, name, before)
+        builtins.input, getpass.getpass = before
 
 
-def _no_input(_prompt: object = "", /) -> str:
+def is_input_refused() -> bool:
+    """Whether code runs that cannot ask for input."""
+    return builtins.input is _no_input
+
+
+def _no_input(*_: object, **__: object) -> str:
     raise NotImplementedError("code that a model runs cannot ask for input")
 
 

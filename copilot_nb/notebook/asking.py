@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import StdinNotImplementedError
 from IPython.display import DisplayHandle
 
-from copilot_nb.frontend import has_kernel, has_rich_output, is_headless
+from copilot_nb.frontend import has_kernel, has_rich_output, is_headless, is_input_refused
 from copilot_nb.render.asking import question_html, request_html, request_text
 from copilot_nb.render.calls import decision_text
 from copilot_nb.render.turn import quiet
@@ -107,13 +107,18 @@ class CellAsker:
     def __call__(self, turns: Sequence[Any]) -> None:
         """Ask what `turns` wait for, on the main thread.
 
+        Code that a model runs may wait for `turns`: then nobody can be asked before that code has ended.
+
         Raises
         ------
         KeyboardInterrupt
             If the user interrupts the prompt.
         """
         while (request := self._next(turns)) is not None:
-            self._ask(request)
+            if is_input_refused():
+                self._manager.approvals.decide(request.request_id, "unattended", "")
+            else:
+                self._ask(request)
 
     def _next(self, turns: Sequence[Any]) -> ApprovalRequest | None:
         pending = self._manager.approvals.pending

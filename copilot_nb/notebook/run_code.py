@@ -192,7 +192,7 @@ def _unchanged(shell: InteractiveShell) -> Iterator[None]:
     written = list(payloads.read_payload())
     payloads.clear_payload()
     with (
-        input_refused(shell),
+        input_refused(),
         kept_last_failure(shell),
         _kept(shell, "last_execution_succeeded", "last_execution_result", "_last_traceback"),
         _kept(shell.displayhook, "exec_result"),

@@ -24,10 +24,16 @@ def script(*replies):
     global model
     model = t.ScriptedModel([*replies])
     t.install(model)
-def each(request):  # one answer for each session, whatever comes first
+def each(request):  # the code of the first session runs until the two others have asked
     if request.messages[-1].role == 'tool':
         return 'Done.'
-    return runs(f"import time; time.sleep(0.2); seen.append({request.prompt!r})")
+    if len(model.requests) == 1:
+        return runs(
+            "import time; model.wait_for_stalled(2); model.release()\\n"
+            "while len(shared_manager().approvals.pending) < 2: time.sleep(0.01)\\n"
+            "seen.append('first')"
+        )
+    return t.Reply(calls=runs("seen.append('next')").calls, stall_headers=True)
 def told():
     return model.requests[-1].messages[-1].text
 """
@@ -123,13 +129,13 @@ def test_in_the_background_a_cell_asks_and_code_runs_when_the_kernel_is_idle(ker
     assert "'no cell'" in kernel.run("print(told())", "5").printed
 
 
-def test_three_sessions_run_code_at_once(kernel: Kernel) -> None:
+def test_three_sessions_run_code_at_once_and_ask_while_code_runs(kernel: Kernel) -> None:
     kernel.run("seen = []; model = t.ScriptedModel(each); t.install(model)", "1")
     request = kernel.send("%%copilot a b c -t kernel --create\nCompute", "2")
     for _ in "abc":
         allow(kernel)
     assert not kernel.result(request).error
-    assert kernel.run("print(seen)", "3").printed == "['Compute', 'Compute', 'Compute']\n"
+    assert kernel.run("print(seen)", "3").printed == "['first', 'next', 'next']\n"
 
 
 def test_an_awaited_turn_asks_and_runs_its_code(kernel: Kernel) -> None:

@@ -165,6 +165,15 @@ def test_the_first_answer_decides_and_the_prompt_ends(nb: Notebook, monkeypatch:
     assert "showed nothing" in told(model)
 
 
+def test_running_code_cannot_make_another_session_ask(nb: Notebook, typed: Callable[..., list[str]]) -> None:
+    model = nb.answer(ScriptedModel([runs("%%copilot b -t kernel\nCompute"), runs("ran = 1"), "Denied.", "Done."]))
+    typed("y")
+    assert nb.run("%%copilot a -t kernel\nCompute").ok
+    assert "no one could answer" in str(model.requests[2].messages[-1])
+    assert "Denied." in told(model)
+    assert "ran" not in nb.shell.user_ns
+
+
 def test_a_proposed_cell_is_put_below_and_does_not_run(nb: Notebook) -> None:
     model = nb.answer(ScriptedModel([runs("ran = 1", "propose_cell"), "Try this."]))
     assert nb.run("%%copilot py -t kernel\nPropose").ok

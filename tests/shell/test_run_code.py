@@ -57,6 +57,7 @@ def test_displays_are_text_and_figures(shell: InteractiveShell) -> None:
         ("%%nosuchmagic\nx", None, "UsageError: Cell magic `%%nosuchmagic` not found."),
         ("raise SystemExit", None, "SystemExit"),
         ("input('Name? ')", NotImplementedError, "code that a model runs cannot ask for input"),
+        ("import getpass; getpass.getpass()", NotImplementedError, "code that a model runs cannot ask for input"),
     ],
 )
 def test_an_error_is_text(
