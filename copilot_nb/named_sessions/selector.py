@@ -16,7 +16,7 @@ from copilot_nb.conversation.prompt import sendable
 from copilot_nb.errors import CopilotNBError, InputError, ProviderError
 from copilot_nb.named_sessions.aliases import expanded
 from copilot_nb.named_sessions.options import SessionOptions, model_label
-from copilot_nb.providers.registry import WAYS_IN, Providers
+from copilot_nb.providers.registry import NO_MODEL, WAYS_IN, Providers
 from copilot_nb.providers.spec import CUSTOM, is_custom_named
 
 if TYPE_CHECKING:
@@ -66,7 +66,13 @@ class ModelSelector:
             return CUSTOM
         if self._providers.has_local():
             return "local"
-        raise ProviderError("no model can answer", WAYS_IN)
+        if not self._settings.offline and (problem := await self._login_problem()):
+            raise problem
+        raise ProviderError(NO_MODEL, ", or ".join(f"{what} ({line})" for what, line in WAYS_IN))
+
+    async def _login_problem(self) -> ProviderError | None:
+        client = await self._client()
+        return await client.account.login_problem()
 
     async def _is_logged_in(self) -> bool:
         if not self._logged_in:  # "not logged in" is not cached: the user may log in and try again
@@ -127,7 +133,8 @@ class ModelSelector:
         if not await self._is_logged_in():
             from copilot_nb.runtime.sdk_errors import not_logged_in
 
-            raise not_logged_in()  # the runtime would accept the prompt and never answer
+            # the runtime would accept the prompt and never answer
+            raise await self._login_problem() or not_logged_in()
         if model and model not in github.models:
             with suppress(CopilotNBError):  # the turn reports the error
                 await github.list_models(refresh=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from copilot_nb.errors import CopilotNBError
 from copilot_nb.frontend import has_rich_output, is_headless
+from copilot_nb.providers.registry import NO_MODEL, WAYS_IN
 from copilot_nb.render.table import Card, Table
 from copilot_nb.runtime.doctor import diagnose
 from copilot_nb.runtime.install.find_runtime import find_runtime
@@ -22,26 +23,32 @@ if TYPE_CHECKING:
 def status_card(manager: Manager, used: str) -> Card:
     """Return the card: which model answers a new session, and what the sessions of this kernel do."""
     sessions = [f"{session.name}: {session.state}, {session.model or 'default model'}" for session in manager]
-    answering, next_line = _answering(manager)
+    answering, to_type = _answering(manager)
     rows = [
         ("new sessions are answered by", answering),
         ("sessions of this kernel", "\n".join(sessions) or "none yet"),
         *([("%%copilot without a name goes to", used)] if used else []),
         ("sessions are stored in", manager.settings.home),
-        ("to type next", next_line),
+        *to_type,
     ]
     return Card("copilot_nb", tuple(rows))
 
 
-def _answering(manager: Manager) -> tuple[str, str]:
-    """Return which model answers a new session, or why none does, and what to type next."""
+def _answering(manager: Manager) -> tuple[str, list[tuple[str, str]]]:
+    """Return which model answers a new session, or why none does, and the rows that say what to type next."""
+    ways = "\n".join(f"{what}: {line}" for what, line in WAYS_IN)
     try:
         find_runtime(manager.settings.runtime_path)
+    except CopilotNBError as error:
+        then = [] if manager.providers.has_other_than_login() else [("then, for a model, one of", ways)]
+        return error.message, [("to type next", error.hint), *then]
+    try:
         provider, model = manager.default_choice()
     except CopilotNBError as error:
-        return error.message, error.hint
+        is_first_run = error.message == NO_MODEL
+        return error.message, [("to type next, one of", ways) if is_first_run else ("to type next", error.hint)]
     small = ": a very small model inside this kernel, for trying things out" if provider == "local" else ""
-    return f"{model or 'the default model'} ({provider}){small}", NEXT_LINE
+    return f"{model or 'the default model'} ({provider}){small}", [("to type next", NEXT_LINE)]
 
 
 def checkup(shell: InteractiveShell, settings: CopilotNB) -> Table:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["status", "refused", "unknown host", "unreachable", "tls", "proxy", "broken", "page", "key", "empty"]
 
+NETWORK_HINT = "check the network, and HTTPS_PROXY where a proxy leads out of it"
 MAX_TEXT_CHARS = 300
 NEAREST = 3
 _IN_WORDS = {413: "the conversation is too long", 429: "too many requests", 503: "overloaded", 529: "overloaded"}
@@ -216,7 +217,14 @@ def to_error(fault: Fault, spec: Spec, model: str, known: Sequence[str] = (), re
         return TurnFailed(f"{spec.name} gave no answer: {fault.text}", f"run the cell again, {_ELSEWHERE}")
     if fault.kind == "broken":
         return TurnFailed(f"{spec.name} broke off its answer{times and f' ({times[2:]})'}{said}", "run the cell again")
-    return ProviderError(f"{spec.name} {_OF_KIND[fault.kind].format(url=spec.base_url)}{said}", _way_out(fault, spec))
+    return network_error(fault, spec.name, spec.base_url, _way_out(fault, spec))
+
+
+def network_error(fault: Fault, name: str, url: str, hint: str = "") -> ProviderError:
+    """Return the error for a request to the provider `name` that could not be sent to `url`."""
+    said = f": {fault.text}" if fault.text else ""
+    hint = _OF_NETWORK.get(fault.kind) or hint or NETWORK_HINT
+    return ProviderError(f"{name} {_OF_KIND[fault.kind].format(url=url)}{said}", hint)
 
 
 _ELSEWHERE = "or choose another with --model or --provider"
@@ -231,17 +239,17 @@ _OF_KIND: dict[Kind, str] = {
 }
 
 
+_OF_NETWORK: dict[Kind, str] = {
+    "tls": "name the file of its certificate authority: %env SSL_CERT_FILE=/path/ca.pem",
+    "proxy": "check HTTPS_PROXY, ALL_PROXY and NO_PROXY",
+}
+
+
 def _way_out(fault: Fault, spec: Spec) -> str:
     check = f"check the address of provider {spec.name!r} (it comes from {spec.origin})"
-    match fault.kind:
-        case "refused":
-            return "start it: ollama serve" if spec.api == "ollama" else f"start it, or {check}"
-        case "tls":
-            return "name the file of its certificate authority: %env SSL_CERT_FILE=/path/ca.pem"
-        case "proxy":
-            return "check HTTPS_PROXY, ALL_PROXY and NO_PROXY"
-        case _:
-            return fault.hint or check
+    if fault.kind == "refused":
+        return "start it: ollama serve" if spec.api == "ollama" else f"start it, or {check}"
+    return fault.hint or check
 
 
 def _of_status(

@@ -22,13 +22,16 @@ if TYPE_CHECKING:
     import httpx
 
     from copilot_nb.providers.network import Network
+    from copilot_nb.providers.way_out import WayOut
     from copilot_nb.settings import CopilotNB
 
+NO_MODEL = "no model can answer"
 WAYS_IN = (
-    "log in to Copilot (%copilot login), "
-    "or bring a key (%copilot provider add openai --ask-key, then -p openai), "
-    "or install the embedded model (copilot-nb install-model)"
+    ("log in to Copilot", "%copilot login"),
+    ("bring a key", "%copilot provider add openai --ask-key, then -p openai"),
+    ("install the embedded model", "copilot-nb install-model"),
 )
+"""What a user can do where no model can answer, and the line to type for each."""
 
 
 class Providers:
@@ -48,6 +51,7 @@ class Providers:
         self._own: dict[str, Byok] = {}
         self._lines: dict[str, str] = {}
         self._network: Network | None = None
+        self._way_out: WayOut | None = None
 
     def add(self, provider: Provider) -> None:
         """Add a provider, or replace the one of that name."""
@@ -80,11 +84,11 @@ class Providers:
         ProviderError
             If it was not added that way.
         """
+        if name not in self._added and name in self.names:
+            hint = "unset its variables, or take it out of c.CopilotNB.providers"
+            raise ProviderError(f"provider {name!r} comes from elsewhere", hint)
         if name not in self._added:
-            known = name in self.names
-            reason = "comes from elsewhere" if known else "is not there"
-            hint = "unset its variables, or take it out of c.CopilotNB.providers" if known else "see %copilot provider"
-            raise ProviderError(f"provider {name!r} {reason}", hint)
+            raise ProviderError(f"there is no provider {name!r}", "see %copilot provider")
         del self._added[name]
 
     @property
@@ -177,11 +181,21 @@ class Providers:
         except ProviderError:
             return False
 
+    def has_other_than_login(self) -> bool:
+        """Whether a new session has a model without a Copilot login."""
+        return bool(self._settings.provider) or is_custom_named() or self.has_local()
+
     def route(self, host: str) -> httpx.AsyncBaseTransport:
         """Return the transport of requests to `host`: a model in the kernel, a relay, or the way out."""
         name = host.removesuffix(".copilot-nb.invalid")
         transport = self[name].transport() if name != host else None
-        return transport[1] if transport else self.network()
+        if transport:
+            return transport[1]
+        if self._way_out is None:
+            from copilot_nb.providers.way_out import WayOut
+
+            self._way_out = WayOut(self.network())
+        return self._way_out
 
     def warnings(self, name: str) -> tuple[str, ...]:
         """Return a provider's warnings before this kernel's first request to it."""
@@ -191,7 +205,9 @@ class Providers:
     def error(self, name: str, session_id: str, message: str, model: str) -> CopilotNBError | None:
         """Return the error of a turn that failed with `message`, if its provider knows more than the runtime."""
         provider = self[name]
-        return provider.explain(session_id, message, model) if isinstance(provider, Byok) else None
+        if isinstance(provider, Byok):
+            return provider.explain(session_id, message, model)
+        return self._way_out.error(session_id) if self._way_out and provider is self.github else None
 
     def close(self) -> None:
         """Free the resources of all providers."""

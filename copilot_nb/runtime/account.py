@@ -20,7 +20,7 @@ from copilot.generated import rpc
 from copilot_nb.errors import ProviderError, RuntimeUnavailable
 from copilot_nb.providers.base import ModelInfo
 from copilot_nb.runtime.login import token_variable
-from copilot_nb.runtime.sdk_errors import SDK_ERRORS, not_logged_in, translated
+from copilot_nb.runtime.sdk_errors import SDK_ERRORS, not_logged_in, translated, unusable_login
 
 if TYPE_CHECKING:
     from copilot import CopilotClient
@@ -108,6 +108,11 @@ class Account:
         async with translated("asking for the login"):
             return list((await client.rpc.account.get_current_auth()).auth_errors or [])
 
+    async def login_problem(self) -> ProviderError | None:
+        """Return the error of a login that cannot be used; ``None`` if there is no such login."""
+        problems = await self.problems()
+        return unusable_login(problems[0]) if problems else None
+
     async def log_out(self, login: Login) -> bool:
         """Log out; return whether the runtime has to restart to forget the login.
 
@@ -145,7 +150,7 @@ class Account:
         """
         client = await self._ready()
         if await self.login() is None:
-            raise not_logged_in()
+            raise await self.login_problem() or not_logged_in()
         async with translated("listing the account's models"):
             # As the runtime tells it: the SDK's types lose `tool_calls`, and refuse whatever they do not expect.
             told = await getattr(client, "_client").request("models.list", {})  # noqa: B009 - it is private

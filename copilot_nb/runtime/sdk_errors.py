@@ -22,7 +22,7 @@ from copilot_nb.errors import (
     SessionNotFound,
     TurnFailed,
 )
-from copilot_nb.providers.provider_error import from_runtime
+from copilot_nb.providers.provider_error import NETWORK_HINT, from_runtime
 from copilot_nb.runtime.login import token_variable
 
 SDK_ERRORS = (JsonRpcError, ProcessExitedError, RuntimeError, OSError, ValueError)
@@ -77,6 +77,13 @@ def turn_error(message: str, model: str) -> CopilotNBError:
 def not_logged_in() -> ProviderError:
     """Return the error of a prompt to Copilot without a login."""
     return ProviderError("nobody is logged in to Copilot", LOGIN_HINT)
+
+
+def unusable_login(problem: str) -> ProviderError:
+    """Return the error of a prompt to Copilot with a login of which the runtime reports a `problem`."""
+    where = f"the login in {variable}" if (variable := token_variable()) else "its login"
+    is_network = re.search(r"network fetch failed|error sending request", problem)
+    return ProviderError(f"Copilot cannot use {where}: {problem}", NETWORK_HINT if is_network else _renew_hint())
 
 
 def _renew_hint() -> str:

@@ -41,6 +41,24 @@ def test_the_card_where_the_runtime_is_missing_says_how_to_get_it(nb: Notebook, 
     assert "there is no Copilot runtime at" in ran.out
     assert "run: copilot-nb install-runtime" in ran.out
     assert "%%copilot session1" not in ran.out
+    assert "%copilot login" not in ran.out, "there is a model: the setting provider names one"
+
+
+def test_the_card_of_a_first_run_offers_the_three_ways_to_a_model(nb: Notebook, tmp_path: Path) -> None:
+    nb.settings.provider = ""
+    nb.settings.local_model_path = str(tmp_path / "none.gguf")
+    ways = [
+        "log in to Copilot: %copilot login",
+        "bring a key: %copilot provider add openai --ask-key, then -p openai",
+        "install the embedded model: copilot-nb install-model",
+    ]
+    said = nb.run("%copilot").out
+    assert "no model can answer" in said
+    assert not [way for way in ways if f"{way}\n" not in said]
+    nb.settings.runtime_path = str(tmp_path / "gone")
+    said = nb.run("%copilot").out
+    assert "run: copilot-nb install-runtime" in said
+    assert not [way for way in ways if f"{way}\n" not in said]
 
 
 def test_ls(nb: Notebook) -> None:

@@ -125,7 +125,7 @@ def test_a_key_in_a_line_is_refused_and_not_shown(line: str, here: Notebook) -> 
     ("line", "complaint"),
     [
         ("%copilot provider add", "InputError: name one provider → %copilot provider add NAME [options]"),
-        ("%copilot provider rm nope", "ProviderError: provider 'nope' is not there → see %copilot provider"),
+        ("%copilot provider rm nope", "ProviderError: there is no provider 'nope' → see %copilot provider"),
         ("%copilot provider rm ollama", "ProviderError: provider 'ollama' comes from elsewhere → "),
         ("%copilot provider add local --type ollama", "ProviderError: that cannot be a provider's name → "),
         ("%copilot provider add mine", "ProviderError: provider 'mine' has no address → base_url: https://HOST/v1"),

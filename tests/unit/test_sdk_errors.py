@@ -8,7 +8,7 @@ import pytest
 
 from copilot_nb.conversation.transcript import ONLY_REASONING
 from copilot_nb.errors import ProviderError, RuntimeUnavailable, TurnFailed
-from copilot_nb.runtime.sdk_errors import translate, translated, turn_error
+from copilot_nb.runtime.sdk_errors import translate, translated, turn_error, unusable_login
 from copilot_nb.system.environment import LOGIN_TOKENS
 
 EXPIRED = "Authorization error. Your credentials may be expired or invalid."
@@ -28,6 +28,18 @@ def test_an_expired_token_says_which_variable_holds_it(monkeypatch: pytest.Monke
     monkeypatch.setenv("GH_TOKEN", "gho_b")
     assert str(turn_error(EXPIRED, "")) == (
         f"{REFUSED} → it comes from the environment variable GH_TOKEN: renew or unset that, then %copilot restart"
+    )
+
+
+def test_a_login_that_cannot_be_checked_is_the_networks_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GH_TOKEN", "gho_b")
+    said = "Failed to fetch PAT user login: network fetch failed: request failed: error sending request for url (u)"
+    assert str(unusable_login(said)) == (
+        f"Copilot cannot use the login in GH_TOKEN: {said}"
+        " → check the network, and HTTPS_PROXY where a proxy leads out of it"
+    )
+    assert str(unusable_login("Failed to fetch PAT user login: 401")).endswith(
+        ": 401 → it comes from the environment variable GH_TOKEN: renew or unset that, then %copilot restart"
     )
 
 

@@ -14,6 +14,7 @@ from copilot_nb.named_sessions.options import SessionOptions
 from copilot_nb.named_sessions.selector import ModelSelector
 from copilot_nb.providers.registry import Providers
 from copilot_nb.runtime.loop import LoopThread
+from copilot_nb.runtime.sdk_errors import unusable_login
 from copilot_nb.settings import CopilotNB
 
 
@@ -22,11 +23,19 @@ class FakeClient:
     """A runtime that is asked for a login only."""
 
     logged_in: bool
+    problem: ProviderError | None = None
     asked: int = 0
 
     async def is_logged_in(self) -> bool:
         self.asked += 1
         return self.logged_in
+
+    @property
+    def account(self) -> FakeClient:
+        return self
+
+    async def login_problem(self) -> ProviderError | None:
+        return self.problem
 
 
 @pytest.fixture
@@ -81,6 +90,14 @@ def test_copilot_without_a_login_is_refused_until_there_is_one(loop: LoopThread,
     assert answers(loop, chosen, SessionOptions(provider="github", model="gpt-5")) == ("github", "gpt-5")
     loop.blocking(chosen.for_new(SessionOptions(provider="github")))
     assert client.asked == 2, "a login is believed"
+
+
+def test_a_login_that_cannot_be_used_is_not_called_none(loop: LoopThread, settings: CopilotNB) -> None:
+    problem = unusable_login("Failed to fetch PAT user login: 401")
+    chosen = choice(settings, FakeClient(logged_in=False, problem=problem))
+    for asked in (SessionOptions(), SessionOptions(provider="github")):
+        with pytest.raises(ProviderError, match="Copilot cannot use its login: Failed to fetch PAT user login: 401"):
+            loop.blocking(chosen.for_new(asked))
 
 
 def test_the_settings_model_is_the_settings_providers(loop: LoopThread, settings: CopilotNB) -> None:

@@ -14,6 +14,7 @@ from copilot_nb.notebook.arguments import Option
 from copilot_nb.notebook.signin import SignInOutput
 from copilot_nb.notebook.subcommands.base import Subcommand
 from copilot_nb.providers.github import OFFLINE, ONLINE_HINT
+from copilot_nb.providers.registry import WAYS_IN
 from copilot_nb.render.table import Card, Table
 from copilot_nb.runtime.home import require_home
 from copilot_nb.runtime.login import GITHUB, log_in, login_program, token_variable
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
     from copilot_nb.notebook.context import MagicContext
     from copilot_nb.runtime.account import Login, Quota
 
-WAYS_IN = (
+WAYS_TO_LOG_IN = (
     ("with a browser, here or elsewhere", "%copilot login"),
     ("with a token", "set COPILOT_GITHUB_TOKEN, GH_TOKEN or GITHUB_TOKEN before the kernel starts"),
-    ("without Copilot", "%copilot provider add openai --ask-key, or: copilot-nb install-model"),
+    ("without Copilot", ", or: ".join(line for _, line in WAYS_IN[1:])),
 )
 
 
@@ -97,8 +98,8 @@ def whoami(context: MagicContext, _args: argparse.Namespace) -> Card | None:
         return None
     current = context.manager.loop.blocking(_current(context))
     if current is None:
-        problems = context.manager.loop.blocking(_problems(context))
-        return Card("Nobody is logged in to Copilot", (*WAYS_IN, *(("the runtime says", each) for each in problems)))
+        problems = [("the runtime says", each) for each in context.manager.loop.blocking(_problems(context))]
+        return Card("Nobody is logged in to Copilot", (*WAYS_TO_LOG_IN, *problems))
     rows = [("account", current.account), ("kept in", current.where)]
     rows += [(f"quota: {each.name}", _quota(each)) for each in context.manager.loop.blocking(_quotas(context))]
     return Card("Logged in to Copilot", tuple(rows))
