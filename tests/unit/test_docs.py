@@ -140,13 +140,6 @@ def test_every_variable_of_ours_is_explained() -> None:
     assert not missing(list(set(re.findall(r"COPILOT_NB_[A-Z_]+", source))), page("settings"))
 
 
-def test_every_error_in_the_list_of_troubles_is_one_of_ours() -> None:
-    source = "".join(file.read_text("utf-8") for file in (ROOT / "copilot_nb").rglob("*.py"))
-    rows = re.findall(r"^\| `([^`]+)` \|", page("troubleshooting"), re.MULTILINE)
-    assert len(rows) > 5
-    assert not [row for row in rows if row not in source]
-
-
 def test_the_map_of_the_code_names_every_folder_and_library() -> None:
     places = {f"{module.folder}/" if "/" in module.place else module.place for module in MODULES}
     found = {found.library for module in MODULES for found in imports_of(module)}
