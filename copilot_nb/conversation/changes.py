@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from copilot_nb.conversation.parts import Image, Outcome, TurnState, Usage
+from copilot_nb.conversation.parts import Image, LiveOutput, Outcome, TurnState, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,14 @@ class ToolStarted:
     name: str
     arguments: str = ""
     at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolShowed:
+    """A tool that runs has shown something; never stored, because its result says all of it."""
+
+    call_id: str
+    output: LiveOutput
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +167,7 @@ Change = (
     | ReasoningDelta
     | ReasoningDone
     | ToolStarted
+    | ToolShowed
     | ToolFinished
     | Asked
     | Decided

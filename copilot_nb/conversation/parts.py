@@ -135,6 +135,25 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveOutput:
+    """What a tool that runs has shown so far.
+
+    Attributes
+    ----------
+    text : str
+        The last lines; the last one may be unfinished.
+    lines_before : int
+        The number of lines before those.
+    images : tuple of Image
+        The images.
+    """
+
+    text: str = ""
+    lines_before: int = 0
+    images: tuple[Image, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCall:
     """A tool that the model called.
 
@@ -156,6 +175,8 @@ class ToolCall:
         When it began and ended; ``None`` where unknown.
     images : tuple of Image
         The images that it returned.
+    output : LiveOutput or None
+        What it has shown so far; ``None``: nothing, or the turn has ended.
     """
 
     call_id: str
@@ -169,6 +190,7 @@ class ToolCall:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     images: tuple[Image, ...] = ()
+    output: LiveOutput | None = None
 
     @property
     def is_open(self) -> bool:

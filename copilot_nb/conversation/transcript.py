@@ -31,6 +31,7 @@ from copilot_nb.conversation.changes import (
     TextDelta,
     TextDone,
     ToolFinished,
+    ToolShowed,
     ToolStarted,
     UsageReported,
 )
@@ -180,7 +181,7 @@ def advance_turn(turn: TurnRecord, change: Change) -> TurnRecord:
             return _reasoned(turn, Reasoning(part_id, text, complete=True))
         case ToolStarted(call_id, name, arguments, at):
             return dataclasses.replace(turn, parts=(*turn.parts, ToolCall(call_id, name, arguments, started_at=at)))
-        case ToolFinished() | Asked() | Decided():
+        case ToolShowed() | ToolFinished() | Asked() | Decided():
             parts = (_called(part, change) if isinstance(part, ToolCall) else part for part in turn.parts)
             return dataclasses.replace(turn, parts=tuple(parts))
         case UsageReported(usage, model, first_token_at):
@@ -253,11 +254,13 @@ def _completed(turn: TurnRecord, piece: Text) -> TurnRecord:
     return dataclasses.replace(turn, parts=tuple(parts))
 
 
-def _called(call: ToolCall, change: ToolFinished | Asked | Decided) -> ToolCall:
+def _called(call: ToolCall, change: ToolShowed | ToolFinished | Asked | Decided) -> ToolCall:
     """Return `call` after `change`, which may concern another call."""
     if change.call_id != call.call_id:
         return call
     match change:
+        case ToolShowed(_, output):
+            return dataclasses.replace(call, output=output) if call.is_open else call
         case Asked():
             return dataclasses.replace(call, is_asking=call.is_open)
         case Decided(_, outcome, by, reason, at):  # the first decision counts
@@ -269,16 +272,17 @@ def _called(call: ToolCall, change: ToolFinished | Asked | Decided) -> ToolCall:
 
 
 def settled(turn: TurnRecord) -> TurnRecord:
-    """Return a turn that has ended, with the calls that had not: nothing more comes of them."""
-    if not any(isinstance(part, ToolCall) and part.is_open for part in turn.parts):
+    """Return a turn that has ended, with its calls: nothing more comes of those that had not."""
+    if not any(isinstance(part, ToolCall) and (part.is_open or part.output) for part in turn.parts):
         return turn
-    parts = (
-        dataclasses.replace(part, is_stopped=True, is_asking=False)
-        if isinstance(part, ToolCall) and part.is_open
-        else part
-        for part in turn.parts
-    )
+    parts = (_settled(part) if isinstance(part, ToolCall) else part for part in turn.parts)
     return dataclasses.replace(turn, parts=tuple(parts))
+
+
+def _settled(call: ToolCall) -> ToolCall:
+    if call.is_open:
+        call = dataclasses.replace(call, is_stopped=True, is_asking=False)
+    return dataclasses.replace(call, output=None)
 
 
 def _seconds(start: datetime | None, end: datetime | None) -> float | None:

@@ -36,6 +36,7 @@ MAX_IMAGE_BYTES = 3_000_000
 """The largest image that is sent (bytes); slightly below the limit of the strictest provider."""
 THUMBNAIL_PX = 480
 JPEG_QUALITY = 90
+SMALL_FIGURE_PX, SMALL_FIGURE_QUALITY = 320, 75
 
 MAX_FILE_BYTES = 50_000_000
 """The largest file that is read (bytes)."""
@@ -89,6 +90,14 @@ def thumbnail(whole: Image) -> Image:
     small = _decoded(whole.name, whole.data)
     small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
     return _encoded(whole.name, small)
+
+
+def small_figure(whole: Image) -> Image:
+    """Return a copy of a figure of some 10 kB, for an output that is sent again and again."""
+    small = _decoded(whole.name, whole.data)
+    small.thumbnail((SMALL_FIGURE_PX, SMALL_FIGURE_PX))
+    data = _written(small, "JPEG", SMALL_FIGURE_QUALITY)
+    return Image(whole.name, "image/jpeg", len(data), data)
 
 
 def with_text(name: str, text: str, kind: str = "File") -> str:
@@ -241,7 +250,7 @@ def _encoded(name: str, picture: PIL.Image.Image) -> Image:
         picture.thumbnail((picture.width // 2, picture.height // 2))
 
 
-def _written(picture: PIL.Image.Image, form: str) -> bytes:
+def _written(picture: PIL.Image.Image, form: str, quality: int = JPEG_QUALITY) -> bytes:
     import PIL.Image
 
     if form == "JPEG" and picture.mode == "RGBA":  # JPEG has no transparency: use a white background
@@ -249,7 +258,7 @@ def _written(picture: PIL.Image.Image, form: str) -> bytes:
         white.paste(picture, mask=picture.getchannel("A"))
         picture = white
     buffer = io.BytesIO()
-    picture.save(buffer, form, quality=JPEG_QUALITY)
+    picture.save(buffer, form, quality=quality)
     return buffer.getvalue()
 
 

@@ -17,6 +17,7 @@ from copilot_nb.notebook.arguments import listed, opening_of, options_of
 from copilot_nb.notebook.background_asking import AskingOutput
 from copilot_nb.notebook.code import code_of, insert_code, proposed_code
 from copilot_nb.notebook.display import output_for
+from copilot_nb.notebook.streaming import Streaming
 from copilot_nb.notebook.workspace import assign, attachable, check_variable, option_value
 from copilot_nb.structured import schema_of
 
@@ -96,10 +97,8 @@ def ask(context: MagicContext, names: Sequence[str], prompt: str, args: argparse
             output = AskingOutput(output, context.shell, context.manager, context.open_asker)
         context.background.add(output)
         return []
-    try:
-        wait(turns, on_update=lambda _turn: output.show())
-    finally:
-        output.finish()
+    with Streaming(output) as streaming:
+        wait(turns, on_update=streaming.show)
     return sent
 
 

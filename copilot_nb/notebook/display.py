@@ -5,7 +5,7 @@ one. An update repeats the whole answer, so at a fixed rate they would cost the 
 pause before an update as long as the update is, so that so many bytes a second go out and no more, however long the
 answer is. Where a cell has no other outputs, the finished blocks of a long answer become outputs of their own, which
 are sent once, and only its end is replaced (`GrowingOutput`); when it has ended, one output takes the place of all.
-In a terminal an update cannot replace anything, so text is printed as it comes.
+In a terminal an update cannot replace anything, so text is printed as it comes (`terminal`).
 
 A cell that sends one prompt to several sessions has one output too, with a column for each.
 
@@ -14,31 +14,41 @@ Why: docs/decisions/0005-live-output-budget.md and docs/decisions/0036-finished-
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import math
-import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from IPython.display import DisplayHandle, clear_output
 
-from copilot_nb.characters import visible
-from copilot_nb.conversation.parts import ToolCall, TurnState
+from copilot_nb.conversation.parts import Image, Part, ToolCall, TurnState
+from copilot_nb.errors import InputError
 from copilot_nb.frontend import has_rich_output, is_magic_cell
+from copilot_nb.named_sessions.attach import small_figure
 from copilot_nb.named_sessions.names import quoted
+from copilot_nb.notebook.terminal import TerminalOutput
 from copilot_nb.render.blocks import BlockStream
-from copilot_nb.render.calls import call_text
 from copilot_nb.render.columns import columns_html, columns_text
 from copilot_nb.render.markdown import markdown_to_html
-from copilot_nb.render.turn import footer_text, head_html, piece_html, quiet, turn_html, turn_metadata, turn_text
+from copilot_nb.render.turn import (
+    footer_text,
+    head_html,
+    piece_html,
+    quiet,
+    shown_figures,
+    turn_html,
+    turn_metadata,
+    turn_text,
+)
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from copilot_nb.conversation.transcript import TurnRecord
     from copilot_nb.named_sessions.turn import Turn
-    from copilot_nb.render.calls import call_text
-from copilot_nb.render.turn import Label
+    from copilot_nb.render.turn import Label
 
 UPDATE_EVERY_S = 0.1
 """Ten updates a second look continuous; each costs a page some 10 ms (a browser on two cores)."""
@@ -85,10 +95,10 @@ class _Pace:
         """Delay the next update by the cost of this one, which was sent at once."""
         self._owed_bytes += ENVELOPE_BYTES + _size(update)
 
-    def sent(self, update: str, chars: int) -> None:
+    def sent(self, update_bytes: int, chars: int) -> None:
         self._sent_at_s, self._owed_bytes = time.monotonic(), 0
         if chars >= MEASURED_CHARS:
-            self._bytes_per_char = _size(update) / chars
+            self._bytes_per_char = update_bytes / chars
 
 
 def _size(update: str) -> int:
@@ -117,10 +127,10 @@ class CellOutput:
         if shown != self._seen and self._pace.is_due(self._chars()):
             self._seen, live = shown, self._live()
             self._publish(live, self._live_metadata())
-            self._pace.sent("".join(live.values()), self._chars())
+            self._pace.sent(_size("".join(live.values())) - self._figure_chars(), self._chars())
 
     def _chars(self) -> int:
-        return sum(len(turn.text) for turn in self.turns)
+        return sum(len(turn.text) + _shown_chars(turn.record) for turn in self.turns)
 
     def finish(self) -> None:
         """Replace the output by the ended turns, static.
@@ -137,8 +147,17 @@ class CellOutput:
     def _shown(self, *, is_html: bool) -> list[tuple[TurnRecord, Label]]:
         return [(turn.shown(is_html=is_html), turn.label) for turn in self.turns]
 
+    def _figure_chars(self) -> int:
+        """Return what an update's figures take (characters): the budget is for text, which should not wait for them."""
+        calls = (part for record, _ in self._running() for part in record.parts if isinstance(part, ToolCall))
+        return sum(len(figure.data) * 4 // 3 for call in calls for figure in shown_figures(call))
+
+    def _running(self) -> list[tuple[TurnRecord, Label]]:
+        """Return what is shown until the turns have ended: without large figures, because each update repeats them."""
+        return [(_with_small_figures(record), label) for record, label in self._shown(is_html=True)]
+
     def _live(self) -> dict[str, str]:
-        shown = self._shown(is_html=True)
+        shown = self._running()
         html = turn_html(*shown[0], live=True) if len(shown) == 1 else columns_html(shown, live=True)
         return self._with_note(html)
 
@@ -172,6 +191,30 @@ class CellOutput:
         else:
             self._handle.display(bundle, metadata=metadata, raw=True)
         self._is_shown = True
+
+
+def _shown_chars(record: TurnRecord) -> int:
+    """Return how much a turn's running tools show (characters)."""
+    return sum(len(part.output.text) for part in record.parts if isinstance(part, ToolCall) and part.output)
+
+
+def _with_small_figures(record: TurnRecord) -> TurnRecord:
+    return dataclasses.replace(record, parts=tuple(map(_smaller, record.parts)))
+
+
+def _smaller(part: Part) -> Part:
+    if not isinstance(part, ToolCall) or not (part.images or part.output):
+        return part
+    output = dataclasses.replace(part.output, images=tuple(map(_small, part.output.images))) if part.output else None
+    return dataclasses.replace(part, images=tuple(map(_small, part.images)), output=output)
+
+
+@functools.lru_cache(16)
+def _small(figure: Image) -> Image:
+    try:
+        return small_figure(figure)
+    except InputError:
+        return dataclasses.replace(figure, data=b"")  # only its name is shown
 
 
 class GrowingOutput(CellOutput):
@@ -253,49 +296,6 @@ class PlainCellOutput(CellOutput):
 
     def _final(self) -> dict[str, str]:
         return {"text/plain": super()._final()["text/plain"]}
-
-
-class TerminalOutput:
-    """A terminal: one turn is printed as it streams, several are printed when they have ended."""
-
-    def __init__(self, turns: Sequence[Turn], *, is_streaming: bool) -> None:
-        self.turns = turns
-        self._is_streaming = is_streaming
-        self._printed = ""
-        self._noted: list[str] = []
-
-    def show(self) -> None:
-        """Print what is new."""
-        if self._is_streaming:
-            self._print_new(self.turns[0])
-
-    def finish(self) -> None:
-        """Print the rest and the footers."""
-        for turn in self.turns:
-            if len(self.turns) > 1:
-                sys.stdout.write(f"\n## {turn.session.name}\n\n")
-                self._printed, self._noted = "", []
-            self._print_new(turn)
-            if len(self.turns) == 1 and turn.error is not None and not turn.text:
-                continue  # the error says it all
-            sys.stdout.write(f"\n\n[{footer_text(turn.shown(is_html=False), turn.label)}]\n")
-        sys.stdout.flush()
-
-    def _print_new(self, turn: Turn) -> None:
-        record = turn.shown(is_html=False)
-        calls = (part for part in record.parts if isinstance(part, ToolCall) and not part.is_open)
-        new = [note for note in (*turn.notes, *record.notes, *map(call_text, calls)) if note not in self._noted]
-        if new:
-            self._noted += new
-            sys.stdout.write("\n" if self._printed else "")
-            sys.stdout.write(visible(f"({' · '.join(new)})\n"))
-        text = record.text
-        if not text.startswith(self._printed):  # a call was repeated: what had come of it is void
-            sys.stdout.write("\n")
-            self._printed = ""
-        sys.stdout.write(visible(text[len(self._printed) :]))
-        sys.stdout.flush()
-        self._printed = text
 
 
 class NoOutput:

@@ -12,9 +12,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from copilot_nb.agent.tools import Arguments, CallContext, ToolFailure, ToolOutput, ToolSpec, argument, schema_of
+from copilot_nb.conversation.changes import ToolShowed
+from copilot_nb.conversation.parts import LiveOutput
 from copilot_nb.named_sessions.session import state_of
 from copilot_nb.notebook.code import PROPOSE
-from copilot_nb.notebook.run_code import CodeOutput, run_code
+from copilot_nb.notebook.run_code import CodeOutput, Shown, run_code
 from copilot_nb.system.main_thread import MAIN_THREAD, Job, JobInterrupted
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 NOTICED_S = 0.5
 """Code that has not begun after this time is said to wait (seconds)."""
+SHOWN_EVERY_S = 0.1
+"""How often a turn gets what its running code has shown (seconds)."""
 STOPS_WITHIN_S = 2.0
 """A turn that is stopped ends within this time (seconds; 0.02 s is usual)."""
 WAITS = "the code waits until the running cell has ended"
@@ -34,14 +38,15 @@ NO_MAIN_THREAD = (
 )
 
 Find = Callable[[str], "Turn | None"]
+Hide = Callable[[str], str]
 
 
 def equip(shell: InteractiveShell, manager: Manager) -> None:
     """Offer these tools to the sessions of a manager."""
-    manager.toolbox.offer("kernel", kernel_tools(shell, partial(_running_turn, manager)))
+    manager.toolbox.offer("kernel", kernel_tools(shell, partial(_running_turn, manager), manager.hide_secrets))
 
 
-def kernel_tools(shell: InteractiveShell, find_turn: Find) -> tuple[ToolSpec, ...]:
+def kernel_tools(shell: InteractiveShell, find_turn: Find, hide: Hide) -> tuple[ToolSpec, ...]:
     """Return the tools.
 
     Parameters
@@ -50,12 +55,16 @@ def kernel_tools(shell: InteractiveShell, find_turn: Find) -> tuple[ToolSpec, ..
         Runs the code.
     find_turn : callable
         Returns the running turn of the session with an id.
+    hide : callable
+        Returns a text with its secrets hidden.
     """
 
     async def run(arguments: Arguments, context: CallContext) -> ToolOutput:
         code = argument(arguments, "code", str)
-        job = MAIN_THREAD.submit(partial(run_code, shell, code), owner=context.session_id)
-        return _output(await _done(job, find_turn(context.session_id)))
+        shown, turn = Shown(), find_turn(context.session_id)
+        job = MAIN_THREAD.submit(partial(run_code, shell, code, shown), owner=context.session_id)
+        show = _Live(turn, context.call_id, lambda: shown.live(hide)) if turn is not None else lambda: None
+        return _output(await _done(job, turn, show))
 
     return (
         ToolSpec(
@@ -96,7 +105,23 @@ def _code(arguments: Arguments) -> str:
     return str(arguments.get("code", ""))
 
 
-async def _done(job: Job[CodeOutput], turn: Turn | None) -> CodeOutput:
+class _Live:
+    """Adds to a turn what its running code has shown."""
+
+    def __init__(self, turn: Turn, call_id: str, shown: Callable[[], LiveOutput]) -> None:
+        self._turn = turn
+        self._call_id = call_id
+        self._shown = shown
+        self._last = LiveOutput()
+
+    def __call__(self) -> None:
+        """Add what is new (on the loop's thread)."""
+        if (shown := self._shown()) != self._last:
+            self._last = shown
+            self._turn.apply(ToolShowed(self._call_id, shown))
+
+
+async def _done(job: Job[CodeOutput], turn: Turn | None, show: Callable[[], None]) -> CodeOutput:
     """Return what the code showed; a cancelled turn withdraws or interrupts it."""
     result = asyncio.wrap_future(job.result)
     try:
@@ -108,6 +133,9 @@ async def _done(job: Job[CodeOutput], turn: Turn | None) -> CodeOutput:
             await asyncio.wait([result], timeout=NOTICED_S)
         if turn is not None:
             turn.say("")
+        while not result.done():
+            await asyncio.wait([result], timeout=SHOWN_EVERY_S)
+            show()
         return await result
     except JobInterrupted as error:
         raise ToolFailure("the user interrupted the code") from error

@@ -20,13 +20,14 @@ import threading
 import time
 from asyncio.events import _get_running_loop, _set_running_loop
 from asyncio.tasks import _enter_task, _leave_task
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import ismethod
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
 from copilot_nb.agent.tools import ToolImage
+from copilot_nb.conversation.parts import Image, LiveOutput
 from copilot_nb.frontend import input_refused
 from copilot_nb.notebook.failures import kept_last_failure
 
@@ -39,6 +40,8 @@ MAX_PART_CHARS = 64_000
 """So much of the beginning of an output is kept, and so much of its end (characters)."""
 MAX_FIGURES = 4
 MAX_FIGURE_BYTES = 2_000_000
+LIVE_CHARS, LIVE_LINES = 2_000, 20
+"""So much of the end of an output is shown while the code runs."""
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _IMAGES = ("image/png", "image/jpeg")
 
@@ -65,9 +68,19 @@ class CodeOutput:
     duration_s: float
 
 
-def run_code(shell: InteractiveShell, code: str) -> CodeOutput:
-    """Run `code` on this thread, the main thread, and return what it showed."""
-    shown = _Shown()
+def run_code(shell: InteractiveShell, code: str, shown: Shown | None = None) -> CodeOutput:
+    """Run `code` on this thread, the main thread, and return what it showed.
+
+    Parameters
+    ----------
+    shell : InteractiveShell
+        The user's shell.
+    code : str
+        A cell.
+    shown : Shown, optional
+        Collects what the code shows; another thread can look at it meanwhile.
+    """
+    shown = shown or Shown()
     begun_s = time.monotonic()
     with _unchanged(shell), _captured(shell, shown, code):
         result = shell.run_cell(code, store_history=False)
@@ -75,11 +88,13 @@ def run_code(shell: InteractiveShell, code: str) -> CodeOutput:
     return CodeOutput(shown.text(), tuple(shown.figures), error, time.monotonic() - begun_s)
 
 
-class _Shown:
+class Shown:
     """Collects what the code shows: the first and the last characters, and the first figures."""
 
     def __init__(self) -> None:
         self.figures: list[ToolImage] = []
+        self._changing = threading.Lock()
+        self._lines = 0
         self._head = io.StringIO()
         self._room = MAX_PART_CHARS
         self._tail: list[str] = []
@@ -87,6 +102,12 @@ class _Shown:
         self._last = "\n"
 
     def write(self, text: str) -> None:
+        """Take a text (on the main thread)."""
+        with self._changing:
+            self._write(text)
+
+    def _write(self, text: str) -> None:
+        self._lines += text.count("\n")
         room = self._room
         if room:
             self._head.write(text[:room])
@@ -106,7 +127,7 @@ class _Shown:
         self._tail_chars = len(self._tail[0])
 
     def line(self, text: str) -> None:
-        """Write a text that begins and ends a line of its own."""
+        """Take a text that begins and ends a line of its own."""
         self.write(("" if self._last == "\n" else "\n") + text.rstrip("\n") + "\n")
 
     def show(self, bundle: Mapping[str, Any]) -> None:
@@ -120,17 +141,35 @@ class _Shown:
         if text := bundle.get("text/plain") or bundle.get("text/markdown") or "":
             self.line(str(text))
 
+    def live(self, hide: Callable[[str], str]) -> LiveOutput:
+        """Return what a front end shows while the code runs (from any thread).
+
+        Parameters
+        ----------
+        hide : callable
+            Returns a text with its secrets hidden.
+        """
+        with self._changing:
+            text, lines = self._head.getvalue() + "".join(self._tail), self._lines
+        images = tuple(Image("figure", each.mime_type, len(each.data), each.data) for each in self.figures)
+        # twice as much as is shown, because a secret at the beginning may be cut in two
+        end = hide(_ESCAPES.sub("", text[-2 * LIVE_CHARS :]))[-LIVE_CHARS:]
+        last = [line.rstrip("\r").rpartition("\r")[2] for line in end.split("\n")[-LIVE_LINES - 1 :]]
+        return LiveOutput("\n".join(last), lines + 1 - len(last), images)
+
     def text(self) -> str:
-        self._cut()
-        left_out = self._left_out
-        gap = f"\n… ({left_out:,} characters left out)\n" if left_out else ""
-        return _ESCAPES.sub("", self._head.getvalue() + gap + self._tail[0])
+        """Return what was shown."""
+        with self._changing:
+            self._cut()
+            left_out = self._left_out
+            gap = f"\n… ({left_out:,} characters left out)\n" if left_out else ""
+            return _ESCAPES.sub("", self._head.getvalue() + gap + self._tail[0])
 
 
 class _Stream:
     """A standard stream: what the main thread writes is captured, all else goes to the stream itself."""
 
-    def __init__(self, stream: TextIO, shown: _Shown) -> None:
+    def __init__(self, stream: TextIO, shown: Shown) -> None:
         self._stream = stream
         self._shown = shown
 
@@ -153,7 +192,7 @@ def _is_main() -> bool:
 
 
 @contextmanager
-def _captured(shell: InteractiveShell, shown: _Shown, code: str) -> Iterator[None]:
+def _captured(shell: InteractiveShell, shown: Shown, code: str) -> Iterator[None]:
     """Send all that the code shows to `shown`."""
     publisher, hook = cast(Any, shell.display_pub), cast(Any, shell.displayhook)
     publish, clear = publisher.publish, publisher.clear_output

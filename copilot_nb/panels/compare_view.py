@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from copilot_nb.named_sessions.turn import Turn
 
 
-_ANONYMOUS_FIELDS = {"state", "answer", "more", "open", "tail", "text", "draft"}
+_ANONYMOUS_FIELDS = {"state", "answer", "more", "open", "tail", "text", "draft", "shown", "drawn"}
 
 
 class Column:

@@ -7,7 +7,7 @@ and ``figures`` are the answer's usage figures. While an answer streams, ``more`
 ``text`` is text to append to ``tail``, the part after the last finished block. So each part of an answer is sent once
 as text and once as HTML, however long the answer grows. ``open`` says what the unfinished block will be: code
 (``{"kind": "code", "language": ...}``, and ``tail`` is the code), a table (``tail`` is empty, and ``draft`` is HTML of
-the rows so far), or text.
+the rows so far), or text. ``shown`` is the end of what running code has printed, and ``drawn`` its figures as HTML.
 
 Stored turns are read from the runtime; running turns, and those that ended meanwhile, from the `Turn` objects. All of
 this runs on the panel's thread.
@@ -26,7 +26,15 @@ from copilot_nb.errors import CopilotNBError, InputError
 from copilot_nb.named_sessions.session import Event, state_of
 from copilot_nb.render.blocks import BlockStream
 from copilot_nb.render.escape import well_formed
-from copilot_nb.render.turn import Label, answer_html, figures_text, head_html, outcome_html
+from copilot_nb.render.turn import (
+    Label,
+    answer_html,
+    figures_html,
+    figures_text,
+    head_html,
+    live_text,
+    outcome_html,
+)
 from copilot_nb.render.unfinished import Unfinished, UnfinishedEnd
 
 if TYPE_CHECKING:
@@ -107,7 +115,8 @@ class LiveTurn:
         if record.state.is_final and not is_final:  # its last text may still change
             record = dataclasses.replace(record, state=TurnState.WORKING)
         asked = {"prompt": well_formed(record.prompt), "images": _names(record), "before": before}
-        fields = {**asked, **_around(record, label, live=not is_final)}
+        running = {"shown": live_text(record.parts), "drawn": figures_html(record.parts)}
+        fields = {**asked, **running, **_around(record, label, live=not is_final)}
         changed = {name: value for name, value in fields.items() if self._sent.get(name) != value}
         self._sent = fields
         return {**changed, **self._answer.patch(record.parts, is_final=is_final)}
@@ -183,10 +192,15 @@ def _kind(tail: Unfinished) -> Fields:
 
 def _split(parts: Sequence[Part]) -> tuple[tuple[Part, ...], str]:
     """Return the parts up to the last tool call (without reasoning), and the text after it."""
-    shown = [part for part in parts if isinstance(part, Text | ToolCall)]
+    shown = [_without_output(part) for part in parts if isinstance(part, Text | ToolCall)]
     after = list(itertools.takewhile(lambda part: isinstance(part, Text), reversed(shown)))
     text = "".join(part.text for part in reversed(after) if isinstance(part, Text))
     return tuple(shown[: len(shown) - len(after)]), text
+
+
+def _without_output(part: Text | ToolCall) -> Text | ToolCall:
+    """Return a part without what it shows while it runs, which changes often and has fields of its own."""
+    return dataclasses.replace(part, output=None) if isinstance(part, ToolCall) and part.output else part
 
 
 class Deltas:

@@ -17,7 +17,7 @@ from typing import Any
 
 from copilot_nb.agent.redaction import hidden_count
 from copilot_nb.characters import visible
-from copilot_nb.conversation.parts import Image, Part, Text, ToolCall, TurnState
+from copilot_nb.conversation.parts import Image, LiveOutput, Part, Text, ToolCall, TurnState
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.render.calls import call_facts, call_target
 from copilot_nb.render.escape import escape, quote, well_formed
@@ -182,13 +182,41 @@ def _tool_call(call: ToolCall, live: bool) -> str:
     target = f" <code>{quote(target)}</code>" if (target := call_target(call)) else ""
     summary = f"Tool <code>{quote(call.name)}</code>{target} {escape(call_facts(call))}"
     if live:
-        return f"<div{_QUIET}>{summary}</div>"
+        return f"<div{_QUIET}>{summary}</div>{_shown_so_far(call)}"
     blocks = "".join(
         f"<div>{title}</div>{plain_code(shortened(content, MAX_TOOL_CHARS), framed=True)}"
         for title, content in (("Arguments", call.arguments), ("Result", call.result))
         if content
     )
     return f"<details><summary>{summary}</summary>{blocks}</details>{''.join(map(_figure, call.images))}"
+
+
+def _shown_so_far(call: ToolCall) -> str:
+    """Render the figures of a call, and, while it runs, the end of what it has shown."""
+    text = live_text([call])
+    return (plain_code(text, framed=True) if text else "") + "".join(map(_figure, shown_figures(call)))
+
+
+def shown_figures(call: ToolCall) -> tuple[Image, ...]:
+    """Return the figures of a call, those of its result or, while it runs, those so far."""
+    return call.output.images if call.is_open and call.output else call.images
+
+
+def live_text(calls: Iterable[Part]) -> str:
+    """Return the end of what running tools have shown."""
+    texts = (output.text.rstrip("\n") for output in _live_outputs(calls))
+    return visible(well_formed("\n".join(filter(None, texts))))
+
+
+def figures_html(calls: Iterable[Part]) -> str:
+    """Render the figures that running tools have shown."""
+    return "".join(_figure(image) for output in _live_outputs(calls) for image in output.images)
+
+
+def _live_outputs(calls: Iterable[Part]) -> Iterator[LiveOutput]:
+    for call in calls:
+        if isinstance(call, ToolCall) and call.is_open and call.output:
+            yield call.output
 
 
 def _figure(image: Image) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -127,6 +128,21 @@ def test_in_the_background_a_cell_asks_and_code_runs_when_the_kernel_is_idle(ker
     kernel.run("during = 'a cell'\n%copilot approve a\ntime.sleep(0.7); during = 'no cell'", "3")
     assert not kernel.run("model.wait_for_requests(2)\n%copilot wait a", "4").error
     assert "'no cell'" in kernel.run("print(told())", "5").printed
+
+
+def test_a_cell_shows_what_code_prints_while_it_runs(kernel: Kernel, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    code = f"import os\nprint('half')\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.02)\nprint('whole')"
+    kernel.run(f"script(runs({code!r}), 'Done.')", "1")
+    request = kernel.send("%%copilot a -t kernel\nCompute", "2")
+    allow(kernel)
+    kernel.result(request, until=lambda message: "half</pre>" in str(message["content"].get("data")))
+    gate.touch()
+    ran = kernel.result(request)
+    assert not ran.error
+    (final,) = [output for output in ran.shown if "half" in str(output["data"])][-1:]
+    assert "half\nwhole\n" in final["data"]["text/html"]
+    assert "<pre" not in final["data"]["text/html"].split("</details>")[1]
 
 
 def test_three_sessions_run_code_at_once_and_ask_while_code_runs(kernel: Kernel) -> None:

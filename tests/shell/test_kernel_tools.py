@@ -76,6 +76,7 @@ def test_code_is_shown_and_runs_when_it_is_allowed(nb: Notebook, typed: Callable
     assert ran.ok, ran.out
     assert prompts == ["Allow it? y: once, s: for this session (any code), n: no, and why: "]
     assert "py asks: run 3 lines of Python (the answer)\n    x = 6 * 7\n    print(x)\n    x + 1\n" in ran.out
+    assert "\n42\n43\n(run_code 3 lines: ✓ done" in ran.out  # printed while the code runs
     assert "It is 42." in ran.out
     assert "42\n43" in told(model)
     assert nb.shell.user_ns["x"] == 42

@@ -11,7 +11,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from copilot_nb.notebook.failures import last_failure
-from copilot_nb.notebook.run_code import MAX_PART_CHARS, CodeOutput, run_code
+from copilot_nb.notebook.run_code import LIVE_CHARS, LIVE_LINES, MAX_PART_CHARS, CodeOutput, Shown, run_code
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
@@ -117,3 +117,23 @@ def test_of_a_long_output_the_beginning_and_the_end_are_kept(shell: InteractiveS
     assert ran.text.endswith("line 29998\nline 29999\n")
     assert "characters left out" in ran.text
     assert len(ran.text) < 2 * MAX_PART_CHARS + 100
+
+
+def test_what_is_shown_so_far_is_a_few_last_lines_as_a_terminal_shows_them(shell: InteractiveShell) -> None:
+    shown, seen = Shown(), []
+    shell.user_ns["look"] = lambda: seen.append(shown.live(lambda text: text.replace("sesame", "***")))
+    bar = r"for n in (7, 50): print(f'\r\x1b[32m{n} %\x1b[0m', end='', file=sys.stderr); look()"
+    run_code(shell, f"import sys\nprint('begun: sesame')\n{bar}\nprint('\\r\\nend'); look()", shown)
+    assert [(each.text, each.lines_before) for each in seen] == [
+        ("begun: ***\n7 %", 0),
+        ("begun: ***\n50 %", 0),
+        ("begun: ***\n50 %\nend\n", 0),
+    ]
+    shown = Shown()
+    run_code(shell, "for i in range(30_000): print(f'line {i}')\nprint('x' * 5_000, end='')", shown)
+    long = shown.live(str)
+    assert (long.text, long.lines_before) == ("x" * LIVE_CHARS, 30_000)
+    shown = Shown()
+    run_code(shell, "for i in range(30): print(i)", shown)
+    assert shown.live(str).text.split() == [str(i) for i in range(30 - LIVE_LINES, 30)]
+    assert shown.live(str).lines_before == 30 - LIVE_LINES

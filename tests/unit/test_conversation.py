@@ -21,10 +21,11 @@ from copilot_nb.conversation.changes import (
     TextDelta,
     TextDone,
     ToolFinished,
+    ToolShowed,
     ToolStarted,
     UsageReported,
 )
-from copilot_nb.conversation.parts import Decision, Reasoning, Text, ToolCall, TurnState, Usage
+from copilot_nb.conversation.parts import Decision, LiveOutput, Reasoning, Text, ToolCall, TurnState, Usage
 from copilot_nb.conversation.transcript import Transcript, TurnRecord, advance, advance_turn, replay
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -98,6 +99,15 @@ def test_the_end_of_a_turn_settles_what_it_has_called(state: TurnState) -> None:
     assert (stopped.is_open, stopped.is_asking, stopped.is_stopped, stopped.succeeded) == (False, False, True, None)
     assert not call_after(ToolFinished("c1", True), Ended(state)).is_stopped
     assert not call_after(Ended(state), Asked("c1")).is_asking
+
+
+def test_what_a_tool_shows_while_it_runs_is_dropped_at_the_end_of_its_turn() -> None:
+    shown, later = ToolShowed("c1", LiveOutput("one\n")), ToolShowed("c1", LiveOutput("one\ntwo\n"))
+    assert call_after(shown, later).output == later.output
+    told = ToolFinished("c1", True, "one\ntwo\n")
+    assert call_after(shown, later, told, shown).output == later.output
+    assert call_after(shown, later, told, Ended()) == call_after(told, Ended())
+    assert call_after(shown, Ended(TurnState.INTERRUPTED)) == call_after(Ended(TurnState.INTERRUPTED))
 
 
 def test_usage_is_summed_over_the_calls() -> None:

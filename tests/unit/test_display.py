@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import itertools
 import re
 from types import SimpleNamespace
 from typing import Any
 
+import PIL.Image
 import pytest
 
-from copilot_nb.conversation.parts import Part, Text, ToolCall, TurnState
+from copilot_nb.conversation.parts import Image, LiveOutput, Part, Text, ToolCall, TurnState
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.named_sessions.turn import PastSession
 from copilot_nb.notebook import display
 from copilot_nb.notebook.display import BYTES_PER_S, UPDATE_EVERY_S, GrowingOutput, _Pace
+from copilot_nb.notebook.terminal import TerminalOutput
 from copilot_nb.render.turn import Label, turn_html
 
 SIZE_CHARS, DURATION_S, STEP_S = 20_000, 15.0, 0.05
@@ -28,7 +32,7 @@ def streamed(monkeypatch: pytest.MonkeyPatch, html_per_char: int) -> tuple[int, 
         chars = int(SIZE_CHARS * now_s[0] / DURATION_S)
         if pace.is_due(chars):
             update = "x" * chars * html_per_char
-            pace.sent(update, chars)
+            pace.sent(len(update), chars)
             sent_bytes += len(update)
             at_s.append(now_s[0])
         now_s[0] += STEP_S
@@ -75,8 +79,12 @@ class Page:
         self.sent_bytes += len("".join(bundle.values()))
 
     @property
+    def html(self) -> str:
+        return "".join(self.outputs.values())
+
+    @property
     def text(self) -> str:
-        return " ".join(re.sub(r"<[^>]*>", " ", "".join(self.outputs.values())).split())
+        return " ".join(re.sub(r"<[^>]*>", " ", self.html).split())
 
 
 @pytest.fixture
@@ -198,3 +206,57 @@ def test_a_tool_call_before_any_text_is_shown(page: Page) -> None:
     growing.becomes(ToolCall("c1", "grep", "{}"))
     growing.output.show()
     assert "grep" in page.text
+
+
+def test_figures_of_calls_are_small_until_the_turn_ends(page: Page) -> None:
+    growing, figure = Growing(), Image("figure", "image/png", 0, png(900, 600))
+    full = base64.b64encode(figure.data).decode()
+    growing.becomes(ToolCall("c1", "run_code", "{}", output=LiveOutput("one\ntwo", images=(figure,))))
+    growing.output.show()
+    assert "one two" in page.text
+    assert "image/jpeg" in page.html
+    ended = ToolCall("c1", "run_code", "{}", "told", succeeded=True, images=(figure,))
+    growing.becomes(ended)
+    growing.output.show()
+    assert "image/jpeg" in page.html
+    assert full not in page.html
+    growing.becomes(ended, state=TurnState.DONE)
+    growing.output.finish()
+    assert full in page.html
+    assert "image/jpeg" not in page.html
+
+
+def png(width: int, height: int) -> bytes:
+    buffer = io.BytesIO()
+    PIL.Image.new("RGB", (width, height), "teal").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+class Terminal(io.StringIO):
+    """A terminal that keeps all it was sent."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("out", [Terminal(), io.StringIO()])
+def test_a_terminal_prints_what_running_code_shows_once(out: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", out)
+    growing = Growing()
+    growing.turn.notes, growing.turn.error = [], None
+    terminal = TerminalOutput([growing.turn], is_streaming=True)
+
+    def shows(text: str, before: int = 0, **more: Any) -> None:
+        growing.becomes(ToolCall("c1", "run_code", "{}", output=LiveOutput(text, before), **more))
+        terminal.show()
+
+    shows("one\n10 %")
+    shows("one\n9 %")
+    shows("two\n3\x1b[2J\nend", before=2)
+    shows("two\n3\x1b[2J\nend", before=2, succeeded=True)
+    growing.becomes(
+        *growing.turn.record.parts, ToolCall("c2", "run_code", "{}", output=LiveOutput("again\n")), Text("m", "So.")
+    )
+    terminal.show()
+    bar, end = ("10 %\r9 % \n", "end\rend\n") if out.isatty() else ("", "end\n")
+    assert out.getvalue() == f"\none\n{bar}two\n3␛[2J\n{end}(run_code: ✓ done)\n\nagain\nSo."

@@ -15,8 +15,16 @@ from typing import Any
 import pytest
 from IPython.core.events import EventManager
 
-from copilot_nb.conversation.changes import Ended, ReasoningDelta, Retried, TextDelta, ToolFinished, ToolStarted
-from copilot_nb.conversation.parts import Image, Text, TurnState
+from copilot_nb.conversation.changes import (
+    Ended,
+    ReasoningDelta,
+    Retried,
+    TextDelta,
+    ToolFinished,
+    ToolShowed,
+    ToolStarted,
+)
+from copilot_nb.conversation.parts import Image, LiveOutput, Text, TurnState
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import InputError, SessionError
 from copilot_nb.frontend import RunningCell
@@ -273,6 +281,30 @@ def test_tool_calls_and_reasoning_are_folded_around_the_text(panel: Watched, ses
     assert before.startswith("<p>I look.</p>\n<details><summary>Tool <code>read</code> ✓ done")
     assert "&lt;b&gt;found" in before
     assert after == "<p>There it is.</p>\n"
+
+
+def test_what_running_code_shows_is_sent_apart_from_the_answer(panel: Watched, session: Stored) -> None:
+    panel.ask("hello")
+    turn = begun(session)
+    turn.apply(TextDelta("t", "I run it."))
+    turn.apply(ToolStarted("c", "run_code", "{}"))
+    panel.settled()
+    sent = len(panel.sent)
+    figure = Image("figure", "image/png", 1, b"1")
+    for number in range(3):
+        turn.apply(ToolShowed("c", LiveOutput(f"{number} %\n", number, (figure,))))
+        panel.settled()
+    items = [item for message in panel.sent[sent:] for item in message.get("items", ()) if item["kind"] == "turn"]
+    assert [item.get("shown") for item in items if "shown" in item] == ["0 %", "1 %", "2 %"]
+    assert sum("image/png" in item.get("drawn", "") for item in items) == 1
+    assert not any("answer" in item for item in items)
+    turn.apply(ToolFinished("c", True, "2 %"))
+    turn.apply(TextDelta("u", "Done."))
+    turn.apply(Ended(TurnState.DONE))
+    session.end(turn)
+    panel.settled()
+    (shown,) = Page(panel.sent).turns.values()
+    assert (shown["shown"], shown["drawn"]) == ("", "")
 
 
 def test_prompts_wait_in_a_queue_that_is_seen(panel: Watched, session: Stored) -> None:

@@ -37,6 +37,8 @@ const unseen = new IntersectionObserver((entries) => {
  * @property {string} [tail]
  * @property {string} [text]
  * @property {string} [draft]
+ * @property {string} [shown] the end of what running code has printed
+ * @property {string} [drawn] HTML of the figures of running code
  * @property {string} [outcome]
  * @property {string} [footer]
  * @property {string} [figures]
@@ -74,6 +76,8 @@ export class TurnView {
     this.head = el("div", { class: "cnb-head" });
     this.answer = el("div", { class: "cnb-answer" });
     this.tail = new Tail(() => shower.codeActions);
+    this.shown = el("pre", { class: "cnb-shown", hidden: true });
+    this.drawn = el("div", { class: "cnb-drawn" });
     this.outcome = el("div", { class: "cnb-outcome" });
     this.status = el("span", { class: "cnb-status" });
     this.footer = el("span", { class: "cnb-footer" });
@@ -82,7 +86,8 @@ export class TurnView {
     const you = el("span", { class: "cnb-sr" }, "You: ");
     const saidClass = "cnb-said copilot-nb jp-RenderedHTMLCommon";
     this.asked = el("div", { class: "cnb-asked" }, you, this.images, this.prompt, this.more);
-    this.said = el("div", { class: saidClass }, this.head, this.answer, this.tail.node, this.outcome);
+    const running = [this.shown, this.drawn];
+    this.said = el("div", { class: saidClass }, this.head, this.answer, ...running, this.tail.node, this.outcome);
     this.foot = el("div", { class: "cnb-foot" }, this.status, this.footer, this.tools);
     const props = { class: "cnb-turn", "data-key": key, "aria-labelledby": id };
     this.node = el("article", props, this.asked, this.said, this.foot);
@@ -104,10 +109,18 @@ export class TurnView {
     }
     if (fields.more) this.add(fields.more);
     this.tail.apply(fields);
+    if (fields.shown !== undefined) this.setShown(fields.shown);
+    if (fields.drawn !== undefined) this.drawn.innerHTML = fields.drawn;
     if (fields.outcome !== undefined) this.outcome.innerHTML = fields.outcome;
     if (fields.footer !== undefined) this.footer.textContent = fields.footer;
     if (fields.figures !== undefined || fields.at) this.setFigures(fields);
     if (fields.state !== undefined || fields.before !== undefined) this.setState(fields);
+  }
+
+  /** @param {string} text */
+  setShown(text) {
+    this.shown.textContent = text;
+    this.shown.hidden = !text;
   }
 
   /**
