@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from copilot_nb.conversation.parts import Image, LiveOutput, Outcome, TurnState, Usage
+from copilot_nb.conversation.parts import Answer, Image, LiveOutput, Outcome, TurnState, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,15 @@ class Decided:
     by: str = ""
     reason: str = ""
     at: datetime | None = None
+    waited_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A question that a call asked the user was answered, or not; see `parts.Answer`."""
+
+    call_id: str
+    answer: Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +180,7 @@ Change = (
     | ToolFinished
     | Asked
     | Decided
+    | Answered
     | UsageReported
     | Retried
     | Noted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, get_args
@@ -96,20 +97,42 @@ class Decision:
     by : str
         Who decided, in words: ``"you, in the cell"``, ``"the rule for bash"``; ``""``: nobody.
     reason : str
-        The reason given with a denial, which the model is told.
+        The reason given with a denial, which the model is told; of a question the answer, in words.
     at : datetime or None
         When; ``None`` where unknown.
+    waited_s : float
+        How long somebody was waited for (seconds).
+    answers : mapping
+        The answers to the fields of a question, by their names; they are sent, and not kept in the history.
     """
 
     outcome: Outcome
     by: str = ""
     reason: str = ""
     at: datetime | None = None
+    waited_s: float = 0.0
+    answers: Mapping[str, object] = field(default_factory=dict, hash=False)
 
     @property
     def is_allowed(self) -> bool:
         """Whether the call may run."""
         return self.outcome in ALLOWING
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a question that the user was asked during a call.
+
+    Attributes
+    ----------
+    question : str
+        The question.
+    decision : Decision
+        Whether it was answered and by whom; its reason is the answer.
+    """
+
+    question: str
+    decision: Decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +190,8 @@ class ToolCall:
         Whether the tool did what was asked; ``None`` while it runs.
     decision : Decision or None
         Whether it was allowed; ``None``: it needs no permission, or nobody has decided.
+    answers : tuple of Answer
+        What came of the questions that it asked the user.
     is_asking : bool
         Whether somebody is being asked for permission, or asked a question.
     is_stopped : bool
@@ -185,6 +210,7 @@ class ToolCall:
     result: str = ""
     succeeded: bool | None = None
     decision: Decision | None = None
+    answers: tuple[Answer, ...] = ()
     is_asking: bool = False
     is_stopped: bool = False
     started_at: datetime | None = None
@@ -199,8 +225,12 @@ class ToolCall:
 
     @property
     def duration_s(self) -> float | None:
-        """Seconds from its beginning to its end; ``None`` before that."""
-        return (self.ended_at - self.started_at).total_seconds() if self.started_at and self.ended_at else None
+        """Seconds from its beginning to its end, without those in which it waited for the user; ``None``: unknown."""
+        if not self.started_at or not self.ended_at:
+            return None
+        decisions = [answer.decision for answer in self.answers] + ([self.decision] if self.decision else [])
+        waited_s = sum(decision.waited_s for decision in decisions)
+        return max(0.0, (self.ended_at - self.started_at).total_seconds() - waited_s)
 
 
 Part = Text | Reasoning | ToolCall

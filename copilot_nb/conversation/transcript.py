@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from copilot_nb.conversation.changes import (
+    Answered,
     Asked,
     Change,
     Decided,
@@ -181,7 +182,7 @@ def advance_turn(turn: TurnRecord, change: Change) -> TurnRecord:
             return _reasoned(turn, Reasoning(part_id, text, complete=True))
         case ToolStarted(call_id, name, arguments, at):
             return dataclasses.replace(turn, parts=(*turn.parts, ToolCall(call_id, name, arguments, started_at=at)))
-        case ToolShowed() | ToolFinished() | Asked() | Decided():
+        case ToolShowed() | ToolFinished() | Asked() | Decided() | Answered():
             parts = (_called(part, change) if isinstance(part, ToolCall) else part for part in turn.parts)
             return dataclasses.replace(turn, parts=tuple(parts))
         case UsageReported(usage, model, first_token_at):
@@ -254,7 +255,7 @@ def _completed(turn: TurnRecord, piece: Text) -> TurnRecord:
     return dataclasses.replace(turn, parts=tuple(parts))
 
 
-def _called(call: ToolCall, change: ToolShowed | ToolFinished | Asked | Decided) -> ToolCall:
+def _called(call: ToolCall, change: ToolShowed | ToolFinished | Asked | Decided | Answered) -> ToolCall:
     """Return `call` after `change`, which may concern another call."""
     if change.call_id != call.call_id:
         return call
@@ -263,9 +264,11 @@ def _called(call: ToolCall, change: ToolShowed | ToolFinished | Asked | Decided)
             return dataclasses.replace(call, output=output) if call.is_open else call
         case Asked():
             return dataclasses.replace(call, is_asking=call.is_open)
-        case Decided(_, outcome, by, reason, at):  # the first decision counts
-            decision = call.decision or Decision(outcome, by, reason, at)
+        case Decided(_, outcome, by, reason, at, waited_s):  # the first decision counts
+            decision = call.decision or Decision(outcome, by, reason, at, waited_s)
             return dataclasses.replace(call, decision=decision, is_asking=False)
+        case Answered(_, answer):
+            return dataclasses.replace(call, answers=(*call.answers, answer), is_asking=False)
         case ToolFinished(_, succeeded, result, at, images):
             call = dataclasses.replace(call, succeeded=succeeded, result=result, images=images)
             return dataclasses.replace(call, ended_at=at, is_asking=False, is_stopped=False)

@@ -22,14 +22,16 @@ import concurrent.futures
 import itertools
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
+from copilot_nb.agent.forms import Form, question_form
 from copilot_nb.agent.policy import Call, session_scope
 from copilot_nb.characters import visible
 from copilot_nb.conversation.parts import Decision, Outcome
+from copilot_nb.named_sessions.names import quoted
 
 if TYPE_CHECKING:
     from copilot_nb.named_sessions.turn import Turn
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
 Answer = Literal["once", "session", "denied"]
 """How somebody answers a request."""
 MAX_WHY_CHARS = 200
+ASK_USER = "ask_user"
+"""The runtime's tool that asks the user; a question of any other name comes from an MCP server of that name."""
+QUESTION = question_form()
 KEPT_DECISIONS = 200
 """Decisions that are remembered for those who answer too late (count)."""
 
@@ -59,10 +64,8 @@ class ApprovalRequest:
         The same in one line: ``"run 3 lines of Python"``. It holds no control characters.
     session_scope : str
         What "for this session" allows, in words: ``"any code"``; ``""``: it can only be allowed once.
-    choices : tuple of str
-        The answers that a question offers; empty for a request for permission.
-    is_free : bool
-        Whether a question also takes any other answer.
+    form : Form
+        What a question takes as an answer.
     since : datetime
         When it was made (with zone).
     """
@@ -74,15 +77,15 @@ class ApprovalRequest:
     call: Call
     what: str
     session_scope: str = ""
-    choices: tuple[str, ...] = ()
-    is_free: bool = True
+    form: Form = QUESTION
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def title(self) -> str:
         """What is asked, and by which session, in one line."""
         if self.is_question:
-            return f"{self.session} asks:"
+            server = "" if self.call.tool in ("", ASK_USER) else f" for the server {visible(self.call.tool)}"
+            return f"{self.session} asks{server}:"
         why = visible(" ".join(self.call.why.split()))[:MAX_WHY_CHARS]
         return f"{self.session} asks: {self.what}" + (f" ({why})" if why else "")
 
@@ -141,32 +144,57 @@ class Approvals:
             The request.
         outcome : Outcome
             ``"once"``, ``"session"`` (only where `ApprovalRequest.session_scope` says what that means) or ``"denied"``.
+            A question is answered by `answer`, and can only be denied here.
         by : str
             Who decided, in words, for the transcript: ``"you, in the cell"``, ``"you, in a panel"``.
         reason : str
-            Why it is denied, for the model; or the answer to a question (see `answer`).
+            Why it is denied, for the model.
 
         Returns
         -------
         bool
             False if it was decided before (`decision` says how), or there is no such request.
         """
+        return self._settle(request_id, Decision(outcome, by, reason, datetime.now(UTC)))
+
+    def answer(self, request_id: str, answers: Mapping[str, object], by: str) -> bool:
+        """Answer a question, and return whether this answer counts (see `decide`).
+
+        Parameters
+        ----------
+        request_id : str
+            The request.
+        answers : mapping
+            What was typed or chosen, by the names of the fields of its form.
+        by : str
+            Who answered.
+
+        Raises
+        ------
+        DoesNotFit
+            If its form does not take the answers; the question then still waits.
+        """
+        with self._lock:
+            waiting = self._pending.get(request_id)
+        if waiting is None:
+            return False
+        form = waiting[0].form
+        read = form.read(answers)
+        return self._settle(request_id, Decision("once", by, form.words(read), datetime.now(UTC), answers=read))
+
+    def _settle(self, request_id: str, decision: Decision) -> bool:
         with self._lock:
             if (waiting := self._pending.get(request_id)) is None:
                 return False
             request, future = waiting
-            if outcome == "session" and not request.session_scope:
-                outcome = "once"
+            if decision.outcome == "session" and not request.session_scope:
+                decision = replace(decision, outcome="once")
             del self._pending[request_id]
-            self._decided[request_id] = decision = Decision(outcome, by, reason, datetime.now(UTC))
+            self._decided[request_id] = decision
             if len(self._decided) > KEPT_DECISIONS:
                 self._decided.popitem(last=False)
         future.set_result(decision)
         return True
-
-    def answer(self, request_id: str, answer: str, by: str) -> bool:
-        """Answer a question, and return whether this answer counts (see `decide`)."""
-        return self.decide(request_id, "once", by, answer)
 
     def decision(self, request_id: str) -> Decision | None:
         """Return how a request was decided; ``None``: it is pending, unknown, or was decided long ago."""
@@ -205,8 +233,7 @@ class Approvals:
         call: Call,
         what: str,
         *,
-        choices: tuple[str, ...] = (),
-        is_free: bool = True,
+        form: Form = QUESTION,
         tell: Callable[[], object] = lambda: None,
     ) -> Decision:
         """Ask, and return the decision; call on the loop thread.
@@ -221,8 +248,8 @@ class Approvals:
             What is to be done.
         what : str
             The same in one line.
-        choices, is_free
-            See `ApprovalRequest`.
+        form : Form
+            What a question takes as an answer.
         tell : callable
             Called when the request has been made, and again when it is decided.
         """
@@ -236,8 +263,7 @@ class Approvals:
             call=call,
             what=what,
             session_scope=session_scope(call),
-            choices=choices,
-            is_free=is_free,
+            form=form,
         )
         future: concurrent.futures.Future[Decision] = concurrent.futures.Future()
         with self._lock:
@@ -255,3 +281,13 @@ class Approvals:
         if not done:
             self.decide(request.request_id, "expired", "")
         return await waiting
+
+
+def to_answer(request: ApprovalRequest) -> str:
+    """Return what to type to answer a request."""
+    name = quoted(request.session)
+    if not request.is_question:
+        return f"%copilot approve {name}, or %copilot deny {name} REASON"
+    fields = request.form
+    text = "TEXT" if fields.only is not None else " ".join(f"{each}=…" for each in fields.names)
+    return f"%copilot answer {name} {text}".rstrip()

@@ -21,9 +21,11 @@ from copilot_nb.agent.tools import CallContext
 from copilot_nb.conversation.changes import Asked
 from copilot_nb.conversation.parts import Decision, ToolCall
 from copilot_nb.errors import BudgetReached, CopilotNBError
+from copilot_nb.named_sessions.approvals import ASK_USER, QUESTION
 from copilot_nb.render.words import count
 
 if TYPE_CHECKING:
+    from copilot_nb.agent.forms import Form
     from copilot_nb.agent.tools import ToolSpec
     from copilot_nb.named_sessions.approvals import Approvals
     from copilot_nb.named_sessions.turn import Turn
@@ -115,6 +117,7 @@ class Gate:
         return calls if call_id in calls else [*calls, call_id]
 
     async def _decided(self, call: Call) -> Decision:
+        began_s = asyncio.get_running_loop().time()
         if (refusal := await self._refused_after_many(call)) is not None:
             return refusal
         verdict = judge(call, [*self._granted, *self._rules()])
@@ -128,16 +131,13 @@ class Gate:
             decision = Decision("rule" if verdict.action == "allow" else "denied", str(verdict.rule))
         if decision.outcome == "session" and verdict.rule not in self._granted:
             self._granted += for_session(call)
-        await self._kept(call, decision)
-        return decision
+        return await self._kept(call, decision, began_s)
 
     def _rules(self) -> tuple[Rule, ...]:
         connection = self._runner.connection
         return rules_from(self._settings.permissions, connection.folder if connection is not None else "")
 
-    async def _asked(
-        self, call: Call, what: str = "", choices: tuple[str, ...] = (), *, is_free: bool = True
-    ) -> Decision:
+    async def _asked(self, call: Call, what: str = "", form: Form = QUESTION) -> Decision:
         """Ask somebody; a turn that has been stopped asks nobody any more."""
         turn = self._runner.current
         if turn is None or turn.stop_requested:
@@ -147,26 +147,27 @@ class Gate:
         def tell() -> None:
             self._tell(turn)
 
-        names = self._names()
-        return await self._approvals.ask(
-            names, turn, call, what or call.what, choices=choices, is_free=is_free, tell=tell
-        )
+        return await self._approvals.ask(self._names(), turn, call, what or call.what, form=form, tell=tell)
 
-    async def question(self, call: Call, choices: tuple[str, ...], *, is_free: bool) -> str | None:
-        """Ask the model's question and return the answer; ``None``: nobody has answered."""
+    async def question(self, call: Call, form: Form) -> Decision:
+        """Ask the question of the model, or of an MCP server, and return what came of it."""
+        began_s = asyncio.get_running_loop().time()
         turn = self._runner.current
         if turn is not None:
             call = dataclasses.replace(call, call_id=_open_call(turn, call))
-        decision = await self._asked(call, f"{self._names()[0]} asks", choices, is_free=is_free)
-        await self._kept(call, decision)
-        return decision.reason if decision.is_allowed else None
+        decision = await self._asked(call, f"{self._names()[0]} asks", form)
+        return await self._kept(call, decision, began_s, question=call.text)
 
-    async def _kept(self, call: Call, decision: Decision) -> None:
+    async def _kept(self, call: Call, decision: Decision, began_s: float, question: str = "") -> Decision:
         """Write a decision to the session's log, where the transcript finds it; a lost runtime keeps nothing."""
+        waited_s = asyncio.get_running_loop().time() - began_s
+        decision = dataclasses.replace(decision, waited_s=waited_s)
+        kept = dataclasses.replace(decision, reason=self.hide(decision.reason)) if question else decision
         connection = self._runner.connection
         if connection is not None:
             with suppress(CopilotNBError):
-                await connection.keep_decision(call.call_id, decision)
+                await connection.keep_decision(call.call_id, kept, self.hide(question))
+        return decision
 
     async def _refused_after_many(self, call: Call) -> Decision | None:
         """Return a denial if a turn has made its calls and may not go on; its limit is raised if it may."""
@@ -200,9 +201,13 @@ class Gate:
 
 
 def _open_call(turn: Turn, question: Call) -> str:
-    """Return the id of the call that asks a question: the runtime does not say which it is; ``""``: there is none."""
+    """Return the id of the call that asks a question: the runtime does not say which it is; ``""``: there is none.
+
+    The model's own question stands in the arguments of its call. Of an MCP server's question only the server is known.
+    """
     open_calls = [part for part in turn.record.parts if isinstance(part, ToolCall) and part.is_open]
-    asking = [call for call in open_calls if call.name == question.tool and not call.is_asking]
-    return next(
-        (call.call_id for call in asking if json.dumps(question.text, ensure_ascii=False) in call.arguments), ""
-    )
+    waiting = [call for call in open_calls if not call.is_asking]
+    text = json.dumps(question.text, ensure_ascii=False)
+    if question.tool == ASK_USER:
+        return next((call.call_id for call in waiting if call.name == ASK_USER and text in call.arguments), "")
+    return next((call.call_id for call in waiting if call.name.startswith(f"{question.tool}-")), "")

@@ -11,16 +11,17 @@ Why: docs/decisions/0048-a-prompt-is-answered-by-number.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import StdinNotImplementedError
 from IPython.display import DisplayHandle
 
+from copilot_nb.agent.forms import DoesNotFit, FormField, shown
 from copilot_nb.frontend import has_kernel, has_rich_output, is_headless, is_input_refused
 from copilot_nb.render.asking import question_html, request_html, request_text
-from copilot_nb.render.calls import decision_text
+from copilot_nb.render.calls import answer_text, decision_text
 from copilot_nb.render.turn import quiet
 from copilot_nb.system.main_thread import MAIN_THREAD, Job
 
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from copilot_nb.named_sessions.manager import Manager
 
 BY = "you, in the cell"
+DECLINE = "/decline"
+"""What declines a question at its prompt."""
+CONFIRM = FormField(name="confirm", title="Done?", kind="boolean", is_required=True)
+"""What is asked where a question has no fields."""
 _YES, _SESSION, _NO = ("y", "yes"), ("s", "session"), ("n", "no")
 
 
@@ -41,22 +46,21 @@ class NotUnderstood(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What somebody typed: how the request is decided, and the reason; of a question the answer."""
+    """What somebody typed: how the request is decided, and the reason of a denial; the answers to a question."""
 
     outcome: Outcome
     reason: str = ""
+    answers: Mapping[str, object] = field(default_factory=dict)
 
 
 def understood(line: str, request: ApprovalRequest, *, names_request: bool) -> Reply:
-    """Return what a line that answers a request means.
+    """Return what a line that answers a request for permission means.
 
     Raises
     ------
     NotUnderstood
         If it answers nothing, or does not name the request although it must.
     """
-    if request.is_question:
-        return _answer(line, request, names_request=names_request)
     word, *rest = line.split(maxsplit=1)[:2] or [""]
     reason = rest[0] if rest else ""
     word = word.lower()
@@ -73,18 +77,49 @@ def understood(line: str, request: ApprovalRequest, *, names_request: bool) -> R
     return Reply("session" if word in _SESSION else "once")
 
 
-def _answer(line: str, request: ApprovalRequest, *, names_request: bool) -> Reply:
-    answer = line.strip()
-    if names_request:
-        number, _, answer = answer.partition(" ")
-        if number != request.request_id:
-            raise NotUnderstood(f"Begin with the number of the question: {request.request_id} and your answer")
-    answer = answer.strip()
-    if answer.isdecimal() and 0 < int(answer) <= len(request.choices):
-        answer = request.choices[int(answer) - 1]
-    if not answer or (request.choices and not request.is_free and answer not in request.choices):
-        raise NotUnderstood("Type the number of a choice." if request.choices else "Type an answer.")
-    return Reply("once", answer)
+def answered(read: Callable[[str], str], request: ApprovalRequest, *, names_request: bool) -> Reply:
+    """Return what somebody types into the fields of a question, one after the other.
+
+    Parameters
+    ----------
+    read : callable
+        Shows a prompt and returns what was typed.
+    request : ApprovalRequest
+        The question.
+    names_request : bool
+        Whether each line must begin with the number of the question.
+    """
+    number = f"({request.request_id} …) " if names_request else ""
+    answers: dict[str, object] = {}
+    for each in request.form.fields or (CONFIRM,):
+        way_out = "" if answers else f"({DECLINE}: no answer) "
+        prompt = number + way_out + _field_prompt(each, request)
+        fault = ""
+        while True:
+            line = read(f"{fault} {prompt}".lstrip())
+            try:
+                typed = _after_number(line, request) if names_request else line.strip()
+                if typed == DECLINE or (each is CONFIRM and each.read(typed) is False):
+                    return Reply("denied")
+                answers[each.name] = each.read(typed or None)
+                break
+            except (NotUnderstood, DoesNotFit) as error:
+                fault = str(error)
+    return Reply("once", answers=answers if request.form.fields else {})
+
+
+def _field_prompt(each: FormField, request: ApprovalRequest) -> str:
+    if request.form.is_plain:
+        return f"{each.label}: "
+    default = "" if each.default is None else f" [{shown(each.default)}]"
+    return f"{each.label}{f' ({each.takes})' if each.takes else ''}{default}: "
+
+
+def _after_number(line: str, request: ApprovalRequest) -> str:
+    number, _, answer = line.strip().partition(" ")
+    if number != request.request_id:
+        raise NotUnderstood(f"Begin with the number of the question: {request.request_id} and your answer.")
+    return answer.strip()
 
 
 class CellAsker:
@@ -130,7 +165,7 @@ class CellAsker:
 
     def _ask(self, request: ApprovalRequest) -> None:
         approvals = self._manager.approvals
-        shown = _Shown(self._shell, request)
+        output = _Shown(self._shell, request)
         job = Job(lambda: self._reply(request))
 
         def end_if_decided(_event: object = None) -> None:
@@ -145,12 +180,12 @@ class CellAsker:
         finally:
             end_watching()
             self._may_be_stale |= has_kernel(self._shell) and (job.is_cancelled or job.is_interrupted)
-            shown.settle(self._outcome(request))
+            output.settle(self._outcome(request))
 
     def _outcome(self, request: ApprovalRequest) -> str:
         decision = self._manager.approvals.decision(request.request_id)
-        if request.is_question and decision is not None and decision.is_allowed:
-            return decision.reason
+        if request.is_question and decision is not None:
+            return decision.reason if decision.is_allowed else answer_text(decision)
         return decision_text(decision)
 
     def _take(self, request: ApprovalRequest, job: Job[Reply]) -> None:
@@ -166,9 +201,14 @@ class CellAsker:
                 raise error
         else:
             reply = job.result.result()
-            approvals.decide(request.request_id, reply.outcome, BY, reply.reason)
+            if request.is_question and reply.outcome == "once":
+                approvals.answer(request.request_id, reply.answers, BY)
+            else:
+                approvals.decide(request.request_id, reply.outcome, BY, reply.reason)
 
     def _reply(self, request: ApprovalRequest) -> Reply:
+        if request.is_question:
+            return answered(input, request, names_request=self._may_be_stale)
         prompt = self._prompt(request)
         while True:
             line = input(prompt)
@@ -179,15 +219,13 @@ class CellAsker:
 
     def _prompt(self, request: ApprovalRequest) -> str:
         number = f" {request.request_id}" if self._may_be_stale else ""
-        if request.is_question:
-            return f"Your answer ({request.request_id} …): " if number else "Your answer: "
         session = f", s{number}: for this session ({request.session_scope})" if request.session_scope else ""
         return f"Allow it? y{number}: once{session}, n{number}: no, and why: "
 
 
 def request_bundle(request: ApprovalRequest) -> dict[str, str]:
     """Return a request as an output."""
-    text = "\n".join([request.text, *(f"{number}. {choice}" for number, choice in enumerate(request.choices, 1))])
+    text = "\n".join([request.text, *request.form.lines()]) if request.is_question else request.text
     html = (
         question_html(request.title, text)
         if request.is_question

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from IPython.display import DisplayHandle
 
 from copilot_nb.frontend import has_rich_output, is_page
-from copilot_nb.named_sessions.names import quoted
+from copilot_nb.named_sessions.approvals import to_answer
 from copilot_nb.notebook.asking import request_bundle
 from copilot_nb.render.asking import request_text
 from copilot_nb.render.turn import quiet
@@ -115,7 +115,4 @@ class AskingOutput:
 
 
 def _to_type(request: ApprovalRequest) -> str:
-    name = quoted(request.session)
-    if request.is_question:
-        return f"to answer: %copilot answer {name} TEXT"
-    return f"to answer: %copilot approve {name}, or %copilot deny {name} REASON"
+    return f"to answer: {to_answer(request)}"

@@ -1,7 +1,8 @@
 """The requests for permission and the questions that a panel shows, and its page's answers.
 
 The page gets the list of all requests whenever it changes (``{"kind": "asks", "asks": [...]}``), and answers with
-``{"do": "decide", "request": id, "outcome": ..., "reason": ...}``. A page decides only about the requests it shows. The
+``{"do": "decide", "request": id, "outcome": ..., "reason": ..., "answers": {...}}``; where a field does not take an
+answer, the reply is ``{"fault": ..., "field": ...}``. A page decides only about the requests it shows. The
 page of a visitor answers questions and shows the rest, because it must not decide what runs in the owner's kernel.
 
 Why: docs/decisions/0020-permission-requests-in-panels.md.
@@ -13,6 +14,7 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, get_args
 
+from copilot_nb.agent.forms import DoesNotFit
 from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.approvals import Answer
 from copilot_nb.render.asking import question_html, request_html
@@ -22,6 +24,7 @@ from copilot_nb.render.escape import well_formed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from copilot_nb.agent.forms import FormField
     from copilot_nb.named_sessions.approvals import ApprovalRequest, Approvals
 
 Fields = dict[str, Any]
@@ -96,7 +99,14 @@ class Asks:
             raise InputError("the owner of this page decides about this")
         by = f"{self._user}, in a panel" if self._user else "you, in a panel"
         reason = well_formed(str(message.get("reason", "")).strip())
-        if request is not None and self._approvals.decide(request_id, outcome, by, reason):
+        try:
+            if request is not None and request.is_question and outcome != "denied":
+                is_first = self._approvals.answer(request_id, _answers(message.get("answers")), by)
+            else:
+                is_first = request is not None and self._approvals.decide(request_id, outcome, by, reason)
+        except DoesNotFit as error:
+            return {"fault": str(error), "field": error.field}
+        if is_first:
             return {}
         return {"said": f"This was decided before: {decision_text(self._approvals.decision(request_id))}."}
 
@@ -119,7 +129,34 @@ class Asks:
             "html": html,
             "scope": request.session_scope,
             "isQuestion": request.is_question,
-            "choices": [well_formed(choice) for choice in request.choices],
-            "isFree": request.is_free,
+            "isPlain": request.form.is_plain,
+            "fields": [_field(each) for each in request.form.fields] if request.is_question else [],
             "mayDecide": self._may_decide(request),
         }
+
+
+def _field(field: FormField) -> Fields:
+    return {
+        "name": well_formed(field.name),
+        "label": well_formed(field.label),
+        "description": well_formed(field.description),
+        "kind": field.kind,
+        "format": field.text_format,
+        "choices": [{"value": well_formed(each.value), "title": well_formed(each.title)} for each in field.choices],
+        "isFree": field.is_free,
+        "isRequired": field.is_required,
+        "default": field.default,
+    }
+
+
+def _answers(given: object) -> dict[str, object]:
+    """Return what a page filled in, as text, lists of text, and booleans."""
+    if not isinstance(given, dict):
+        return {}
+    return {well_formed(str(name)): _sent(value) for name, value in given.items()}
+
+
+def _sent(value: object) -> object:
+    if isinstance(value, list):
+        return [well_formed(str(each)) for each in value]
+    return well_formed(value) if isinstance(value, str) else value

@@ -9,13 +9,17 @@ from copilot_nb.conversation.parts import Decision, ToolCall
 from copilot_nb.render.words import count, duration
 
 MAX_TARGET_CHARS = 60
-_TARGETS = ("name", "path", "command", "code", "pattern", "query", "url", "question")
+_TARGETS = ("name", "path", "command", "code", "pattern", "query", "url", "question", "message")
 """The arguments that say what a call acts on, the first one first."""
 _ALLOWED: Mapping[str, str] = {"once": "allowed once", "session": "allowed for this session", "rule": "allowed"}
 _DENIED: Mapping[str, str] = {
     "denied": "✗ denied",
     "expired": "✗ denied: nobody answered in time",
     "unattended": "✗ denied: nobody could be asked",
+}
+_UNANSWERED: Mapping[str, str] = {
+    "expired": "nobody answered in time",
+    "unattended": "nobody could be asked",
 }
 
 
@@ -49,6 +53,7 @@ def call_facts(call: ToolCall) -> str:
         facts.append(duration(call.duration_s))
     if call.decision is not None and call.decision.is_allowed:
         facts.append(_allowed(call.decision))
+    facts += dict.fromkeys(answer_text(answer.decision) for answer in call.answers)
     return " · ".join(facts)
 
 
@@ -61,6 +66,25 @@ def _outcome(call: ToolCall) -> str:
     if call.is_open:
         return "… waits for your answer" if call.is_asking else "… running"
     return "✓ done" if call.succeeded else "✗ failed"
+
+
+def answers_text(call: ToolCall) -> str:
+    """Return the questions that a call asked the user, each with its answer; ``""``: it asked none."""
+    return "\n\n".join(
+        f"{answer.question}\n→ {answer.decision.reason if answer.decision.is_allowed else answer_text(answer.decision)}"
+        for answer in call.answers
+    )
+
+
+def answer_text(decision: Decision) -> str:
+    """Return what came of a question, in words: ``"answered by you, in the cell"``."""
+    by = f" by {decision.by}" if decision.by else ""
+    if decision.is_allowed:
+        return f"answered{by}"
+    if decision.outcome == "denied":
+        why = f": {' '.join(decision.reason.split())}" if decision.reason else ""
+        return f"declined{by}{why}"
+    return _UNANSWERED.get(decision.outcome, "not answered")
 
 
 def decision_text(decision: Decision | None) -> str:

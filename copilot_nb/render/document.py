@@ -15,7 +15,7 @@ from typing import Any
 
 from copilot_nb.conversation.parts import Text, ToolCall, TurnState
 from copilot_nb.conversation.transcript import TurnRecord
-from copilot_nb.render.calls import call_facts, call_target
+from copilot_nb.render.calls import answers_text, call_facts, call_target
 from copilot_nb.render.escape import escape, quote
 from copilot_nb.render.inert import fenced, inert, literal, plain, quoted
 from copilot_nb.render.turn import MAX_TOOL_CHARS, Label, footer_text, images_text, quiet, state_words, turn_html
@@ -149,4 +149,5 @@ def _blocks(turn: TurnRecord, label: Label) -> Iterator[str]:
 def _tool_call(call: ToolCall) -> Iterator[str]:
     target = f" {literal(call_target(call))}".rstrip()
     yield f"*Tool {literal(call.name)}{target}: {literal(call_facts(call))}*"
-    yield from (fenced(shortened(content, MAX_TOOL_CHARS)) for content in (call.arguments, call.result) if content)
+    contents = (call.arguments, answers_text(call), call.result)
+    yield from (fenced(shortened(content, MAX_TOOL_CHARS)) for content in contents if content)

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 
 from copilot_nb.conversation.parts import ToolCall
 from copilot_nb.conversation.transcript import TurnRecord
+from copilot_nb.render.calls import answers_text
 from copilot_nb.render.escape import escape, well_formed
 
 EXCERPT_CHARS = 60
@@ -97,7 +98,7 @@ class Needle:
 
 def _texts(turn: TurnRecord) -> Iterator[str]:
     calls = (part for part in turn.parts if isinstance(part, ToolCall))
-    called = (text for call in calls for text in (call.name, call.arguments, call.result))
+    called = (text for call in calls for text in (call.name, call.arguments, answers_text(call), call.result))
     return map(well_formed, (turn.prompt, turn.text, *called))
 
 

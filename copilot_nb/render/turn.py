@@ -19,7 +19,7 @@ from copilot_nb.agent.redaction import hidden_count
 from copilot_nb.characters import visible
 from copilot_nb.conversation.parts import Image, LiveOutput, Part, Text, ToolCall, TurnState
 from copilot_nb.conversation.transcript import TurnRecord
-from copilot_nb.render.calls import call_facts, call_target
+from copilot_nb.render.calls import answers_text, call_facts, call_target
 from copilot_nb.render.escape import escape, quote, well_formed
 from copilot_nb.render.highlight import plain_code
 from copilot_nb.render.markdown import markdown_to_html
@@ -185,7 +185,7 @@ def _tool_call(call: ToolCall, live: bool) -> str:
         return f"<div{_QUIET}>{summary}</div>{_shown_so_far(call)}"
     blocks = "".join(
         f"<div>{title}</div>{plain_code(shortened(content, MAX_TOOL_CHARS), framed=True)}"
-        for title, content in (("Arguments", call.arguments), ("Result", call.result))
+        for title, content in (("Arguments", call.arguments), ("Asked", answers_text(call)), ("Result", call.result))
         if content
     )
     return f"<details><summary>{summary}</summary>{blocks}</details>{''.join(map(_figure, call.images))}"

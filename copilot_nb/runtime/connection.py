@@ -95,10 +95,10 @@ class Connection:
             await self._session.set_tools(self._tools.definitions())
             await self._session.rpc.options.update(rpc.SessionUpdateOptionsParams(available_tools=toolkit.available))
 
-    async def keep_decision(self, call_id: str, decision: Decision) -> None:
-        """Write a decision about a call of a tool to the session's log."""
+    async def keep_decision(self, call_id: str, decision: Decision, question: str = "") -> None:
+        """Write a decision about a call of a tool, or what came of a `question` of it, to the session's log."""
         async with translated(f"keeping a decision of {self.session_id}"):
-            await self._session.log(decided_line(call_id, decision))
+            await self._session.log(decided_line(call_id, decision, question))
 
     async def keep(self, turn: TurnRecord) -> None:
         """Write an interrupted turn to the session's log."""

@@ -15,14 +15,15 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from datetime import timedelta
-from typing import TypeGuard
+from datetime import datetime, timedelta
+from typing import Any, TypeGuard
 
 from copilot import session_events as sdk
 
 from copilot_nb.conversation.changes import (
+    Answered,
     Change,
     Decided,
     Ended,
@@ -40,7 +41,7 @@ from copilot_nb.conversation.changes import (
     ToolStarted,
     UsageReported,
 )
-from copilot_nb.conversation.parts import OUTCOMES, Decision, Image, Outcome, Text, TurnState, Usage
+from copilot_nb.conversation.parts import OUTCOMES, Answer, Decision, Image, Outcome, Text, TurnState, Usage
 from copilot_nb.conversation.transcript import Transcript, TurnRecord, advance_turn, is_only_reasoned, replay, settled
 from copilot_nb.providers.base import NEVER_FULL_TOKENS
 from copilot_nb.providers.provider_error import of_call
@@ -59,10 +60,25 @@ def keep_line(turn: TurnRecord) -> str:
     return KEPT_PREFIX + json.dumps(kept)
 
 
-def decided_line(call_id: str, decision: Decision) -> str:
-    """Return the line that stores a decision in the session's log; the event of the line has the time."""
-    kept = {"call_id": call_id, "outcome": decision.outcome, "by": decision.by, "reason": decision.reason}
-    return DECIDED_PREFIX + json.dumps(kept)
+def decided_line(call_id: str, decision: Decision, question: str = "") -> str:
+    """Return the line that stores a decision in the session's log; the event of the line has the time.
+
+    With a `question`, it stores what came of that.
+    """
+    kept: dict[str, object] = {"call_id": call_id, "outcome": decision.outcome, "by": decision.by}
+    kept |= {"reason": decision.reason, "waited_s": round(decision.waited_s, 3)}
+    return DECIDED_PREFIX + json.dumps(kept | ({"question": question} if question else {}))
+
+
+def _decided(said: Mapping[str, Any], at: datetime) -> Iterator[Change]:
+    """Yield what a line of ours says about a call."""
+    if said["outcome"] not in OUTCOMES:
+        return
+    decision = Decision(said["outcome"], said["by"], said["reason"], at, float(said.get("waited_s", 0.0)))
+    if question := said.get("question"):
+        yield Answered(said["call_id"], Answer(str(question), decision))
+    else:
+        yield Decided(said["call_id"], decision.outcome, decision.by, decision.reason, at, decision.waited_s)
 
 
 def changes(event: sdk.SessionEvent) -> Iterator[Change]:
@@ -236,9 +252,7 @@ def _info(event: sdk.SessionEvent) -> Iterator[Change]:
     assert isinstance(data, sdk.SessionInfoData)
     with suppress(ValueError, KeyError, TypeError):  # somebody else's line that begins like ours
         if data.message.startswith(DECIDED_PREFIX):
-            said = json.loads(data.message.removeprefix(DECIDED_PREFIX))
-            if said["outcome"] in OUTCOMES:
-                yield Decided(said["call_id"], said["outcome"], said["by"], said["reason"], event.timestamp)
+            yield from _decided(json.loads(data.message.removeprefix(DECIDED_PREFIX)), event.timestamp)
         if data.message.startswith(KEPT_PREFIX):
             kept = json.loads(data.message.removeprefix(KEPT_PREFIX))
             state = TurnState(kept["state"])

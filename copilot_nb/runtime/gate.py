@@ -1,4 +1,4 @@
-"""The runtime's requests for permission, and its questions, answered by the session (`ToolHost`).
+"""The runtime's requests for permission, answered by the session (`ToolHost`).
 
 Only the hook before a tool sees every call: a call that somebody once allowed in the terminal's `copilot` "always, in
 this folder" runs without a request, and the folder `COPILOT_HOME` is shared on purpose. So for the runtime's own tools
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
         PostToolUseHookOutput,
         PreToolUseHookInput,
         PreToolUseHookOutput,
-        UserInputRequest,
-        UserInputResponse,
     )
     from copilot.session_events import PermissionRequest
 
@@ -40,7 +38,6 @@ log = logging.getLogger(__name__)
 
 FOLLOWS = frozenset({"read_bash", "stop_bash", "list_bash", "ask_user"})
 """The runtime's tools that need no permission: they follow a command that was allowed, or ask the user themselves."""
-NOT_ANSWERED = "The user has not answered."
 _KINDS: Mapping[str, Kind] = {
     "bash": "shell",
     "view": "read",
@@ -110,14 +107,6 @@ class PermissionGate:
     def _is_of_server(self, name: str) -> bool:
         """Whether a tool is one of an MCP server: the runtime puts the server's name before its own."""
         return any(name.startswith(f"{server}-") for server in self._toolkit().mcp_servers)
-
-    async def on_user_input_request(self, request: UserInputRequest, _context: dict[str, str]) -> UserInputResponse:
-        """Ask the user what the model wants to know."""
-        choices, is_free = tuple(request.get("choices") or ()), request.get("allowFreeform", True)
-        call = Call(call_id="", kind="question", tool="ask_user", text=request.get("question", ""))
-        answer = await self._host.question(call, choices, is_free=is_free)
-        answer = NOT_ANSWERED if answer is None else answer
-        return {"answer": answer, "wasFreeform": answer not in choices}
 
     def call_of(self, request: PermissionRequest) -> Call:
         """Return what a request asks for."""

@@ -7,6 +7,7 @@ from typing import Any
 from copilot.tools import Tool
 
 from copilot_nb.runtime.gate import PermissionGate
+from copilot_nb.runtime.questions import Questions
 from copilot_nb.runtime.tools import ToolHost, Toolkit, sdk_tools
 
 
@@ -43,6 +44,6 @@ class SessionTools:
         if self.toolkit.is_watched:
             hooks = {"on_pre_tool_use": self._gate.on_pre_tool_use, "on_post_tool_use": self._gate.on_post_tool_use}
             options["hooks"] = hooks
-            options["on_user_input_request"] = self._gate.on_user_input_request
+            options |= Questions(self._host).options()
             options["mcp_servers"] = {name: dict(server) for name, server in self.toolkit.mcp_servers.items()}
         return options

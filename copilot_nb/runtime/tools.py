@@ -23,6 +23,7 @@ from typing import Any, Protocol
 from copilot.tools import Tool, ToolBinaryResult, ToolInvocation, ToolResult
 
 from copilot_nb.agent.bounded import bounded_bytes, fenced
+from copilot_nb.agent.forms import Form
 from copilot_nb.agent.policy import Call
 from copilot_nb.agent.redaction import MARK, hidden_count
 from copilot_nb.agent.tools import (
@@ -61,8 +62,8 @@ class ToolHost(Protocol):
     async def permit(self, call: Call) -> Decision:
         """Return whether a call may run; it may take minutes until somebody has answered."""
 
-    async def question(self, call: Call, choices: tuple[str, ...], *, is_free: bool) -> str | None:
-        """Ask the user a question and return the answer; ``None``: nobody has answered."""
+    async def question(self, call: Call, form: Form) -> Decision:
+        """Ask the user a question and return what came of it."""
 
     def hide(self, text: str) -> str:
         """Return `text` with its secrets hidden."""

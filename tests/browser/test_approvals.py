@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 from playwright.sync_api import Locator, expect
 
+from copilot_nb.agent.forms import Form, form_of, question_form
 from copilot_nb.agent.policy import Call
 from copilot_nb.agent.tools import Arguments, CallContext, ToolSpec, schema_of
 from copilot_nb.conversation.parts import Decision
@@ -89,32 +90,65 @@ def test_a_request_is_denied_by_keys_and_leaves_every_panel(asking: PanelPage) -
     expect(shown.get_by_role("textbox", name="Prompt")).to_be_focused()
 
 
-def ask(page: PanelPage, *, choices: tuple[str, ...], is_free: bool) -> Future[Decision]:
-    """Let the session ask a question, as its gate does for the runtime's `ask_user`."""
+def ask(page: PanelPage, form: Form) -> Future[Decision]:
+    """Let the session ask a question, as its gate does for the runtime."""
     call = Call(call_id="q", kind="question", tool="ask_user", text="Which colour?\n\nThink.")
     state = state_of(page.manager.session("s1"))
     names = state.name, state.session_id
-    asking = page.manager.approvals.ask(
-        names, None, call, "s1 asks", choices=choices, is_free=is_free, tell=lambda: state.tell("ask")
-    )
+    asking = page.manager.approvals.ask(names, None, call, "s1 asks", form=form, tell=lambda: state.tell("ask"))
     return page.manager.loop.submit(asking)
 
 
 def test_questions_are_answered(asking: PanelPage) -> None:
     shown = asking.chat("s1")
     question = shown.get_by_role("group", name="s1 asks:")
-    answer = ask(asking, choices=("red", "blue"), is_free=True)
+    answer = ask(asking, question_form(("red", "blue")))
     question.get_by_role("button", name="blue").click()
     assert answer.result(WAIT_S).reason == "blue"
     expect(question).to_have_count(0)
-    answer = ask(asking, choices=(), is_free=True)
+    answer = ask(asking, question_form())
     question.get_by_role("textbox", name="Your answer").fill("green")
     question.get_by_role("textbox", name="Your answer").press("Enter")
     assert answer.result(WAIT_S).reason == "green"
     expect(question).to_have_count(0)
-    answer = ask(asking, choices=("red",), is_free=False)
-    question.get_by_role("button", name="No answer").click()
+    answer = ask(asking, question_form(("red",), is_free=False))
+    question.get_by_role("button", name="Decline").click()
     assert not answer.result(WAIT_S).is_allowed
+
+
+FIELDS = {
+    "name": {"type": "string", "title": "Name", "description": "As in your passport"},
+    "age": {"type": "integer", "title": "Age", "minimum": 0, "default": 30},
+    "colour": {"type": "string", "title": "Colour", "enum": ["r", "g"], "enumNames": ["Red", "Green"]},
+    "likes": {"type": "array", "title": "Likes", "items": {"enum": ["tea", "jam"]}, "default": ["jam"]},
+    "news": {"type": "boolean", "title": "News"},
+}
+
+
+def test_a_form_is_filled_in_by_keys_alone(asking: PanelPage) -> None:
+    shown = asking.chat("s1")
+    answer = ask(asking, form_of({"properties": FIELDS, "required": ["name", "colour"]}))
+    form, keys = shown.get_by_role("group", name="s1 asks:"), asking.page.keyboard
+    form.get_by_role("button", name="Answer").click()
+    name = form.get_by_role("textbox", name="Name (needed)")
+    expect(form.get_by_text("Name needs an answer.")).to_be_visible()
+    expect(name).to_be_focused()
+    expect(name).to_have_accessible_description("As in your passport Name needs an answer.")
+    themes = {theme: partial(asking.theme, theme) for theme in THEMES}
+    assert not faults(asking.page, ".cnb-chat", themes, "a form")
+    assert not misfits(shown)
+    keys.type("Bo")
+    keys.press("Tab")
+    expect(form.get_by_role("textbox", name="Age")).to_be_focused()
+    keys.type("4")  # in place of the default, which is selected
+    keys.press("Tab")
+    keys.type("Gr")  # the choice that begins so
+    for key in ("Tab", "Space", "Tab", "Space", "Tab", "Space"):
+        keys.press(key)
+    keys.press("Enter")
+    assert answer.result(WAIT_S).answers == {"name": "Bo", "age": 4, "colour": "g", "likes": ["tea"], "news": True}
+    expect(asking.page.get_by_role("group", name="s1 asks:")).to_have_count(0)
+    expect(shown.get_by_role("textbox", name="Prompt")).to_be_focused()
 
 
 def test_a_visitor_sees_a_request_and_cannot_decide(asking: PanelPage) -> None:

@@ -23,19 +23,38 @@ from .conftest import script
 
 SERVER = """
 import json, os, sys
-GREET = {"name": "greet", "description": "Greet.", "inputSchema": {"type": "object"}}
+TOOLS = [{"name": name, "inputSchema": {"type": "object"}} for name in ("greet", "form", "page")]
+FIELDS = {"name": {"type": "string", "default": "Bo"}, "age": {"type": "integer"},
+          "likes": {"type": "array", "items": {"type": "string", "enum": ["tea", "jam"]}}}
+FORM = {"mode": "form", "message": "Who are you?",
+        "requestedSchema": {"type": "object", "required": ["age"], "properties": FIELDS}}
+PAGE = {"mode": "url", "message": "Log in:", "url": "https://example.org/login", "elicitationId": "e"}
+called = 0
+
+def send(**message):
+    print(json.dumps({"jsonrpc": "2.0", **message}), flush=True)
+
 for line in sys.stdin:
     message = json.loads(line)
-    method = message["method"]
+    method = message.get("method")
+    name = message.get("params", {}).get("name")
+    if method is None:  # what came of a form
+        text = json.dumps(message["result"], sort_keys=True)
+        send(id=called, result={"content": [{"type": "text", "text": text}]})
+        continue
+    if method == "tools/call" and name != "greet":
+        called = message["id"]
+        send(id="form", method="elicitation/create", params=PAGE if name == "page" else FORM)
+        continue
     if method == "initialize":
         result = {"protocolVersion": message["params"]["protocolVersion"], "capabilities": {"tools": {}},
                   "serverInfo": {"name": "hello", "version": "1"}}
     elif method == "tools/call":
         result = {"content": [{"type": "text", "text": "hello; " + os.environ.get("PLANTED_TOKEN", "no token")}]}
     else:
-        result = {"tools": [GREET]}
+        result = {"tools": TOOLS}
     if "id" in message:
-        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}), flush=True)
+        send(id=message["id"], result=result)
 """
 
 
@@ -46,15 +65,21 @@ class Agent:
         self.manager, self.folder = manager, folder
         self.asked: list[Call] = []
         self.told = ""
+        self.answers: dict[str, object] | None = None
         self._outcome: Outcome = "denied"
-        manager.approvals.attend()
+        self.attended = manager.approvals.attend()
         manager.events.add(self._answer)
 
     def _answer(self, event: Event) -> None:
         if event.kind == "ask":
             for request in self.manager.approvals.pending:
                 self.asked.append(request.call)
-                self.manager.approvals.decide(request.request_id, self._outcome, "you", "blue")
+                if request.is_question and self.answers is not None:
+                    self.manager.approvals.answer(request.request_id, self.answers, "you")
+                elif request.is_question:
+                    self.manager.approvals.decide(request.request_id, "denied", "you")
+                else:
+                    self.manager.approvals.decide(request.request_id, self._outcome, "you", "blue")
 
     def call(self, name: str, outcome: Outcome = "denied", **arguments: object) -> ToolCall:
         """Have the model call a tool, answer the request, and return the call."""
@@ -114,10 +139,39 @@ def test_a_shell_files_and_a_server_do_what_is_allowed_and_nothing_else(agent: A
     assert "hello; no token" in greeted.result
     assert [(call.kind, call.tool) for call in agent.asked] == [("mcp", "hello-greet")]
     assert not agent.call("hello-greet").succeeded
-    answer = agent.call("ask_user", "once", question="Which one?", choices=["red", "blue"])
-    assert answer.result == "User selected: blue"
-    assert answer.decision is not None
     assert not agent.call("sql", "once", query="select 1").succeeded
+    assert agent.asked == []
+
+
+def test_forms_are_answered_or_not_and_kept(agent: Agent) -> None:
+    colour = {"properties": {"colour": {"type": "string", "enum": ["red", "blue"]}}}
+    agent.answers = {"colour": "2"}
+    answer = agent.call("ask_user", message="Which one?", requestedSchema=colour)
+    assert answer.result == "User responded: blue"
+    assert [(each.question, each.decision.reason) for each in answer.answers] == [("Which one?", "blue")]
+    assert [(call.kind, call.tool, call.text) for call in agent.asked] == [("question", "ask_user", "Which one?")]
+    agent.answers = {"age": " 7 ", "likes": ["tea", "jam"]}
+    filled = agent.call("hello-form", "once")
+    content = {"name": "Bo", "age": 7, "likes": ["tea", "jam"]}
+    assert json.loads(filled.result) == {"action": "accept", "content": content}
+    assert [(call.kind, call.tool) for call in agent.asked] == [("mcp", "hello-form"), ("question", "hello")]
+    assert filled.decision is not None
+    assert filled.decision.outcome == "once"
+    (kept,) = filled.answers
+    assert (kept.question, kept.decision.reason) == ("Who are you?", "name: Bo, age: 7, likes: tea, jam")
+    agent.answers = {}
+    page = agent.call("hello-page", "once")
+    assert json.loads(page.result)["action"] == "accept"
+    assert page.answers[0].question == "Log in:\n\nhttps://example.org/login"
+    agent.answers = None
+    assert json.loads(agent.call("hello-form", "once").result) == {"action": "decline"}
+    assert agent.call("ask_user", message="And?", requestedSchema=colour).result == "User cancelled the request."
+    agent.attended()
+    agent.manager.settings.permissions = [{"action": "allow", "kind": "mcp"}]
+    nobody = agent.call("hello-form")
+    assert json.loads(nobody.result) == {"action": "cancel"}
+    assert nobody.answers[0].decision.outcome == "unattended"
+    assert "user is not available" in agent.call("ask_user", message="Who?", requestedSchema=colour).result
     assert agent.asked == []
 
 

@@ -195,3 +195,29 @@ def test_in_the_background_a_command_answers_and_a_terminal_runs_no_code(nb: Not
     model.wait_for_requests(2)
     assert "Code can only run here while the user waits" in told(model)
     assert "ran" not in nb.shell.user_ns
+
+
+FIELDS = {"name": {"type": "string"}, "size": {"type": "string", "enum": ["small", "large"]}}
+
+
+def asks_the_user() -> Reply:
+    asked = {"message": "Whose, and how large?", "requestedSchema": {"properties": FIELDS}}
+    return Reply(calls=(FunctionCall("ask_user", json.dumps(asked)),))
+
+
+def test_a_form_is_answered_at_the_prompt_or_by_a_command(nb: Notebook, typed: Callable[..., list[str]]) -> None:
+    model = nb.answer(ScriptedModel([asks_the_user(), "Done.", asks_the_user(), "Done."]))
+    prompts = typed("Bo", "2")
+    ran = nb.run("%%copilot py -t all\nGo")
+    assert ran.ok, ran.out
+    assert prompts == ["(/decline: no answer) name: ", "size (1 small, 2 large): "]
+    assert "    Whose, and how large?\n    name: a text\n    size: 1 small, 2 large\n" in ran.out
+    assert told(model) == "User responded: name=Bo, size=large"
+    assert nb.run("%%copilot py -b\nGo").ok
+    waiting_request()
+    wrong = nb.run("%copilot answer py Bo").out
+    assert "The answer has fields: name=… size=… → %copilot answer py name=… size=…, or %copilot deny" in wrong
+    assert nb.run("%copilot answer py name=Ada size=huge").out == "Answered: py asks:\n"
+    model.wait_for_requests(4)
+    assert told(model) == "User responded: name=Ada, size=huge"
+    assert "answered by you, by a command" in nb.run("%copilot show py").out

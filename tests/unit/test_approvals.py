@@ -9,13 +9,14 @@ from typing import Any, cast
 
 import pytest
 
+from copilot_nb.agent.forms import DoesNotFit, form_of, question_form
 from copilot_nb.agent.policy import Call
 from copilot_nb.agent.tools import ToolSpec
 from copilot_nb.conversation.changes import Prompted, ToolStarted
 from copilot_nb.conversation.parts import Decision, Outcome
 from copilot_nb.conversation.transcript import Transcript, advance
 from copilot_nb.errors import CopilotNBError
-from copilot_nb.named_sessions.approvals import ApprovalRequest, Approvals
+from copilot_nb.named_sessions.approvals import ApprovalRequest, Approvals, to_answer
 from copilot_nb.named_sessions.gate import Gate
 from copilot_nb.named_sessions.turn import Turn
 from copilot_nb.settings import CopilotNB
@@ -141,11 +142,11 @@ class Runner:
         self.current = turn
         self.connection = self
         self.folder = "/work"
-        self.kept: list[tuple[str, str]] = []
+        self.kept: list[tuple[str, ...]] = []
         self.breaches: list[str] = []
 
-    async def keep_decision(self, call_id: str, decision: Decision) -> None:
-        self.kept.append((call_id, decision.outcome))
+    async def keep_decision(self, call_id: str, decision: Decision, question: str) -> None:
+        self.kept.append((call_id, decision.outcome, *((decision.reason, question) if question else ())))
 
     def stop_at_limit(self, error: CopilotNBError) -> None:
         self.breaches.append(error.message)
@@ -250,16 +251,44 @@ def test_calls_at_the_same_time_share_one_question_and_end_with_one_refusal() ->
     assert runner.breaches == ["session 's1' has made 2 calls of tools for one prompt"]
 
 
-def test_a_question_is_answered_in_words_or_not_at_all() -> None:
-    question = Call(call_id="q", kind="question", tool="ask_user", text="Which colour?")
-    for desk, expected in ((Desk(("once", "you", "blue")), "blue"), (Desk(timeout_s=0.01), None)):
-        asking = gate_of(desk, Runner(a_turn())).question(question, ("red", "green"), is_free=True)
-        assert asyncio.run(asking) == expected
-        assert (desk.seen[0].what, desk.seen[0].choices, desk.seen[0].is_question) == (
-            "s1 asks",
-            ("red", "green"),
-            True,
-        )
+QUESTION = Call(call_id="", kind="question", tool="ask_user", text="Which colour?")
+FORM = form_of({"properties": {"name": {"type": "string"}, "age": {"type": "integer"}}, "required": ["age"]})
+
+
+class Answering(Desk):
+    """A person who answers a form after a mistake."""
+
+    def tell(self, _turn: object = None) -> None:
+        """Answer once wrong and once right."""
+        for request in self.approvals.pending:
+            self.seen.append(request)
+            with pytest.raises(DoesNotFit, match="age needs an answer"):
+                self.approvals.answer(request.request_id, {"name": "Bo"}, "you")
+            assert self.approvals.answer(request.request_id, {"name": "token = hush-1234", "age": "7"}, "you")
+            assert not self.approvals.answer(request.request_id, {"age": "8"}, "late")
+
+
+def test_a_form_is_answered_in_its_fields_and_kept_in_words() -> None:
+    turn = a_turn()
+    turn.apply(ToolStarted("c7", "hello-greet"))
+    desk, runner = Answering(), Runner(turn)
+    gate = gate_of(desk, runner)
+    gate.hide = lambda text: text.replace("hush-1234", "hidden")
+    question = Call(call_id="", kind="question", tool="hello", text="Who?")
+    decision = asyncio.run(gate.question(question, FORM))
+    assert decision.answers == {"name": "token = hush-1234", "age": 7}
+    assert runner.kept == [("c7", "once", "name: token = hidden, age: 7", "Who?")]
+    assert desk.seen[0].title == "s1 asks for the server hello:"
+    assert to_answer(desk.seen[0]) == "%copilot answer s1 name=… age=…"
+
+
+def test_a_question_without_an_answer() -> None:
+    desk, runner = Desk(timeout_s=0.01), Runner(a_turn())
+    decision = asyncio.run(gate_of(desk, runner).question(QUESTION, question_form()))
+    assert (decision.outcome, decision.waited_s > 0) == ("expired", True)
+    assert (desk.seen[0].what, desk.seen[0].title, desk.seen[0].is_question) == ("s1 asks", "s1 asks:", True)
+    assert to_answer(desk.seen[0]) == "%copilot answer s1 TEXT"
+    assert runner.kept == [("", "expired", "", "Which colour?")]
 
 
 def test_what_a_tool_is_asked_about() -> None:

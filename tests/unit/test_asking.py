@@ -6,10 +6,11 @@ import dataclasses
 
 import pytest
 
+from copilot_nb.agent.forms import Form, form_of, question_form
 from copilot_nb.agent.policy import Call
 from copilot_nb.characters import revealed
 from copilot_nb.named_sessions.approvals import ApprovalRequest
-from copilot_nb.notebook.asking import NotUnderstood, Reply, understood
+from copilot_nb.notebook.asking import NotUnderstood, Reply, answered, request_bundle, understood
 from copilot_nb.render.asking import question_html, request_html, request_text
 
 CODE = ApprovalRequest(
@@ -22,7 +23,7 @@ CODE = ApprovalRequest(
     session_scope="any code",
 )
 QUESTION = dataclasses.replace(
-    CODE, call=Call(call_id="q", kind="question", tool="ask_user", text="Which?"), choices=("red", "blue")
+    CODE, call=Call(call_id="q", kind="question", tool="ask_user", text="Which?"), form=question_form(("red", "blue"))
 )
 
 
@@ -62,18 +63,64 @@ def test_an_answer_that_names_its_request_decides() -> None:
     assert understood("n 7 too slow", CODE, names_request=True) == Reply("denied", "too slow")
 
 
+def replied(request: ApprovalRequest, *lines: str, names_request: bool = False) -> tuple[Reply, list[str]]:
+    """Type lines at the prompts of a question; return the reply and the prompts."""
+    prompts: list[str] = []
+    left = iter(lines)
+
+    def read(prompt: str) -> str:
+        prompts.append(prompt)
+        return next(left)
+
+    return answered(read, request, names_request=names_request), prompts
+
+
 @pytest.mark.parametrize(("line", "answer"), [("2", "blue"), ("green", "green"), (" red ", "red"), ("3", "3")])
 def test_a_question_takes_a_choice_or_another_answer(line: str, answer: str) -> None:
-    assert understood(line, QUESTION, names_request=False) == Reply("once", answer)
-    assert understood(f"7 {line}", QUESTION, names_request=True) == Reply("once", answer)
+    once = Reply("once", answers={"answer": answer})
+    assert replied(QUESTION, line) == (once, ["(/decline: no answer) Your answer: "])
+    assert replied(QUESTION, line, f"7 {line}", names_request=True) == (
+        once,
+        [
+            "(7 …) (/decline: no answer) Your answer: ",
+            "Begin with the number of the question: 7 and your answer. (7 …) (/decline: no answer) Your answer: ",
+        ],
+    )
 
 
-@pytest.mark.parametrize(
-    ("line", "named"), [("", False), ("green", False), ("3", False), ("red", True), ("8 red", True)]
-)
-def test_a_question_without_other_answers_refuses_them(line: str, named: bool) -> None:
-    with pytest.raises(NotUnderstood):
-        understood(line, dataclasses.replace(QUESTION, is_free=False), names_request=named)
+def test_a_question_without_other_answers_refuses_them() -> None:
+    strict = dataclasses.replace(QUESTION, form=question_form(("red", "blue"), is_free=False))
+    reply, prompts = replied(strict, "", "green", "3", "red")
+    assert reply == Reply("once", answers={"answer": "red"})
+    assert prompts[1:] == [
+        "Your answer needs an answer. (/decline: no answer) Your answer: ",
+        *["Your answer takes red or blue. (/decline: no answer) Your answer: "] * 2,
+    ]
+
+
+def test_a_form_is_asked_field_by_field() -> None:
+    fields = {
+        "name": {"type": "string", "title": "Name"},
+        "age": {"type": "integer", "default": 30},
+        "colour": {"type": "string", "enum": ["red", "blue"]},
+    }
+    form = dataclasses.replace(QUESTION, form=form_of({"properties": fields, "required": ["name"]}))
+    reply, prompts = replied(form, "", "Bo", "x", "", "2")
+    assert reply == Reply("once", answers={"name": "Bo", "age": 30, "colour": "blue"})
+    assert prompts == [
+        "(/decline: no answer) Name: ",
+        "Name needs an answer. (/decline: no answer) Name: ",
+        "age (a whole number) [30]: ",
+        "age takes a whole number. age (a whole number) [30]: ",
+        "colour (1 red, 2 blue): ",
+    ]
+    assert replied(form, "Bo", " /decline ")[0] == Reply("denied")
+
+
+def test_a_question_without_fields_is_confirmed_or_not() -> None:
+    page = dataclasses.replace(QUESTION, form=Form())
+    assert replied(page, "perhaps", "y")[0] == Reply("once")
+    assert replied(page, "n")[0] == Reply("denied")
 
 
 def test_all_of_a_request_is_shown_and_nothing_in_it_hides() -> None:
@@ -86,6 +133,16 @@ def test_all_of_a_request_is_shown_and_nothing_in_it_hides() -> None:
     assert "<b>" not in html
     assert request_text("py asks: run Python", "a\nb\u200b") == "py asks: run Python\n    a\n    b⟨U+200B⟩\n"
     assert "<i>" not in question_html("py asks:", "<i>$x$</i>")
+
+
+def test_an_address_in_a_question_is_shown_whole_and_leads_there() -> None:
+    html = question_html("py asks:", "Log in:\n\nhttps://example.org/x?a=1&b=2\njavascript:alert(1)")
+    assert '<a href="https://example.org/x?a=1&amp;b=2" target="_blank"' in html
+    assert html.count("<a ") == 1
+
+
+def test_the_choices_of_a_question_and_the_way_out_are_shown() -> None:
+    assert request_bundle(QUESTION)["text/plain"] == "py asks:\n    Which?\n    1. red\n    2. blue\n"
 
 
 @pytest.mark.parametrize("text", ["def f():\n\treturn 'ä 漢字 🙂'\n", "", "x\u00a0y"])

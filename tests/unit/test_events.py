@@ -26,7 +26,7 @@ from copilot_nb.conversation.changes import (
     ToolStarted,
     UsageReported,
 )
-from copilot_nb.conversation.parts import Decision, Text, ToolCall, TurnState, Usage
+from copilot_nb.conversation.parts import Answer, Decision, Text, ToolCall, TurnState, Usage
 from copilot_nb.conversation.transcript import ONLY_REASONING
 from copilot_nb.runtime.events import DECIDED_PREFIX, changes, decided_line, history, keep_line
 
@@ -123,6 +123,21 @@ def test_a_decision_is_read_back_and_comes_before_the_runtimes_own_account_of_it
     call = event("tool.execution_start", toolCallId="c1", toolName="bash", arguments={})
     (turn,) = history([asked(), call, line, permitted("approved")]).turns
     assert [part.decision for part in turn.parts if isinstance(part, ToolCall)] == [told]
+
+
+def test_answers_are_read_back_beside_the_decision_about_their_call() -> None:
+    decisions = [Decision("once", "you", reason, waited_s=1.5) for reason in ("", "Bo", "blue")]
+    questions = ("", "Who?", "Which?")
+    lines = [
+        event("session.info", infoType="notification", message=decided_line("c1", decision, question))
+        for decision, question in zip(decisions, questions, strict=True)
+    ]
+    call = event("tool.execution_start", toolCallId="c1", toolName="hello-greet", arguments={})
+    (turn,) = history([asked(), call, *lines]).turns
+    (part,) = (part for part in turn.parts if isinstance(part, ToolCall))
+    told = [dataclasses.replace(decision, at=NOW) for decision in decisions]
+    assert part.decision == told[0]
+    assert part.answers == (Answer("Who?", told[1]), Answer("Which?", told[2]))
 
 
 @pytest.mark.parametrize(

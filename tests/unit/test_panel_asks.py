@@ -74,7 +74,9 @@ def test_a_visitor_answers_questions_and_allows_nothing() -> None:
             asks_of(approvals, "eve").decide({"request": "1", "outcome": "once"})
 
     def answered(approvals: Approvals) -> None:
-        assert asks_of(approvals, "eve").decide({"request": "1", "outcome": "once", "reason": "blue"}) == {}
+        assert (
+            asks_of(approvals, "eve").decide({"request": "1", "outcome": "once", "answers": {"answer": "blue"}}) == {}
+        )
 
     assert asked(refused).outcome == "expired"
     assert asked(answered, kind="question").by == "eve, in a panel"
@@ -99,3 +101,16 @@ def test_an_open_page_can_answer_where_the_kernel_takes_no_input_but_not_that_of
     assert approvals.is_attended
     owners.leave()
     assert not approvals.is_attended
+
+
+def test_a_page_fills_in_a_form_and_is_told_what_does_not_fit() -> None:
+    def check(approvals: Approvals) -> None:
+        asks = asks_of(approvals)
+        assert asks.whole()[0]["fields"][0]["label"] == "Your answer"
+        decide = {"request": "1", "outcome": "once"}
+        for wrong in (None, {"answer": " "}, {"answer": None}, ["answer"]):
+            fault = asks.decide({**decide, "answers": wrong})
+            assert fault == {"fault": "Your answer needs an answer.", "field": "answer"}
+        assert asks.decide({**decide, "answers": {"answer": "bl\ud83due"}}) == {}
+
+    assert asked(check, kind="question").reason == "bl\ufffdue"

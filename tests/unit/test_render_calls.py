@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from copilot_nb.conversation.parts import Decision, ToolCall
-from copilot_nb.render.calls import call_facts, call_target
+from copilot_nb.conversation.parts import Answer, Decision, ToolCall
+from copilot_nb.render.calls import answers_text, call_facts, call_target
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TIMED = ToolCall("c", "run", succeeded=True, started_at=START, ended_at=START + timedelta(seconds=0.4))
@@ -68,3 +69,27 @@ def test_who_decided(decision: Decision, expected: str) -> None:
     succeeded = decision.is_allowed
     call = ToolCall("c", "x", succeeded=succeeded, decision=decision, started_at=START, ended_at=TIMED.ended_at)
     assert call_facts(call) == expected
+
+
+@pytest.mark.parametrize(
+    ("decision", "expected", "told"),
+    [
+        (Decision("once", "you, in a panel", "blue"), "answered by you, in a panel", "blue"),
+        (Decision("denied", "you"), "declined by you", "declined by you"),
+        (Decision("expired"), "nobody answered in time", "nobody answered in time"),
+        (Decision("unattended"), "nobody could be asked", "nobody could be asked"),
+        (Decision("withdrawn"), "not answered", "not answered"),
+    ],
+)
+def test_what_came_of_a_question(decision: Decision, expected: str, told: str) -> None:
+    call = dataclasses.replace(TIMED, answers=(Answer("Which?", decision), Answer("And?", decision)))
+    assert call_facts(call) == f"✓ done · 0.4 s · {expected}"
+    assert answers_text(call) == f"Which?\n→ {told}\n\nAnd?\n→ {told}"
+
+
+def test_the_time_of_a_call_is_without_that_of_asking() -> None:
+    end = START + timedelta(seconds=60.4)
+    allowed, answer = Decision("once", waited_s=50), Answer("Which?", Decision("once", waited_s=10))
+    call = dataclasses.replace(TIMED, ended_at=end, decision=allowed, answers=(answer,))
+    assert call.duration_s == pytest.approx(0.4)
+    assert dataclasses.replace(call, ended_at=START).duration_s == 0

@@ -39,7 +39,9 @@ A part has one of three values of ``kind``:
 ``reasoning``  part_id, text, complete
 ``tool``       call_id, name, arguments (JSON text), result, succeeded (null if unfinished),
                stopped (the turn ended first), started_at, ended_at, decision (null if none):
-               outcome (a word of `parts.Outcome`), by, reason, at
+               outcome (a word of `parts.Outcome`), by, reason, at, waited_s; answers: a list
+               of what the user was asked: question, and the keys of a decision (reason is
+               the answer)
 =============  =============================================================================
 
 A reader requires ``format``, ``version``, ``turns``, and the ``prompt`` of each turn; any other key that is missing or
@@ -56,7 +58,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from copilot_nb.conversation.parts import OUTCOMES, Decision, Image, Part, Reasoning, Text, ToolCall, TurnState, Usage
+from copilot_nb.conversation.parts import (
+    OUTCOMES,
+    Answer,
+    Decision,
+    Image,
+    Part,
+    Reasoning,
+    Text,
+    ToolCall,
+    TurnState,
+    Usage,
+)
 from copilot_nb.conversation.transcript import TurnRecord
 
 FORMAT = "copilot_nb/conversation"
@@ -147,15 +160,20 @@ def _part_to_json(part: Part) -> dict[str, Any]:
 
 
 def _call_to_json(call: ToolCall) -> dict[str, Any]:
-    decision = call.decision
     return {
         "kind": "tool",
         **{name: getattr(call, name) for name in ("call_id", "name", "arguments", "result", "succeeded")},
         "stopped": call.is_stopped,
         "started_at": _time_to_json(call.started_at),
         "ended_at": _time_to_json(call.ended_at),
-        "decision": dataclasses.asdict(decision) | {"at": _time_to_json(decision.at)} if decision else None,
+        "decision": _decision_to_json(call.decision) if call.decision else None,
+        "answers": [{"question": each.question, **_decision_to_json(each.decision)} for each in call.answers],
     }
+
+
+def _decision_to_json(decision: Decision) -> dict[str, Any]:
+    said = {name: getattr(decision, name) for name in ("outcome", "by", "reason", "waited_s")}
+    return {**said, "at": _time_to_json(decision.at)}
 
 
 def from_json(data: object) -> Imported:
@@ -222,8 +240,6 @@ def _part(data: Mapping[str, Any]) -> Part | None:
 
 
 def _call(data: Mapping[str, Any]) -> ToolCall:
-    decision: dict[str, Any] = _value(data, "decision", dict, {})
-    said: dict[str, Any] = {key: _value(decision, key, str, "") for key in ("outcome", "by", "reason")}
     texts: dict[str, Any] = {key: _value(data, key, str, "") for key in ("call_id", "name", "arguments", "result")}
     return ToolCall(
         **texts,
@@ -231,22 +247,40 @@ def _call(data: Mapping[str, Any]) -> ToolCall:
         is_stopped=_value(data, "stopped", bool, False),
         started_at=_time(data, "started_at"),
         ended_at=_time(data, "ended_at"),
-        decision=Decision(**said, at=_time(decision, "at")) if said["outcome"] in OUTCOMES else None,
+        decision=_decision(_value(data, "decision", dict, {})),
+        answers=tuple(found for each in _list(data, "answers") if (found := _answer(each)) is not None),
     )
+
+
+def _decision(data: Mapping[str, Any]) -> Decision | None:
+    said: dict[str, Any] = {key: _value(data, key, str, "") for key in ("outcome", "by", "reason")}
+    if said["outcome"] not in OUTCOMES:
+        return None
+    return Decision(**said, at=_time(data, "at"), waited_s=_number(data, "waited_s") or 0.0)
+
+
+def _answer(data: object) -> Answer | None:
+    if not isinstance(data, dict) or (decision := _decision(data)) is None:
+        return None
+    return Answer(_value(data, "question", str, ""), decision)
 
 
 def _usage(data: Mapping[str, Any]) -> Usage | None:
     if not data:
         return None
-    cost = data.get("cost")
-    is_number = isinstance(cost, int | float) and not isinstance(cost, bool) and math.isfinite(cost)
     return Usage(
         _value(data, "input_tokens", int, 0),
         _value(data, "output_tokens", int, 0),
-        cost if is_number else None,
+        _number(data, "cost"),
         _value(data, "context_tokens", int, 0),
         _value(data, "window_tokens", int, None),
     )
+
+
+def _number(data: Mapping[str, Any], key: str) -> float | None:
+    number = data.get(key)
+    is_number = isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
+    return number if is_number else None
 
 
 def _time(data: Mapping[str, Any], key: str) -> datetime | None:

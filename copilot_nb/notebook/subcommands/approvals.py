@@ -6,7 +6,9 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from copilot_nb.agent.forms import DoesNotFit
 from copilot_nb.errors import InputError
+from copilot_nb.named_sessions.approvals import to_answer
 from copilot_nb.named_sessions.names import quoted
 from copilot_nb.notebook.arguments import Option
 from copilot_nb.notebook.subcommands.base import Argument, Subcommand
@@ -36,10 +38,13 @@ def deny(context: MagicContext, args: argparse.Namespace) -> None:
 def answer(context: MagicContext, args: argparse.Namespace) -> None:
     """Answer the question of a session."""
     request = _one(context, args.name, is_question=True)
-    text = args.prompt
-    if request.choices and not request.is_free and text not in request.choices:
-        raise InputError(f"{request.session} offers: {', '.join(request.choices)}", "give one of these answers")
-    _decide(context, request, "once", text)
+    try:
+        is_first = context.manager.approvals.answer(request.request_id, request.form.typed(args.prompt.strip()), BY)
+    except DoesNotFit as error:
+        raise InputError(str(error).rstrip("."), f"{to_answer(request)}, or %copilot deny") from error
+    if not is_first:
+        raise _decided(context, request.request_id)
+    print(f"Answered: {request.title}")
 
 
 def _decide(context: MagicContext, request: ApprovalRequest, outcome: Outcome, reason: str) -> None:
@@ -47,8 +52,7 @@ def _decide(context: MagicContext, request: ApprovalRequest, outcome: Outcome, r
     if not approvals.decide(request.request_id, outcome, BY, reason):
         raise _decided(context, request.request_id)
     words = {"once": "Allowed once", "session": f"Allowed for this session ({request.session_scope})"}
-    done = "Answered" if request.is_question else words.get(outcome, "Denied")
-    print(f"{done}: {request.title}")
+    print(f"{words.get(outcome, 'Declined' if request.is_question else 'Denied')}: {request.title}")
 
 
 def _one(context: MagicContext, name: str, *, is_question: bool | None = None) -> ApprovalRequest:
@@ -96,7 +100,7 @@ COMMANDS = (
     ),
     Subcommand(
         "answer",
-        "Answer the question of a session: %copilot answer NAME TEXT.",
+        "Answer the question of a session: %copilot answer NAME TEXT; of a form: %copilot answer NAME FIELD=VALUE ….",
         answer,
         (_WHICH,),
         has_prompt=True,

@@ -1,6 +1,7 @@
 // Requests for permission and questions of a model, each with the buttons that answer it (approvals.py).
 
 import { button, el, newId, saveFocus } from "./dom.js";
+import { Form } from "./forms.js";
 import { onEnter } from "./keys.js";
 
 /**
@@ -10,13 +11,14 @@ import { onEnter } from "./keys.js";
  * @property {string} html safe HTML of what is asked, all of it
  * @property {string} scope what "for this session" allows; "" if it can only be allowed once
  * @property {boolean} isQuestion
- * @property {string[]} choices
- * @property {boolean} isFree whether a question takes other answers than the choices
+ * @property {boolean} isPlain whether a question has one text or one choice only
+ * @property {import("./forms.js").Field[]} fields what a question takes
  * @property {boolean} mayDecide
  */
 
 /** @typedef {"once" | "session" | "denied"} Outcome */
-/** @typedef {(id: string, outcome: Outcome, reason: string) => Promise<any>} Decide */
+/** @typedef {{reason?: string, answers?: Record<string, any>}} Said */
+/** @typedef {(id: string, outcome: Outcome, said: Said) => Promise<any>} Decide */
 
 /** The requests that wait for an answer. The focus stays where it is; a screen reader announces a new request. */
 export class Approvals {
@@ -57,16 +59,27 @@ export class Approvals {
     const text = el("div", { class: "cnb-approval-text jp-RenderedHTMLCommon", tabindex: 0, role: "group" });
     text.innerHTML = ask.html;
     text.setAttribute("aria-label", ask.isQuestion ? "The question" : "All that is to be done");
-    const controls = ask.mayDecide ? this.controls(ask) : [el("span", {}, "The owner of this page decides.")];
+    const form = ask.isQuestion && !ask.isPlain ? this.form(ask) : null;
+    const controls = ask.mayDecide ? this.controls(ask, form) : [el("span", {}, "The owner of this page decides.")];
     const row = el("div", { class: "cnb-approval-row" }, ...controls);
-    return el("div", { class: "cnb-approval", role: "group", "aria-label": ask.title }, text, row);
+    return el("div", { class: "cnb-approval", role: "group", "aria-label": ask.title }, text, form?.node, row);
   }
 
   /** @param {Ask} ask */
-  controls(ask) {
+  form(ask) {
+    return new Form(ask.fields, (answers) => this.decide(ask.id, "once", { answers }));
+  }
+
+  /**
+   * @param {Ask} ask
+   * @param {Form | null} form
+   */
+  controls(ask, form) {
     /** @type {(outcome: Outcome, reason?: string) => Promise<any>} */
-    const decide = (outcome, reason = "") => this.decide(ask.id, outcome, reason);
-    if (ask.isQuestion) return this.answers(ask, decide);
+    const decide = (outcome, reason = "") => this.decide(ask.id, outcome, { reason });
+    const decline = button("Decline", () => decide("denied"));
+    if (form) return [form.send, decline];
+    if (ask.isQuestion) return [...this.answers(ask), decline];
     const once = button("Approve once", () => decide("once"), { class: "cnb-button cnb-primary" });
     const session = button("Approve for this session", () => decide("session"), { title: `Allows ${ask.scope}` });
     const [field, label] = textField("Reason for denying", "Why not? (the model is told)");
@@ -76,16 +89,23 @@ export class Approvals {
   }
 
   /**
+   * The choices of a plain question as buttons, and a field for another answer.
    * @param {Ask} ask
-   * @param {(outcome: Outcome, reason?: string) => Promise<any>} decide
    */
-  answers(ask, decide) {
-    const choices = ask.choices.map((choice) => button(choice, () => decide("once", choice)));
-    const [field, label] = textField("Your answer", ask.choices.length ? "Another answer" : "Your answer");
-    const send = () => field.value.trim() && decide("once", field.value);
-    onEnter(field, send);
-    const free = [label, field, button("Answer", send, { class: "cnb-button cnb-primary" })];
-    return [...choices, ...(ask.isFree ? free : []), button("No answer", () => decide("denied"))];
+  answers(ask) {
+    const [{ name, label: title, choices, isFree }] = ask.fields;
+    const fault = el("span", { class: "cnb-fault", role: "status" });
+    /** @param {string} answer */
+    const send = async (answer) => {
+      const reply = await this.decide(ask.id, "once", { answers: { [name]: answer } });
+      fault.textContent = reply?.fault ?? "";
+    };
+    const buttons = choices.map((choice) => button(choice.title, () => send(choice.value)));
+    const [field, label] = textField(title, choices.length ? "Another answer" : title);
+    const sendField = () => field.value.trim() && send(field.value);
+    onEnter(field, sendField);
+    const free = [label, field, button("Answer", sendField, { class: "cnb-button cnb-primary" }), fault];
+    return [...buttons, ...(isFree || !choices.length ? free : [])];
   }
 }
 
@@ -96,9 +116,10 @@ export class Approvals {
  * @returns {Decide}
  */
 export function decider(notice, ask) {
-  return async (request, outcome, reason) => {
-    const answer = await notice.attempt(() => ask({ request, outcome, reason }));
+  return async (request, outcome, said) => {
+    const answer = await notice.attempt(() => ask({ request, outcome, ...said }));
     if (answer?.said) notice.show(answer.said, "said");
+    return answer;
   };
 }
 

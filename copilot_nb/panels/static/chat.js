@@ -46,7 +46,7 @@ class Chat {
     this.notice = new Notice();
     this.transcript = this.makeTranscript(signal);
     this.approvals = new Approvals(
-      (request, outcome, reason) => this.do("decide", { request, outcome, reason }),
+      (request, outcome, said) => this.do("decide", { request, outcome, ...said }),
       (text) => this.live.say(text),
     );
     this.composer = new Composer({
