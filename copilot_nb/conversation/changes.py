@@ -67,7 +67,7 @@ class ToolStarted:
 
 @dataclass(frozen=True, slots=True)
 class ToolShowed:
-    """A tool that runs has shown something; never stored, because its result says all of it."""
+    """A tool that runs has shown something; not stored, because the result says all of it."""
 
     call_id: str
     output: LiveOutput

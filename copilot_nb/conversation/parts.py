@@ -201,7 +201,7 @@ class ToolCall:
     images : tuple of Image
         The images that it returned.
     output : LiveOutput or None
-        What it has shown so far; ``None``: nothing, or the turn has ended.
+        What it has shown while it ran; ``None`` where unknown, as it is not stored.
     """
 
     call_id: str

@@ -270,22 +270,22 @@ def _called(call: ToolCall, change: ToolShowed | ToolFinished | Asked | Decided 
         case Answered(_, answer):
             return dataclasses.replace(call, answers=(*call.answers, answer), is_asking=False)
         case ToolFinished(_, succeeded, result, at, images):
-            call = dataclasses.replace(call, succeeded=succeeded, result=result, images=images)
+            last = dataclasses.replace(call.output, images=()) if call.output else None
+            call = dataclasses.replace(call, succeeded=succeeded, result=result, images=images, output=last)
             return dataclasses.replace(call, ended_at=at, is_asking=False, is_stopped=False)
 
 
 def settled(turn: TurnRecord) -> TurnRecord:
-    """Return a turn that has ended, with its calls: nothing more comes of those that had not."""
-    if not any(isinstance(part, ToolCall) and (part.is_open or part.output) for part in turn.parts):
+    """Return a turn that has ended, with the calls that had not: nothing more comes of them."""
+    if not any(isinstance(part, ToolCall) and part.is_open for part in turn.parts):
         return turn
-    parts = (_settled(part) if isinstance(part, ToolCall) else part for part in turn.parts)
+    parts = (
+        dataclasses.replace(part, is_stopped=True, is_asking=False)
+        if isinstance(part, ToolCall) and part.is_open
+        else part
+        for part in turn.parts
+    )
     return dataclasses.replace(turn, parts=tuple(parts))
-
-
-def _settled(call: ToolCall) -> ToolCall:
-    if call.is_open:
-        call = dataclasses.replace(call, is_stopped=True, is_asking=False)
-    return dataclasses.replace(call, output=None)
 
 
 def _seconds(start: datetime | None, end: datetime | None) -> float | None:

@@ -133,6 +133,7 @@ async def _done(job: Job[CodeOutput], turn: Turn | None, show: Callable[[], None
             await asyncio.wait([result], timeout=NOTICED_S)
         if turn is not None:
             turn.say("")
+        show()
         while not result.done():
             await asyncio.wait([result], timeout=SHOWN_EVERY_S)
             show()

@@ -25,7 +25,7 @@ from copilot_nb.conversation.changes import (
     ToolStarted,
     UsageReported,
 )
-from copilot_nb.conversation.parts import Decision, LiveOutput, Reasoning, Text, ToolCall, TurnState, Usage
+from copilot_nb.conversation.parts import Decision, Image, LiveOutput, Reasoning, Text, ToolCall, TurnState, Usage
 from copilot_nb.conversation.transcript import Transcript, TurnRecord, advance, advance_turn, replay
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -101,13 +101,12 @@ def test_the_end_of_a_turn_settles_what_it_has_called(state: TurnState) -> None:
     assert not call_after(Ended(state), Asked("c1")).is_asking
 
 
-def test_what_a_tool_shows_while_it_runs_is_dropped_at_the_end_of_its_turn() -> None:
-    shown, later = ToolShowed("c1", LiveOutput("one\n")), ToolShowed("c1", LiveOutput("one\ntwo\n"))
+def test_the_last_that_a_tool_shows_while_it_runs_is_kept_without_figures() -> None:
+    figure = Image("figure", "image/png", 1, b"1")
+    shown, later = ToolShowed("c1", LiveOutput("one\n")), ToolShowed("c1", LiveOutput("one\ntwo\n", 0, (figure,)))
     assert call_after(shown, later).output == later.output
-    told = ToolFinished("c1", True, "one\ntwo\n")
-    assert call_after(shown, later, told, shown).output == later.output
-    assert call_after(shown, later, told, Ended()) == call_after(told, Ended())
-    assert call_after(shown, Ended(TurnState.INTERRUPTED)) == call_after(Ended(TurnState.INTERRUPTED))
+    ended = call_after(shown, later, ToolFinished("c1", True, "one\ntwo\n"), shown)
+    assert ended.output == LiveOutput("one\ntwo\n")
 
 
 def test_usage_is_summed_over_the_calls() -> None:
