@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import copilot_nb
-from bench.bare import bare_session
+from bench.bare import as_shipped, bare_session
 from bench.processor import Load, since, taken
 from bench.report import Result, ratios
 from copilot_nb.experiments.progress import Progress
@@ -128,7 +128,8 @@ class _Grids:
     def bare(self, size: int, name: str) -> Load:
         """Run the same grid on the bare SDK."""
         began = taken()
-        self._manager.loop.blocking(self._gathered(size, name))
+        with as_shipped():
+            self._manager.loop.blocking(self._gathered(size, name))
         return since(began)
 
     async def _gathered(self, size: int, name: str) -> None:

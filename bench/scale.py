@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 import psutil
 
-from bench.bare import bare_session
+from bench.bare import as_shipped, bare_session
 from bench.report import Result, ratios
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.providers.in_kernel import InKernel
@@ -89,9 +89,10 @@ def _compared(size: int, latency_s: float) -> list[Result]:
         for side in (ours, bare):
             side.ask_all()
             side.forget()
+        rounds = ours.ask_all, as_shipped()(bare.ask_all)
         for number in range(ROUNDS[size]):
-            for side in (ours, bare) if number % 2 else (bare, ours):
-                side.ask_all()
+            for ask_all in rounds[:: 1 if number % 2 else -1]:
+                ask_all()
         return list(_results(f"scale: {size} sessions, {1000 * latency_s:.0f} ms", size, ours, bare))
 
 

@@ -10,14 +10,13 @@ import contextlib
 import io
 import json
 import statistics
-import time
 from typing import TYPE_CHECKING, Any
 
 from copilot.tools import Tool, ToolInvocation, ToolResult
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from bench.bare import session_options
+from bench.bare import as_shipped, bare_turn_s, session_options
 from bench.report import Result, ratios
 from bench.turn import Timer, by_turns, timed
 from copilot_nb.agent.describe import Describer
@@ -69,7 +68,7 @@ def _round(manager: Manager, value: object, name: str) -> tuple[float, ...]:
     look, plain = (manager.session(f"{kind}-{name}", tools="read") for kind in (LOOK, "plain"))
     none = manager.session(f"none-{name}", tools="none")
     timers: list[Timer] = [
-        lambda: manager.loop.blocking(_bare_turn_s(bare)),
+        as_shipped()(lambda: bare_turn_s(manager, bare, LOOK)),
         lambda: timed(lambda: look.ask(LOOK)),
         lambda: timed(lambda: plain.ask(PLAIN)),
         lambda: timed(lambda: none.ask(PLAIN)),
@@ -89,9 +88,3 @@ async def _bare_session(manager: Manager, session_id: str, value: object) -> Cop
     tool = Tool("describe", "Describe one variable.", handle, schema, skip_permission=True)
     options = {**session_options(), "tools": [tool], "available_tools": ["custom:describe"]}
     return await (await (await manager.client()).ready()).create_session(session_id=session_id, **options)
-
-
-async def _bare_turn_s(session: CopilotSession) -> float:
-    began_s = time.perf_counter()
-    await session.send_and_wait(LOOK)
-    return time.perf_counter() - began_s

@@ -37,6 +37,7 @@ from copilot_nb.runtime.install.find_runtime import find_runtime
 from copilot_nb.runtime.process import end, has_ended, hold_pipes, own_session, process_id
 from copilot_nb.runtime.router import Router
 from copilot_nb.runtime.sdk_errors import SDK_ERRORS, translated
+from copilot_nb.runtime.sdk_times import read_times_as_iso
 from copilot_nb.runtime.session_tools import SessionTools
 from copilot_nb.system.environment import LOGIN_TOKENS, without_keys
 
@@ -50,6 +51,7 @@ log = logging.getLogger(__name__)
 # Both log tracebacks of errors that the user sees in one line; a program that configures logging still gets them.
 logging.getLogger("copilot").addHandler(logging.NullHandler())
 logging.getLogger("copilot_nb").addHandler(logging.NullHandler())
+read_times_as_iso()
 
 CLIENT_NAME = "copilot-nb"
 OWN_PROVIDER = "COPILOT_PROVIDER_"
