@@ -6,24 +6,24 @@ The text before the first slash is a provider if one of that name exists, else a
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Container, Mapping
 
 from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.options import SessionOptions
 
 
-def target(alias: str, aliases: Mapping[str, str], providers: Collection[str]) -> tuple[str, str]:
+def target(alias: str, aliases: Mapping[str, str], providers: Container[str]) -> tuple[str, str]:
     """Return the provider (``""`` for the default one) and the model that `alias` stands for."""
     return split(aliases[alias], providers)
 
 
-def split(text: str, providers: Collection[str]) -> tuple[str, str]:
+def split(text: str, providers: Container[str]) -> tuple[str, str]:
     """Return the provider (``""`` if none is given) and the model of ``PROVIDER/MODEL`` or ``MODEL``."""
     provider, _, model = text.partition("/")
     return (provider, model) if model and provider in providers else ("", text)
 
 
-def expanded(wanted: SessionOptions, aliases: Mapping[str, str], providers: Collection[str]) -> SessionOptions:
+def expanded(wanted: SessionOptions, aliases: Mapping[str, str], providers: Container[str]) -> SessionOptions:
     """Return `wanted` with an alias replaced by the name of its model.
 
     Raises

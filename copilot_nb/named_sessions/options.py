@@ -201,7 +201,7 @@ class SessionOptions:
 
         The effort needs no reload, and the tools only where `Toolkit.needs_reload` says so.
         """
-        return dataclasses.replace(self, effort=loaded.effort, tools=loaded.tools) != loaded
+        return any(value != getattr(loaded, name) for name, value in self._items() if name not in ("effort", "tools"))
 
     def settled(self) -> SessionOptions:
         """Return the same options with ``""`` for each unset one."""

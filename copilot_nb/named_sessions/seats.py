@@ -25,22 +25,18 @@ class Seats:
         self._limit = limit
         self._admit()
 
-    async def take(self) -> None:
-        """Wait for a seat."""
+    def line_up(self) -> asyncio.Future[None]:
+        """Return a place in the line; it is done when it has become a seat."""
         place = asyncio.get_running_loop().create_future()
         self._waiting.append(place)
         self._admit()
-        try:
-            await place
-        except asyncio.CancelledError:
-            if not place.cancelled():  # the seat was given at the same moment
-                self.leave()
-            raise
+        return place
 
-    def leave(self) -> None:
-        """Release a seat."""
-        self._taken -= 1
-        self._admit()
+    def leave(self, place: asyncio.Future[None]) -> None:
+        """Leave the line, or the seat that the place has become."""
+        if not place.cancel() and not place.cancelled():
+            self._taken -= 1
+            self._admit()
 
     def _admit(self) -> None:
         while self._waiting and self._taken < self._limit:

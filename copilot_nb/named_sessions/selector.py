@@ -88,7 +88,7 @@ class ModelSelector:
         InputError
             If the alias belongs to another provider than the requested one.
         """
-        return expanded(wanted, self._settings.aliases, self._providers.names)
+        return expanded(wanted, self._settings.aliases, self._providers)
 
     async def resolve(self, provider: str, model: str) -> tuple[str, str]:
         """Return `provider` and the model to use: `model`, else the provider's default.

@@ -285,8 +285,9 @@ class Turn:
                 self.stop()
 
     def apply(self, change: Change) -> None:
-        """Apply a change and notify the waiters; called by the turn runner on the loop thread."""
-        self._update(advance_turn(self._record, change))
+        """Apply a change and, if the turn has changed, notify the waiters; called by the turn runner on the loop."""
+        if (record := advance_turn(self._record, change)) is not self._record:
+            self._update(record)
 
     def begin(self, record: TurnRecord) -> None:
         """Adopt the identity that the runtime gave the turn; called by the turn runner."""

@@ -80,7 +80,7 @@ class TurnQueue:
         self._adding = threading.Lock()
         self._moved = PerLoop(asyncio.Condition)
         self._served: Turn | None = None
-        self._seat: asyncio.Future[None] | None = None
+        self._place: asyncio.Future[None] | None = None
 
     def add(self, queued: QueuedTurn, *, now: bool = False) -> None:
         """Queue a turn, from any thread; with `now`, stop the running turn and queue this one next.
@@ -138,8 +138,8 @@ class TurnQueue:
             self._state.pending.remove(turn)
             self._state.tell("session")
             self._start(self._notify())
-        elif self._seat is not None:
-            self._seat.cancel()
+        elif self._place is not None:
+            self._place.cancel()
         turn.finish(_withdrawn(turn))
 
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
@@ -198,18 +198,22 @@ class TurnQueue:
         """Hold a seat for the turn; waiting for it ends when the turn is stopped."""
         _check_not_stopped(turn)
         seats = self._engine.seats()
-        self._seat = asyncio.ensure_future(seats.take())
+        place = seats.line_up()
         try:
-            await self._seat
+            await self._seated(turn, place)
+            yield
+        finally:
+            seats.leave(place)
+
+    async def _seated(self, turn: Turn, place: asyncio.Future[None]) -> None:
+        self._place = place
+        try:
+            await place
         except asyncio.CancelledError:
             _check_not_stopped(turn)
             raise
         finally:
-            self._seat = None
-        try:
-            yield
-        finally:
-            seats.leave()
+            self._place = None
 
     async def _prepare(self, turn: Turn, requested: SessionOptions) -> None:
         """Load the session into the runtime's memory with the option changes of this turn."""

@@ -58,7 +58,7 @@ class TurnRunner:
         self._stopping = PerLoop(asyncio.Lock)
         self._limit_error_of: Callable[[Change], CopilotNBError | None] = lambda _change: None
         self._limit_reached: CopilotNBError | None = None
-        self._sending: asyncio.Future[str] | None = None
+        self._sending: asyncio.Timeout | None = None
         self._reminder = ""
         self._unstored: TurnRecord | None = None
 
@@ -150,36 +150,36 @@ class TurnRunner:
             If the runtime cannot be reached.
         """
         assert self._connection is not None
-        prompt = reminded(explained(turn.prompt), self._reminder)
-        display = turn.prompt if prompt != turn.prompt else None
         self.current, self._limit_error_of, self._limit_reached = turn, limit_error, None
         self._over, self._woken = asyncio.Event(), asyncio.Event()
         self.note_activity()
         try:
-            self._sending = asyncio.ensure_future(self._connection.send(prompt, display, turn.record.images))
-            if not (turn_id := await self._sent(turn, timeout_s)):
+            if not (turn_id := await self._send(turn, self._connection, timeout_s)):
                 return
             self._reminder, self.last_turn_id = "", turn_id
             if turn.stop_requested:
                 await self.abort(turn)
-            await asyncio.gather(self._until_over(turn, timeout_s), self.annotate(entries(turn_id)))
+            if marks := entries(turn_id):
+                await asyncio.gather(self._until_over(turn, timeout_s), self.annotate(marks))
+            else:
+                await self._until_over(turn, timeout_s)
         finally:
             async with self._stopping():  # a stop sent just as the turn ends must not abort the next prompt
                 self.current = None
             await self._keep(turn)
 
-    async def _sent(self, turn: Turn, timeout_s: float) -> str:
+    async def _send(self, turn: Turn, connection: Connection, timeout_s: float) -> str:
         """Return the id that the runtime gives the turn; ``""`` if the connection was lost before that."""
-        assert self._sending is not None
+        prompt = reminded(explained(turn.prompt), self._reminder)
+        display = turn.prompt if prompt != turn.prompt else None
         try:
-            return await asyncio.wait_for(self._sending, timeout_s)
+            async with asyncio.timeout(timeout_s) as self._sending:
+                return await connection.send(prompt, display, turn.record.images)
         except TimeoutError as error:
-            self.lost("")
-            raise _silent(turn, timeout_s) from error
-        except asyncio.CancelledError:
             if self._connection is None:
                 return ""
-            raise
+            self.lost("")
+            raise _silent(turn, timeout_s) from error
         finally:
             self._sending = None
 
@@ -196,7 +196,8 @@ class TurnRunner:
                 await self.abort(turn)
                 raise _silent(turn, timeout_s)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), left_s)
+                async with asyncio.timeout(left_s):
+                    await self._woken.wait()
 
     async def abort(self, turn: Turn) -> None:
         """Stop `turn` if its prompt has been sent to the runtime."""
@@ -217,8 +218,8 @@ class TurnRunner:
         if self.current is not None:
             self.current.apply(Ended(TurnState.INTERRUPTED, reason))
             self._end()
-        if self._sending is not None:
-            self._sending.cancel()
+        if self._sending is not None and not self._sending.expired():
+            self._sending.reschedule(asyncio.get_running_loop().time())
 
     async def _keep(self, turn: Turn) -> None:
         """Keep what the runtime does not store: a partial answer, or the whole turn if the runtime is gone."""

@@ -117,6 +117,9 @@ class Providers:
         """The names that `--provider` takes."""
         return (*self._providers, *self.own_names)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._providers or name in self.own_names
+
     def __getitem__(self, name: str) -> Provider:
         if name in self._providers:
             return self._providers[name]

@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import re
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -39,6 +40,8 @@ LOGS, LOG_NAME = "session-state", "events.jsonl"
 """Where the runtime keeps a session's log in its home (its call that tells the path is not for SDK users)."""
 LOCK = re.compile(r"inuse\.(\d+)\.lock")
 """What it puts beside the log while a process has the session open; the process's number is in the name."""
+STAMP_TICK_NS = 100_000_000
+"""Two changes of a folder that are closer may leave the same stamp (a tick of Linux takes 10 ms at most)."""
 METADATA_BATCH = 1000
 """The most that the runtime answers at once."""
 
@@ -97,6 +100,7 @@ class Archive:
         self._home = home
         self.opened: set[str] = set()
         self._reading = asyncio.Semaphore(PARALLEL_READS)
+        self._as_left: dict[str, int] = {}  # the stamps of the sessions' folders when we were alone with them
 
     async def ids(self) -> dict[str, str]:
         """Return the ids of all stored sessions, newest first, with the time each was last changed (ISO 8601)."""
@@ -164,10 +168,17 @@ class Archive:
 
         It looks at the session's folder only, so ``False`` may also mean that the folder does not tell: a lock that was
         left behind, a log that is not written yet. It blocks for 0.1 ms; another thread would take four times that
-        before each prompt, and asking the runtime a tenth of a turn.
+        before each prompt, and asking the runtime a tenth of a turn. Whoever opens the session puts a lock into the
+        folder, which changes the folder's stamp: while that stays the same, nobody has come.
         """
+        stamp_ns = _stamp_ns(self.log_path(session_id).parent)
+        if stamp_ns and stamp_ns == self._as_left.get(session_id):
+            return True
         holders = [holder.process_id for holder in self.holders(session_id)]
-        return holders == [process_id] and last_turn_id(self.log_path(session_id)) == turn_id
+        is_as_left = holders == [process_id] and last_turn_id(self.log_path(session_id)) == turn_id
+        if is_as_left and stamp_ns < time.time_ns() - STAMP_TICK_NS:
+            self._as_left[session_id] = stamp_ns
+        return is_as_left
 
     async def changed_at(self, session_id: str) -> str:
         """Return when the session was last changed (ISO 8601); ``""`` if it does not exist."""
@@ -231,7 +242,7 @@ class Archive:
 
     def log_path(self, session_id: str) -> Path:
         """Return where a session's log is, or would be."""
-        return self._home() / LOGS / session_id / LOG_NAME
+        return Path(self._home(), LOGS, session_id, LOG_NAME)
 
     def logs_of(self, session_ids: Iterable[str]) -> dict[str, Path]:
         """Return where the logs of many sessions are, or would be."""
@@ -263,6 +274,14 @@ class Archive:
         client = await self._ready()
         async with translated(f"deleting session {session_id}"):
             await client.delete_session(session_id)
+
+
+def _stamp_ns(folder: Path) -> int:
+    """Return the time when something was last added to a folder, or removed; 0 if there is none."""
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _stamps(folder: Path) -> dict[str, int]:

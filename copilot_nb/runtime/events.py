@@ -84,9 +84,9 @@ def _decided(said: Mapping[str, Any], at: datetime) -> Iterator[Change]:
 def changes(event: sdk.SessionEvent) -> Iterator[Change]:
     """Yield the changes that `event` means for a transcript; none for events of sub-agents or without meaning here."""
     mapping = _CHANGES.get(event.type) or _RAW_CHANGES.get(event.raw_type or "")
-    is_of_subagent = event.agent_id is not None or getattr(event.data, "parent_tool_call_id", None) is not None
-    if mapping is not None and not is_of_subagent:
-        yield from mapping(event)
+    if mapping is None or event.agent_id is not None or getattr(event.data, "parent_tool_call_id", None) is not None:
+        return iter(())
+    return mapping(event)
 
 
 def history(events: Iterable[sdk.SessionEvent]) -> Transcript:

@@ -19,7 +19,7 @@ PROMPT_MARK = b'"type":"user.message"'
 """How a line of a log that holds a prompt begins."""
 KEPT_COUNTS = 20_000
 """Logs whose number of turns is remembered as long as they do not change (counting takes 1 ms per megabyte)."""
-FIRST_BLOCK_BYTES = 64 * 1024
+FIRST_BLOCK_BYTES = 16 * 1024
 """How much of a log's end is read first."""
 
 

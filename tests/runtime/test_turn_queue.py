@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -198,6 +199,25 @@ def test_a_later_turn_asks_the_runtime_for_nothing_but_the_answer(
     state_of(session).runner.last_activity_s -= LONG_AGO_S
     session.ask("second")
     assert asked == []
+
+
+def test_a_later_turn_takes_one_task(manager: Manager) -> None:
+    session = talked(
+        manager, "quick", "first"
+    )  # each further task is two more rounds of the loop that a turn waits for
+    started: list[str] = []
+
+    def start(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+        if "named_sessions" in coroutine.cr_code.co_filename:
+            started.append(coroutine.__qualname__)
+        return asyncio.Task(coroutine, loop=loop, **options)
+
+    manager.loop.loop.set_task_factory(start)
+    try:
+        session.ask("second")
+    finally:
+        manager.loop.loop.set_task_factory(None)
+    assert started == ["TurnQueue._run"]
 
 
 def test_a_session_that_is_held_while_its_manager_is_closed_can_be_asked_again(

@@ -86,6 +86,18 @@ def test_a_session_is_as_left_while_nobody_else_opens_it_or_goes_on_with_it(tmp_
     assert not is_as_left()
 
 
+def test_the_log_is_read_again_only_after_something_was_added_to_its_folder(tmp_path: Path) -> None:
+    archive = Archive(_no_client, lambda: tmp_path)
+    log = write(archive.log_path("s1"), [prompt(1), answer(1)])
+    log.with_name(f"inuse.{OURS}.lock").touch()
+    os.utime(log.parent, (1, 1))
+    assert archive.is_as_left("s1", "turn 1", OURS)
+    log.write_text("")
+    assert archive.is_as_left("s1", "turn 1", OURS)
+    log.with_name(f"inuse.{ANOTHER}.lock").touch()
+    assert not archive.is_as_left("s1", "turn 1", OURS)
+
+
 def test_hits_in_the_log_last_written_come_first(tmp_path: Path) -> None:
     logs = {name: write(tmp_path / name / "events.jsonl", [prompt(1, "Find me"), answer(1)]) for name in "abc"}
     write(logs["c"], [prompt(1), answer(1, "not here")])

@@ -7,34 +7,25 @@ import asyncio
 from copilot_nb.named_sessions.seats import Seats
 
 
-async def waiting(seats: Seats, number: int) -> list[asyncio.Task[None]]:
-    """Let so many wait for a seat, in order; return once those that find one have it."""
-    tasks = [asyncio.create_task(seats.take()) for _ in range(number)]
-    await settled()
-    return tasks
+def lined_up(seats: Seats, number: int) -> list[asyncio.Future[None]]:
+    """Let so many line up for a seat, in order."""
+    return [seats.line_up() for _ in range(number)]
 
 
-async def settled() -> None:
-    for _ in range(3):
-        await asyncio.sleep(0)
-
-
-def seated(tasks: list[asyncio.Task[None]]) -> list[bool]:
-    return [task.done() for task in tasks]
+def seated(places: list[asyncio.Future[None]]) -> list[bool]:
+    return [place.done() for place in places]
 
 
 def test_fewer_seats_admit_no_turn_before_enough_have_left() -> None:
     async def play() -> None:
         seats = Seats(3)
-        tasks = await waiting(seats, 4)
+        places = lined_up(seats, 4)
         seats.resize(1)
-        for _ in range(2):
-            seats.leave()
-            await settled()
-            assert seated(tasks) == [True, True, True, False]
-        seats.leave()
-        await settled()
-        assert seated(tasks) == [True] * 4
+        for place in places[:2]:
+            seats.leave(place)
+            assert seated(places) == [True, True, True, False]
+        seats.leave(places[2])
+        assert seated(places) == [True] * 4
 
     asyncio.run(play())
 
@@ -42,11 +33,9 @@ def test_fewer_seats_admit_no_turn_before_enough_have_left() -> None:
 def test_more_seats_are_taken_at_once_in_order() -> None:
     async def play() -> None:
         seats = Seats(1)
-        tasks = await waiting(seats, 4)
+        places = lined_up(seats, 4)
         seats.resize(3)
-        await settled()
-        assert seated(tasks) == [True, True, True, False]
-        tasks[3].cancel()
+        assert seated(places) == [True, True, True, False]
 
     asyncio.run(play())
 
@@ -54,12 +43,27 @@ def test_more_seats_are_taken_at_once_in_order() -> None:
 def test_a_seat_that_is_given_up_goes_to_the_next() -> None:
     async def play() -> None:
         seats = Seats(1)
-        tasks = await waiting(seats, 4)
-        tasks[1].cancel()
-        seats.leave()
-        tasks[2].cancel()  # in the same moment in which it gets the seat
-        await settled()
-        assert [task.cancelled() for task in tasks] == [False, True, True, False]
-        assert tasks[3].done()
+        places = lined_up(seats, 4)
+        places[1].cancel()
+        seats.leave(places[0])
+        assert [place.cancelled() for place in places] == [False, True, False, False]
+        assert seated(places) == [True, True, True, False]
+        seats.leave(places[2])  # in the same moment in which it got the seat
+        assert seated(places) == [True] * 4
+
+    asyncio.run(play())
+
+
+def test_who_leaves_the_line_frees_no_seat() -> None:
+    async def play() -> None:
+        seats = Seats(1)
+        places = lined_up(seats, 3)
+        seats.leave(places[1])
+        places[2].cancel()
+        seats.leave(places[2])
+        later = seats.line_up()
+        assert not later.done()
+        seats.leave(places[0])
+        assert later.done()
 
     asyncio.run(play())
