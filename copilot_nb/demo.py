@@ -2,7 +2,7 @@
 
 It writes into one folder, ``.demo`` beside the checkout's ``notebooks`` (a temporary one if that cannot be made)::
 
-    notebooks/  the copy that JupyterLab opens, to be changed and saved; the notebook of the checkout stays as it is
+    notebooks/  copies to be changed and saved: of the notebook that JupyterLab opens, and of the others of the gallery
     originals/  the notebooks as they were when they were copied
     home/       the sessions of that copy
     settings/   JupyterLab's settings, made with its question about news answered
@@ -109,6 +109,13 @@ def _environment(home: Path) -> dict[str, str]:
 # In JupyterLab
 
 
+def _others(notebook: Path) -> list[Path]:
+    """Return the other notebooks of the gallery that `notebook` belongs to, and may name."""
+    if notebook.parent.name != "notebooks":
+        return []
+    return [path for path in sorted(notebook.parent.glob("*.ipynb")) if path != notebook]
+
+
 def working_copy(notebook: Path, folder: Path) -> Path:
     """Return the copy of `notebook` in `folder` to be changed and saved; a new one has no outputs.
 
@@ -152,6 +159,8 @@ def _open(notebook: Path, folder: Path) -> NoReturn:
     if find_spec("jupyterlab") is None:
         raise InputError("JupyterLab is not installed", DEMO_HINT)
     copy = working_copy(notebook, folder)
+    for other in _others(notebook):
+        working_copy(other, folder)
     say(f"JupyterLab opens {copy}, a copy that you may change and save. Ctrl+C ends it.")
     argv = [sys.executable, "-m", "jupyterlab", str(copy), *_lab_options(copy)]
     _exec(argv, _environment(folder / "home") | {"JUPYTERLAB_SETTINGS_DIR": str(_settings(folder / "settings"))})

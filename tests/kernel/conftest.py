@@ -128,6 +128,13 @@ class Kernel:
 
 
 @pytest.fixture
+def home(forked_kernels: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of its own for the kernels of the notebooks that a test executes."""
+    monkeypatch.setenv("COPILOT_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
 def start_kernel(forked_kernels: None, tmp_path: Path) -> Iterator[Callable[[], Kernel]]:
     """Start kernels on one home."""
     started: list[Kernel] = []

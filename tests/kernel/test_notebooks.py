@@ -24,11 +24,10 @@ from tests.forked_kernels import FORKED
 from tests.loopback import Loopback
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
-NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 APPS = [FOLDER / "07_voila_app.ipynb"]
 """Those whose cells make a page of widgets and ask nothing."""
 COMPARISON = FOLDER / "06_compare_models.ipynb"
-CONVERSATIONS = [path for path in NOTEBOOKS if path not in (*APPS, COMPARISON)]
+FIRST = FOLDER / "01_multiple_sessions.ipynb"
 FACTS = {"session", "session_id", "model", "provider", "turn_id", "usage", "state"}
 SCRIPTED = "%load_ext copilot_nb\nimport copilot_nb.testing as t\nt.install(t.ScriptedModel({}))"
 
@@ -51,13 +50,6 @@ def has_model() -> bool:
         return find_local_model().is_file()
     except ProviderError:
         return False
-
-
-@pytest.fixture
-def home(forked_kernels: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home of its own for the kernels of a test."""
-    monkeypatch.setenv("COPILOT_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
 
 
 def notebook_of(*cells: str) -> Node:
@@ -105,20 +97,19 @@ def check_exports(notebook: Node) -> None:
 
 
 @pytest.mark.skipif(not has_model(), reason="the embedded model is not installed: copilot-nb install-model")
-@pytest.mark.parametrize("path", CONVERSATIONS, ids=lambda path: path.stem)
-def test_the_demo_ends_with_the_same_turns_however_often_it_runs(path: Path, tmp_path: Path) -> None:
-    notebook = tmp_path / "notebooks" / path.name
+def test_the_demo_ends_with_the_same_turns_however_often_it_runs(tmp_path: Path) -> None:
+    notebook = tmp_path / "notebooks" / FIRST.name
     notebook.parent.mkdir()
-    shutil.copy(path, notebook)
+    shutil.copy(FIRST, notebook)
     runs = []
     for _ in range(2):
         demo = [sys.executable, "-m", "copilot_nb.cli", "demo", "--headless", "--notebook", str(notebook)]
         done = subprocess.run(demo, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")
-        ran = nbformat.read(tmp_path / ".demo" / "headless" / "notebooks" / path.name, as_version=4)  # type: ignore[no-untyped-call]
+        ran = nbformat.read(tmp_path / ".demo" / "headless" / "notebooks" / FIRST.name, as_version=4)  # type: ignore[no-untyped-call]
         check_notebook(ran)
         runs.append(ran)
-    assert path.read_bytes() == notebook.read_bytes()
+    assert FIRST.read_bytes() == notebook.read_bytes()
     assert turns_by_session(runs[0]) == turns_by_session(runs[1]) == TURNS
     assert unsure_answers(runs[0]) == unsure_answers(runs[1]) == []
     check_exports(runs[1])
@@ -155,13 +146,12 @@ def test_the_apps_make_their_page(path: Path, hub_user: str, home: Path, monkeyp
     assert names == ["chat"]
 
 
-@pytest.mark.parametrize("path", CONVERSATIONS, ids=lambda path: path.stem)
-def test_the_notebooks_are_kept_with_the_answers_of_the_demo(path: Path) -> None:
-    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+def test_the_first_notebook_is_kept_with_the_answers_of_the_demo() -> None:
+    notebook = nbformat.read(FIRST, as_version=4)  # type: ignore[no-untyped-call]
     check_notebook(notebook)
     assert turns_by_session(notebook) == TURNS
     assert unsure_answers(notebook) == []
-    assert not re.search(r"\]\((?!https?:)|src=\"(?!https?:|data:)", path.read_text("utf-8")), "it is run from a copy"
+    assert not re.search(r"\]\((?!https?:)|src=\"(?!https?:|data:)", FIRST.read_text("utf-8")), "it is run from a copy"
 
 
 def check_comparison(notebook: Node) -> None:
@@ -262,7 +252,7 @@ def test_papermill_keeps_the_final_text(home: Path, tmp_path: Path) -> None:
 def test_the_same_notebook_is_answered_by_any_provider(
     home: Path, monkeypatch: pytest.MonkeyPatch, api: str, wire: str
 ) -> None:
-    notebook = nbformat.read(NOTEBOOKS[0], as_version=4)  # type: ignore[no-untyped-call]
+    notebook = nbformat.read(FIRST, as_version=4)  # type: ignore[no-untyped-call]
     for cell in notebook.cells:
         cell.source = cell.source.replace('CopilotNB.provider = "local"', 'CopilotNB.provider = "custom"')
     with Loopback() as server:

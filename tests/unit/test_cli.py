@@ -283,6 +283,7 @@ def test_the_demo_becomes_jupyterlab(
     runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user_id: int, options: list[str]
 ) -> None:
     path = notebook(tmp_path / "notebooks" / demo.FIRST_NOTEBOOK)
+    other = notebook(path.with_name("02_another.ipynb"))
     seen: list[Any] = []
 
     def become(program: str, argv: list[str], env: dict[str, str]) -> None:
@@ -296,6 +297,7 @@ def test_the_demo_becomes_jupyterlab(
     program, argv, provider = seen
     copy = tmp_path / ".demo" / "notebooks" / path.name
     assert (program, provider) == (sys.executable, "local")
+    assert copy.with_name(other.name).is_file()
     assert argv[:4] == [sys.executable, "-m", "jupyterlab", str(copy)]
     assert f"--LabApp.default_url=/lab/tree/{path.name}" in argv
     assert [option for option in argv if option == "--allow-root"] == options
