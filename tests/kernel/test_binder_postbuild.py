@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from copilot_nb.runtime.doctor import MINIMUM_PYTHON
+from tests.kernel.pythons import lowest_python
 
 ROOT = Path(__file__).parents[2]
 NEEDED = (
@@ -34,24 +34,6 @@ NEEDED = (
 # What says where packages come from is the machine's, not the image's: it stays.
 NPM_SETTINGS = Path("~/.npmrc").expanduser()
 NPM_CACHE = Path("~/.npm").expanduser()
-
-
-def lowest_python() -> str:
-    """Return the lowest Python of `MINIMUM_PYTHON` or newer that can make an environment, here or on the PATH."""
-    folders = [Path(folder) for folder in os.get_exec_path()]
-    named = [folder / f"python3.{MINIMUM_PYTHON[1]}" for folder in folders]
-    versions = {_version(path): str(path) for path in [Path(sys.executable), *named]}
-    return versions[min(version for version in versions if version >= MINIMUM_PYTHON)]
-
-
-def _version(python: Path) -> tuple[int, ...]:
-    """Return the version of `python`, ``()`` if it does not run or cannot make an environment."""
-    code = "import ensurepip, sys, venv; print(*sys.version_info[:3])"
-    try:
-        done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
-    except OSError:
-        return ()
-    return tuple(map(int, done.stdout.split()))
 
 
 @pytest.fixture(name="repository")
