@@ -21,8 +21,8 @@ import asyncio
 import concurrent.futures
 import itertools
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 Answer = Literal["once", "session", "denied"]
 """How somebody answers a request."""
 MAX_WHY_CHARS = 200
+MAX_QUESTION_CHARS = 80
 ASK_USER = "ask_user"
 """The runtime's tool that asks the user; a question of any other name comes from an MCP server of that name."""
 QUESTION = question_form()
@@ -283,11 +284,24 @@ class Approvals:
         return await waiting
 
 
-def to_answer(request: ApprovalRequest) -> str:
-    """Return what to type to answer a request."""
-    name = quoted(request.session)
+def to_answer(request: ApprovalRequest, *, by_number: bool = False) -> str:
+    """Return what to type to answer a request, which its number names where its session has several."""
+    name = request.request_id if by_number else quoted(request.session)
     if not request.is_question:
         return f"%copilot approve {name}, or %copilot deny {name} REASON"
     fields = request.form
     text = "TEXT" if fields.only is not None else " ".join(f"{each}=…" for each in fields.names)
     return f"%copilot answer {name} {text}".rstrip()
+
+
+def asking_lines(requests: Sequence[ApprovalRequest]) -> list[tuple[str, str]]:
+    """Return the session id of each request, and a line that says what is asked and how to answer."""
+    counts = Counter(each.session_id for each in requests)
+    return [(each.session_id, _asking_line(each, by_number=counts[each.session_id] > 1)) for each in requests]
+
+
+def _asking_line(request: ApprovalRequest, *, by_number: bool) -> str:
+    first = visible(" ".join(request.text.split()))
+    question = f" {first[:MAX_QUESTION_CHARS]}{'…' if len(first) > MAX_QUESTION_CHARS else ''}"
+    asked = f"{request.title}{question if request.is_question else ''}"
+    return f"{asked}; to answer: {to_answer(request, by_number=by_number)}"

@@ -36,7 +36,7 @@ EARLIER = "you, for this session"
 
 
 class Gate:
-    """The permissions of one session; all of it runs on the loop thread.
+    """The permissions of one session; all methods run on the loop thread.
 
     Parameters
     ----------
@@ -79,6 +79,11 @@ class Gate:
         self._more: asyncio.Task[Decision] | None = None
         self._allow_more: Callable[[], object] = lambda: None
         self._calls_allowed = settings.max_tool_calls
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether somebody is asked something (from any thread)."""
+        return bool(self._approvals.of(self._names()[1]))
 
     def begin(self, allow_more: Callable[[], object]) -> None:
         """Begin to count for a new turn; `allow_more` is called each time that somebody lets it go on."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.ages import parse_age
+from copilot_nb.named_sessions.approvals import asking_lines
 from copilot_nb.named_sessions.dataframes import frame
 from copilot_nb.named_sessions.metadata import StoredSession
 from copilot_nb.render.table import Table
@@ -26,7 +27,7 @@ ELSEWHERE, OTHER = "in use elsewhere", "not from copilot_nb"
 STATE_LABELS = {
     "working": "● working",
     "queued": "◌ queued",
-    "waiting": "? waiting for permission",
+    "asking": "? asks you",
     "ready": "✓ answer ready",
     "idle": "○ idle",
     "failed": "✗ failed",
@@ -55,14 +56,21 @@ class SessionList(list[StoredSession]):
         The states of this kernel's sessions, by session id.
     hidden : str
         A note on the sessions that are not in the list.
+    asks : sequence of (str, str)
+        What sessions ask, and how to answer: a session id and a line.
     """
 
     def __init__(
-        self, sessions: Iterable[StoredSession] = (), states: Mapping[str, str] | None = None, hidden: str = ""
+        self,
+        sessions: Iterable[StoredSession] = (),
+        states: Mapping[str, str] | None = None,
+        hidden: str = "",
+        asks: Sequence[tuple[str, str]] = (),
     ) -> None:
         super().__init__(sessions)
         self._states = dict(states or {})
         self._hidden = hidden
+        self._asks = tuple(asks)
 
     def filter(
         self, pattern: str = "", *, model: str = "", notebook: str = "", older_than: str | timedelta = ""
@@ -120,17 +128,17 @@ class SessionList(list[StoredSession]):
     def marked_ready(self, session_ids: Iterable[str]) -> SessionList:
         """Return the same sessions; the table shows idle ones among `session_ids` as "answer ready"."""
         ready = {each: "ready" for each in session_ids if self._states.get(each) == "idle"}
-        return SessionList(self, self._states | ready, self._hidden)
+        return SessionList(self, self._states | ready, self._hidden, self._asks)
 
     def _like(self, sessions: Iterable[StoredSession]) -> SessionList:
-        return SessionList(sessions, self._states, self._hidden)
+        return SessionList(sessions, self._states, self._hidden, self._asks)
 
     def state(self, stored: StoredSession) -> str:
         """Return the state of a session: its activity, or how its last turn ended."""
         if not stored.is_own:
             return OTHER
         here = self._states.get(stored.session_id, "")
-        if stored.is_elsewhere and here not in ("working", "queued"):
+        if stored.is_elsewhere and here not in ("asking", "working", "queued"):
             return ELSEWHERE
         return here or stored.last or "idle"
 
@@ -168,7 +176,9 @@ class SessionList(list[StoredSession]):
 
     def _caption(self) -> str:
         beyond = f"{SHOWN_ROWS} of {len(self):,} sessions" if len(self) > SHOWN_ROWS else ""
-        return "; ".join(said for said in (beyond, self._hidden) if said)
+        listed_ids = {stored.session_id for stored in self}
+        asks = [line for session_id, line in self._asks if session_id in listed_ids]
+        return "\n".join(said for said in (*asks, "; ".join(filter(None, (beyond, self._hidden)))) if said)
 
     def __repr__(self) -> str:
         return str(self.table())
@@ -221,4 +231,4 @@ async def listed(engine: Engine, states: Sequence[SessionState], limit: int | No
     hidden = f"the {limit:,} last used; more: %copilot ls -n {limit * 10}" if limit and len(found) >= limit else ""
     stored = [seen.get(each.session_id, each) for each in found]
     begun = merged(stored, states, counts=lambda state: bool(state.user) and not state.exists, is_fresh=True)
-    return SessionList(begun, activities, hidden)
+    return SessionList(begun, activities, hidden, asking_lines(engine.approvals.pending))

@@ -149,7 +149,11 @@ class Session:
 
     @property
     def state(self) -> str:
-        """``"working"``, ``"queued"``, ``"idle"``, or how the last turn ended: ``"failed"``, ``"interrupted"``."""
+        """``"asking"``, ``"working"``, ``"queued"``, ``"idle"``, or how the last turn ended.
+
+        ``"asking"``: it waits for your answer to a question or a request for permission. A last turn that did not end
+        well makes it ``"failed"`` or ``"interrupted"``.
+        """
         return self._state.activity
 
     @property

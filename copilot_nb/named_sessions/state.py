@@ -103,7 +103,12 @@ class SessionState:
 
     @property
     def activity(self) -> str:
-        """``"working"``, ``"queued"``, ``"idle"``, or how the last turn ended: ``"failed"``, ``"interrupted"``."""
+        """``"asking"``, ``"working"``, ``"queued"``, ``"idle"``, or how the last turn ended.
+
+        A last turn that did not end well makes it ``"failed"`` or ``"interrupted"``.
+        """
+        if self.gate is not None and self.gate.is_asking:
+            return "asking"
         if self.pending:
             return "working" if self.runner.current is not None else "queued"
         return self.last_outcome or "idle"

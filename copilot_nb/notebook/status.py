@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from copilot_nb.errors import CopilotNBError
 from copilot_nb.frontend import has_rich_output, is_headless
+from copilot_nb.named_sessions.approvals import asking_lines
 from copilot_nb.providers.registry import NO_MODEL, WAYS_IN
 from copilot_nb.render.table import Card, Table
 from copilot_nb.runtime.doctor import diagnose
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
 def status_card(manager: Manager, used: str) -> Card:
     """Return the card: which model answers a new session, and what the sessions of this kernel do."""
     sessions = [f"{session.name}: {session.state}, {session.model or 'default model'}" for session in manager]
+    asks = [line for _, line in asking_lines(manager.approvals.pending)]
     answering, to_type = _answering(manager)
     rows = [
         ("new sessions are answered by", answering),
         ("sessions of this kernel", "\n".join(sessions) or "none yet"),
+        *([("waits for your answer", "\n".join(asks))] if asks else []),
         *([("%%copilot without a name goes to", used)] if used else []),
         ("sessions are stored in", manager.settings.home),
         *to_type,

@@ -17,6 +17,7 @@ from copilot_nb.named_sessions.session import state_of
 from copilot_nb.panels.asker import AskPanel
 from copilot_nb.panels.chat import ChatPanel
 from copilot_nb.panels.compare import ComparePanel
+from copilot_nb.panels.sessions import SessionsPanel
 from copilot_nb.testing import ChatRequest, FunctionCall, Reply
 
 from .accessibility import faults, misfits
@@ -149,6 +150,19 @@ def test_a_form_is_filled_in_by_keys_alone(asking: PanelPage) -> None:
     assert answer.result(WAIT_S).answers == {"name": "Bo", "age": 4, "colour": "g", "likes": ["tea"], "news": True}
     expect(asking.page.get_by_role("group", name="s1 asks:")).to_have_count(0)
     expect(shown.get_by_role("textbox", name="Prompt")).to_be_focused()
+
+
+def test_the_list_of_sessions_leads_to_what_is_asked(asking: PanelPage) -> None:
+    turn = asking.manager.session("s1").send("Go")
+    shown = asking.show(SessionsPanel(asking.manager))
+    row = shown.get_by_role("row").filter(has=asking.page.get_by_role("button", name="s1", exact=True))
+    leads = row.get_by_role("button", name="? asks you")
+    leads.focus()
+    asking.page.keyboard.press("Enter")
+    request(shown).get_by_role("button", name="Approve once").click()
+    turn.wait()
+    expect(leads).to_have_count(0)
+    expect(row).to_contain_text("○ idle")
 
 
 def test_a_visitor_sees_a_request_and_cannot_decide(asking: PanelPage) -> None:

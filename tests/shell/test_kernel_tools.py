@@ -215,6 +215,11 @@ def test_a_form_is_answered_at_the_prompt_or_by_a_command(nb: Notebook, typed: C
     assert told(model) == "User responded: name=Bo, size=large"
     assert nb.run("%%copilot py -b\nGo").ok
     waiting_request()
+    listed = "py asks: Whose, and how large?; to answer: %copilot answer py name=… size=…"
+    for line, state in (("%copilot ls", "? asks you"), ("%copilot", "py: asking")):
+        shown = nb.run(line).out
+        assert state in shown
+        assert listed in shown
     wrong = nb.run("%copilot answer py Bo").out
     assert "The answer has fields: name=… size=… → %copilot answer py name=… size=…, or %copilot deny" in wrong
     assert nb.run("%copilot answer py name=Ada size=huge").out == "Answered: py asks:\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import threading
 from types import SimpleNamespace
 from typing import Any, cast
@@ -16,7 +17,7 @@ from copilot_nb.conversation.changes import Prompted, ToolStarted
 from copilot_nb.conversation.parts import Decision, Outcome
 from copilot_nb.conversation.transcript import Transcript, advance
 from copilot_nb.errors import CopilotNBError
-from copilot_nb.named_sessions.approvals import ApprovalRequest, Approvals, to_answer
+from copilot_nb.named_sessions.approvals import ApprovalRequest, Approvals, asking_lines, to_answer
 from copilot_nb.named_sessions.gate import Gate
 from copilot_nb.named_sessions.turn import Turn
 from copilot_nb.settings import CopilotNB
@@ -280,6 +281,26 @@ def test_a_form_is_answered_in_its_fields_and_kept_in_words() -> None:
     assert runner.kept == [("c7", "once", "name: token = hidden, age: 7", "Who?")]
     assert desk.seen[0].title == "s1 asks for the server hello:"
     assert to_answer(desk.seen[0]) == "%copilot answer s1 name=… age=…"
+
+
+def test_what_waits_is_listed_with_what_to_type() -> None:
+    desk = Desk()
+
+    async def run() -> list[str]:
+        asking = [asyncio.ensure_future(desk.ask())]
+        await asyncio.sleep(0)
+        one = [line for _, line in asking_lines(desk.approvals.pending)]
+        asking.append(asyncio.ensure_future(desk.ask(dataclasses.replace(QUESTION, text="Which\ncolour? " * 9))))
+        await asyncio.sleep(0)
+        for each in asking:
+            each.cancel()
+        return one + [line for _, line in asking_lines(desk.approvals.pending)]
+
+    alone, first, second = asyncio.run(run())
+    assert alone == "s1 asks: run Python; to answer: %copilot approve s1, or %copilot deny s1 REASON"
+    assert first.endswith("%copilot approve 1, or %copilot deny 1 REASON")
+    assert second.startswith("s1 asks: Which colour? Which colour? ")
+    assert second.endswith("Which colo…; to answer: %copilot answer 2 TEXT")
 
 
 def test_a_question_without_an_answer() -> None:

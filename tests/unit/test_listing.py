@@ -54,3 +54,10 @@ def test_only_what_was_never_asked_and_is_not_in_use_counts_as_without_turns() -
         {"working-id": "working"},
     )
     assert [each.name for each in found.without_turns()] == ["empty"]
+
+
+def test_the_list_says_what_its_sessions_ask() -> None:
+    asks = [("py-id", "py asks: run Python"), ("hers-id", "hers asks: run Python")]
+    found = SessionList([stored("py"), stored("hers")], {"py-id": "asking"}, "the last used", asks)
+    assert found.filter("py").table().caption == "py asks: run Python\nthe last used"
+    assert "? asks you" in str(found)

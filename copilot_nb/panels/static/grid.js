@@ -15,6 +15,7 @@ const MORE_ROWS = 100; // rows that are shown at once, and that "show more" adds
  * @property {(view: RowView) => void} showMenu
  * @property {(view: RowView) => void} rename
  * @property {(view: RowView) => void} remove
+ * @property {(text: string) => void} say announces a text
  * @property {() => HTMLElement} fallback gets the focus if no row is left
  */
 
@@ -191,6 +192,11 @@ export class Grid {
   /** @param {Row} row */
   open(row) {
     this.actions.open(row);
+  }
+
+  /** @param {string} text */
+  say(text) {
+    this.actions.say(text);
   }
 
   /** @param {RowView} view */

@@ -1,6 +1,6 @@
 // A row of the list of sessions (sessions.py sends the rows).
 
-import { button, el } from "./dom.js";
+import { button, el, saveFocus } from "./dom.js";
 
 /**
  * `used` is a time, in seconds since 1970.
@@ -17,6 +17,8 @@ export const HEADS = [
   ["used", "Last used", (row) => -row.used],
   ["state", "State", (row) => row.state.slice(2)],
 ];
+
+const ASKS = "asks"; // the first word of the state of a session that waits for an answer
 
 /** @type {[seconds: number, name: string][]} */
 const UNITS = [
@@ -54,6 +56,7 @@ export function counted(number, noun) {
  * @property {(view: RowView) => void} showMenu
  * @property {(event: KeyboardEvent, view: RowView) => void} key
  * @property {(view: RowView) => void} activate
+ * @property {(text: string) => void} say announces a text
  */
 
 /** A row of the list. */
@@ -63,11 +66,14 @@ export class RowView {
    * @param {Row} row
    */
   constructor(page, row) {
+    this.page = page;
     this.row = row;
     this.text = "";
     const open = () => page.open(this.row);
     const name = { type: "button", class: "cnb-link", tabindex: -1, dir: "auto", onclick: open };
     this.name = el("button", name);
+    /** what leads to a question, in place of the state */
+    this.asks = el("button", { ...name, class: "cnb-link", title: "Show what it asks" });
     const menu = { class: "cnb-button cnb-quiet", tabindex: -1, "aria-haspopup": "menu" };
     this.menu = button("⋯", () => page.showMenu(this), menu);
     const cell = (/** @type {string} */ key) => el("td", { role: "gridcell", class: `cnb-cell-${key}` });
@@ -95,11 +101,21 @@ export class RowView {
     this.cells.model.textContent = row.model;
     const unit = el("span", { class: "cnb-unit" }, row.turns === 1 ? " turn" : " turns"); // shown if there is no column
     this.cells.turns.replaceChildren(row.turns.toLocaleString(), unit);
-    this.cells.state.textContent = row.state;
-    this.cells.state.dataset.state = row.state.slice(2).split(" ")[0];
+    this.applyState(row);
     this.node.title = [`id ${row.id}`, row.notebook].filter(Boolean).join(", ");
     this.text = `${row.name} ${row.model} ${row.notebook} ${row.state}`.toLowerCase();
     this.age();
+  }
+
+  /** @param {Row} row */
+  applyState(row) {
+    const state = row.state.slice(2).split(" ")[0];
+    if (this.cells.state.dataset.state === state) return;
+    this.cells.state.dataset.state = state;
+    this.asks.textContent = row.state;
+    saveFocus(this.asks);
+    this.cells.state.replaceChildren(state === ASKS ? this.asks : row.state);
+    if (state === ASKS) this.page.say(`${row.name} asks you something.`);
   }
 
   age() {
@@ -110,6 +126,6 @@ export class RowView {
   /** @param {number} stop of the Tab key: 0, or -1 for none */
   setTabStop(stop) {
     if (this.node.tabIndex === stop) return;
-    for (const node of [this.node, this.name, this.menu]) node.tabIndex = stop;
+    for (const node of [this.node, this.name, this.menu, this.asks]) node.tabIndex = stop;
   }
 }

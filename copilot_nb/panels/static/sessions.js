@@ -39,6 +39,7 @@ class SessionsPage {
       showMenu: (view) => this.showMenu(view),
       rename: (view) => this.rename(view),
       remove: (view) => this.remove(view),
+      say: (text) => this.announce.say(text),
       fallback: () => this.newButton,
     });
     this.root = this.build();
