@@ -100,14 +100,18 @@ class LiveTurn:
         """The runtime's id of the turn; ``""`` until it is sent."""
         return self.turn.record.turn_id
 
+    @property
+    def before(self) -> int:
+        """The number of turns before it in the queue; 0 unless it waits."""
+        owner = self.turn.owner
+        return owner.before(self.turn) if owner is not None and self.turn.state is TurnState.QUEUED else 0
+
     def patch(self) -> Fields:
         """Return the fields that changed since the last `patch` or `whole`."""
         if self._is_over:
             return {}
         is_final = self._is_over = self.turn.done
-        record, label = self.turn.record, self.turn.label
-        owner = self.turn.owner
-        before = owner.before(self.turn) if owner is not None and record.state is TurnState.QUEUED else 0
+        record, label, before = self.turn.record, self.turn.label, self.before
         seen = (record, label, before, is_final)
         if seen == self._seen:
             return {}
@@ -257,9 +261,13 @@ class Deltas:
             first = history.numbers[0] if history.numbers else 1
         except CopilotNBError as error:
             problem = str(error)
-        turns = [*stored, *({"key": live.key, **live.whole()} for live in self._live)]
+        turns = [*stored, *({"key": live.key, **live.whole()} for live in self._in_order())]
         self._facts = self._current_facts()
         return {"turns": turns, "first": first, "problem": problem, "session": self._facts}
+
+    def _in_order(self) -> list[LiveTurn]:
+        """Return the turns of this kernel in the order in which they run: one may be put before others that wait."""
+        return sorted(self._live, key=lambda live: live.before)
 
     @property
     def is_doubled(self) -> bool:
@@ -268,7 +276,7 @@ class Deltas:
 
     def news(self) -> list[Fields]:
         """Return the changes since the last `whole` or `news`."""
-        items = [{"kind": "turn", "key": live.key, **patch} for live in self._live if (patch := live.patch())]
+        items = [{"kind": "turn", "key": live.key, **patch} for live in self._in_order() if (patch := live.patch())]
         if (facts := self._current_facts()) != self._facts:
             self._facts = facts
             items.append({"kind": "session", **facts})

@@ -327,6 +327,18 @@ def test_prompts_wait_in_a_queue_that_is_seen(panel: Watched, session: Stored) -
     assert not second.stop_requested
 
 
+def test_a_turn_that_is_put_before_the_waiting_ones_is_sent_before_them(panel: Watched, session: Stored) -> None:
+    begun(session)
+    session.ask_for("waiting")
+    between = session.ask_for("correct it")
+    pending = state_of(session).pending
+    pending.insert(1, pending.pop())
+    whole = panel.ask("hello")
+    assert [turn["prompt"] for turn in whole["turns"]] == ["ask", "correct it", "waiting"]
+    between.begin(TurnRecord("id-2", "correct it"))
+    assert [turn["prompt"] for turn in panel.ask("hello")["turns"]] == ["ask", "correct it", "waiting"]
+
+
 def test_turns_removed_elsewhere_make_every_page_start_over(panel: Watched, session: Stored) -> None:
     session.turns = (done(1), done(2))
     panel.ask("hello")

@@ -82,10 +82,9 @@ export class Transcript {
    */
   apply(fields) {
     const turn = this.turn(fields.key);
-    const began = turn.state === "queued" && fields.state && fields.state !== "queued";
     const wasUnderWay = turn.isUnderWay;
     turn.apply(fields);
-    if (began) this.beforeTheWaiting(turn);
+    if (fields.state !== undefined || fields.before !== undefined) this.place(turn);
     this.settle();
     if (wasUnderWay && !turn.isUnderWay) this.finished(turn);
   }
@@ -102,14 +101,16 @@ export class Transcript {
   }
 
   /**
-   * Move a prompt that did not wait in the queue before the queued ones.
+   * Move a turn before the queued ones that come after it: one that runs, or that was put before them in the queue.
    * @param {TurnView} turn
    */
-  beforeTheWaiting(turn) {
-    const waiting = [...this.turns.values()].find((each) => each !== turn && each.state === "queued");
-    if (!waiting) return;
-    const isBehind = waiting.node.compareDocumentPosition(turn.node) & Node.DOCUMENT_POSITION_FOLLOWING;
-    if (isBehind) this.list.insertBefore(turn.node, waiting.node);
+  place(turn) {
+    const rank = turn.state === "queued" ? turn.before : -1;
+    const later = [...this.turns.values()].filter((each) => each.state === "queued" && each.before > rank);
+    const next = later.sort((a, b) => a.before - b.before).find((each) => each !== turn);
+    if (!next) return;
+    const isBehind = next.node.compareDocumentPosition(turn.node) & Node.DOCUMENT_POSITION_FOLLOWING;
+    if (isBehind) this.list.insertBefore(turn.node, next.node);
   }
 
   /** @param {number} first */
