@@ -9,7 +9,8 @@ In a terminal an update cannot replace anything, so text is printed as it comes 
 
 A cell that sends one prompt to several sessions has one output too, with a column for each.
 
-Why: docs/decisions/0005-live-output-budget.md and docs/decisions/0036-finished-blocks-once.md.
+Why: docs/decisions/0005-live-output-budget.md, docs/decisions/0036-finished-blocks-once.md and
+docs/decisions/0056-the-prompt-leaves-the-cell.md.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ PIECE_CHARS, PIECE_PART = 800, 16
 more than 50 outputs of a cell."""
 LONG_CHARS = 1_500
 """An answer of fewer characters is one output: its updates are cheap."""
+_UNASKED = frozenset({"rule", "unattended"})
+"""How a call is decided without anybody being asked."""
 
 
 class Output(Protocol):
@@ -112,10 +115,14 @@ class CellOutput:
     ----------
     turns : sequence of Turn
         One turn, or several beside each other.
+    owns_cell : bool
+        Whether the cell has no other outputs, so that all of them can be replaced: by the answer alone, once somebody
+        was asked at a prompt. What is asked and what is typed are outputs too, and who decided is part of the answer.
     """
 
-    def __init__(self, turns: Sequence[Turn]) -> None:
+    def __init__(self, turns: Sequence[Turn], *, owns_cell: bool = False) -> None:
         self.turns = turns
+        self._owns_cell = owns_cell
         self._handle = DisplayHandle()
         self._pace = _Pace(len(turns))
         self._seen: object = None
@@ -137,12 +144,24 @@ class CellOutput:
 
         A single turn of which nothing came has only its error, which is the cell's.
         """
+        if self._owns_cell and any(_has_asked(turn.record) for turn in self.turns):
+            self._clear()
         (first, *others) = self.turns
         if others or first.state is TurnState.DONE or first.record.parts:
             self._publish(self._final(), self._metadata())
         elif self._is_shown:
             footer = footer_text(first.record, first.label)
             self._publish({"text/html": quiet(footer), "text/plain": footer}, {})
+
+    def _clear(self) -> None:
+        """Let the next published output replace all of the cell's."""
+        clear_output(wait=True)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Let the next published output be a new one."""
+        self._handle = DisplayHandle()
+        self._is_shown = False
 
     def _shown(self, *, is_html: bool) -> list[tuple[TurnRecord, Label]]:
         return [(turn.shown(is_html=is_html), turn.label) for turn in self.turns]
@@ -193,6 +212,13 @@ class CellOutput:
         self._is_shown = True
 
 
+def _has_asked(record: TurnRecord) -> bool:
+    """Whether somebody was asked something during a turn."""
+    calls = [part for part in record.parts if isinstance(part, ToolCall)]
+    decisions = [call.decision for call in calls if call.decision]
+    return any(call.answers for call in calls) or any(each.outcome not in _UNASKED for each in decisions)
+
+
 def _shown_chars(record: TurnRecord) -> int:
     """Return how much a turn's running tools show (characters)."""
     return sum(len(part.output.text) for part in record.parts if isinstance(part, ToolCall) and part.output)
@@ -224,7 +250,7 @@ class GrowingOutput(CellOutput):
     """
 
     def __init__(self, turn: Turn) -> None:
-        super().__init__([turn])
+        super().__init__([turn], owns_cell=True)
         self._stream = BlockStream("tex", highlight=False)
         self._run = 0
         self._sent_blocks = self._sent_chars = 0
@@ -268,13 +294,8 @@ class GrowingOutput(CellOutput):
     def _join(self) -> None:
         """Let the next published output replace all pieces."""
         if self._sent_chars:
-            clear_output(wait=True)
-            self._begin()
+            self._clear()
         self._sent_blocks = self._sent_chars = 0
-
-    def _begin(self) -> None:
-        self._handle = DisplayHandle()
-        self._is_shown = False
 
 
 class BackgroundOutput(CellOutput):
@@ -320,9 +341,10 @@ def output_for(
         return NoOutput(turns)
     if not has_rich_output(shell):
         return TerminalOutput(turns, is_streaming=len(turns) == 1 and not background and not has_schema)
+    owns_cell = is_magic_cell(shell, "copilot") and not background
     if plain:
-        return PlainCellOutput(turns)
+        return PlainCellOutput(turns, owns_cell=owns_cell)
     if background:
         return BackgroundOutput(turns)
-    is_alone = len(turns) == 1 and not has_schema and is_magic_cell(shell, "copilot")
-    return GrowingOutput(turns[0]) if is_alone else CellOutput(turns)
+    is_alone = len(turns) == 1 and not has_schema and owns_cell
+    return GrowingOutput(turns[0]) if is_alone else CellOutput(turns, owns_cell=owns_cell)

@@ -24,6 +24,12 @@ venv.create(".venv")  # with pip
 | Linux | `source .venv/bin/activate` |
 
 It costs $5, or $6 with $e^{i\\pi}$."""
+ASKING = """
+from copilot_nb.testing import FunctionCall
+FIELDS = '{"name": {"type": "string"}, "size": {"type": "string", "enum": ["small", "large"]}}'
+ASKED = '{"message": "Whose?", "requestedSchema": {"properties": ' + FIELDS + '}}'
+install(ScriptedModel([Reply(calls=(FunctionCall("ask_user", ASKED),)), "Thank you."]))
+"""
 REFUSED = 'Reply(error=ChatError(400, "the context is\\n<b>too long</b>"))'
 FIRST_NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "01_multiple_sessions.ipynb"
 
@@ -35,6 +41,22 @@ def assert_answer_is_rendered(answer: Any) -> None:
     assert answer.locator("pre .kn").inner_text() == "import"
     assert answer.locator("td code").inner_text() == "source .venv/bin/activate"
     assert "It costs $5, or $6 with" in answer.inner_text()
+
+
+@pytest.mark.usefixtures("used_page")
+def test_a_form_is_answered_in_the_cell_which_then_shows_the_answer_alone(lab: Any) -> None:
+    notebook = lab.open(scripted("[]") + ASKING, "%%copilot asked -t all\nGo")
+    notebook.run(0)
+    running = notebook.start(1)
+    for prompt, typed in (("name:", "Bo"), ("size (1 small, 2 large):", "2")):
+        box = notebook.output(1).locator(".jp-Stdin", has_text=prompt).get_by_role("textbox")
+        box.fill(typed)
+        box.press("Enter")
+    running.wait()
+    (output,) = notebook.save().cells[1].outputs
+    assert output.data["text/plain"] == "Thank you."
+    assert "answered by you, in the cell" in output.data["text/html"]
+    assert "name: Bo, size: large" in output.data["text/html"]
 
 
 @pytest.mark.parametrize("app", ["lab", "notebook"])

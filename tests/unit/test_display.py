@@ -12,7 +12,7 @@ from typing import Any
 import PIL.Image
 import pytest
 
-from copilot_nb.conversation.parts import Image, LiveOutput, Part, Text, ToolCall, TurnState
+from copilot_nb.conversation.parts import Answer, Decision, Image, LiveOutput, Part, Text, ToolCall, TurnState
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.named_sessions.turn import PastSession
 from copilot_nb.notebook import display
@@ -199,6 +199,27 @@ def test_an_answer_that_is_cut_short_is_one_output_too(page: Page) -> None:
     growing.output.finish()
     assert len(page.outputs) == 1
     assert "Interrupted" in page.text
+
+
+@pytest.mark.parametrize(
+    ("call", "is_kept"),
+    [
+        (ToolCall("c1", "run_code", decision=Decision("once", "you, in the cell")), False),
+        (ToolCall("c1", "ask_user", answers=(Answer("Which?", Decision("denied")),)), False),
+        (ToolCall("c1", "bash", decision=Decision("rule", "the rule for tool bash")), True),
+        (ToolCall("c1", "describe"), True),
+    ],
+)
+def test_what_was_asked_and_typed_leaves_the_cell_when_the_answer_is_there(
+    page: Page, call: ToolCall, is_kept: bool
+) -> None:
+    growing = Growing()
+    growing.output.show()
+    page.display("the prompt", {"text/html": "Allow it? y"})
+    growing.becomes(call, Text("m1", "Done.", complete=True), state=TurnState.DONE)
+    growing.output.finish()
+    assert ("Allow it?" in page.text) == is_kept
+    assert page.text.count("Done.") == 1
 
 
 def test_a_tool_call_before_any_text_is_shown(page: Page) -> None:
