@@ -32,6 +32,8 @@ from copilot_nb.system.threads import in_thread
 if TYPE_CHECKING:
     from copilot_nb.named_sessions.manager import Manager
 
+CLAIMED_AT_ONCE = 16
+"""How many cells are claimed by one write to the file (count): the first ones open their sessions meanwhile."""
 LOOK_AGAIN_S = 0.5
 """Seconds between checks of the cells that other processes have claimed."""
 KEY_DIGITS, RUN_DIGITS = 16, 8
@@ -151,20 +153,21 @@ class Runner:
 
     async def _fill(self) -> bool:
         """Claim and start as many cells as may run now; return whether there is anything left to wait for."""
-        while True:
-            wanted = self._next()
-            await self._claim(wanted)
-            if self._going:
+        while not self._is_stopping:
+            if wanted := self._next():
+                await self._claim(wanted)
+            elif self._going:
                 return True
-            if not wanted and not self._elsewhere:
+            elif not self._elsewhere:
                 return False
-            if not wanted:
+            else:
                 await self._look_elsewhere()
+        return False
 
     def _next(self) -> list[Cell]:
-        """Return the next cells to run, as many as the seats and the budget allow."""
+        """Return the next cells to claim, as many as the seats and the budget allow."""
         wanted: list[Cell] = []
-        while self._budget.has_room(len(self._going) + len(wanted)):
+        while len(wanted) < CLAIMED_AT_ONCE and self._budget.has_room(len(self._going) + len(wanted)):
             if (cell := self._waiting.take([*self._going.values(), *wanted])) is None:
                 break
             if cell.variant not in self._dropped:
@@ -172,8 +175,6 @@ class Runner:
         return wanted
 
     async def _claim(self, cells: list[Cell]) -> None:
-        if not cells:
-            return
         jobs = {cell.key: self._job(cell) for cell in cells}
         ids = {key: job.session_id for key, job in jobs.items()}
         claimed = await in_thread(self._store.claim, ids, self._owner, self._before_s)

@@ -170,7 +170,7 @@ class Store:
         self._db.execute("PRAGMA synchronous = FULL")
         with self._writing():
             if not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                for statement in filter(str.strip, _SCHEMA.split(";")):
+                for statement in (*filter(str.strip, _SCHEMA.split(";")), _VOTES):
                     self._db.execute(statement)
         (mark,), (version,) = (
             self._db.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version")

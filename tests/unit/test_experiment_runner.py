@@ -1,0 +1,75 @@
+"""The order in which a run of a comparison claims its cells and hands them to its engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from copilot_nb.experiments.engines.base import CellEngine, Job, Outcome
+from copilot_nb.experiments.grid import Grid, Variant, make_grid
+from copilot_nb.experiments.options import CompareOptions
+from copilot_nb.experiments.prompts import read_prompts
+from copilot_nb.experiments.runner import CLAIMED_AT_ONCE, Runner
+from copilot_nb.experiments.store import AnsweredTurn, Store, new_owner
+from copilot_nb.named_sessions.manager import Manager
+from copilot_nb.named_sessions.options import SessionOptions
+
+SEATS = 3 * CLAIMED_AT_ONCE
+VARIANT = Variant("a", SessionOptions(model="a", provider="p", system="s", effort="", context=""))
+ANSWER = AnsweredTurn("a question", "an answer", "a", 1, 1, None, 0.1, 0.1, 1e9)
+
+
+class NotingEngine:
+    """An engine that answers at once and notes what it is asked."""
+
+    seats = SEATS
+
+    def __init__(self, noted: list[str]) -> None:
+        self._noted = noted
+
+    def limit_of(self, _provider: str) -> int:
+        return 0
+
+    async def begin(self) -> None: ...
+
+    async def ask(self, _job: Job) -> Outcome:
+        self._noted.append("ask")
+        return Outcome((ANSWER,))
+
+    async def discard(self, _job: Job) -> None: ...
+
+    def stop(self) -> None: ...
+
+    async def end(self) -> None: ...
+
+
+class NotingStore(Store):
+    """A store that notes each claim."""
+
+    noted: list[str]
+
+    def claim(self, sessions: Mapping[str, str], owner: str, before_s: float = 0.0) -> dict[str, int]:
+        self.noted.append(f"claim {len(sessions)}")
+        return super().claim(sessions, owner, before_s)
+
+
+def noted_run(path: Path, grid: Grid) -> list[str]:
+    noted: list[str] = []
+    with NotingStore(path) as store:
+        store.noted = noted
+        store.want(dict.fromkeys(grid.unique, "{}"))
+        engine = cast(CellEngine, NotingEngine(noted))
+        runner = Runner(cast(Manager, None), engine, grid, store, CompareOptions(), owner=new_owner())
+        asyncio.run(runner.run())
+        assert runner.progress.done == len(grid.unique)
+    return noted
+
+
+def test_the_first_cells_begin_before_the_last_seats_are_claimed(tmp_path: Path) -> None:
+    grid = make_grid(read_prompts([f"question {number}" for number in range(2 * SEATS)]), (VARIANT,), 1, 0)
+    noted = noted_run(tmp_path / "store.sqlite", grid)
+    assert noted[0] == f"claim {CLAIMED_AT_ONCE}"
+    claims = [place for place, what in enumerate(noted) if what.startswith("claim")]
+    assert "ask" in noted[: claims[2]]
