@@ -238,10 +238,9 @@ def _drive(manager: Manager, runner: Runner, on_progress: OnProgress, what: str 
     running = manager.loop.submit(runner.run())
     try:
         told: Progress | None = None
-        while not (is_over := running.done()) or runner.progress is not told:
-            if told is not runner.progress:
-                told = runner.progress
-                on_progress(told)
+        while not (is_over := running.done()) or runner.progress != told:
+            if (now := runner.progress) != told:
+                on_progress(told := now)
             if not is_over:
                 concurrent.futures.wait([running], POLL_S)
         running.result()

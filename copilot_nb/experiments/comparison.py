@@ -179,7 +179,7 @@ class Comparison(Analysis):
         shares = self._ratings().shares()
         found = [
             (cell, self._answer(cell), self._read(cell) | {name: won.get(cell.key) for name, won in shares.items()})
-            for cell in self._in_order()
+            for cell in self._grid.by_row
         ]
         columns = [*values_of(self._schema, _NOTHING), *self._scores.outcomes, *shares]
         return to_frame(found, self._grid.prompts, columns)
@@ -275,7 +275,7 @@ class Comparison(Analysis):
     def _shown_parts(self) -> list[Table | Columns | Summary | Notes]:
         """Return the parts of the comparison's display; without scores, its answers side by side."""
         if len(self._grid.cells) == len(self.variants) and not self._scores.scorers and not self._ratings().opinions:
-            answers = Columns.of((cell, self._answer(cell)) for cell in self._in_order())
+            answers = Columns.of((cell, self._answer(cell)) for cell in self._grid.by_row)
             return [answers, *([Notes(self.notes)] if self.notes else [])]
         usage, notes = usage_table(self.variants, self._asked(), self.plan().grid), self.notes
         if self._scores.scorers or self._ratings().opinions:
@@ -304,9 +304,5 @@ class Comparison(Analysis):
         return {**values_of(self._schema, self._answer(cell)), **self._scores.of(cell)}
 
     def _asked(self) -> list[tuple[Cell, Answer]]:
-        cells = [(cell, self._answer(cell)) for cell in self._in_order()]
+        cells = [(cell, self._answer(cell)) for cell in self._grid.by_row]
         return [(cell, answer) for cell, answer in cells if answer.state in ("done", "failed", "refused")]
-
-    def _in_order(self) -> list[Cell]:
-        places = {variant: number for number, variant in enumerate(self.variants)}
-        return sorted(self._grid.cells, key=lambda cell: (cell.prompt.row, places[cell.variant], cell.repeat))

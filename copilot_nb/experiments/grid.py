@@ -105,6 +105,12 @@ class Grid:
     cells: tuple[Cell, ...]
 
     @property
+    def by_row(self) -> tuple[Cell, ...]:
+        """The cells in the order of the input: by prompt, by variant, by repeat."""
+        places = {variant: number for number, variant in enumerate(self.variants)}
+        return tuple(sorted(self.cells, key=lambda cell: (cell.prompt.row, places[cell.variant], cell.repeat)))
+
+    @property
     def repeats(self) -> int:
         """How often each prompt is sent to each variant (count)."""
         return len(self.cells) // (len(self.prompts) * len(self.variants) or 1)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from copilot_nb.render.words import count, duration
+
+if TYPE_CHECKING:
+    from copilot_nb.experiments.shown_answers import ShownAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,8 @@ class Progress:
         The current activity, if it is not requesting answers.
     what : str
         The answers' name: ``"answer"``, or ``"judgement"`` for a judge's replies.
+    answers : tuple of ShownAnswer
+        The answers so far, as they stream; empty for a comparison of more than eight.
     """
 
     total: int
@@ -45,6 +51,7 @@ class Progress:
     elapsed_s: float = 0.0
     note: str = ""
     what: str = "answer"
+    answers: tuple[ShownAnswer, ...] = field(default=(), repr=False)
 
     @property
     def left_s(self) -> float | None:

@@ -14,6 +14,7 @@ import asyncio
 import time
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -22,9 +23,10 @@ from copilot_nb.errors import CopilotNBError, InputError, ProviderError, Runtime
 from copilot_nb.experiments.budget import Budget
 from copilot_nb.experiments.engines.base import CellEngine, EngineGone, Job, Outcome, WorkerLost, delete_left, rerun_ids
 from copilot_nb.experiments.grid import Cell, Grid, Variant
+from copilot_nb.experiments.live_answers import LiveAnswers
 from copilot_nb.experiments.options import CompareOptions
 from copilot_nb.experiments.progress import Progress
-from copilot_nb.experiments.store import BEAT_S, AnsweredTurn, Store
+from copilot_nb.experiments.store import BEAT_S, Answer, AnsweredTurn, Store
 from copilot_nb.experiments.waiting_cells import WaitingCells
 from copilot_nb.render.words import count
 from copilot_nb.system.threads import in_thread
@@ -61,8 +63,6 @@ class Runner:
 
     Attributes
     ----------
-    progress : Progress
-        The progress of the run; may be read from any thread.
     notes : list of str
         Remarks on the run for its reader, one line each.
     error : CopilotNBError or None
@@ -91,6 +91,7 @@ class Runner:
         self._versions = f"copilot-nb {version('copilot-nb')}, github-copilot-sdk {version('github-copilot-sdk')}"
         self._cells = grid.unique
         self._waiting = WaitingCells(engine)
+        self._live = LiveAnswers(grid, engine.turn_of)
         self._elsewhere: dict[str, Cell] = {}
         self._failures: Counter[str] = Counter()
         self._losses: Counter[str] = Counter()
@@ -102,7 +103,12 @@ class Runner:
         self._kept = self._done = self._failed = 0
         self.notes: list[str] = []
         self.error: CopilotNBError | None = None
-        self.progress = Progress(len(self._cells))
+        self._progress = Progress(len(self._cells))
+
+    @property
+    def progress(self) -> Progress:
+        """The progress of the run; may be read from any thread."""
+        return replace(self._progress, answers=self._live.shown())
 
     async def run(self) -> None:
         """Run until each cell has an answer or has failed for good, the budget is spent, or `stop` is called.
@@ -148,6 +154,7 @@ class Runner:
             answer = answers[key]
             if answer.state != "done" or (answer.answered_s or 0.0) < self._before_s:
                 self._waiting.add(cell)
+        self._live.know(answers)
         self._kept = self._done = len(self._cells) - len(self._waiting)
         self._report()
 
@@ -182,6 +189,7 @@ class Runner:
             return
         for cell in cells:
             if cell.key in claimed:
+                self._live.begin(cell.key, ids[cell.key])
                 self._going[asyncio.create_task(self._ask(cell, jobs[cell.key]))] = cell
             else:
                 self._elsewhere[cell.key] = cell
@@ -234,6 +242,7 @@ class Runner:
             kept_id = job.session_id if job.keeps_session else ""
             keeping = in_thread(self._store.keep, cell.key, self._owner, outcome.turns, self._versions, kept_id)
             await asyncio.shield(keeping)  # an interrupt must not lose a complete answer
+            self._live.know({cell.key: Answer("done", outcome.turns)})
             self._done += 1
         elif not self._is_stopping:  # else the cell was stopped, and `_stop_all` releases it
             await self._note_failure(cell, outcome.error)
@@ -258,6 +267,7 @@ class Runner:
         elif not is_last:
             self._waiting.add(cell)
             return
+        self._live.know({cell.key: Answer("failed", error=str(error))})
         self._failed += 1
 
     async def _delete(self, session_ids: list[str]) -> None:
@@ -293,7 +303,7 @@ class Runner:
 
     def _report(self) -> None:
         budget = self._budget
-        self.progress = Progress(
+        self._progress = Progress(
             len(self._cells),
             self._done,
             self._kept,

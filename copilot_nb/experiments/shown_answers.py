@@ -14,6 +14,8 @@ from copilot_nb.render.columns import columns_html
 from copilot_nb.render.escape import well_formed
 from copilot_nb.render.turn import Label, footer_text, turn_text
 
+ShownAnswer = tuple[TurnRecord, Label]
+"""An answer as a turn, and the facts that a rendering needs in addition."""
 _STATES = {"failed": TurnState.FAILED, "refused": TurnState.FAILED}
 
 
@@ -56,11 +58,11 @@ class Columns:
 
     Attributes
     ----------
-    answers : tuple of tuple of TurnRecord and Label
+    answers : tuple of ShownAnswer
         The answers, from left to right.
     """
 
-    answers: tuple[tuple[TurnRecord, Label], ...]
+    answers: tuple[ShownAnswer, ...]
 
     @classmethod
     def of(cls, cells: Iterable[tuple[Cell, Answer]]) -> Columns:

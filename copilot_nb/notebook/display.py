@@ -19,7 +19,7 @@ import dataclasses
 import functools
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from IPython.display import DisplayHandle, clear_output
@@ -108,8 +108,57 @@ def _size(update: str) -> int:
     return len(update.encode("utf-8", "replace"))
 
 
-class CellOutput:
-    """One output of a notebook's cell, replaced until the turns have ended.
+class ReplacedOutput:
+    """One output of a notebook's cell, which is replaced by its next state.
+
+    Parameters
+    ----------
+    answers : int
+        The answers that it shows (count).
+    """
+
+    def __init__(self, answers: int) -> None:
+        self._handle = DisplayHandle()
+        self._pace = _Pace(answers)
+        self._seen: object = None
+        self._is_shown = False
+
+    def replace(
+        self, state: object, chars: Callable[[], int], live: Callable[[], dict[str, str]], **facts: object
+    ) -> None:
+        """Replace the output by `live()` if the state has changed and an update is due.
+
+        Parameters
+        ----------
+        state : object
+            What is shown, to be compared with what was shown.
+        chars : callable
+            Returns the length of the answers in it (characters).
+        live : callable
+            Returns the output, a text for each media type.
+        **facts : object
+            The output's metadata.
+        """
+        if state != self._seen and self._pace.is_due(chars()):
+            self._seen, bundle = state, live()
+            self.publish(bundle, facts)
+            self._pace.sent(_size("".join(bundle.values())) - self._figure_chars(), chars())
+
+    def _figure_chars(self) -> int:
+        """Return what figures take of an update (characters), which the budget does not count."""
+        return 0
+
+    def publish(self, bundle: dict[str, str], metadata: Mapping[str, Any]) -> None:
+        """Replace the output now."""
+        if self._is_shown:
+            self._handle.update(bundle, metadata=metadata, raw=True)
+        else:
+            self._handle.display(bundle, metadata=metadata, raw=True)
+        self._is_shown = True
+
+
+class CellOutput(ReplacedOutput):
+    """The output of turns, replaced until they have ended.
 
     Parameters
     ----------
@@ -121,20 +170,13 @@ class CellOutput:
     """
 
     def __init__(self, turns: Sequence[Turn], *, owns_cell: bool = False) -> None:
+        super().__init__(len(turns))
         self.turns = turns
         self._owns_cell = owns_cell
-        self._handle = DisplayHandle()
-        self._pace = _Pace(len(turns))
-        self._seen: object = None
-        self._is_shown = False
 
     def show(self) -> None:
         """Replace the output by the current state of the turns, if they changed and an update is due."""
-        shown = self._shown(is_html=True)
-        if shown != self._seen and self._pace.is_due(self._chars()):
-            self._seen, live = shown, self._live()
-            self._publish(live, self._live_metadata())
-            self._pace.sent(_size("".join(live.values())) - self._figure_chars(), self._chars())
+        self.replace(self._shown(is_html=True), self._chars, self._live, **self._live_metadata())
 
     def _chars(self) -> int:
         return sum(len(turn.text) + _shown_chars(turn.record) for turn in self.turns)
@@ -148,10 +190,10 @@ class CellOutput:
             self._clear()
         (first, *others) = self.turns
         if others or first.state is TurnState.DONE or first.record.parts:
-            self._publish(self._final(), self._metadata())
+            self.publish(self._final(), self._metadata())
         elif self._is_shown:
             footer = footer_text(first.record, first.label)
-            self._publish({"text/html": quiet(footer), "text/plain": footer}, {})
+            self.publish({"text/html": quiet(footer), "text/plain": footer}, {})
 
     def _clear(self) -> None:
         """Let the next published output replace all of the cell's."""
@@ -203,13 +245,6 @@ class CellOutput:
         """Return which sessions are asked and what they do: JupyterLab marks the cell with it (labextension/)."""
         facts = [{"session": turn.session.name, "state": turn.state.value} for turn in self.turns]
         return {"copilot_nb": facts[0] if len(facts) == 1 else {"turns": facts}}
-
-    def _publish(self, bundle: dict[str, str], metadata: dict[str, Any]) -> None:
-        if self._is_shown:
-            self._handle.update(bundle, metadata=metadata, raw=True)
-        else:
-            self._handle.display(bundle, metadata=metadata, raw=True)
-        self._is_shown = True
 
 
 def _has_asked(record: TurnRecord) -> bool:
@@ -287,7 +322,7 @@ class GrowingOutput(CellOutput):
     def _send_piece(self, html: str) -> None:
         """Make the output one piece of the answer, and begin the next output below it."""
         piece = piece_html(html)
-        self._publish({"text/html": piece}, {})
+        self.publish({"text/html": piece}, {})
         self._pace.owe(piece)
         self._begin()
 
@@ -306,7 +341,7 @@ class BackgroundOutput(CellOutput):
 
     def finish(self) -> None:
         """Replace the output by the ended turns, failed ones too."""
-        self._publish(self._final(), self._metadata())
+        self.publish(self._final(), self._metadata())
 
 
 class PlainCellOutput(CellOutput):

@@ -125,6 +125,25 @@ def test_the_same_prompt_in_two_rows_is_asked_once_and_scored_against_each_targe
     ]
 
 
+def test_the_answers_of_a_small_comparison_stream_side_by_side(manager: Manager) -> None:
+    slow = {"scripted-b": 4}
+    model = script(manager, ScriptedModel(lambda each: Reply("All of it", stall_after_chars=slow.get(each.model))))
+    seen: list[tuple[tuple[str, str, str], ...]] = []
+
+    def on_progress(progress: Progress) -> None:
+        seen.append(tuple((label.session, turn.state.value, turn.text) for turn, label in progress.answers))
+        if seen[-1][1:] == (("scripted-b", "working", "All "),) and seen[-1][0][1] == "done":
+            model.release()
+
+    compare("Tell me", models=BOTH, on_progress=on_progress)
+    assert seen[-1] == tuple((name, "done", "All of it") for name in BOTH)
+    slow.clear()
+    compare("Tell me", models="scripted", repeats=2, on_progress=on_progress)
+    assert [each[0] for each in seen[-1]] == ["scripted · repeat 1", "scripted · repeat 2"]
+    compare(texts(9), models="scripted", on_progress=on_progress)
+    assert seen[-1] == ()
+
+
 @contextmanager
 def interrupted_after(number: int) -> Iterator[Callable[[Progress], None]]:
     def on_progress(progress: Progress) -> None:

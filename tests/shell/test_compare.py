@@ -79,7 +79,8 @@ def test_systems_a_schema_expressions_and_files(nb: Notebook, tmp_path: Path) ->
     assert len(model.requests) == before + 2
     assert all("Read Be terse." in request.prompt for request in model.requests[before:])
     assert all("Be long." in request.prompt for request in model.requests[before:])
-    assert nb.run("%%copilot compare --over rows.jsonl -q").result is None
+    quiet = nb.run("%%copilot compare --over rows.jsonl -q")
+    assert (quiet.result, quiet.out) == (None, "")
 
 
 def test_an_interrupt_keeps_what_is_done(nb: Notebook, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +94,7 @@ def test_an_interrupt_keeps_what_is_done(nb: Notebook, monkeypatch: pytest.Monke
     )
     line = f"%copilot compare {MODELS} Hello"
     with monkeypatch.context() as interrupting:
-        interrupting.setattr(comparing._Line, "show", stop)
+        interrupting.setattr(comparing._Shown, "show", stop)
         assert nb.run(line).complaint == "TurnInterrupted: stopped: 1 of 2 answers are kept → run it again to go on"
     model.wait_for_abandoned(1)
     stalls.clear()

@@ -14,8 +14,9 @@ import pytest
 
 from copilot_nb.conversation.parts import Answer, Decision, Image, LiveOutput, Part, Text, ToolCall, TurnState
 from copilot_nb.conversation.transcript import TurnRecord
+from copilot_nb.experiments.progress import Progress
 from copilot_nb.named_sessions.turn import PastSession
-from copilot_nb.notebook import display
+from copilot_nb.notebook import comparing, display, progress
 from copilot_nb.notebook.display import BYTES_PER_S, UPDATE_EVERY_S, GrowingOutput, _Pace
 from copilot_nb.notebook.terminal import TerminalOutput
 from copilot_nb.render.turn import Label, turn_html
@@ -281,3 +282,18 @@ def test_a_terminal_prints_what_running_code_shows_once(out: io.StringIO, monkey
     terminal.show()
     bar, end = ("10 %\r9 % \n", "end\rend\n") if out.isatty() else ("", "end\n")
     assert out.getvalue() == f"\none\n{bar}two\n3␛[2J\n{end}(run_code: ✓ done)\n\nagain\nSo."
+
+
+def test_a_small_comparison_shows_its_answers_until_it_is_over(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (comparing, progress):
+        monkeypatch.setattr(module, "has_rich_output", lambda _shell: True)
+    shown = comparing._Shown(SimpleNamespace())  # type: ignore[arg-type] # its front end is the page
+    (done, going) = (
+        (TurnRecord(name, "hello", (Text("m1", text),), state), Label(name, "p"))
+        for name, text, state in (("a", "All of it", TurnState.DONE), ("b", "The half", TurnState.WORKING))
+    )
+    shown.show(Progress(2, 1, answers=(done, going)))
+    assert re.search("a All of it .*b The half .*1 of 2 answers", page.text)
+    shown.stop()  # interrupted: what is not complete is not kept
+    assert re.search("a All of it .*1 of 2 answers", page.text)
+    assert "The half" not in page.text

@@ -32,6 +32,8 @@ class NotingEngine:
     def limit_of(self, _provider: str) -> int:
         return 0
 
+    def turn_of(self, _session_id: str) -> None: ...
+
     async def begin(self) -> None: ...
 
     async def ask(self, _job: Job) -> Outcome:

@@ -17,6 +17,7 @@ from copilot_nb.experiments.store import AnsweredTurn, has_ended
 from copilot_nb.named_sessions.options import SessionOptions
 
 if TYPE_CHECKING:
+    from copilot_nb.named_sessions.turn import Turn
     from copilot_nb.runtime.archive import Archive
 
 DYING_LOOK_S, DYING_LOOKS = 0.05, 40
@@ -129,6 +130,10 @@ class CellEngine(Protocol):
         WorkerLost, EngineGone
             If its end is not known, because its worker is gone.
         """
+        ...
+
+    def turn_of(self, session_id: str) -> Turn | None:
+        """Return the running turn of a job's session, from any thread; ``None``: it does not run in this process."""
         ...
 
     async def discard(self, job: Job) -> None:

@@ -93,6 +93,9 @@ class ExecutorEngine:
                 f"the executor runs no more cells: {error or 'it was shut down'}", "make a new one"
             ) from error
 
+    def turn_of(self, session_id: str) -> None:
+        """Return ``None``: the turns are the workers'."""
+
     async def discard(self, job: Job) -> None:
         """Do nothing: the worker has deleted the session."""
 

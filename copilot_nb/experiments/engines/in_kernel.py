@@ -38,6 +38,7 @@ class InKernelEngine:
         self._manager = manager
         self._schema = schema
         self._open: dict[str, Session] = {}
+        self._turns: dict[str, Turn] = {}
 
     @property
     def seats(self) -> int:
@@ -71,11 +72,18 @@ class InKernelEngine:
 
     async def _talk(self, session: Session, job: Job, turns: list[Turn]) -> None:
         for number, text in enumerate(job.turns):
-            turns.append(session.send(text, cell="", attach=job.images if number == 0 else ()))
-            await turns[-1]
+            await self._sent(session.send(text, cell="", attach=job.images if number == 0 else ()), turns)
         if self._schema is not None and (error := self._schema.read(turns[-1].text).error):
-            turns.append(session.send(second_try(error), cell=""))
-            await turns[-1]
+            await self._sent(session.send(second_try(error), cell=""), turns)
+
+    async def _sent(self, turn: Turn, turns: list[Turn]) -> None:
+        turns.append(turn)
+        self._turns[turn.session.session_id] = turn
+        await turn
+
+    def turn_of(self, session_id: str) -> Turn | None:
+        """Return the running turn of a session, or its last one until `discard`."""
+        return self._turns.get(session_id)
 
     def _usage(self, provider: str, turn: Turn) -> Usage:
         """Return a turn's usage. A cost of 0 is real only for models in this kernel and for a Copilot account.
@@ -88,6 +96,7 @@ class InKernelEngine:
 
     async def discard(self, job: Job) -> None:
         """Delete the session of a job, unless it is kept; a running turn is stopped first."""
+        self._turns.pop(job.session_id, None)
         if (session := self._open.pop(job.session_id, None)) is not None:
             with suppress(CopilotNBError):  # the answer is stored; a leftover session does no harm
                 await self._manager.open_sessions.discard(session)

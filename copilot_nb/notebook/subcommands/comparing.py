@@ -97,7 +97,12 @@ def _options(context: MagicContext, args: argparse.Namespace) -> Mapping[str, An
         "keep": "sessions" if args.keep_sessions else "answers",
         "max_age": parse_age(args.max_age) if args.max_age else None,
         "ask": not args.plan,
+        "on_progress": _silent if args.quiet else None,
     }
+
+
+def _silent(_progress: object) -> None:
+    """Show no progress."""
 
 
 def _judge(context: MagicContext, word: str) -> Any:
