@@ -12,7 +12,7 @@ How a comparison travels: `api.compare` reads `prompts` and `options` into a `gr
 - statistics, on the rows of `scores`: `statistics` and `power` on `intervals`, `preferences`; numpy and scipy come
   with an extra (`extras`); `analysis` is their face in a `comparison`;
 - what a reader sees: `summary` with `notes`, `preference_tables` and `tabular`; `plots` and `forest`; `tidy` for
-  pandas; `shown_answers`;
+  pandas; `shown_answers`, and `live_answers` while they stream;
 - Inspect (inspect_ai): `inspect_logs` writes its logs, `inspect_provider` is its door to our sessions;
 - the comparison panel: an `arena` of sessions, its `rounds` and their `round_store`, `earlier_turns`, and the
   `targets` that name one session for each model.
