@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from copilot_nb.conversation.parts import TurnState
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.experiments.grid import Cell, Grid
-from copilot_nb.experiments.shown_answers import ShownAnswer, label_of, record_of
+from copilot_nb.experiments.shown_answers import label_of, record_of
 from copilot_nb.experiments.store import Answer
+from copilot_nb.render.columns import ShownTurn
 
 if TYPE_CHECKING:
     from copilot_nb.named_sessions.turn import Turn
@@ -47,11 +48,11 @@ class LiveAnswers:
         self._answers.pop(key, None)
         self._sessions[key] = session_id
 
-    def shown(self) -> tuple[ShownAnswer, ...]:
+    def shown(self) -> tuple[ShownTurn, ...]:
         """Return the answers from left to right, each as a turn."""
         return tuple(map(self._shown, self._cells))
 
-    def _shown(self, cell: Cell) -> ShownAnswer:
+    def _shown(self, cell: Cell) -> ShownTurn:
         label = dataclasses.replace(label_of(cell), session=self._name(cell))
         if (answer := self._answers.get(cell.key)) is not None:
             return record_of(cell, answer), label

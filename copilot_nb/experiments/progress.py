@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from copilot_nb.render.words import count, duration
 
 if TYPE_CHECKING:
-    from copilot_nb.experiments.shown_answers import ShownAnswer
+    from copilot_nb.render.columns import ShownTurn
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Progress:
         The current activity, if it is not requesting answers.
     what : str
         The answers' name: ``"answer"``, or ``"judgement"`` for a judge's replies.
-    answers : tuple of ShownAnswer
+    answers : tuple of ShownTurn
         The answers so far, as they stream; empty for a comparison of more than eight.
     """
 
@@ -51,7 +51,7 @@ class Progress:
     elapsed_s: float = 0.0
     note: str = ""
     what: str = "answer"
-    answers: tuple[ShownAnswer, ...] = field(default=(), repr=False)
+    answers: tuple[ShownTurn, ...] = field(default=(), repr=False)
 
     @property
     def left_s(self) -> float | None:

@@ -10,12 +10,10 @@ from copilot_nb.conversation.parts import Text, TurnState, Usage
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.experiments.grid import Cell
 from copilot_nb.experiments.store import Answer, AnsweredTurn
-from copilot_nb.render.columns import columns_html
+from copilot_nb.render.columns import ShownTurn, columns_html
 from copilot_nb.render.escape import well_formed
 from copilot_nb.render.turn import Label, footer_text, turn_text
 
-ShownAnswer = tuple[TurnRecord, Label]
-"""An answer as a turn, and the facts that a rendering needs in addition."""
 _STATES = {"failed": TurnState.FAILED, "refused": TurnState.FAILED}
 
 
@@ -58,11 +56,11 @@ class Columns:
 
     Attributes
     ----------
-    answers : tuple of ShownAnswer
+    answers : tuple of ShownTurn
         The answers, from left to right.
     """
 
-    answers: tuple[ShownAnswer, ...]
+    answers: tuple[ShownTurn, ...]
 
     @classmethod
     def of(cls, cells: Iterable[tuple[Cell, Answer]]) -> Columns:

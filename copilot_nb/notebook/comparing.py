@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from copilot_nb.experiments.comparison import Comparison
     from copilot_nb.experiments.options import CompareOptionValues
     from copilot_nb.experiments.prompts import Template
-    from copilot_nb.experiments.shown_answers import ShownAnswer
     from copilot_nb.notebook.display import ReplacedOutput
+    from copilot_nb.render.columns import ShownTurn
 
 
 @functools.wraps(api.compare)
@@ -87,7 +87,7 @@ def _new_columns(answers: int) -> ReplacedOutput:
     return ReplacedOutput(answers)
 
 
-def _bundle(progress: Progress, answers: Sequence[ShownAnswer], *, live: bool = False) -> dict[str, str]:
+def _bundle(progress: Progress, answers: Sequence[ShownTurn], *, live: bool = False) -> dict[str, str]:
     from copilot_nb.render.columns import columns_html
     from copilot_nb.render.turn import quiet
 
