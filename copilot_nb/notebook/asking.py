@@ -1,7 +1,8 @@
 """Asks in the cell that waits for a turn whether a call may run, and what the model wants to know.
 
-All that will run is shown as an output, and below it a prompt takes one line. The main thread shows one prompt at a
-time. It ends when somebody answers in a panel or by ``%copilot approve``, since the first answer counts.
+A page with widgets gets a panel with buttons (`page_asking`). Everywhere else, all that will run is shown as an output,
+and below it a prompt takes one line. The main thread shows one prompt at a time. It ends when somebody answers in a
+panel or by ``%copilot approve``, since the first answer counts.
 
 A front end keeps the box of a prompt that ended without an answer, and what is typed there answers the next prompt,
 whatever that is. So from then on an answer must name its request: ``y 7``.
@@ -20,9 +21,8 @@ from IPython.display import DisplayHandle
 
 from copilot_nb.agent.forms import DoesNotFit, FormField, shown
 from copilot_nb.frontend import has_kernel, has_rich_output, is_headless, is_input_refused
-from copilot_nb.render.asking import question_html, request_html, request_text
-from copilot_nb.render.calls import answer_text, decision_text
-from copilot_nb.render.turn import quiet
+from copilot_nb.notebook.inline_requests import line_bundle, outcome_line, request_bundle
+from copilot_nb.notebook.page_asking import PageAsker
 from copilot_nb.system.main_thread import MAIN_THREAD, Job
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from copilot_nb.conversation.parts import Outcome
     from copilot_nb.named_sessions.approvals import ApprovalRequest
     from copilot_nb.named_sessions.manager import Manager
+    from copilot_nb.notebook.inline_requests import OpenAsker
 
 BY = "you, in the cell"
 DECLINE = "/decline"
@@ -131,11 +132,15 @@ class CellAsker:
         Where the cell runs.
     manager : Manager
         Has the requests.
+    open_asker : callable
+        Opens the panel that asks where a page shows it.
     """
 
-    def __init__(self, shell: InteractiveShell, manager: Manager) -> None:
+    def __init__(self, shell: InteractiveShell, manager: Manager, open_asker: OpenAsker) -> None:
         self._shell = shell
         self._manager = manager
+        self._page = PageAsker(shell, manager, open_asker)
+        self._noticed: set[str] = set()
         self._may_be_stale = False
         self._unaskable: set[str] = set()
 
@@ -149,23 +154,30 @@ class CellAsker:
         KeyboardInterrupt
             If the user interrupts the prompt.
         """
-        while (request := self._next(turns)) is not None:
+        while pending := self._pending(turns):
             if is_input_refused():
-                self._manager.approvals.decide(request.request_id, "unattended", "")
+                self._manager.approvals.decide(pending[0].request_id, "unattended", "")
+            elif self._is_new(pending) or self._page.asks(pending, turns):
+                return
             else:
-                self._ask(request)
+                self._ask(pending[0])
 
-    def _next(self, turns: Sequence[Any]) -> ApprovalRequest | None:
+    def _pending(self, turns: Sequence[Any]) -> list[ApprovalRequest]:
         pending = self._manager.approvals.pending
         if not pending or is_headless(self._shell):
-            return None
+            return []
         waited = {id(turn) for turn in turns}
-        ours = (each for each in pending if id(each.turn) in waited and each.request_id not in self._unaskable)
-        return next(ours, None)
+        return [each for each in pending if id(each.turn) in waited and each.request_id not in self._unaskable]
+
+    def _is_new(self, pending: Sequence[ApprovalRequest]) -> bool:
+        """Whether requests came just now: the cell first shows the calls that ask, and may clear its outputs for it."""
+        noticed = {each.request_id for each in pending}
+        self._noticed, before = noticed, self._noticed
+        return not noticed <= before
 
     def _ask(self, request: ApprovalRequest) -> None:
         approvals = self._manager.approvals
-        output = _Shown(self._shell, request)
+        output = _Shown(self._shell, request, self._page.give_up())
         job = Job(lambda: self._reply(request))
 
         def end_if_decided(_event: object = None) -> None:
@@ -180,13 +192,7 @@ class CellAsker:
         finally:
             end_watching()
             self._may_be_stale |= has_kernel(self._shell) and (job.is_cancelled or job.is_interrupted)
-            output.settle(self._outcome(request))
-
-    def _outcome(self, request: ApprovalRequest) -> str:
-        decision = self._manager.approvals.decision(request.request_id)
-        if request.is_question and decision is not None:
-            return decision.reason if decision.is_allowed else answer_text(decision)
-        return decision_text(decision)
+            output.settle(outcome_line(approvals, request))
 
     def _take(self, request: ApprovalRequest, job: Job[Reply]) -> None:
         approvals = self._manager.approvals
@@ -223,33 +229,23 @@ class CellAsker:
         return f"Allow it? y{number}: once{session}, n{number}: no, and why: "
 
 
-def request_bundle(request: ApprovalRequest) -> dict[str, str]:
-    """Return a request as an output."""
-    text = "\n".join([request.text, *request.form.lines()]) if request.is_question else request.text
-    html = (
-        question_html(request.title, text)
-        if request.is_question
-        else request_html(request.title, text, request.language)
-    )
-    return {"text/html": html, "text/plain": request_text(request.title, text)}
-
-
 class _Shown:
     """A request as an output of the cell; once decided, one line."""
 
-    def __init__(self, shell: InteractiveShell, request: ApprovalRequest) -> None:
-        self._what = request.title
-        self._handle = DisplayHandle() if has_rich_output(shell) else None
+    def __init__(self, shell: InteractiveShell, request: ApprovalRequest, handle: DisplayHandle | None) -> None:
+        self._handle = handle
         bundle = request_bundle(request)
-        if self._handle is None:
-            print(f"\n{bundle['text/plain']}")
-        else:
+        if handle is not None:
+            handle.update(bundle, raw=True)
+        elif has_rich_output(shell):
+            self._handle = DisplayHandle()
             self._handle.display(bundle, raw=True)
+        else:
+            print(f"\n{bundle['text/plain']}")
 
-    def settle(self, decision: str) -> None:
+    def settle(self, line: str) -> None:
         """Replace the request by one line."""
-        line = f"{self._what}: {decision}"
         if self._handle is None:
             print(f"[{line}]")
         else:
-            self._handle.update({"text/html": quiet(line), "text/plain": line}, raw=True)
+            self._handle.update(line_bundle(line), raw=True)

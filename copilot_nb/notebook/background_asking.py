@@ -7,40 +7,23 @@ was decided.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from IPython.display import DisplayHandle
 
 from copilot_nb.frontend import has_rich_output, is_page
 from copilot_nb.named_sessions.approvals import to_answer
-from copilot_nb.notebook.asking import request_bundle
+from copilot_nb.notebook.inline_requests import EMPTY, requests_bundle
 from copilot_nb.render.asking import request_text
-from copilot_nb.render.turn import quiet
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from copilot_nb.named_sessions.approvals import ApprovalRequest
     from copilot_nb.named_sessions.manager import Manager
-    from copilot_nb.named_sessions.turn import Turn
     from copilot_nb.notebook.display import Output
-
-EMPTY = {"text/html": "", "text/plain": ""}
-
-
-class Asker(Protocol):
-    """A panel that shows what turns ask."""
-
-    @property
-    def bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The panel as the data and metadata of an output."""
-
-    def close(self) -> None:
-        """Remove the panel."""
-
-
-OpenAsker = Callable[["Manager", "Sequence[Turn]"], Asker]
+    from copilot_nb.notebook.inline_requests import Asker, OpenAsker
 
 
 class AskingOutput:
@@ -91,20 +74,9 @@ class AskingOutput:
         elif not pending:
             self._close()
         elif self._panel is None:  # an open panel shows changes by itself
-            data, metadata = self._bundle(pending)
+            self._panel = self._open_asker(self._manager, self.turns) if self._open_asker is not None else None
+            data, metadata = requests_bundle(pending, self._panel, _to_type)
             self._handle.update(data, metadata=metadata, raw=True)
-
-    def _bundle(self, pending: Sequence[ApprovalRequest]) -> tuple[dict[str, Any], dict[str, Any]]:
-        shown = [request_bundle(each) for each in pending]
-        html = "".join(
-            each["text/html"] + quiet(_to_type(request)) for each, request in zip(shown, pending, strict=True)
-        )
-        text = {"text/html": html, "text/plain": "\n".join(each["text/plain"] for each in shown)}
-        if self._open_asker is None:
-            return text, {}
-        self._panel = self._open_asker(self._manager, self.turns)
-        data, metadata = self._panel.bundle
-        return {**text, **data, "text/plain": text["text/plain"]}, metadata
 
     def _close(self) -> None:
         if self._handle is not None:

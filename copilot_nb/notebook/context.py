@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from copilot_nb.named_sessions.manager import Manager
     from copilot_nb.named_sessions.session import Session
-    from copilot_nb.notebook.background_asking import OpenAsker
+    from copilot_nb.notebook.inline_requests import OpenAsker
     from copilot_nb.settings import CopilotNB
 
 OpenPanel = Callable[[Sequence[str], Callable[[str], object]], object]

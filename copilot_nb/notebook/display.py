@@ -139,10 +139,13 @@ class ReplacedOutput:
         **facts : object
             The output's metadata.
         """
-        if state != self._seen and self._pace.is_due(chars()):
+        if state != self._seen and self._is_due(chars()):
             self._seen, bundle = state, live()
             self.publish(bundle, facts)
             self._pace.sent(_size("".join(bundle.values())) - self._figure_chars(), chars())
+
+    def _is_due(self, chars: int) -> bool:
+        return self._pace.is_due(chars)
 
     def _figure_chars(self) -> int:
         """Return what figures take of an update (characters), which the budget does not count."""
@@ -295,12 +298,19 @@ class GrowingOutput(CellOutput):
         self._join()
         super().finish()
 
+    def _is_due(self, chars: int) -> bool:
+        """Whether an update is due: at once where a call ends the pieces, because what it asks must not be cleared."""
+        return (self._sent_chars > 0 and self._has_calls()) or super()._is_due(chars)
+
     def _chars(self) -> int:
         return super()._chars() - self._sent_chars
 
+    def _has_calls(self) -> bool:
+        return any(isinstance(part, ToolCall) for part in self.turns[0].record.parts)
+
     def _live(self) -> dict[str, str]:
         (turn,) = self.turns
-        if len(turn.text) < LONG_CHARS or any(isinstance(part, ToolCall) for part in turn.record.parts):
+        if len(turn.text) < LONG_CHARS or self._has_calls():
             self._join()
             return super()._live()
         blocks = self._stream.feed(turn.text)

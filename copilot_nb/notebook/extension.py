@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from copilot_nb.named_sessions.manager import Manager
-    from copilot_nb.notebook.background_asking import OpenAsker
     from copilot_nb.notebook.context import OpenPanel
+    from copilot_nb.notebook.inline_requests import OpenAsker
 
 COMMANDS = ("%copilot ", "%%copilot ")
 _whole = input_transform.Whole()
@@ -48,13 +48,13 @@ def load(shell: InteractiveShell, open_panel: OpenPanel, open_asker: OpenAsker) 
     shell.input_transformer_manager.token_transformers.extend(input_transform.TOKEN_TRANSFORMERS)
     _matchers(shell).append(_complete)
     failures.watch(shell)
-    settings.equip = partial(_equip, shell)
+    settings.equip = partial(_equip, shell, open_asker)
     MAIN_THREAD.wake = Waker(shell) if has_kernel(shell) else None
     if settings.warm_start:
         shell.events.register("post_run_cell", _WarmStart(shell, settings))
 
 
-def _equip(shell: InteractiveShell, manager: Manager) -> None:
+def _equip(shell: InteractiveShell, open_asker: OpenAsker, manager: Manager) -> None:
     """Give the sessions of `manager` the tools of this notebook, and ask in its cells what they may do."""
     from copilot_nb.named_sessions.waiting import attendants
     from copilot_nb.notebook import kernel_tools, looking
@@ -62,7 +62,7 @@ def _equip(shell: InteractiveShell, manager: Manager) -> None:
 
     looking.equip(shell, manager)
     kernel_tools.equip(shell, manager)
-    attendants[:] = [CellAsker(shell, manager)]
+    attendants[:] = [CellAsker(shell, manager, open_asker)]
 
 
 def unload(shell: InteractiveShell) -> None:

@@ -9,8 +9,8 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from copilot_nb.notebook.background_asking import OpenAsker
     from copilot_nb.notebook.context import MagicContext, OpenPanel
+    from copilot_nb.notebook.inline_requests import OpenAsker
     from copilot_nb.settings import CopilotNB
 
 

@@ -1,7 +1,6 @@
-"""The panel in the cell of turns in the background: what they ask, and nothing else.
+"""The panel in a cell whose turns ask something: their requests, and a button that stops them.
 
-A cell that has ended cannot ask by a prompt. So it has an empty output, which becomes this panel when its turns ask
-something, and one line when they have been answered.
+The cell shows it in an output of its own, below the answer, until the requests are decided.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from copilot_nb.panels.approvals import Asks
 from copilot_nb.panels.assets import script
-from copilot_nb.panels.base import Panel
+from copilot_nb.panels.base import Message, Panel
 from copilot_nb.panels.static_output import Static
 
 if TYPE_CHECKING:
@@ -28,13 +27,14 @@ class AskPanel(Panel):
     manager : Manager
         Owns their sessions.
     turns : sequence of Turn
-        The turns.
+        The turns; it may be changed.
     """
 
     _esm = script("asker.js")
     _asks: Asks
 
     def __init__(self, manager: Manager, turns: Sequence[Turn]) -> None:
+        self._turns = turns
         self._asks = Asks(manager.approvals, lambda request: any(request.turn is turn for turn in turns))
         super().__init__(manager)
 
@@ -54,6 +54,13 @@ class AskPanel(Panel):
     def wants(self, event: Event) -> bool:
         """Whether something was asked or decided."""
         return event.kind == "ask"
+
+    def do_stop(self, _message: Message) -> None:
+        """Stop the turns that ask."""
+        asking = [each.turn for each in self._manager.approvals.pending]
+        for turn in self._turns:
+            if any(turn is each for each in asking):
+                turn.stop()
 
     def transcript(self) -> Static:
         """Return nothing: the turn's own output says what was decided."""

@@ -89,6 +89,7 @@ class Panel(anywidget.AnyWidget):
     def __init__(self, manager: Manager) -> None:
         self._manager = manager
         self._seq = 0
+        self.views = 0  # pages that have said hello, or one page again
         self._received_ids: deque[tuple[str, int]] = deque(maxlen=MAX_REMEMBERED)
         self._hellos: set[str] = set()  # unanswered hellos, by id
         self._answers: dict[str, Message] = {}  # results of requests, by id
@@ -159,6 +160,7 @@ class Panel(anywidget.AnyWidget):
             self._static_output.close()
             self._sender.stop()
             self._worker.stop()
+            self.layout.close()  # a model of its own, which the widget does not close
         super().close()
 
     def rest(self) -> None:
@@ -242,6 +244,7 @@ class Panel(anywidget.AnyWidget):
                     self._asks.attend()
                 if message.get("keeps"):
                     self._static_output.ask_only()
+                self.views += 1
                 self._hellos.add(asked)
                 self._sender.put(partial(self._send_whole, asked))
             case "hello":

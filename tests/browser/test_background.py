@@ -77,15 +77,17 @@ def test_code_is_allowed_in_the_cell_that_waits_and_in_one_in_the_background(lab
         "%%copilot s1 -b\nGo.",
         "import time\nnow = 'busy'\ntime.sleep(2)\nnow = 'idle'",
         "%copilot wait\nprint(seen)",
+        "import comm\nprint(len(comm.get_comm_manager().comms))",
     )
     notebook.run(0)
     running = notebook.start(1)
-    notebook.output(1).get_by_text("seen.append(now)").first.wait_for()
-    box = notebook.cell(1).locator(".jp-Stdin-input")
-    box.fill("y")
-    box.press("Enter")
+    notebook.cell(1).get_by_role("button", name="Approve once").click()  # while the cell waits
     running.wait()
     notebook.output(1).get_by_text("First.").wait_for()
+    assert notebook.cell(1).locator(".jp-Stdin-input").count() == 0
+    (answer,) = notebook.outputs(1)
+    assert "allowed once by you, in a panel" in answer["data"]["text/html"]
+    assert list(answer["data"]) == ["text/html", "text/plain"]
     notebook.run(2)
     allow = notebook.cell(2).get_by_role("button", name="Approve once")
     allow.wait_for()
@@ -98,3 +100,5 @@ def test_code_is_allowed_in_the_cell_that_waits_and_in_one_in_the_background(lab
     saved = notebook.save().cells[2].outputs
     assert "allowed once by you, in a panel" in saved[0].data["text/html"]
     assert saved[1].data == {"text/html": "", "text/plain": ""}
+    notebook.run(5)
+    assert notebook.outputs(5)[0]["text"] == "0\n"

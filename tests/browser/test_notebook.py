@@ -25,7 +25,9 @@ venv.create(".venv")  # with pip
 
 It costs $5, or $6 with $e^{i\\pi}$."""
 ASKING = """
+from copilot_nb.notebook import page_asking
 from copilot_nb.testing import FunctionCall
+page_asking.SHOWN_WITHIN_S = 0  # as in a page without widgets
 FIELDS = '{"name": {"type": "string"}, "size": {"type": "string", "enum": ["small", "large"]}}'
 ASKED = '{"message": "Whose?", "requestedSchema": {"properties": ' + FIELDS + '}}'
 install(ScriptedModel([Reply(calls=(FunctionCall("ask_user", ASKED),)), "Thank you."]))
@@ -44,7 +46,7 @@ def assert_answer_is_rendered(answer: Any) -> None:
 
 
 @pytest.mark.usefixtures("used_page")
-def test_a_form_is_answered_in_the_cell_which_then_shows_the_answer_alone(lab: Any) -> None:
+def test_a_form_is_answered_at_prompts_in_the_cell_which_then_shows_the_answer_alone(lab: Any) -> None:
     notebook = lab.open(scripted("[]") + ASKING, "%%copilot asked -t all\nGo")
     notebook.run(0)
     running = notebook.start(1)

@@ -10,7 +10,8 @@ from copilot_nb.agent.forms import Form, form_of, question_form
 from copilot_nb.agent.policy import Call
 from copilot_nb.characters import revealed
 from copilot_nb.named_sessions.approvals import ApprovalRequest
-from copilot_nb.notebook.asking import NotUnderstood, Reply, answered, request_bundle, understood
+from copilot_nb.notebook.asking import NotUnderstood, Reply, answered, understood
+from copilot_nb.notebook.inline_requests import request_bundle
 from copilot_nb.render.asking import question_html, request_html, request_text
 
 CODE = ApprovalRequest(
