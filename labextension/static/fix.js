@@ -2,9 +2,8 @@
 // runs nothing. It stands only in notebooks that use copilot_nb.
 
 import { dress, isOurs, sourcesOf } from "./notebooks.js";
-import { fixLine, isCommand } from "./text.js";
+import { ERROR, fixLine, isCommand } from "./text.js";
 
-const ERROR = "application/vnd.jupyter.error";
 const STDERR = "application/vnd.jupyter.stderr";
 
 /** @param {import("./plugins.js").Use} use */

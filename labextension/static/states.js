@@ -1,7 +1,7 @@
 // Marks the prompt of a cell with the session that it asks, and whether that waits, answers or has failed.
 
 import { dress } from "./notebooks.js";
-import { isPrompt, stateOf } from "./text.js";
+import { ERROR, isPrompt, stateOf } from "./text.js";
 
 /** @param {import("./plugins.js").Use} use */
 export async function states(use) {
@@ -88,15 +88,19 @@ function show(cell, run) {
   void cell.ready.then(() => {
     const node = cell.promptNode;
     if (!node) return;
-    node.title = found ? `${found.session}: ${found.state}` : "";
-    if (found)
-      Object.assign(node.dataset, { copilotNb: `${found.session}\n${found.state}`, copilotNbState: found.state });
-    else for (const name of ["copilotNb", "copilotNbState"]) delete node.dataset[name];
+    node.title = found?.title ?? "";
+    if (found) {
+      const copilotNb = [found.session, found.state].filter(Boolean).join("\n");
+      Object.assign(node.dataset, { copilotNb, copilotNbState: found.state });
+    } else for (const name of ["copilotNb", "copilotNbState"]) delete node.dataset[name];
   });
 }
 
 /** @param {any} model */
 function outputsOf({ outputs }) {
   const numbers = [...Array(outputs.length).keys()];
-  return numbers.map((number) => outputs.get(number)).map(({ type, metadata }) => ({ output_type: type, metadata }));
+  return numbers.map((number) => {
+    const { type, metadata, data } = outputs.get(number);
+    return { output_type: type, metadata, ename: data[ERROR]?.ename };
+  });
 }

@@ -132,31 +132,78 @@ export function fixLine(sources, index, cellId) {
 }
 
 /** @typedef {{session: string, state: string}} Fact of a turn: its output's metadata, from the kernel */
-/** @typedef {{output_type?: string, metadata?: any}} Output of a cell, as the notebook stores it */
+/** @typedef {{output_type?: string, metadata?: any, ename?: string}} Output of a cell, as the notebook stores it */
+
+/** The media type of an error, in the model of an output. */
+export const ERROR = "application/vnd.jupyter.error";
 
 /** The words for a turn's states that deserve a mark, the most urgent first. */
-const STATES = { working: "answering", queued: "waiting", failed: "failed", interrupted: "interrupted" };
+const STATES = /** @type {Record<string, string>} */ ({
+  working: "answering",
+  queued: "waiting",
+  failed: "failed",
+  interrupted: "interrupted",
+  refused: "not sent",
+});
+/** States in which somebody works: only if this page saw them come. */
+const UNDER_WAY = ["working", "queued"];
+/** What errors say of a turn, if its output says nothing: it was not shown before it failed. Others refuse a prompt. */
+const OF_ERRORS = new Map([
+  ["KeyboardInterrupt", "interrupted"],
+  ["ProviderError", "failed"],
+  ["RuntimeUnavailable", "failed"],
+  ["TurnFailed", "failed"],
+  ["TurnInterrupted", "interrupted"],
+  ["TurnTimeout", "failed"],
+]);
 
 /**
- * The state of a prompt's last run, if it deserves a mark, in words: the session, and what it does.
+ * The state of a prompt's last run, if it deserves a mark, in words: the session or sessions in the most urgent state,
+ * that state, and the state of each.
  * @param {string} source
  * @param {Output[]} outputs
  * @param {{isScheduled: boolean, isLive: boolean}} run whether the cell is to run, and whether this page saw its
  *   outputs come: only then somebody still works on what says so
- * @returns {Fact | null}
+ * @returns {{session: string, state: string, title: string} | null}
  */
 export function stateOf(source, outputs, { isScheduled, isLive }) {
   if (!isPrompt(source)) return null;
+  const facts = turnsOf(source, outputs, isScheduled);
+  const marked = facts.filter(({ state }) => state in STATES && (isLive || isScheduled || !UNDER_WAY.includes(state)));
+  const most = Object.keys(STATES).find((each) => marked.some(({ state }) => state === each));
+  if (!most) return null;
+  const names = namesOf(marked.filter(({ state }) => state === most));
+  const { length } = namesOf(facts);
+  const several = names.length < length ? `${names.length} of ${length} sessions` : `${length} sessions`;
+  const title = marked.map(({ session, state }) => [session, STATES[state]].filter(Boolean).join(": "));
+  return {
+    session: names.length > 1 ? several : names[0],
+    state: STATES[most],
+    title: [...new Set(title)].join(", "),
+  };
+}
+
+/** @param {Fact[]} facts */
+const namesOf = (facts) => [...new Set(facts.map(({ session }) => session))];
+
+/**
+ * The turns of a prompt's last run, as far as its outputs say.
+ * @param {string} source
+ * @param {Output[]} outputs
+ * @param {boolean} isScheduled
+ * @returns {Fact[]}
+ */
+function turnsOf(source, outputs, isScheduled) {
   const facts = outputs.flatMap(({ metadata }) => factsOf(metadata));
-  const states = facts.map(({ state }) => state);
-  if (!facts.length && isScheduled) states.push("queued");
-  if (outputs.some((output) => output.output_type === "error") && !states.includes("interrupted"))
-    states.push("failed");
-  const shown = isLive || isScheduled ? Object.keys(STATES) : ["failed", "interrupted"];
-  const state = shown.find((each) => states.includes(each));
-  const names = [...new Set(facts.map(({ session }) => session))];
-  const session = names.length > 1 ? `${names.length} sessions` : (names[0] ?? sessionOf(source));
-  return state ? { session, state: STATES[/** @type {keyof typeof STATES} */ (state)] } : null;
+  const error = outputs.find(({ output_type }) => output_type === "error");
+  if (facts.length) {
+    const isOfAnswer = error && facts.every(({ state }) => state === "done"); // it does not fit what was asked for
+    return isOfAnswer ? facts.map(({ session }) => ({ session, state: "failed" })) : facts;
+  }
+  if (isScheduled) return [{ session: sessionOf(source), state: "queued" }];
+  if (!error) return [];
+  const state = OF_ERRORS.get(error.ename ?? "");
+  return [state ? { session: sessionOf(source), state } : { session: "", state: "refused" }]; // a line that was not understood
 }
 
 /**

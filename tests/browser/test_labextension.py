@@ -201,6 +201,9 @@ def assert_runs_are_marked(notebook: Notebook, gate: Path) -> None:
     told.wait()
     failed.wait()
     mark(notebook, 2, "failed")
+    notebook.set_source(2, "%%copilot a --bogus\nfail")
+    notebook.run(2)
+    assert mark(notebook, 2, "not sent").get_attribute("data-copilot-nb") == "not sent"
     assert notebook.page.locator("[data-copilot-nb-state]").count() == 1
 
 
@@ -238,7 +241,7 @@ def assert_the_sessions_are_beside(notebook: Notebook) -> None:
     notebook.save()
     notebook.reload()
     chat.get_by_text("Once upon a time").wait_for()
-    assert notebook.page.locator("[data-copilot-nb-state]").all_text_contents() == ["[3]:"]
+    assert notebook.page.locator("[data-copilot-nb-state]").all_text_contents() == ["[4]:"]
     notebook.restart()
     side.get_by_role("button", name="Show the sessions").press("Enter")
     side.get_by_role("button", name="a", exact=True).wait_for()

@@ -91,32 +91,58 @@ test("the correction is asked of the session of the prompt above, else of the on
   assert.equal(line("%load_ext copilot_nb", "1 / 0"), "%copilot fix debug --cell 01234567");
 });
 
+const PROMPT = "%%copilot a\nx";
+const LIVE = { isScheduled: false, isLive: true };
+const SAVED = { isScheduled: false, isLive: false };
+const output = (/** @type {any} */ facts) => ({ output_type: "display_data", metadata: { copilot_nb: facts } });
+const turns = (/** @type {string[]} */ ...states) => [
+  output({ turns: states.map((state, number) => ({ session: `s${number}`, state })) }),
+];
+const error = (/** @type {string} */ ename) => ({ output_type: "error", ename });
+const marked = (/** @type {any[]} */ outputs, run = LIVE, source = PROMPT) => {
+  const found = text.stateOf(source, outputs, run);
+  return found && `${found.session}: ${found.state}`;
+};
+
 test("a run is marked while somebody works on it, and when it failed", () => {
-  const PROMPT = "%%copilot a\nx";
-  const LIVE = { isScheduled: false, isLive: true };
-  const output = (/** @type {any} */ facts) => ({ output_type: "display_data", metadata: { copilot_nb: facts } });
-  const of = (/** @type {any[]} */ outputs, run = LIVE, source = PROMPT) => {
-    const found = text.stateOf(source, outputs, run);
-    return found && `${found.session}: ${found.state}`;
-  };
-  assert.equal(of([]), null);
-  assert.equal(of([], { isScheduled: true, isLive: true }), "a: waiting");
-  assert.equal(of([output({ session: "a", state: "queued" })]), "a: waiting");
+  const scheduled = { isScheduled: true, isLive: true };
+  assert.equal(marked([]), null);
+  assert.equal(marked([], scheduled), "a: waiting");
+  assert.equal(marked([error("TurnFailed")], scheduled), "a: waiting"); // of the run before
+  assert.equal(marked([output({ session: "a", state: "queued" })]), "a: waiting");
   assert.equal(
-    of([{ output_type: "display_data", metadata: {} }, output({ session: "a", state: "working" })]),
+    marked([{ output_type: "display_data", metadata: {} }, output({ session: "a", state: "working" })]),
     "a: answering",
   );
-  assert.equal(of([output({ session: "a", state: "done" })]), null);
-  assert.equal(of([output({ session: "a", state: "interrupted" }), { output_type: "error" }]), "a: interrupted");
-  assert.equal(of([{ output_type: "error" }]), "a: failed");
-  assert.equal(of([{ output_type: "error" }], LIVE, "1 / 0"), null);
-  const turns = (/** @type {string[]} */ ...states) => [
-    output({ turns: states.map((state, number) => ({ session: `s${number}`, state })) }),
-  ];
-  assert.equal(of(turns("done", "working", "failed")), "3 sessions: answering");
-  assert.equal(of(turns("done", "failed")), "2 sessions: failed");
-  const saved = { isScheduled: false, isLive: false };
-  assert.equal(of([output({ session: "a", state: "working" })], saved), null);
-  assert.equal(of(turns("working", "failed"), saved), "2 sessions: failed");
-  assert.equal(of([{ output_type: "display_data", metadata: { copilot_nb: { panel: "p" } } }]), null);
+  assert.equal(marked([output({ session: "a", state: "done" })]), null);
+  assert.equal(marked([output({ session: "a", state: "done" }), error("TurnFailed")]), "a: failed"); // no JSON
+  assert.equal(marked([output({ session: "a", state: "interrupted" }), error("TurnInterrupted")]), "a: interrupted");
+  assert.equal(marked([error("TurnFailed")], LIVE, "1 / 0"), null);
+  assert.equal(marked([output({ session: "a", state: "working" })], SAVED), null);
+  assert.equal(marked([{ output_type: "display_data", metadata: { copilot_nb: { panel: "p" } } }]), null);
+});
+
+test("a turn that showed nothing is marked by its error, and a refused prompt names no session", () => {
+  for (const [ename, shown] of Object.entries({
+    TurnFailed: "a: failed",
+    TurnTimeout: "a: failed",
+    ProviderError: "a: failed",
+    TurnInterrupted: "a: interrupted",
+    KeyboardInterrupt: "a: interrupted",
+    InputError: ": not sent",
+    SessionInUse: ": not sent",
+    constructor: ": not sent",
+  }))
+    for (const run of [LIVE, SAVED]) assert.equal(marked([error(ename)], run), shown, ename);
+});
+
+test("of several sessions the mark names those in the most urgent state, and its title the state of each", () => {
+  assert.equal(marked(turns("done", "working", "failed")), "s1: answering");
+  assert.equal(marked(turns("done", "failed")), "s1: failed");
+  assert.equal(marked(turns("done", "failed", "failed")), "2 of 3 sessions: failed");
+  assert.equal(marked(turns("failed", "failed")), "2 sessions: failed");
+  assert.equal(marked(turns("working", "failed"), SAVED), "s1: failed");
+  const title = (/** @type {any[]} */ outputs) => text.stateOf(PROMPT, outputs, LIVE)?.title;
+  assert.equal(title(turns("done", "failed", "working")), "s1: failed, s2: answering");
+  assert.equal(title([error("InputError")]), "not sent");
 });

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from copilot_nb import errors
 from copilot_nb.conversation.prompt import interpolate
 from copilot_nb.notebook.arguments import ASK_OPTIONS
 from copilot_nb.notebook.code import HELD
@@ -63,6 +64,15 @@ def test_it_knows_the_options_without_a_value_and_the_line_that_holds_code_back(
         flag for option in ASK_OPTIONS if not option.value for flag in option.flags
     )
     assert f'HELD = "{HELD}"' in source
+
+
+def test_it_knows_the_errors_of_turns() -> None:
+    source = (STATIC / "text.js").read_text("utf-8")
+    (listed,) = re.findall(r"OF_ERRORS = new Map\(\[(.*?)\]\);", source, re.DOTALL)
+    turn_errors = {error.__name__ for error in errors.TurnError.__subclasses__()}
+    named = set(re.findall(r'\["(\w+)"', listed))
+    assert named == {"KeyboardInterrupt", "ProviderError", "RuntimeUnavailable"} | turn_errors
+    assert named - {"KeyboardInterrupt"} <= set(vars(errors))
 
 
 @pytest.mark.parametrize("case", EXPRESSIONS, ids=lambda case: case["body"][:20])
