@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import cluster, grid, history, local, page, panel, scale, start, stream, tools, turn
+from bench import cluster, grid, history, keystrokes, local, page, panel, scale, start, stream, tools, turn
 from bench.report import Result, table, write
 from bench.surroundings import nothing_left_behind, of_its_own
 
@@ -16,6 +16,7 @@ BENCHMARKS = {
     "tools": tools.run,
     "stream": stream.run,
     "page": page.run,
+    "keystrokes": keystrokes.run,
     "panel": panel.run,
     "scale": scale.run,
     "grid": grid.run,

@@ -6,7 +6,7 @@
 // underneath: of several, CodeMirror takes the first.
 
 import { dress } from "./notebooks.js";
-import { HEAD_CHARS, isInProse, isPrompt, marksOf } from "./text.js";
+import { HEAD_CHARS, isInProse, isPrompt, marksOf, onlyMovesMarks } from "./text.js";
 
 /** @param {import("./plugins.js").Use} use */
 export async function prompts(use) {
@@ -64,7 +64,9 @@ function switchingFor(codemirror, languages) {
   let loading = /** @type {Promise<void> | null} */ (null);
   const load = async () => {
     const { support } = await languages.getLanguage("ipythongfm"); // as in Lab's Markdown cells
-    prose = [look, proseLanguage(support.language, codemirror), support.support];
+    // the code cell's own Python is underneath, and with it what colours its built-in names: once is enough
+    const more = [support.support].flat(Infinity).filter((each) => !(each instanceof ViewPlugin));
+    prose = [look, proseLanguage(support.language, codemirror), more];
   };
   return (text) => {
     const slot = new Compartment();
@@ -121,22 +123,35 @@ function lookOf({ Decoration, EditorState, EditorView, ViewPlugin }) {
     line: Decoration.line({ class: "copilot-nb-line", ...unspelled }),
   });
   for (const kind of ["magic", "option", "word", "expression"]) kinds[kind] = mark(kind);
-  const decorated = (/** @type {any} */ { state }) => {
-    const marks = marksOf(state.doc.toString());
-    return Decoration.set(
-      marks.map(({ from, to, kind }) => kinds[kind].range(from, kind === "line" ? from : to)),
-      true,
-    );
-  };
   class Marks {
+    decorations = Decoration.none;
+    /** Where the first line ends. */
+    bodyFrom = 0;
+
     /** @param {any} editor */
-    constructor(editor) {
-      this.decorations = decorated(editor);
+    constructor({ state }) {
+      this.renew(state.doc);
     }
 
-    /** @param {any} change */
-    update({ docChanged, view: editor }) {
-      if (docChanged) this.decorations = decorated(editor);
+    /** @param {any} update */
+    update({ docChanged, changes, startState, state }) {
+      if (!docChanged) return;
+      let isMoved = true;
+      changes.iterChanges((/** @type {[number, number, number, number]} */ ...[fromA, toA, fromB, toB]) => {
+        const before = startState.doc.sliceString(Math.max(0, fromA - 1), toA + 1);
+        const after = state.doc.sliceString(Math.max(0, fromB - 1), toB + 1);
+        isMoved &&= fromA > this.bodyFrom && onlyMovesMarks(before, after);
+      });
+      if (isMoved) this.decorations = this.decorations.map(changes);
+      else this.renew(state.doc);
+    }
+
+    /** Mark the whole text. @param {any} doc */
+    renew(doc) {
+      const marks = marksOf(doc.toString());
+      const ranges = marks.map(({ from, to, kind }) => kinds[kind].range(from, kind === "line" ? from : to));
+      this.decorations = Decoration.set(ranges, true);
+      this.bodyFrom = marks[0].to;
     }
   }
   return [

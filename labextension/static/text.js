@@ -8,6 +8,8 @@ const USES = /^\s*(?:%%?copilot\b|%(?:re)?load_ext\s+copilot_nb\b|(?:import|from
 /** In the place of a session's name: the prompt goes to a session for each model. */
 const COMPARISON = "compare";
 const WORD = /"[^"\n]*"?|'[^'\n]*'?|[^\s"']+/g;
+/** What makes or ends an expression. */
+const MARKING = /[{}\\]|\n\n/;
 /** Options that take no value; the word behind any other one is its value, not the name of a session. */
 export const SWITCHES = ["-b", "-q", "--background", "--create", "--new", "--now", "--quiet", "--take-over"];
 
@@ -50,6 +52,14 @@ export function marksOf(text) {
   const expressions = expressionsOf(text, to).map((each) => ({ ...each, kind: "expression" }));
   return /** @type {Mark[]} */ ([{ from, to, kind: "line" }, ...words, ...expressions]);
 }
+
+/**
+ * Whether a change below the first line only moves the marks of a prompt: no brace comes, goes or gets another
+ * neighbour, and no empty line.
+ * @param {string} before what was there, with the character before and the one behind it
+ * @param {string} after what is there now, with the same two
+ */
+export const onlyMovesMarks = (before, after) => !MARKING.test(before) && !MARKING.test(after);
 
 /**
  * Where the expressions `{{ … }}` of a prompt are, with their braces (conversation/prompt.py replaces them).

@@ -54,6 +54,31 @@ for (const { body, expressions } of EXPRESSIONS)
     );
   });
 
+test("a change that only moves the marks leaves those that marking anew gives", () => {
+  const pieces = ["{", "{{", "}", "}}", "\\", "\n", "\n\n", "x", " y ", "{{ z }}"];
+  let seed = 1;
+  const random = (/** @type {number} */ below) => {
+    seed = (seed * 48271) % 2147483647;
+    return seed % below;
+  };
+  const some = (/** @type {number} */ most) =>
+    [...Array(random(most))].map(() => pieces[random(pieces.length)]).join("");
+  let moved = 0;
+  for (let round = 0; round < 20_000; round += 1) {
+    const [head, body, added] = ["%%copilot a\n", some(12), some(3)];
+    const [from, to] = [random(body.length + 1), random(body.length + 1)].sort((a, b) => a - b);
+    const old = head + body;
+    const now = head + body.slice(0, from) + added + body.slice(to);
+    const [at, till] = [head.length + from, head.length + to];
+    if (!text.onlyMovesMarks(old.slice(at - 1, till + 1), now.slice(at - 1, at + added.length + 1))) continue;
+    moved += 1;
+    const move = (/** @type {number} */ place) => (place < at ? place : place + now.length - old.length);
+    const kept = text.marksOf(old).map((mark) => ({ ...mark, from: move(mark.from), to: move(mark.to) }));
+    assert.deepEqual(kept, text.marksOf(now), JSON.stringify([old, now]));
+  }
+  assert.ok(moved > 1_000, `${moved}`);
+});
+
 test("names pop up in the first line and in expressions, not in prose", () => {
   const prose = (/** @type {string} */ cell) => text.isInProse(cell.replace("|", ""), cell.indexOf("|"));
   for (const cell of ["%%copilot a\n|", "%%copilot a\nhel|p", "%%copilot a\n{{ x }} |", "%%copilot a\n\\{{ x|"])
