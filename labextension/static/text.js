@@ -213,7 +213,8 @@ function turnsOf(source, outputs, isScheduled) {
   if (isScheduled) return [{ session: sessionOf(source), state: "queued" }];
   if (!error) return [];
   const state = OF_ERRORS.get(error.ename ?? "");
-  return [state ? { session: sessionOf(source), state } : { session: "", state: "refused" }]; // a line that was not understood
+  // a line that was refused may name no session where it seems to
+  return [state ? { session: sessionOf(source), state } : { session: "", state: "refused" }];
 }
 
 /**
