@@ -1,10 +1,10 @@
-"""Run the notebooks of the gallery, and keep them with their answers: `python docs/gallery.py [NAME…]`.
+"""Run the notebooks of the gallery, and keep them with their answers: `python -m docs.gallery [NAME…]`.
 
 Each runs on the embedded model, in a folder and a home of its own, as the tests run it. What depends on the machine
 stays out: timestamps, the state of widgets, the version of Python, the path of the home. The page for visitors
 (`07_voila_app.ipynb`) is kept without outputs, because it asks nothing.
 
-A name is the beginning of a file's name: ``python docs/gallery.py 02 05``.
+A name is the beginning of a file's name: ``python -m docs.gallery 02 05``.
 """
 
 from __future__ import annotations

@@ -19,7 +19,12 @@ from copilot_nb.settings import CopilotNB
 from tests.documentation import PAGES, ROOT, blocks_of, name_of, text_of_all_pages
 from tests.unit.test_structure import MODULES, imports_of
 
-DOCUMENTS = [*PAGES, *sorted((ROOT / "docs").glob("*/*.md")), *sorted(ROOT.glob("*.md"))]
+DOCUMENTS = [
+    *PAGES,
+    *sorted((ROOT / "docs").glob("*/*.md")),
+    *sorted(ROOT.glob("*.md")),
+    ROOT / "notebooks" / "README.md",
+]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 MAX_README_LINES = 150
 each_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -58,6 +63,16 @@ def test_every_link_inside_the_repository_leads_somewhere(document: Path) -> Non
         file = (document.parent / target).resolve() if target else document
         assert file.exists(), link
         assert not anchor or anchor in anchors(file), link
+
+
+def test_every_picture_is_shown_and_taken_by_the_script() -> None:
+    script = (ROOT / "docs" / "screenshots.py").read_text("utf-8")
+    taken = {
+        f"{name}-{theme}.png" for name in re.findall(r'"(\w+/images/[\w-]+)"', script) for theme in ("light", "dark")
+    }
+    there = [path for folder in ("notebooks", "docs") for path in (ROOT / folder / "images").iterdir()]
+    assert taken == {path.relative_to(ROOT).as_posix() for path in there}
+    assert not missing([path.name for path in there], text_of_all_pages())
 
 
 @each_page
