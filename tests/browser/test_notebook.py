@@ -7,6 +7,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from playwright.sync_api import expect
 
 from .conftest import Notebook, as_web_page, scripted
 
@@ -30,7 +31,8 @@ from copilot_nb.testing import FunctionCall
 page_asking.SHOWN_WITHIN_S = 0  # as in a page without widgets
 FIELDS = '{"name": {"type": "string"}, "size": {"type": "string", "enum": ["small", "large"]}}'
 ASKED = '{"message": "Whose?", "requestedSchema": {"properties": ' + FIELDS + '}}'
-install(ScriptedModel([Reply(calls=(FunctionCall("ask_user", ASKED),)), "Thank you."]))
+asks = Reply(calls=(FunctionCall("ask_user", ASKED),))
+install(ScriptedModel([asks, "Thank you.", asks]))
 """
 REFUSED = 'Reply(error=ChatError(400, "the context is\\n<b>too long</b>"))'
 FIRST_NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "01_multiple_sessions.ipynb"
@@ -59,6 +61,11 @@ def test_a_form_is_answered_at_prompts_in_the_cell_which_then_shows_the_answer_a
     assert output.data["text/plain"] == "Thank you."
     assert "answered by you, in the cell" in output.data["text/html"]
     assert "name: Bo, size: large" in output.data["text/html"]
+    running = notebook.start(1)
+    notebook.output(1).locator(".jp-Stdin", has_text="name:").wait_for()
+    notebook.interrupt()
+    running.wait()
+    expect(notebook.page.locator(".jp-Stdin")).to_have_count(0)  # where one could type for a later `input()`
 
 
 @pytest.mark.parametrize("app", ["lab", "notebook"])
