@@ -38,7 +38,16 @@ if TYPE_CHECKING:
         TurnTimeout,
     )
     from copilot_nb.experiments.ballot import Ballot
-    from copilot_nb.named_sessions.api import delete, import_conversation, search, session, sessions, tool, usage
+    from copilot_nb.named_sessions.api import (
+        delete,
+        import_conversation,
+        remove_tool,
+        search,
+        session,
+        sessions,
+        tool,
+        usage,
+    )
     from copilot_nb.named_sessions.manager import Manager
     from copilot_nb.named_sessions.session import Session
     from copilot_nb.named_sessions.turn import Turn
@@ -76,6 +85,7 @@ _HOMES = {
     "copilot_nb.named_sessions.api": (
         "delete",
         "import_conversation",
+        "remove_tool",
         "search",
         "session",
         "sessions",
@@ -114,6 +124,7 @@ __all__ = [
     "delete",
     "import_conversation",
     "load_ipython_extension",
+    "remove_tool",
     "search",
     "session",
     "sessions",

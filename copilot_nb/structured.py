@@ -17,6 +17,7 @@ import functools
 import hashlib
 import json
 import operator
+import re
 import sys
 import types
 import typing
@@ -225,6 +226,10 @@ def _extended(kind: type) -> Any:
 # --- JSON schemas, by jsonschema --------------------------------------------------------------------------------------
 
 
+_UNUSABLE = (re.error, RecursionError, TypeError, AttributeError)
+"""What a wrong schema raises that stands where only a ``$ref`` leads, so that `check_schema` does not see it."""
+
+
 def _of_json_schema(schema: Mapping[str, object]) -> Schema:
     try:
         import jsonschema
@@ -248,6 +253,9 @@ def _of_json_schema(schema: Mapping[str, object]) -> Schema:
             raise InputError(
                 f"the schema refers to {error.ref!r}, which is not in it", "put it into `$defs`"
             ) from error
+        except (*_UNUSABLE, jsonschema.exceptions.UnknownType) as error:
+            first = str(error).partition("\n")[0]
+            raise InputError(f"the schema cannot be used: {first}", "correct what its `$ref` refers to") from error
         return Checked(error=_told(faults)) if faults else Checked(data, data)
 
     return Schema(str(schema.get("title", "value")), schema, _columns(schema), check)

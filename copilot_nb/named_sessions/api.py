@@ -158,6 +158,32 @@ def tool(function: F | None = None, /, *, name: str = "", session: str = "", ask
     return add if function is None else add(function)
 
 
+def remove_tool(name: str, *, session: str = "") -> None:
+    """Take a tool of yours away; models can no longer call it, from the next prompt on.
+
+    Parameters
+    ----------
+    name : str
+        The name of the tool for the model: that of its function, or the one given to `tool`.
+    session : str, optional
+        The session to take it away from; by default all that have it.
+
+    Raises
+    ------
+    InputError
+        If you have no such tool.
+
+    Examples
+    --------
+    >>> @tool
+    ... def weather(city: str) -> str:
+    ...     "Return the weather in a city."
+    ...     return f"It rains in {city}."
+    >>> remove_tool("weather")
+    """
+    shared_manager().toolbox.remove(name, session)
+
+
 def delete(name: str, *, user: str | None = None) -> None:
     """Delete the session called `name` and its history irreversibly.
 

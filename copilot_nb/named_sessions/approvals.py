@@ -8,8 +8,8 @@ A call of a tool that somebody must allow, and a question that a model asks, is 
 * each time a request comes or is decided, the observers of the manager's event bus get an event of kind ``"ask"`` with
   the session and the turn. A cell that waits for the turn (`waiting.wait`) is woken, because the turn changes;
 * without an answer it is denied after the setting `answer_timeout_s` (10 minutes);
-* if nobody can answer (`is_attended`), it is denied at once. A front end that can answer although the kernel takes no
-  input, such as a panel in Voilà, says so with `attend`;
+* if nobody can answer it (`can_be_answered`), it is denied at once. A front end that can answer although the kernel
+  takes no input, such as a panel in Voilà, says with `attend` which requests it shows;
 * when its turn ends or is stopped, it is withdrawn at once.
 
 A front end must show all of `ApprovalRequest.text` before it offers to allow: nobody allows what they cannot read.
@@ -23,6 +23,7 @@ import itertools
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
@@ -124,7 +125,7 @@ class Approvals:
         self._numbers = itertools.count(1)
         self._pending: dict[str, tuple[ApprovalRequest, concurrent.futures.Future[Decision]]] = {}
         self._decided: OrderedDict[str, Decision] = OrderedDict()
-        self._attending = 0
+        self._attending: list[Callable[[ApprovalRequest], bool]] = []
 
     @property
     def pending(self) -> tuple[ApprovalRequest, ...]:
@@ -207,24 +208,24 @@ class Approvals:
         for request in self.of(turn=turn):
             self.decide(request.request_id, "withdrawn", "")
 
-    @property
-    def is_attended(self) -> bool:
-        """Whether somebody can answer."""
+    def can_be_answered(self, request: ApprovalRequest) -> bool:
+        """Whether somebody can answer a request: at the kernel's front end, or in a panel that shows it."""
         with self._lock:
-            return self._attending > 0 or self._has_person()
+            attending = list(self._attending)
+        return any(shows(request) for shows in attending) or self._has_person()
 
-    def attend(self) -> Callable[[], None]:
-        """Say that somebody can answer from now on, whatever the kernel's front end; return what ends that."""
-        with self._lock:
-            self._attending += 1
-        is_over = False
+    def attend(self, shows: Callable[[ApprovalRequest], bool]) -> Callable[[], None]:
+        """Say that somebody can answer the requests that `shows` returns true for; return what ends that."""
+
+        def showing(request: ApprovalRequest) -> bool:  # the same function may attend twice
+            return shows(request)
 
         def end() -> None:
-            nonlocal is_over
-            with self._lock:
-                self._attending -= 0 if is_over else 1
-                is_over = True
+            with self._lock, suppress(ValueError):
+                self._attending.remove(showing)
 
+        with self._lock:
+            self._attending.append(showing)
         return end
 
     async def ask(
@@ -254,8 +255,6 @@ class Approvals:
         tell : callable
             Called when the request has been made, and again when it is decided.
         """
-        if not self.is_attended:
-            return Decision("unattended", at=datetime.now(UTC))
         request = ApprovalRequest(
             request_id=str(next(self._numbers)),
             session=session[0],
@@ -266,6 +265,8 @@ class Approvals:
             session_scope=session_scope(call),
             form=form,
         )
+        if not self.can_be_answered(request):
+            return Decision("unattended", at=datetime.now(UTC))
         future: concurrent.futures.Future[Decision] = concurrent.futures.Future()
         with self._lock:
             self._pending[request.request_id] = (request, future)

@@ -232,6 +232,7 @@ class OpenSessions:
                 await connection.rename(title_for(name))
                 await connection.annotate({f"{PREFIX}name": name})
             session = self._sessions.pop(state.name, None)
+            self._engine.toolbox.renamed(state.name, name)
             state.name = name
             if session is not None:
                 self._sessions[name] = session

@@ -56,6 +56,29 @@ class ToolBox:
             raise InputError(f"{spec.name!r} is the name of another tool", "rename the function, or give name=…")
         self._own = {**self._own, (session, spec.name): spec}
 
+    def remove(self, name: str, session: str = "") -> None:
+        """Remove a tool of the user's: that of one session, or (``""``) wherever it is.
+
+        Raises
+        ------
+        InputError
+            If there is none.
+        """
+        kept = {key: spec for key, spec in self._own.items() if key[1] != name or session not in ("", key[0])}
+        if len(kept) == len(self._own):
+            whose = f" of {session}" if session else ""
+            raise InputError(f"there is no tool {name!r}{whose}", f"yours are: {', '.join(self.own) or 'none yet'}")
+        self._own = kept
+
+    def renamed(self, before: str, after: str) -> None:
+        """Let the tools of a session belong to it under its new name."""
+        self._own = {(after if of == before else of, name): spec for (of, name), spec in self._own.items()}
+
+    @property
+    def own(self) -> list[str]:
+        """The names of the user's tools, with the session that has one alone: ``"stock"``, ``"stock (py)"``."""
+        return [f"{name} ({of})" if of else name for of, name in self._own]
+
     def of(self, level: Level, session: str) -> tuple[ToolSpec, ...]:
         """Return the tools of a session; its own come before those of all sessions of the same name."""
         if level == "none":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from copilot_nb.agent.tools import LEVELS
 from copilot_nb.errors import CopilotNBError
 from copilot_nb.frontend import has_rich_output, is_headless
 from copilot_nb.named_sessions.approvals import asking_lines
@@ -31,10 +32,18 @@ def status_card(manager: Manager, used: str) -> Card:
         ("sessions of this kernel", "\n".join(sessions) or "none yet"),
         *([("waits for your answer", "\n".join(asks))] if asks else []),
         *([("%%copilot without a name goes to", used)] if used else []),
+        ("tools of a session", _tools(manager)),
         ("sessions are stored in", manager.settings.home),
         *to_type,
     ]
     return Card("copilot_nb", tuple(rows))
+
+
+def _tools(manager: Manager) -> str:
+    """Return the level of tools of a session that says nothing else, and the user's own tools."""
+    level = manager.settings.tools or "read, where the model is known to call tools"
+    own = manager.toolbox.own
+    return "\n".join([f"{level} (-t {' | '.join(LEVELS)})", *([f"yours: {', '.join(own)}"] if own else [])])
 
 
 def _answering(manager: Manager) -> tuple[str, list[tuple[str, str]]]:

@@ -62,9 +62,9 @@ class Asks:
         self._leave: Callable[[], None] | None = None
 
     def attend(self) -> None:
-        """Say that a page can answer, also where the kernel takes no input; a visitor's page cannot allow anything."""
-        if self._leave is None and not self._user:
-            self._leave = self._approvals.attend()
+        """Say that a page can answer what it shows, also where the kernel takes no input."""
+        if self._leave is None:
+            self._leave = self._approvals.attend(lambda request: self._concerns(request) and self._may_decide(request))
 
     def leave(self) -> None:
         """Say that no page can answer any more."""

@@ -40,7 +40,7 @@ def asking(panel_page: PanelPage) -> PanelPage:
         "act", "Acts.", act, schema, kind="code", text=lambda each: str(each.get("code")), language="python"
     )
     panel_page.manager.toolbox.offer("kernel", [spec])
-    panel_page.manager.approvals.attend()
+    panel_page.manager.approvals.attend(lambda _request: True)
     panel_page.manager.settings.tools = "kernel"
     panel_page.answer(calls)
     return panel_page

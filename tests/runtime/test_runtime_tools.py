@@ -67,7 +67,7 @@ class Agent:
         self.told = ""
         self.answers: dict[str, object] | None = None
         self._outcome: Outcome = "denied"
-        self.attended = manager.approvals.attend()
+        self.attended = manager.approvals.attend(lambda _request: True)
         manager.events.add(self._answer)
 
     def _answer(self, event: Event) -> None:

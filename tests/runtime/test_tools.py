@@ -57,7 +57,7 @@ class Person:
 def person(manager: Manager) -> Iterator[Person]:
     """A person at the front end, who does not answer until a test says how."""
     somebody = Person(manager)
-    ends = [manager.approvals.attend(), manager.events.add(somebody)]
+    ends = [manager.approvals.attend(lambda _request: True), manager.events.add(somebody)]
     yield somebody
     for end in ends:
         end()
@@ -249,6 +249,23 @@ def test_a_model_that_never_stops_calling_is_stopped(manager: Manager, person: P
     manager.settings.max_tool_calls = 50
     assert [request.what for request in person.seen] == ["go on after 5 calls", "go on after 10 calls"]
     assert len(model.requests) == 11
+
+
+def test_a_tool_is_defined_again_follows_a_rename_and_is_taken_away(manager: Manager) -> None:
+    def version(text: str) -> ToolSpec:
+        return ToolSpec("version", "Which?", lambda *_: text, schema_of(), asks=False)
+
+    model = answered(manager, calls("version"), "One.", calls("version"), "Two.", "None.")
+    session = manager.session("before", tools="read")
+    manager.toolbox.add(version("one"), "before")
+    session.ask("Which?")
+    manager.toolbox.add(version("two"), "before")
+    session.rename("after")
+    session.ask("And now?")
+    manager.toolbox.remove("version")
+    session.ask("Still?")
+    assert [said.splitlines()[-2] for said in told(model)] == ["one", "two"]
+    assert [request.tools for request in model.requests] == [("version",)] * 4 + [()]
 
 
 def test_tools_change_without_a_reload_and_come_again_with_a_resumed_session(

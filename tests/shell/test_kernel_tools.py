@@ -220,6 +220,7 @@ def test_a_form_is_answered_at_the_prompt_or_by_a_command(nb: Notebook, typed: C
         shown = nb.run(line).out
         assert state in shown
         assert listed in shown
+    assert "read, where the model is known to call tools (-t none | read | kernel | all)" in shown
     wrong = nb.run("%copilot answer py Bo").out
     assert "The answer has fields: name=… size=… → %copilot answer py name=… size=…, or %copilot deny" in wrong
     assert nb.run("%copilot answer py name=Ada size=huge").out == "Answered: py asks:\n"

@@ -92,12 +92,13 @@ def test_without_an_answer_it_is_denied() -> None:
 def test_where_nobody_can_be_asked_it_is_denied_at_once_unless_a_panel_is_open() -> None:
     approvals = Approvals(lambda: False, lambda: 0.01)
 
-    async def ask() -> str:
-        return (await approvals.ask(("s1", "id1"), None, CODE, "")).outcome
+    async def ask(session: str = "s1") -> str:
+        return (await approvals.ask((session, "id"), None, CODE, "")).outcome
 
     assert asyncio.run(ask()) == "unattended"
-    close = approvals.attend()
+    close = approvals.attend(lambda request: request.session == "s1")
     assert asyncio.run(ask()) == "expired"
+    assert asyncio.run(ask("s2")) == "unattended"  # the panel does not show that
     close()
     close()
     assert asyncio.run(ask()) == "unattended"

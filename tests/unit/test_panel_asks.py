@@ -10,7 +10,7 @@ import pytest
 from copilot_nb.agent.policy import Call, Kind
 from copilot_nb.conversation.parts import Decision
 from copilot_nb.errors import InputError
-from copilot_nb.named_sessions.approvals import Approvals
+from copilot_nb.named_sessions.approvals import ApprovalRequest, Approvals
 from copilot_nb.panels.approvals import Asks
 
 DENY = {"request": "1", "outcome": "denied", "reason": " too slow "}
@@ -91,16 +91,28 @@ def test_a_blind_panel_does_not_say_who_asks() -> None:
     asked(check)
 
 
-def test_an_open_page_can_answer_where_the_kernel_takes_no_input_but_not_that_of_a_visitor() -> None:
+def test_an_open_page_can_answer_what_it_shows_and_that_of_a_visitor_only_questions() -> None:
     approvals = Approvals(lambda: False, lambda: 0.05)
     visitors, owners = asks_of(approvals, "eve"), asks_of(approvals)
+
+    def answerable(kind: Kind, session_id: str = "py-id") -> bool:
+        call = Call(call_id="c", kind=kind, tool="x")
+        request = ApprovalRequest(request_id="1", session="py", session_id=session_id, turn=None, call=call, what="")
+        return approvals.can_be_answered(request)
+
     visitors.attend()
-    assert not approvals.is_attended
+    assert (answerable("question"), answerable("code")) == (True, False)
     owners.attend()
     owners.attend()
-    assert approvals.is_attended
+    assert (answerable("code"), answerable("code", "another"), answerable("question", "another")) == (
+        True,
+        False,
+        False,
+    )
     owners.leave()
-    assert not approvals.is_attended
+    assert not answerable("code")
+    visitors.leave()
+    assert not answerable("question")
 
 
 def test_a_page_fills_in_a_form_and_is_told_what_does_not_fit() -> None:

@@ -162,6 +162,21 @@ def test_a_session_has_the_tools_of_its_level_and_its_own() -> None:
         *[["look", "run_code", "for_all"]] * 2,
     ]
     assert box.of("read", "s1")[-1] is one
+    box.renamed("s1", "s2")
+    assert (box.of("read", "s2")[-1] is one, box.of("read", "s1")[-1] is one) == (True, False)
+
+
+def test_a_tool_is_taken_away_from_one_session_or_all() -> None:
+    box = ToolBox()
+    for session in ("", "s1", "s2"):
+        box.add(spec("stock"), session)
+    box.remove("stock", "s1")
+    assert box.own == ["stock", "stock (s2)"]
+    with pytest.raises(InputError, match="there is no tool 'stock' of s1 → yours are: stock, stock \\(s2\\)"):
+        box.remove("stock", "s1")
+    box.remove("stock")
+    with pytest.raises(InputError, match="no tool 'stock' → yours are: none yet"):
+        box.remove("stock")
 
 
 @pytest.mark.parametrize(

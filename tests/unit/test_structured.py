@@ -174,3 +174,24 @@ def test_the_identity_follows_the_schema() -> None:
     other = {**JSON_SCHEMA, "required": ["label", "sure"]}
     assert schema_of(JSON_SCHEMA).identity != schema_of(other).identity
     assert schema_of(JSON_SCHEMA).identity == schema_of(dict(JSON_SCHEMA)).identity
+
+
+@pytest.mark.parametrize(
+    ("hidden", "answer"),
+    [
+        ({"pattern": "("}, '"a"'),
+        ({"type": "text"}, '"a"'),
+        ({"minLength": "two"}, '"a"'),
+        ({"properties": 3}, "{}"),
+        ({"$ref": "#"}, "{}"),
+    ],
+)
+def test_a_wrong_schema_where_only_a_reference_leads_is_one_line(hidden: dict[str, object], answer: str) -> None:
+    schema = schema_of({"hidden": hidden, "$ref": "#/hidden"})
+    with pytest.raises(InputError, match=r"^the schema cannot be used: .+ → correct what its `\$ref` refers to$"):
+        schema.read(answer)
+
+
+def test_a_wrong_pattern_is_refused_before_anything_is_sent() -> None:
+    with pytest.raises(InputError, match="pattern: '\\(' is not a 'regex'"):
+        schema_of({"type": "object", "properties": {"x": {"type": "string", "pattern": "("}}})
