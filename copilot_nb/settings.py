@@ -2,7 +2,7 @@
 
 Every trait can also be set in `ipython_config.py` (``c.CopilotNB.model = "gpt-5"``). For a turn, the flag in the cell
 comes first, then what the session has, then these settings, then the default.
-Durations are in seconds (``_s``), sizes in bytes (``_bytes``), tokens (``_tokens``) or counts.
+Durations are in seconds (``_s``) or days (``_days``), sizes in bytes (``_bytes``), tokens (``_tokens``) or counts.
 """
 
 from __future__ import annotations
@@ -130,6 +130,12 @@ class CopilotNB(Configurable):
         600.0,
         help="Seconds without use after which a session is taken out of the runtime's memory. A loaded session takes 3 "
         "MB; loading one again at its next use takes 40 ms.",
+    ).tag(config=True)
+    visitor_sessions_max_age_days = Float(
+        0.0,
+        min=0.0,
+        help="Days without use after which the stored session of a visitor (cp.session(NAME, user=USER)) is "
+        "deleted. Sessions without a user are never deleted. 0: none is.",
     ).tag(config=True)
     max_parallel_turns = Int(
         256,

@@ -7,7 +7,8 @@ From the bottom up; a module imports only those above it in this list, or beside
 - `state`: one session as plain data, with its `turn` handles, the `turn_runner` that sends one prompt at a time, a
   `checked_answer`, and the `gate` that asks before a tool acts (`approvals`);
 - `engine`: the event loop, the runtime's client and the providers; with `stored_sessions` (the sessions on disk by
-  name), `selector` (provider and model), `seats` (how many turns run at once), `toolbox`, and `in_use` (its error);
+  name), their `expiry`, `selector` (provider and model), `seats` (how many turns run at once), `toolbox`, and `in_use`
+  (its error);
 - what works on states and the engine: `turn_queue`, `rerun`, `rewind`, `limits`, `prompt_plan`, `stored_history`,
   `listing`, `search`;
 - `session`: the user's handle, with `waiting`. Nothing above depends on it;

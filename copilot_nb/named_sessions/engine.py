@@ -6,8 +6,10 @@ Why: docs/decisions/0021-unload-when-idle.md.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -17,6 +19,7 @@ from copilot_nb.conversation.parts import TurnState
 from copilot_nb.errors import CopilotNBError, RuntimeUnavailable, SessionInUse
 from copilot_nb.frontend import is_headless, is_web_app, notebook_name, running_shell
 from copilot_nb.named_sessions.approvals import Approvals
+from copilot_nb.named_sessions.expiry import delete_expired
 from copilot_nb.named_sessions.gate import Gate
 from copilot_nb.named_sessions.in_use import in_use, in_use_by_page
 from copilot_nb.named_sessions.metadata import annotation
@@ -47,6 +50,8 @@ CLOSE_TIMEOUT_S = 8.0
 CLOSING = "the kernel is shutting down"
 UNLOAD_EVERY_S = 30.0
 """Longest interval between two checks for idle sessions (seconds)."""
+EXPIRE_EVERY_S = 3600.0
+"""Interval between two checks for expired sessions of visitors (seconds)."""
 
 
 def _has_person() -> bool:
@@ -97,7 +102,7 @@ class Engine:
         self._seats = PerLoop(lambda: Seats(settings.max_parallel_turns))
         self._client: RuntimeClient | None = None
         self._home = ""
-        self._unloading: asyncio.Task[None] | None = None
+        self._tidying: asyncio.Task[None] | None = None
         self._is_closing = False
         self._tasks: set[asyncio.Task[None]] = set()
         settings.observe(self._reseat, "max_parallel_turns")
@@ -127,7 +132,7 @@ class Engine:
             self._client = RuntimeClient(
                 self.settings, self.providers.route, self._is_busy, self._lost_runtime, self._note_activity
             )
-            self._unloading = asyncio.create_task(self._unload_by_time())
+            self._tidying = asyncio.create_task(self._tidy_by_time())
         await self._client.ready()
         return self._client
 
@@ -281,10 +286,15 @@ class Engine:
             await client.archive.delete(state.session_id)
             state.exists, state.turn_count, state.last_outcome = False, 0, ""
 
-    async def _unload_by_time(self) -> None:
+    async def _tidy_by_time(self) -> None:
+        expires_at_s = 0.0
         while True:
             await asyncio.sleep(min(UNLOAD_EVERY_S, self.settings.unload_after_s))
             await self.unload_idle()
+            if self.settings.visitor_sessions_max_age_days and time.monotonic() >= expires_at_s:
+                with suppress(CopilotNBError):  # a dead runtime deletes nothing
+                    await self.delete_expired()
+                expires_at_s = time.monotonic() + EXPIRE_EVERY_S
 
     async def unload_idle(self) -> None:
         """Unload the sessions that have not been used for `unload_after_s` seconds from the runtime's memory."""
@@ -292,6 +302,12 @@ class Engine:
             if state.runner.is_loaded and state.runner.silence_s >= self.settings.unload_after_s:
                 with suppress(CopilotNBError):  # a dead runtime has no session in memory
                     await self.unload(state)
+
+    async def delete_expired(self) -> None:
+        """Delete the visitors' sessions that are older than the setting `visitor_sessions_max_age_days`."""
+        max_age = timedelta(days=self.settings.visitor_sessions_max_age_days)
+        here = {state.session_id for state in self._states()}
+        await delete_expired((await self.client()).archive, max_age, here)
 
     async def _account_models(self) -> list[ModelInfo]:
         return await (await self.client()).account.models()
@@ -344,8 +360,8 @@ class Engine:
 
     async def _stop_runtime(self, reason: str) -> None:
         client, self._client = self._client, None
-        if self._unloading is not None:
-            self._unloading.cancel()
+        if self._tidying is not None:
+            self._tidying.cancel()
         self._lost_runtime(reason)
         if client is not None:
             await client.stop()

@@ -147,6 +147,8 @@ class OpenSessions:
         engine.providers.recall(stored.provider, stored.provider_line)
         archive = (await engine.client()).archive
         turn_count = await archive.count_turns(stored.session_id)  # a terminal may have added turns
+        if stored.user:
+            archive.touch(stored.session_id)  # they are here: it does not expire
         state = SessionState(
             name=name,
             session_id=stored.session_id,

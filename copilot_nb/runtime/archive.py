@@ -12,6 +12,7 @@ import os
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -27,6 +28,8 @@ from copilot_nb.runtime.sdk_errors import CALL_TIMEOUT_S, DAMAGED_HINT, SDK_ERRO
 from copilot_nb.system.threads import in_thread
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from copilot import CopilotClient
 
     from copilot_nb.conversation.transcript import TurnRecord
@@ -116,6 +119,15 @@ class Archive:
         for 5,000 sessions in 15 ms, where asking the runtime takes a second.
         """
         return await in_thread(_stamps, self._home() / LOGS)
+
+    def touch(self, session_id: str) -> None:
+        """Note that a session is used now, for `unused_since`; nothing else changes."""
+        with suppress(FileNotFoundError):  # it is not stored yet, or was deleted elsewhere
+            os.utime(self.log_path(session_id).parent)
+
+    async def unused_since(self, before: datetime) -> list[str]:
+        """Return the ids of the sessions that have had no turn since `before`, nor been touched."""
+        return await in_thread(_unused_since, self._home() / LOGS, before.timestamp())
 
     async def titles(self, count: int) -> dict[str, str]:
         """Return the runtime's titles of the `count` sessions last changed."""
@@ -290,6 +302,12 @@ def _stamps(folder: Path) -> dict[str, int]:
             return {entry.name: entry.stat().st_mtime_ns for entry in entries if not entry.name.startswith(".")}
     except FileNotFoundError:
         return {}
+
+
+def _unused_since(folder: Path, before_s: float) -> list[str]:
+    """Return the sessions whose folders and logs are older; a loaded session has its lock put into its folder."""
+    old = [each for each, stamp_ns in _stamps(folder).items() if stamp_ns < before_s * 1e9]
+    return [each for each in old if (log := folder / each / LOG_NAME).is_file() and log.stat().st_mtime < before_s]
 
 
 def _events_of(path: Path) -> tuple[list[SessionEvent], int]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -14,9 +17,11 @@ from copilot_nb.named_sessions.session import state_of
 from copilot_nb.panels.chat import ChatPanel
 from copilot_nb.panels.deltas import Deltas
 from copilot_nb.providers.in_kernel import InKernel
+from copilot_nb.runtime.archive import LOG_NAME, LOGS
 from copilot_nb.testing import ScriptedModel
 
 Makes = Callable[..., Manager]
+LONG_AGO_S = 1_600_000_000.0
 
 
 @pytest.fixture
@@ -142,3 +147,30 @@ def test_a_users_page_shows_the_users_own_names(manager: Manager, own_manager: M
     assert session.fork("copy").own_name == "copy"
     session.rename("diary")
     assert (session.name, session.own_name) == ("alice-diary", "diary")
+
+
+def test_sessions_of_visitors_expire_and_others_stay(own_manager: Makes) -> None:
+    before = own_manager()
+    for name, user in (("chat", "alice"), ("chat", "bob"), ("open", "carol"), ("own", "dave"), ("plain", "")):
+        before.session(name, user=user).ask("Hello.")
+    before.close()
+    folder = Path(before.settings.home, LOGS)
+    for each in ("alice-chat", "carol-open", "dave-own", "plain"):
+        for path in (folder / each, folder / each / LOG_NAME):
+            os.utime(path, (LONG_AGO_S, LONG_AGO_S))
+    own_manager().session("open", user="carol")  # a page that shows it, elsewhere
+    manager = own_manager()
+    manager.settings.unload_after_s = 0.01  # looks that often
+    manager.session("own", user="dave")
+    manager.settings.visitor_sessions_max_age_days = 30
+    while "alice-chat" in stored_ids(manager):
+        time.sleep(0.01)
+    manager.loop.blocking(manager.engine.delete_expired())
+    assert stored_ids(manager) == {"bob-chat", "carol-open", "dave-own", "plain"}
+
+
+def stored_ids(manager: Manager) -> set[str]:
+    async def ids() -> set[str]:
+        return set(await (await manager.client()).archive.ids())
+
+    return manager.loop.blocking(ids())
