@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import cluster, grid, history, keystrokes, local, page, panel, scale, start, stream, tools, turn
+from bench import cluster, grid, history, keystrokes, local, page, panel, scale, start, stream, tools, turn, visitors
 from bench.report import Result, table, write
 from bench.surroundings import nothing_left_behind, of_its_own
 
@@ -23,6 +23,7 @@ BENCHMARKS = {
     "cluster": cluster.run,
     "local": local.run,
     "history": history.run,
+    "visitors": visitors.run,
 }
 RESULTS = Path(__file__).with_name("results")
 

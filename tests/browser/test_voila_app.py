@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from copilot_nb.runtime.install.find_runtime import WRAPPER_NAME
 from tests.browser.chromium import new_context
 from tests.browser.conftest import Lab, scripted
 
@@ -38,6 +40,10 @@ def elsewhere(lab: Lab) -> Iterator[Lab]:
 
 def kernels(lab: Lab) -> set[str]:
     return {kernel["id"] for kernel in lab.server.api("kernels")}
+
+
+def runtimes() -> set[psutil.Process]:
+    return {each for each in psutil.Process().children(recursive=True) if each.name() == WRAPPER_NAME}
 
 
 def secret_of(page: Page) -> str:
@@ -73,7 +79,7 @@ def names(page: Page) -> list[str]:
 
 
 def test_each_visitor_has_conversations_of_their_own(lab: Lab, elsewhere: Lab, app: str) -> None:
-    before = kernels(lab)
+    before, others = kernels(lab), runtimes()
     first = come(lab, app)
     ask(first, "I am the first.")
     second = come(elsewhere, f"{app}?visitor={secret_of(first)}")  # a link does not say who visits
@@ -106,9 +112,12 @@ def test_each_visitor_has_conversations_of_their_own(lab: Lab, elsewhere: Lab, a
     assert len(stored) == 2
     assert not [name for name in stored if name.removesuffix("-chat") in told]
     assert not [name for name in stored if secret_of(first) in name]
+    started = runtimes() - others
+    assert started
     first.close(run_before_unload=True)
     second.close(run_before_unload=True)
     deadline = time.monotonic() + 30
     while kernels(lab) - before and time.monotonic() < deadline:
         time.sleep(0.1)
     assert kernels(lab) == before
+    assert psutil.wait_procs(started, timeout=30)[1] == []

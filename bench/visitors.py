@@ -1,0 +1,101 @@
+"""Twenty visitors at once on the page of `notebooks/07_voila_app.ipynb`, with the embedded model.
+
+Each visitor has a browser of their own in one Chromium, opens the page in real Voilà and asks something; all wait at
+the same time. Memory is the proportional set size (Linux): what processes share is divided among them. Then the pages
+are closed, and every kernel, runtime and model process must end.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import psutil
+from playwright.sync_api import Page
+
+from bench.page import opened_lab
+from bench.report import Result
+from copilot_nb.runtime.install.find_runtime import WRAPPER_NAME
+from tests.browser.chromium import new_context
+from tests.browser.conftest import Lab
+
+APP = Path(__file__).parents[1] / "notebooks" / "07_voila_app.ipynb"
+VISITORS = 20
+PROMPT = "Say hello to the world in one short sentence."
+WAIT_MS = 600_000
+GONE_GOAL_S, MEMORY_GOAL_MB = 30.0, 550.0
+MB = 1e6
+
+
+def run() -> list[Result]:
+    """Measure."""
+    with opened_lab() as lab, ExitStack() as visitors:
+        shutil.copy(APP, lab.server.notebooks)
+        before = _processes()
+        browser = lab.context.browser
+        assert browser is not None
+        pages = [visitors.enter_context(new_context(browser, [])).new_page() for _ in range(VISITORS)]
+        began_s = time.perf_counter()
+        for page in pages:
+            page.goto(lab.server.page_url(f"voila/render/{APP.name}"), wait_until="commit", timeout=WAIT_MS)
+        ready_s = [_ready(page) - began_s for page in pages]
+        began_s = time.perf_counter()
+        for page in pages:
+            page.locator(".cnb-panel textarea").fill(PROMPT)
+            page.locator(".cnb-panel textarea").press("Enter")
+        answered_s = [_answered(page) - began_s for page in pages]
+        memory = _memory(_processes() - before)
+        for page in pages:
+            page.close(run_before_unload=True)
+        gone_s = _gone(lab, before)
+        left = _processes() - before
+    return [
+        Result(f"visitors: {VISITORS} pages opened at once are ready", ready_s, "s"),
+        Result("visitors: their answers are complete", answered_s, "s"),
+        *(Result(f"visitors: memory of {kind} each", [size / VISITORS], "MB") for kind, size in memory.items()),
+        Result("visitors: memory of each visitor", [sum(memory.values()) / VISITORS], "MB", at_most=MEMORY_GOAL_MB),
+        Result("visitors: all has ended after the pages were closed", [gone_s], "s", at_most=GONE_GOAL_S),
+        Result("visitors: processes left", [float(len(left))], "", at_most=0),
+    ]
+
+
+def _ready(page: Page) -> float:
+    page.locator(".cnb-panel textarea").wait_for(timeout=WAIT_MS)
+    return time.perf_counter()
+
+
+def _answered(page: Page) -> float:
+    page.locator(".cnb-turn[data-state=done]").wait_for(timeout=WAIT_MS)
+    return time.perf_counter()
+
+
+def _processes() -> set[psutil.Process]:
+    """Return the kernels, runtimes and models that this process's JupyterLab has started."""
+    return {each for each in psutil.Process().children(recursive=True) if _kind(each)}
+
+
+def _kind(process: psutil.Process) -> str:
+    with suppress(psutil.Error):
+        command = " ".join(process.cmdline())
+        kinds = {"ipykernel_launcher": "kernels", WRAPPER_NAME: "runtimes", "llama_process": "models"}
+        return next((kind for word, kind in kinds.items() if word in command), "")
+    return ""
+
+
+def _memory(processes: set[psutil.Process]) -> dict[str, float]:
+    """Return the memory of each kind of process together (MB)."""
+    sizes: dict[str, float] = {}
+    for process in processes:
+        kind = _kind(process)
+        sizes[kind] = sizes.get(kind, 0.0) + process.memory_full_info().pss / MB
+    return dict(sorted(sizes.items()))
+
+
+def _gone(lab: Lab, before: set[psutil.Process]) -> float:
+    """Wait until the kernels of closed pages have ended with all that they started, or for a minute."""
+    began_s = time.perf_counter()
+    while (lab.server.api("kernels") or _processes() - before) and time.perf_counter() - began_s < 60:
+        time.sleep(0.1)
+    return time.perf_counter() - began_s
