@@ -1,6 +1,8 @@
 """The folder in which the runtime keeps its sessions, checked before the runtime is started.
 
 The runtime itself would start without it, and fail at the first session with the system's error number.
+
+Why it is closed to other users of the machine: docs/decisions/0063-the-hub-separates-people.md.
 """
 
 from __future__ import annotations
