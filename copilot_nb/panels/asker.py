@@ -1,4 +1,4 @@
-"""The panel in a cell whose turns ask something: their requests, and a button that stops them.
+"""The panel in a cell whose turns ask something: their requests, each with a button that stops its turn.
 
 The cell shows it in an output of its own, below the answer, until the requests are decided.
 """
@@ -14,6 +14,7 @@ from copilot_nb.panels.base import Message, Panel
 from copilot_nb.panels.static_output import Static
 
 if TYPE_CHECKING:
+    from copilot_nb.named_sessions.approvals import ApprovalRequest
     from copilot_nb.named_sessions.manager import Manager
     from copilot_nb.named_sessions.session import Event
     from copilot_nb.named_sessions.turn import Turn
@@ -35,8 +36,11 @@ class AskPanel(Panel):
 
     def __init__(self, manager: Manager, turns: Sequence[Turn]) -> None:
         self._turns = turns
-        self._asks = Asks(manager.approvals, lambda request: any(request.turn is turn for turn in turns))
+        self._asks = Asks(manager.approvals, self._concerns)
         super().__init__(manager)
+
+    def _concerns(self, request: ApprovalRequest) -> bool:
+        return any(request.turn is turn for turn in self._turns)
 
     @property
     def bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -55,12 +59,11 @@ class AskPanel(Panel):
         """Whether something was asked or decided."""
         return event.kind == "ask"
 
-    def do_stop(self, _message: Message) -> None:
-        """Stop the turns that ask."""
-        asking = [each.turn for each in self._manager.approvals.pending]
-        for turn in self._turns:
-            if any(turn is each for each in asking):
-                turn.stop()
+    def do_stop(self, message: Message) -> None:
+        """Stop the turn that makes a request."""
+        for each in self._manager.approvals.pending:
+            if each.request_id == message.get("request") and each.turn is not None and self._concerns(each):
+                each.turn.stop()
 
     def transcript(self) -> Static:
         """Return nothing: the turn's own output says what was decided."""

@@ -13,6 +13,7 @@ from copilot_nb.agent.forms import Form, form_of, question_form
 from copilot_nb.agent.policy import Call
 from copilot_nb.agent.tools import Arguments, CallContext, ToolSpec, schema_of
 from copilot_nb.conversation.parts import Decision
+from copilot_nb.errors import TurnInterrupted
 from copilot_nb.named_sessions.session import state_of
 from copilot_nb.panels.asker import AskPanel
 from copilot_nb.panels.chat import ChatPanel
@@ -199,8 +200,10 @@ def test_the_panel_of_a_background_cell_is_usable_by_everybody(asking: PanelPage
     for each in (".cnb-asker", ".cnb-chat"):
         assert not faults(asking.page, each, themes, "a request")
     assert not misfits(shown) + misfits(chat)
+    expect(request(chat).get_by_role("button", name="Stop")).to_have_count(0)  # the chat has its own
     request(shown).get_by_role("button", name="Approve once").click()
-    shown.get_by_role("group", name="s2 asks").get_by_role("button", name="Deny").click()
-    for each in turns:
-        each.wait()
+    shown.get_by_role("group", name="s2 asks").get_by_role("button", name="Stop").click()
+    turns[0].wait()
+    with pytest.raises(TurnInterrupted):
+        turns[1].wait()
     expect(shown.get_by_role("group")).to_have_count(0)

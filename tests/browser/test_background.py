@@ -70,9 +70,10 @@ def test_several_sessions_answer_side_by_side(lab: Any) -> None:
 def test_code_is_allowed_in_the_cell_that_waits_and_in_one_in_the_background(lab: Any) -> None:
     call = "Reply(calls=(FunctionCall('run_code', '{\"code\": \"seen.append(now)\"}'),))"
     begin = "from copilot_nb.testing import FunctionCall\nseen, now = [], 'idle'"
+    patient = "from copilot_nb.notebook import page_asking\npage_asking.SHOWN_WITHIN_S = 60"
     replies = f"[{call}, 'First.', {call}, 'Second.']"
     notebook = lab.open(
-        f"{begin}\n{scripted(replies)}",
+        f"{begin}\n{scripted(replies)}\n{patient}",
         "%%copilot s1 -t kernel\nGo.",
         "%%copilot s1 -b\nGo.",
         "import time\nnow = 'busy'\ntime.sleep(2)\nnow = 'idle'",

@@ -25,10 +25,12 @@ export class Approvals {
   /**
    * @param {Decide} decide
    * @param {(text: string) => void} say announces a text
+   * @param {((id: string) => void) | null} stop stops the turn that asks, where nothing else on the page does
    */
-  constructor(decide, say) {
+  constructor(decide, say, stop = null) {
     this.decide = decide;
     this.say = say;
+    this.stop = stop;
     this.node = el("div", { class: "cnb-approvals", hidden: true });
     /** @type {Map<string, HTMLElement>} */
     this.shown = new Map();
@@ -61,8 +63,15 @@ export class Approvals {
     text.setAttribute("aria-label", ask.isQuestion ? "The question" : "All that is to be done");
     const form = ask.isQuestion && !ask.isPlain ? this.form(ask) : null;
     const controls = ask.mayDecide ? this.controls(ask, form) : [el("span", {}, "The owner of this page decides.")];
-    const row = el("div", { class: "cnb-approval-row" }, ...controls);
+    const row = el("div", { class: "cnb-approval-row" }, ...controls, this.stopButton(ask));
     return el("div", { class: "cnb-approval", role: "group", "aria-label": ask.title }, text, form?.node, row);
+  }
+
+  /** @param {Ask} ask */
+  stopButton(ask) {
+    const { stop } = this;
+    const props = { class: "cnb-button cnb-stop", title: "Stop this answer" };
+    return stop && ask.mayDecide ? button("■ Stop", () => stop(ask.id), props) : null;
   }
 
   /** @param {Ask} ask */
