@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from copilot_nb.console import accept_any_text, say
 from copilot_nb.runtime.install.subprocesses import folder_size_mb, run_patiently
 
-SIZES_MB = {"demo": 500, "dev": 1250}
+SIZES_MB = {"demo": 950, "dev": 1250}
 TIMEOUT_S = 3600.0
 SHOWN_LINES = 15
 

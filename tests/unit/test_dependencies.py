@@ -63,3 +63,12 @@ def test_what_is_declared_is_imported() -> None:
         name for extra in ("dask", "experiments", "hub", "keyring", "local", "plots") for name in OPTIONAL[extra]
     }
     assert (REQUIRED | for_users) - used == NOT_IMPORTED.keys()
+
+
+def test_the_demo_has_what_its_notebooks_use() -> None:
+    """`make demo` and Binder offer all of them."""
+    wanted = "".join(path.read_text("utf-8") for path in (ROOT / "notebooks").glob("*.ipynb"))
+    extras = {extra for named in re.findall(r"copilot-nb\[([\w,]+)\]", wanted) for extra in named.split(",")}
+    (own,) = (each for each in PROJECT["optional-dependencies"]["demo"] if each.startswith("copilot-nb["))
+    assert extras
+    assert extras <= set(own[len("copilot-nb[") : -1].split(","))
