@@ -84,14 +84,7 @@ class Ballot:
         return sum(each.vote is not None for each in self.rounds)
 
     def vote(self, number: int, choice: int | str) -> Round:
-        """Vote on a round, store it, and return it.
-
-        Parameters
-        ----------
-        number : int
-            Of the round, counted from 1.
-        choice : int or str
-            The best answer's column, counted from 1; ``"tie"`` or ``"none good"``.
+        """Vote on round `number` for a column (both from 1), ``"tie"`` or ``"none good"``; return the round, stored.
 
         Raises
         ------

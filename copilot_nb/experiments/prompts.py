@@ -8,6 +8,7 @@ holds the attachments of the prompt.
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 import warnings
@@ -144,7 +145,7 @@ def _file(path: Path) -> list[object]:
 
 
 def _csv(path: Path, text: str) -> list[object]:
-    reader = csv.DictReader(text.splitlines(keepends=True))
+    reader = csv.DictReader(io.StringIO(text, newline=""))  # `splitlines` would end rows at U+2028, too
     rows: list[object] = list(reader)
     if any(isinstance(row, dict) and None in row for row in rows):
         raise InputError(f"a row of {path} has more cells than the line of column names", "quote cells with commas")
@@ -152,10 +153,14 @@ def _csv(path: Path, text: str) -> list[object]:
 
 
 def _json_lines(path: Path, text: str) -> list[object]:
-    try:
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
-    except ValueError as error:
-        raise InputError(f"{path} has a line that is not JSON: {error}") from error
+    rows: list[object] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        try:
+            rows += [json.loads(line)] if line.strip() else []
+        except ValueError as error:
+            reason = getattr(error, "msg", None) or str(error)
+            raise InputError(f"line {number} of {path} is not JSON: {reason}", "write a row as one line") from error
+    return rows
 
 
 def _row(item: object, number: int) -> Row:

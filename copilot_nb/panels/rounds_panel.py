@@ -98,7 +98,7 @@ class RoundsPanel(Panel):
         Raises
         ------
         InputError
-            If there is no such round or choice, the round is not over, or it is blind and already voted on.
+            If there is no such round or choice, the round is not over, or its names have been shown after a blind vote.
         """
         voted = self._ballot.vote(number, choice)
         self._after_vote()

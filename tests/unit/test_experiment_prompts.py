@@ -109,7 +109,7 @@ def test_what_cannot_be_used_is_one_line(prompts: object, template: str, said: s
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("q.jsonl", "{", "has a line that is not JSON"),
+        ("q.jsonl", '{"prompt": "a"}\n\n{', "line 3 of .*q.jsonl is not JSON: Expecting property name"),
         ("q.csv", "prompt\na,b\n", "has more cells than the line of column names"),
     ],
 )
@@ -117,6 +117,16 @@ def test_a_damaged_file_is_one_line(tmp_path: Path, name: str, text: str, said: 
     (tmp_path / name).write_text(text, "utf-8")
     with pytest.raises(InputError, match=said):
         read_prompts(tmp_path / name)
+
+
+@pytest.mark.parametrize("end", ["\u2028", "\x85"], ids=repr)
+def test_a_row_ends_where_its_line_ends(tmp_path: Path, end: str) -> None:
+    """Other characters that separate lines for Python stand in the texts of web pages."""
+    csv_file, json_file = tmp_path / "q.csv", tmp_path / "q.jsonl"
+    csv_file.write_text(f'prompt,note\none{end}two,"x\ny"\nthree,z\n', "utf-8")
+    json_file.write_text(f'{{"prompt": "one{end}two"}}\n{{"prompt": "three"}}\n', "utf-8")
+    for file in (csv_file, json_file):
+        assert [each.turns for each in read_prompts(file)] == [(f"one{end}two",), ("three",)]
 
 
 @pytest.mark.parametrize("empty", [None, float("nan"), pd.NA, pd.NaT], ids=repr)
