@@ -32,6 +32,9 @@ SHOWN_EVERY_S = 0.1
 STOPS_WITHIN_S = 2.0
 """A turn that is stopped ends within this time (seconds; 0.02 s is usual)."""
 WAITS = "the code waits until the running cell has ended"
+GOES_ON = (
+    "the code went on after the interrupt, and keeps the kernel until it ends: interrupt again, or restart the kernel"
+)
 NO_MAIN_THREAD = (
     "Code can only run here while the user waits for the answer in a cell, and this prompt runs in the background. "
     "Tell the user to ask again without -b."
@@ -137,6 +140,10 @@ async def _done(job: Job[CodeOutput], turn: Turn | None, show: Callable[[], None
         while not result.done():
             await asyncio.wait([result], timeout=SHOWN_EVERY_S)
             show()
+            if job.is_interrupted and not result.done():
+                if turn is not None:
+                    turn.notes.append(GOES_ON)
+                raise ToolFailure("the user interrupted the code, which goes on")
         return await result
     except JobInterrupted as error:
         raise ToolFailure("the user interrupted the code") from error

@@ -77,13 +77,18 @@ class Job(Generic[T]):
         return self.result.running() or self.result.done()
 
     def cancel(self) -> None:
-        """Withdraw the job, or interrupt it if it runs (from any thread)."""
+        """Withdraw the job, or interrupt it if it runs and was not interrupted (from any thread).
+
+        One that was interrupted and goes on may be closing what it opened; the user can interrupt it again.
+        """
         with self._changing:
             if self.is_cancelled or self.result.done():
                 return
             self.is_cancelled = True
             if not self._is_running:
                 self.result.cancel()
+                return
+            if self._arrived:
                 return
             self._interrupt()
         threading.Thread(target=self._interrupt_again, name="copilot-nb-interrupt", daemon=True).start()
