@@ -93,7 +93,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A call was allowed or denied; see `parts.Decision`."""
+    """A call was allowed or denied; see `parts.Decision`.
+
+    Of several decisions of ours the last counts: a rule may allow what a person must then decide. The runtime's own
+    account counts where there is none of ours.
+    """
 
     call_id: str
     outcome: Outcome
@@ -101,6 +105,7 @@ class Decided:
     reason: str = ""
     at: datetime | None = None
     waited_s: float = 0.0
+    is_runtimes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

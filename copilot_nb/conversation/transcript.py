@@ -264,8 +264,9 @@ def _called(call: ToolCall, change: ToolShowed | ToolFinished | Asked | Decided 
             return dataclasses.replace(call, output=output) if call.is_open else call
         case Asked():
             return dataclasses.replace(call, is_asking=call.is_open)
-        case Decided(_, outcome, by, reason, at, waited_s):  # the first decision counts
-            decision = call.decision or Decision(outcome, by, reason, at, waited_s)
+        case Decided(_, outcome, by, reason, at, waited_s, is_runtimes):
+            said = Decision(outcome, by, reason, at, waited_s)
+            decision = call.decision or said if is_runtimes else said
             return dataclasses.replace(call, decision=decision, is_asking=False)
         case Answered(_, answer):
             return dataclasses.replace(call, answers=(*call.answers, answer), is_asking=False)

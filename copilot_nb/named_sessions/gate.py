@@ -104,11 +104,18 @@ class Gate:
     async def permit(self, call: Call) -> Decision:
         """Return the decision about a call; a call that was decided before is not asked about again.
 
-        A model chooses the ids of its calls, and may use one twice: a decision counts for what was shown.
+        A model chooses the ids of its calls, and may use one twice: a decision counts for what was shown. The runtime
+        may say only in its second request about a call that its managed settings want a person to decide.
         """
         if not call.call_id:
             return await self._decided(call)
         key = (call.call_id, self._calls(call.call_id).count(call.call_id), call.tool, call.targets, call.text)
+        decision = await self._decided_once(key, call)
+        if call.needs_human and decision.is_allowed and not _is_persons(decision):
+            decision = await self._decided_once((*key, "by a person"), call)  # a rule allowed it before
+        return decision
+
+    async def _decided_once(self, key: tuple[object, ...], call: Call) -> Decision:
         task = self._decisions.get(key)
         if task is None:
             task = self._decisions[key] = asyncio.ensure_future(self._decided(call))
@@ -203,6 +210,11 @@ class Gate:
                 BudgetReached(f"session {name!r} has made {calls} of tools for one prompt", limit)
             )
         return decision
+
+
+def _is_persons(decision: Decision) -> bool:
+    """Whether a person allowed just this call."""
+    return decision.outcome in ("once", "session") and decision.by != EARLIER
 
 
 def _open_call(turn: Turn, question: Call) -> str:

@@ -174,12 +174,13 @@ _OUTCOMES: dict[str, Outcome] = {
 
 
 def _permitted(event: sdk.SessionEvent) -> Iterator[Change]:
-    """Yield the runtime's own account of a decision, which counts where there is no line of ours before it."""
+    """Yield the runtime's own account of a decision."""
     data = event.data
     assert isinstance(data, sdk.PermissionCompletedData)
     if data.tool_call_id:
         feedback = getattr(data.result, "feedback", None) or ""
-        yield Decided(data.tool_call_id, _OUTCOMES.get(data.result.kind, "denied"), "", feedback, event.timestamp)
+        outcome = _OUTCOMES.get(data.result.kind, "denied")
+        yield Decided(data.tool_call_id, outcome, "", feedback, event.timestamp, is_runtimes=True)
 
 
 def _usage(event: sdk.SessionEvent) -> Iterator[Change]:

@@ -10,11 +10,14 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from copilot.client import ManagedSettings, ManagedSettingsPermissions
 
 from copilot_nb.agent.policy import Call
+from copilot_nb.agent.tools import ToolSpec
 from copilot_nb.conversation.parts import Outcome, ToolCall
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.named_sessions.session import Event
+from copilot_nb.runtime import client
 from copilot_nb.runtime.gate import PermissionGate
 from copilot_nb.runtime.tools import Toolkit
 from copilot_nb.testing import FunctionCall, Reply, ScriptedModel
@@ -172,6 +175,26 @@ def test_forms_are_answered_or_not_and_kept(agent: Agent) -> None:
     assert json.loads(nobody.result) == {"action": "cancel"}
     assert nobody.answers[0].decision.outcome == "unattended"
     assert "user is not available" in agent.call("ask_user", message="Who?", requestedSchema=colour).result
+    assert agent.asked == []
+
+
+def test_managed_settings_have_a_person_decide_whatever_a_rule_allows(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    managed = ManagedSettingsPermissions(ask=["Shell(echo *)", "CustomTool(act)"], deny=["Write(**)"])
+    monkeypatch.setitem(client._LEAN, "managed_settings", ManagedSettings(permissions=managed))
+    agent.manager.settings.permissions = [{"action": "allow"}]
+    agent.manager.toolbox.add(ToolSpec("act", "Act.", lambda *_: "acted", asks=False))
+    for name, arguments in (("bash", {"command": "echo hi", "description": "Greet"}), ("act", {})):
+        denied = agent.call(name, "denied", **arguments)
+        assert [call.needs_human for call in agent.asked] == [True]
+        assert (denied.succeeded, denied.decision and denied.decision.outcome) == (False, "denied")
+        allowed = agent.call(name, "session", **arguments)
+        assert (allowed.succeeded, allowed.decision and allowed.decision.outcome) == (True, "once")
+    assert agent.call("bash", "denied", command="pwd", description="Look").succeeded
+    assert agent.asked == []
+    refused = agent.call("create", path=str(agent.folder / "new.txt"), file_text="no")
+    assert "denied due to the following rules: `Write(**)`" in refused.result
     assert agent.asked == []
 
 

@@ -197,6 +197,20 @@ def test_a_call_is_asked_about_once_and_another_with_its_id_again() -> None:
     assert len(desk.seen) == 3
 
 
+def test_a_person_decides_what_managed_settings_reserve_though_a_rule_allowed_it_before() -> None:
+    managed = dataclasses.replace(CODE, needs_human=True)
+    rules = [{"action": "allow", "kind": "code"}]
+    for outcome_ in ("once", "denied"):
+        desk, runner = Desk((cast(Outcome, outcome_), "you")), Runner(a_turn("c1"))
+        decided = decisions(gate_of(desk, runner, permissions=rules), CODE, managed, managed)
+        assert decided == [("rule", "the rule for kind code", ""), *[(outcome_, "you", "")] * 2]
+        assert runner.kept == [("c1", "rule"), ("c1", outcome_)]
+        assert not desk.seen[0].session_scope
+    desk = Desk(("once", "you"))
+    assert {each[1] for each in decisions(gate_of(desk, Runner(a_turn("c1"))), CODE, managed)} == {"you"}
+    assert len(desk.seen) == 1
+
+
 def test_for_this_session_is_remembered_by_the_session_only() -> None:
     desk = Desk(("session", "you, in the cell"), ("denied", "you"))
     first, second = gate_of(desk, Runner(a_turn())), gate_of(desk, Runner(a_turn()))

@@ -89,8 +89,15 @@ def test_a_call_is_asked_about_decided_and_timed() -> None:
     ran = call_after(Asked("c1"), Decided("c1", "once", "you", at=at(2)), ToolFinished("c1", True, "2", at(3)))
     assert (ran.is_asking, ran.is_open, ran.duration_s) == (False, False, 2.0)
     assert ran.decision == Decision("once", "you", "", at(2))
-    late = call_after(Decided("c1", "once", "you"), Decided("c1", "denied", "somebody"), Decided("c2", "denied"))
+    late = call_after(Decided("c1", "rule", "a rule"), Decided("c1", "once", "you"), Decided("c2", "denied"))
     assert late.decision == Decision("once", "you")
+
+
+def test_the_runtimes_account_of_a_decision_counts_only_where_there_is_none_of_ours() -> None:
+    ours, theirs = Decided("c1", "once", "you"), Decided("c1", "session", is_runtimes=True)
+    for told in ((ours, theirs), (theirs, ours)):
+        assert call_after(*told).decision == Decision("once", "you")
+    assert call_after(theirs).decision == Decision("session")
 
 
 @pytest.mark.parametrize("state", [TurnState.DONE, TurnState.FAILED, TurnState.INTERRUPTED])

@@ -143,13 +143,16 @@ def test_answers_are_read_back_beside_the_decision_about_their_call() -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        (permitted("approved"), Decided("c1", "once", at=NOW)),
-        (permitted("denied-interactively-by-user", feedback="no"), Decided("c1", "denied", "", "no", NOW)),
+        (permitted("approved"), Decided("c1", "once", at=NOW, is_runtimes=True)),
+        (
+            permitted("denied-interactively-by-user", feedback="no"),
+            Decided("c1", "denied", "", "no", NOW, is_runtimes=True),
+        ),
         (
             permitted("denied-no-approval-rule-and-could-not-request-from-user"),
-            Decided("c1", "unattended", at=NOW),
+            Decided("c1", "unattended", at=NOW, is_runtimes=True),
         ),
-        (permitted("cancelled", reason="gone"), Decided("c1", "withdrawn", at=NOW)),
+        (permitted("cancelled", reason="gone"), Decided("c1", "withdrawn", at=NOW, is_runtimes=True)),
     ],
 )
 def test_what_the_terminal_decided_is_shown_too(given: sdk.SessionEvent, expected: Change) -> None:
