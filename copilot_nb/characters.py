@@ -14,6 +14,7 @@ _SYMBOLS = {
     0x7F: 0x2421,
     **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),  # they have no symbols
 }
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _LONE_RETURN = re.compile(r"\r(?!\n)")
 _JOINERS = "\u200c\u200d"
 _BLANK = "\u2800\u3164\u115f\u1160\uffa0"
@@ -46,6 +47,11 @@ def _written_out(character: str) -> str:
 def without_controls(text: str) -> str:
     """Return `text` without control characters."""
     return "".join(character for character in text if unicodedata.category(character) != "Cc")
+
+
+def without_escapes(text: str) -> str:
+    """Return `text` without the escape sequences that colour it in a terminal."""
+    return _ESCAPES.sub("", text)
 
 
 def hidden_sign(text: str) -> str:

@@ -9,16 +9,25 @@ from typing import TYPE_CHECKING
 from copilot_nb.agent import failure as failing
 from copilot_nb.agent.bounded import bounded
 from copilot_nb.agent.describe import Describer, type_name
+from copilot_nb.characters import without_escapes
 from copilot_nb.named_sessions.attach import with_text
-from copilot_nb.notebook.failures import Failure
+from copilot_nb.notebook.failures import Failure, SavedFailure
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 
-def report(shell: InteractiveShell, failure: Failure, describer: Describer) -> str:
-    """Return what a model needs to know of a failed cell: the error, the code and the variables."""
+def report(shell: InteractiveShell, failure: Failure | SavedFailure, describer: Describer) -> str:
+    """Return what a model needs to know of a failed cell: the error, the code and, if it ran here, the variables."""
+    if isinstance(failure, SavedFailure):
+        return "\n".join(_saved_parts(failure, describer))
     return "\n".join(_parts(shell, failure, describer))
+
+
+def _saved_parts(failure: SavedFailure, describer: Describer) -> Iterator[str]:
+    text = describer.hide(without_escapes(failure.traceback))
+    yield with_text(failure.name, bounded(text, failing.MAX_ERROR_CHARS), "Error")
+    yield with_text("failed", bounded(describer.hide(failure.cell), failing.MAX_CODE_CHARS), "Cell")
 
 
 def _parts(shell: InteractiveShell, failure: Failure, describer: Describer) -> Iterator[str]:

@@ -4,10 +4,16 @@ IPython keeps the last error in `sys.last_value`, but not the cell that raised i
 itself (no login, say) would take its place. A magic such as ``%run`` shows an error without raising it.
 
 An error keeps the variables of its calls alive, so only the last few are remembered, and one of each cell.
+
+Of an error that the kernel does not know, because it was restarted, the notebook still shows the text. JupyterLab's
+button gives that text to the kernel (`remember_saved`, labextension/static/fix.js).
+
+Why: docs/decisions/0059-the-button-brings-the-error.md.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import weakref
@@ -53,11 +59,37 @@ class Failure:
     is_proposed: bool = False
 
 
+@dataclass(slots=True)
+class SavedFailure:
+    """A cell that failed in an earlier kernel, as the notebook shows it.
+
+    Attributes
+    ----------
+    name : str
+        The name of the error.
+    traceback : str
+        What is shown of it.
+    cell : str
+        The cell as it is now.
+    cell_id : str
+        The cell's own id.
+    is_proposed : bool
+        Whether a corrected cell was inserted.
+    """
+
+    name: str
+    traceback: str
+    cell: str
+    cell_id: str
+    is_proposed: bool = False
+
+
 class Failures:
     """The failed cells of a shell; it is called after each cell."""
 
     def __init__(self) -> None:
         self._kept: list[Failure] = []
+        self._saved: list[SavedFailure] = []
         self._shown = _shown()
         if isinstance(self._shown, Exception):
             self._kept.append(Failure(self._shown))
@@ -67,9 +99,16 @@ class Failures:
         """The cell that failed last; ``None``: none has."""
         return self._kept[-1] if self._kept else None
 
-    def of(self, cell: str) -> Failure | None:
+    def of(self, cell: str) -> Failure | SavedFailure | None:
         """Return how a cell failed last, by the number of its run or by the first characters of its id."""
-        return next((failure for failure in reversed(self._kept) if _is_named(failure, cell)), None)
+        saved = (failure for failure in self._saved if _has_id(failure.cell_id, cell))
+        return next((failure for failure in reversed(self._kept) if _is_named(failure, cell)), next(saved, None))
+
+    def add_saved(self, failure: SavedFailure) -> None:
+        """Remember an error that the notebook shows, unless it is remembered."""
+        if not any(each.cell_id == failure.cell_id and each.traceback == failure.traceback for each in self._saved):
+            others = [each for each in self._saved if each.cell_id != failure.cell_id]
+            self._saved = [*others, failure][-KEPT:]
 
     def __call__(self, result: Any) -> None:
         """Take note of how a cell ended."""
@@ -118,14 +157,26 @@ def kept_last_failure(shell: InteractiveShell) -> AbstractContextManager[None]:
     return _of_shells[shell].kept() if shell in _of_shells else nullcontext()
 
 
-def failure_of(shell: InteractiveShell, cell: str) -> Failure | None:
+def failure_of(shell: InteractiveShell, cell: str) -> Failure | SavedFailure | None:
     """Return how a cell failed last, by its number or its id; ``None``: not in this kernel, or long ago."""
     return _of_shells[shell].of(cell) if shell in _of_shells else None
 
 
+def remember_saved(shell: InteractiveShell, saved: str) -> None:
+    """Remember an error that the notebook shows: JSON with the fields of `SavedFailure`.
+
+    How the cell failed in this kernel, if it did, is preferred, because its variables are known.
+    """
+    if shell in _of_shells:
+        _of_shells[shell].add_saved(SavedFailure(**json.loads(saved)))
+
+
 def _is_named(failure: Failure, cell: str) -> bool:
-    is_id = len(cell) >= SHORT_ID_CHARS and failure.cell_id.startswith(cell)
-    return is_id or cell == failure.cell_id or (failure.number > 0 and cell == str(failure.number))
+    return _has_id(failure.cell_id, cell) or (failure.number > 0 and cell == str(failure.number))
+
+
+def _has_id(cell_id: str, cell: str) -> bool:
+    return cell == cell_id or (len(cell) >= SHORT_ID_CHARS and cell_id.startswith(cell))
 
 
 def _shown() -> object:

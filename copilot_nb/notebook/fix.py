@@ -16,7 +16,7 @@ from copilot_nb.notebook.answer import ask
 from copilot_nb.notebook.arguments import parse_cell
 from copilot_nb.notebook.code import corrected_cell, insert
 from copilot_nb.notebook.failure_report import report
-from copilot_nb.notebook.failures import Failure, failure_of, last_failure
+from copilot_nb.notebook.failures import Failure, SavedFailure, failure_of, last_failure
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -55,18 +55,18 @@ def fix(context: MagicContext, args: argparse.Namespace) -> None:
     failure.is_proposed = True
 
 
-def prompt(context: MagicContext, failure: Failure) -> str:
+def prompt(context: MagicContext, failure: Failure | SavedFailure) -> str:
     """Return the question about a failed cell."""
     return "\n".join([report(context.shell, failure, context.manager.describer()), REQUEST])
 
 
-def _failure(shell: InteractiveShell, cell: str) -> Failure:
+def _failure(shell: InteractiveShell, cell: str) -> Failure | SavedFailure:
     failure = failure_of(shell, cell) if cell else last_failure(shell)
     if failure is None and cell:
         raise InputError("this kernel does not have the error of that cell", "run the cell again, then %copilot fix")
     if failure is None:
         raise InputError("no cell has failed", "run a cell; when it fails, %copilot fix proposes a corrected one")
-    if isinstance(failure.error, CopilotNBError):
+    if isinstance(failure, Failure) and isinstance(failure.error, CopilotNBError):
         raise InputError(
             f"there is no code to fix; the {'error' if cell else 'last error'} was: {failure.error.message}",
             failure.error.hint or "%copilot doctor",

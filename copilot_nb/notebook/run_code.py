@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
-import re
 import sys
 import threading
 import time
@@ -27,6 +26,7 @@ from inspect import ismethod
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
 from copilot_nb.agent.tools import ToolImage
+from copilot_nb.characters import without_escapes
 from copilot_nb.conversation.parts import Image, LiveOutput
 from copilot_nb.frontend import input_refused
 from copilot_nb.notebook.failures import kept_last_failure
@@ -42,7 +42,6 @@ MAX_FIGURES = 4
 MAX_FIGURE_BYTES = 2_000_000
 LIVE_CHARS, LIVE_LINES = 2_000, 20
 """So much of the end of an output is shown while the code runs."""
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _IMAGES = ("image/png", "image/jpeg")
 
 
@@ -153,7 +152,7 @@ class Shown:
             text, lines = self._head.getvalue() + "".join(self._tail), self._lines
         images = tuple(Image("figure", each.mime_type, len(each.data), each.data) for each in self.figures)
         # twice as much as is shown, because a secret at the beginning may be cut in two
-        end = hide(_ESCAPES.sub("", text[-2 * LIVE_CHARS :]))[-LIVE_CHARS:]
+        end = hide(without_escapes(text[-2 * LIVE_CHARS :]))[-LIVE_CHARS:]
         last = [line.rstrip("\r").rpartition("\r")[2] for line in end.split("\n")[-LIVE_LINES - 1 :]]
         return LiveOutput("\n".join(last), lines + 1 - len(last), images)
 
@@ -163,7 +162,7 @@ class Shown:
             self._cut()
             left_out = self._left_out
             gap = f"\n… ({left_out:,} characters left out)\n" if left_out else ""
-            return _ESCAPES.sub("", self._head.getvalue() + gap + self._tail[0])
+            return without_escapes(self._head.getvalue() + gap + self._tail[0])
 
 
 class _Stream:

@@ -1,9 +1,15 @@
 // A button below an error that asks for its correction: `%copilot fix` in a new cell below, which proposes a cell and
 // runs nothing. It stands only in notebooks that use copilot_nb.
+//
+// The kernel may have been restarted since, or not have loaded the extension. So the button first has it loaded, and
+// gives the kernel the error as the notebook shows it.
+//
+// Why: docs/decisions/0059-the-button-brings-the-error.md.
 
-import { dress, isOurs, sourcesOf } from "./notebooks.js";
+import { dress, isOurs, LOAD, sourcesOf } from "./notebooks.js";
 import { ERROR, fixLine, isCommand } from "./text.js";
 
+/** @typedef {{ename: string, evalue: string, traceback: string[]}} Shown an error, as the notebook stores it */
 const STDERR = "application/vnd.jupyter.stderr";
 
 /** @param {import("./plugins.js").Use} use */
@@ -26,8 +32,9 @@ export async function fixButton(use) {
   /**
    * Ask for the correction of a cell, in the cell below: the one that has asked for it before, or a new one.
    * @param {{panel: any, notebook: any, cell: any}} place
+   * @param {Shown} shown
    */
-  const ask = ({ panel, notebook, cell }) => {
+  const ask = ({ panel, notebook, cell }, shown) => {
     const code = notebook.widgets.filter((/** @type {any} */ { model }) => model.type === "code");
     const line = fixLine(sourcesOf(notebook), code.indexOf(cell), cell.model.id);
     notebook.activeCellIndex = notebook.widgets.indexOf(cell);
@@ -39,6 +46,7 @@ export async function fixButton(use) {
       NotebookActions.insertBelow(notebook);
       notebook.activeCell.model.sharedModel.setSource(line);
     }
+    bring(panel.sessionContext.session?.kernel, cell.model, shown);
     void NotebookActions.run(notebook, panel.sessionContext);
   };
 
@@ -65,7 +73,7 @@ export async function fixButton(use) {
 
         /** @param {any} model */
         async renderModel(model) {
-          this.name = model.data[ERROR]?.ename;
+          this.shown = model.data[ERROR];
           await this.error.renderModel(model);
           this.offer();
         }
@@ -75,12 +83,12 @@ export async function fixButton(use) {
         }
 
         offer() {
-          const place = this.isAttached && this.name && placeOf(tracker, this.node);
+          const place = this.isAttached && this.shown && placeOf(tracker, this.node);
           const isFixable = place && isOurs(place.notebook) && !isCommand(place.cell.model.sharedModel.getSource());
-          if (!isFixable || this.name === "KeyboardInterrupt" || this.bar.node.firstChild) return;
+          if (!isFixable || this.shown.ename === "KeyboardInterrupt" || this.bar.node.firstChild) return;
           const button = document.createElement("button");
           Object.assign(button, { type: "button", textContent: "Fix with Copilot" });
-          button.addEventListener("click", () => ask(place));
+          button.addEventListener("click", () => ask(place, this.shown));
           this.bar.node.append(button);
         }
       }
@@ -88,4 +96,19 @@ export async function fixButton(use) {
       rendermime.addFactory({ safe: true, mimeTypes: [ERROR], createRenderer }, 100); // Lab's own for errors has 110
     },
   };
+}
+
+/**
+ * Have the kernel load copilot_nb and remember an error, before it gets the line that asks about it.
+ * @param {any} kernel
+ * @param {any} model the failed cell's
+ * @param {Shown} shown
+ */
+function bring(kernel, { id, sharedModel }, { ename, evalue, traceback }) {
+  const error = { name: ename, traceback: traceback.join("\n") || evalue, cell: sharedModel.getSource(), cell_id: id };
+  const text = JSON.stringify(JSON.stringify(error)); // a literal of Python, too
+  const remember = `__import__("copilot_nb.notebook.failures").notebook.failures.remember_saved(get_ipython(), ${text})`;
+  const code = `${LOAD}\n${remember}`;
+  const request = kernel?.requestExecute({ code, silent: true, store_history: false, stop_on_error: false });
+  request?.done.catch(() => {}); // the kernel has ended: the line below says so
 }

@@ -9,6 +9,9 @@ export const sourcesOf = (notebook) =>
 /** Whether a notebook uses copilot_nb. @param {any} notebook */
 export const isOurs = (notebook) => Boolean(notebook.model) && usesCopilot(sourcesOf(notebook));
 
+/** Python that loads the extension of IPython, where that has not been done. */
+export const LOAD = 'get_ipython().extension_manager.load_extension("copilot_nb")';
+
 /** Add the styles of the extension to the page, once. */
 export function dress() {
   const href = new URL("style.css", import.meta.url).href;

@@ -6,11 +6,11 @@
 //
 // Why: docs/decisions/0050-ask-a-kernel-by-the-users-act.md.
 
-import { dress, isOurs } from "./notebooks.js";
+import { dress, isOurs, LOAD } from "./notebooks.js";
 
 const COMMAND = "copilot-nb:side";
 const KEY = "copilot-nb:side";
-const CODE = `get_ipython().extension_manager.load_extension("copilot_nb")
+const CODE = `${LOAD}
 display(__import__("copilot_nb.panels").panels.panel_beside())`;
 /** With an id the request counts as a cell's, of which the kernel expects that it shows widgets. */
 const CELL = { cellId: "copilot-nb-side" };

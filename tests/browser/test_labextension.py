@@ -221,9 +221,12 @@ def assert_an_error_is_fixed(notebook: Notebook) -> None:
     assert sources[4].startswith("%copilot fix a --cell ")
     assert sources[5] == "%%copilot --do-not-run a\nhalf(1)"
     notebook.restart()
-    first.click()  # its error is not in this kernel
-    notebook.cell(4).get_by_text("Line magic function").wait_for()
-    assert notebook.sources() == sources
+    notebook.set_source(0, sources[0].replace("%load_ext copilot_nb\n", ""))
+    notebook.run(0)
+    first.click()  # this kernel has neither the error nor the magic
+    notebook.cell(6).get_by_text("--do-not-run").wait_for()
+    assert notebook.sources()[4:6] == sources[4:6]
+    assert "resumed a" in notebook.output(4).inner_text()
 
 
 def assert_the_sessions_are_beside(notebook: Notebook) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,6 +108,29 @@ def test_a_cell_that_failed_earlier_is_named_by_its_number_or_its_id(nb: Noteboo
     for cell in (str(number), "33333333", "1111111"):  # its earlier error; of another kernel; too short
         assert nb.run(f"%copilot fix a --cell {cell}").complaint == expected
     assert len(model.requests) == sent
+
+
+def test_an_error_of_an_earlier_kernel_is_asked_about_as_the_notebook_shows_it(
+    nb: Notebook, model: ScriptedModel
+) -> None:
+    def save(cell_id: str, cell: str, traceback: str) -> None:
+        fields = {"name": "ZeroDivisionError", "traceback": traceback, "cell": cell, "cell_id": cell_id}
+        failures.remember_saved(nb.shell, json.dumps(fields))
+
+    save("11111111-aaaa", "1 / 0  # saved", "\x1b[31mZeroDivisionError\x1b[39m: as it was shown")
+    assert nb.run("%copilot fix a --cell 11111111").ok
+    asked = model.requests[-1].prompt
+    assert asked.startswith("Error `ZeroDivisionError`:\n\n```\nZeroDivisionError: as it was shown\n```")
+    assert "Cell `failed`:\n\n```\n1 / 0  # saved\n```" in asked
+    assert "no cell has failed" in nb.run("%copilot fix a").complaint  # it is not the last error of this kernel
+    nb.shell.run_cell("1 / 0  # here", cell_id="11111111-aaaa")
+    save("11111111-aaaa", "1 / 0  # here", "as it is shown")
+    assert nb.run("%copilot fix a --cell 11111111").ok
+    assert "Cell In[" in model.requests[-1].prompt
+    for number in range(failures.KEPT):
+        save(f"22222222-{number}", "1 / 0", "shown")
+    assert failures.failure_of(nb.shell, "22222222-0") is not None
+    assert len(failures._of_shells[nb.shell]._saved) == failures.KEPT
 
 
 def test_only_the_last_errors_are_kept(nb: Notebook, model: ScriptedModel) -> None:
