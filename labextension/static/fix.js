@@ -107,8 +107,8 @@ export async function fixButton(use) {
 function bring(kernel, { id, sharedModel }, { ename, evalue, traceback }) {
   const error = { name: ename, traceback: traceback.join("\n") || evalue, cell: sharedModel.getSource(), cell_id: id };
   const text = JSON.stringify(JSON.stringify(error)); // a literal of Python, too
-  const remember = `__import__("copilot_nb.notebook.failures").notebook.failures.remember_saved(get_ipython(), ${text})`;
-  const code = `${LOAD}\n${remember}`;
+  const failures = '__import__("copilot_nb.notebook.failures").notebook.failures';
+  const code = `${LOAD}\n${failures}.remember_saved(get_ipython(), ${text})`;
   const request = kernel?.requestExecute({ code, silent: true, store_history: false, stop_on_error: false });
   request?.done.catch(() => {}); // the kernel has ended: the line below says so
 }
