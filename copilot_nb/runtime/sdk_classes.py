@@ -1,6 +1,6 @@
 """Makes the data classes of the SDK when they are first used, and not when it is imported.
 
-Its generated modules have 1,855 data classes, of which a notebook uses about sixty. Python writes and compiles the
+Its generated modules have 1,855 data classes, of which a notebook uses about fifty. Python writes and compiles the
 methods of each, three quarters of the second that ``import copilot`` takes. Here `dataclass` leaves, in the
 place of each attribute that it would make, a descriptor that has the class made as soon as anything looks at one.
 
@@ -10,6 +10,8 @@ Why: docs/decisions/0052-make-sdk-classes-at-first-use.md.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import os
 import sys
 import threading
 from collections.abc import Sequence
@@ -26,7 +28,6 @@ _MADE = (
     *("__eq__", "__hash__", "__repr__", "__init__"),
 )
 """What `dataclasses.dataclass` gives a class."""
-_making = threading.RLock()
 
 
 def make_at_first_use() -> None:
@@ -64,17 +65,28 @@ def _make(cls: type) -> None:
 
     Another thread may use the class meanwhile: until it has its `__init__`, the last of all, that thread waits here.
     """
-    with _making:
+    with _making():
         if not any(isinstance(value, _Later) for value in vars(cls).values()):
             return
         given = {name: value for name, value in _own(cls).items() if not isinstance(value, _Later)}
         names = {**given, "__annotations__": cls.__annotations__, "__qualname__": cls.__qualname__}
         made = _own(dataclasses.dataclass(type(cls)(cls.__name__, cls.__bases__, names)))
-        for name in given.keys() - made.keys():  # the fields whose default is made by a function
-            delattr(cls, name)
         for name in sorted(made, key=lambda name: name == "__init__"):
             if name not in given or given[name] is not made[name]:
                 setattr(cls, name, made[name])
+        for name in given.keys() - made.keys():  # the fields whose default is made by a function
+            delattr(cls, name)
+
+
+@functools.cache
+def _making() -> threading.RLock:
+    """Return the lock that is held while a class is made."""
+    return threading.RLock()
+
+
+_making()
+if hasattr(os, "register_at_fork"):  # a forked child has no thread that would give the lock back
+    os.register_at_fork(after_in_child=_making.cache_clear)
 
 
 def _own(cls: type) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import copy
 import dataclasses
 import importlib
 import inspect
+import os
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -179,3 +181,24 @@ def test_other_modules_keep_the_decorator_of_python(load: Callable[[str], Module
     load("later")
     assert load("at_once").dataclass is dataclasses.dataclass
     assert is_made(load("at_once").Plain)
+
+
+FORK = """
+import os, sys, threading
+from copilot_nb.runtime import sdk_classes
+sdk_classes.MODULES = ("later",)
+import later
+with sdk_classes._making():
+    if not (child := os.fork()):
+        using = threading.Thread(target=lambda: os._exit(later.Plain(1).b != "x"))
+        using.start()
+        using.join(10)
+        os._exit(2)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_child_that_is_forked_while_a_class_is_made_can_make_it(tmp_path: Path) -> None:
+    (tmp_path / "later.py").write_text(SOURCE)
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    assert subprocess.run([sys.executable, "-c", FORK], env=environment, check=False).returncode == 0
