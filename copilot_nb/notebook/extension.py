@@ -118,7 +118,7 @@ _complete = cast(Any, context_matcher)()(_offer)
 class _WarmStart:
     """Starts the runtime in the background, once, after the cell that loaded the extension has ended.
 
-    Importing the SDK takes the interpreter's lock for 1.5 s in slices; begun any earlier it would delay that cell.
+    Importing the SDK takes the interpreter's lock for half a second, in slices; begun earlier it would delay that cell.
     """
 
     def __init__(self, shell: InteractiveShell, settings: CopilotNB) -> None:

@@ -1,7 +1,7 @@
 """The `CopilotClient` of this kernel: started at its first use, restarted when it dies, stopped with the kernel.
 
 Objects and exceptions of the SDK do not leave this folder. It is imported on the
-loop's own thread (`import copilot` alone takes about 1.5 s) and everything in it runs there.
+loop's own thread (`import copilot` alone takes about 0.3 s) and everything in it runs there.
 
 The SDK leaves three things to us, measured on 1.0.25:
 

@@ -49,7 +49,7 @@ def test_load_ext_imports_nothing_heavy() -> None:
 
 
 def test_the_python_interface_is_found_without_the_sdk() -> None:
-    # The SDK is imported on the loop's thread, while the kernel goes on: here it would hold up the cell for a second.
+    # The SDK is imported on the loop's thread, while the kernel goes on: here it would hold up the cell.
     code = """
 import sys
 import copilot_nb as cp

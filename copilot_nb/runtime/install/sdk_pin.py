@@ -1,7 +1,7 @@
 """The version of the runtime that the SDK asks for, and GitHub's name for this platform.
 
 Both are in `copilot/_cli_version.py`, a file of the SDK that imports nothing but the standard library. It is
-loaded by itself, because `import copilot` takes 1-2 s.
+loaded by itself, because `import copilot` takes 0.3 s.
 """
 
 from __future__ import annotations
