@@ -20,7 +20,12 @@ NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 GALLERY = [path for path in NOTEBOOKS if path not in (FIRST, COMPARISON, *APPS)]
 KEPT = [path for path in NOTEBOOKS if path not in APPS]
 RIGHT = {
-    "02_many_at_once": {"completed": "Paris Tokyo Rome", "meanwhile": "cold", "stopped": "dragon partial"},
+    "02_many_at_once": {
+        "completed": "Paris Tokyo Rome",
+        "meanwhile": "cold",
+        "queue-ends": "1. 2. 3.",
+        "stopped": "dragon partial",
+    },
     "03_history": {"ask": "Rome Venice", "show": "Rome", "search": "Florence", "import-goes-on": "Tiber"},
     "04_models_and_providers": {"hamlet": "Shakespeare", "parrot": "BIRD", "hamlet-parrot": "BE!"},
     "05_panels": {"cell": "Rome", "follow": "Rome", "compare": "Japan", "vote": "tie"},

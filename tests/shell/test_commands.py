@@ -243,7 +243,7 @@ def test_an_answer_from_the_background_is_ready_until_it_is_waited_for(nb: Noteb
     assert "1 of 1 turn ended\na: done, " in nb.run("%copilot wait").out
     states += [nb.run("%copilot ls").result.table().rows[0][-1]]
     assert states == ["✓ answer ready", "○ idle"]
-    assert nb.run("%copilot wait").out.startswith("No turn in the background is left to wait for.")
+    assert nb.run("%copilot wait").out == "No turn in the background is left to wait for.\n"
 
 
 def test_waiting_does_not_fail_for_what_was_stopped_on_purpose(nb: Notebook) -> None:

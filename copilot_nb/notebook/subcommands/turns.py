@@ -33,7 +33,8 @@ def wait(context: MagicContext, args: argparse.Namespace) -> None:
     try:
         for _ in as_completed(stopped):
             pass  # stopped on purpose, so not a failure
-        wait_for(context.shell, going)
+        if going:
+            wait_for(context.shell, going)
     finally:
         context.background.settle()
 
