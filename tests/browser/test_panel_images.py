@@ -5,12 +5,17 @@ from __future__ import annotations
 import base64
 import io
 import os
+import threading
 from typing import Any
 
 import PIL.Image
 from playwright.sync_api import Locator
 
-from copilot_nb.testing import ChatRequest, ScriptedModel
+from copilot_nb.agent.tools import Arguments, CallContext, ToolSpec
+from copilot_nb.conversation.changes import ToolShowed
+from copilot_nb.conversation.parts import Image, LiveOutput
+from copilot_nb.named_sessions.session import state_of
+from copilot_nb.testing import ChatRequest, FunctionCall, Reply, ScriptedModel
 
 from .chat_steps import notice, say, turn
 from .panel_page import PanelPage
@@ -84,3 +89,35 @@ def test_an_image_alone_is_a_prompt_and_a_broken_one_is_reported(panel_page: Pan
     shown.get_by_role("button", name="Remove blue.png").click()
     say(shown, "none")
     assert turn(shown, 1).locator(".cnb-answer").inner_text() == "1 0"
+
+
+def test_what_running_code_shows_is_in_view_until_its_result_is_there(panel_page: PanelPage) -> None:
+    may_end = threading.Event()
+
+    def act(_arguments: Arguments, context: CallContext) -> str:
+        figure = io.BytesIO()
+        PIL.Image.new("RGB", (300, 2_000), "teal").save(figure, "PNG")
+        shown = LiveOutput("epoch 18\n45 %", images=(Image("figure", "image/png", 1, figure.getvalue()),))
+        turn = state_of(panel_page.manager.session("s1")).runner.current
+        assert turn is not None
+        panel_page.manager.loop.call_soon(turn.apply, ToolShowed(context.call_id, shown))
+        may_end.wait(30)
+        return "the result"
+
+    panel_page.manager.toolbox.offer("kernel", [ToolSpec("act", "Acts.", act, kind="look")])
+    panel_page.manager.settings.tools = "kernel"
+    panel_page.answer([Reply(calls=(FunctionCall("act", "{}"),)), "All right."])
+    shown = panel_page.chat("s1")
+    say(shown, "Go")
+    assert shown.locator(".cnb-shown", has_text="epoch 18").inner_text() == "epoch 18\n45 %"
+    shown.locator(".cnb-drawn img").wait_for()
+    panel_page.page.wait_for_function(
+        """() => {
+            const box = document.querySelector(".cnb-scroll"), figure = box.querySelector(".cnb-drawn img");
+            return figure.offsetHeight > 1000 && box.scrollHeight - box.scrollTop - box.clientHeight < 40;
+        }"""
+    )
+    may_end.set()
+    assert "act ✓ done" in turn(shown, 0).inner_text()
+    assert not shown.locator(".cnb-shown").is_visible()
+    assert shown.locator(".cnb-drawn img").count() == 0
