@@ -7,6 +7,10 @@ captured: other cells may stream their outputs from other threads. What a subpro
 descriptors, or a thread of the code prints later, goes to the cell that runs then.
 
 Code cannot ask the user: `input` raises an error.
+
+While it runs, another thread can look at the end of what it has shown (`Shown.live`).
+
+Why: docs/decisions/0058-running-code-shows-its-last-lines.md.
 """
 
 from __future__ import annotations
