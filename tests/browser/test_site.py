@@ -1,4 +1,4 @@
-"""The documentation site, built from `docs/`: without a warning, and with all that the code can do."""
+"""The documentation site, built from `docs/`: without a warning, with all that the code can do, and readable."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 import copilot_nb
 from copilot_nb.notebook.arguments import ASK_OPTIONS
@@ -16,7 +17,11 @@ from copilot_nb.notebook.subcommands import SUBCOMMANDS
 from copilot_nb.settings import CopilotNB
 from tests.documentation import ROOT
 
-pytestmark = pytest.mark.slow
+from .accessibility import AXE, TAGS
+from .chromium import new_context
+
+LOOKED_AT = ("index", "install", "reference/settings")
+RULES = {"light": {"type": "tag", "values": TAGS}, "dark": {"type": "rule", "values": ["color-contrast"]}}
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +52,17 @@ def test_the_reference_names_all_that_the_code_can_do(site: Path) -> None:
     assert not [word for word in SUBCOMMANDS if f"%copilot {word}" not in line]
     assert not [name for name in CopilotNB.class_trait_names(config=True) if name not in settings]
     assert not [name for name in copilot_nb.__all__ if name != "__version__" and f"copilot_nb.{name}" not in python]
+
+
+def test_axe_finds_no_fault_in_either_theme(site: Path, browser: Browser) -> None:
+    refused: list[str] = []
+    with new_context(browser, refused) as context:
+        page = context.new_page()
+        for name in LOOKED_AT:
+            page.goto((site / f"{name}.html").as_uri())
+            for theme, rules in RULES.items():
+                page.emulate_media(color_scheme=theme)
+                page.wait_for_function("theme => document.documentElement.dataset.theme === theme", arg=theme)
+                found = AXE.run(page, options={"runOnly": rules, "resultTypes": ["violations"]}).response["violations"]
+                assert not [(rule["id"], node["html"][:200]) for rule in found for node in rule["nodes"]], (name, theme)
+    assert not refused

@@ -12,8 +12,11 @@ import subprocess
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
+
+from copilot_nb.demo import _settings
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # repo2docker's and its Docker client's own
@@ -21,6 +24,7 @@ with warnings.catch_warnings():
     from repo2docker.buildpacks import BuildPack, PythonBuildPack
 
 ROOT = Path(__file__).parents[2]
+LAB_NEWS = "@jupyterlab/apputils-extension:notification"
 NOTEBOOK = "notebooks/01_multiple_sessions.ipynb"
 
 
@@ -72,8 +76,22 @@ def test_start_runs_what_it_is_given() -> None:
     assert subprocess.run(start, capture_output=True, text=True, check=True).stdout == "false a b\n"
 
 
-def test_the_notebook_that_opens_exists() -> None:
-    settings = re.search(r"^\{.*\}$", (ROOT / "binder" / "postBuild").read_text("utf-8"), re.MULTILINE)
-    assert settings
-    assert json.loads(settings[0]) == {"ServerApp": {"default_url": f"/lab/tree/{NOTEBOOK}"}}
+def test_the_settings_open_a_notebook_that_exists_without_a_question(tmp_path: Path) -> None:
+    script = (ROOT / "binder" / "postBuild").read_text("utf-8")
+    lab, server, settings = map(json.loads, re.findall(r"<<'JSON'\n(.*?)\nJSON$", script, re.MULTILINE | re.DOTALL))
+    assert lab["LabApp"] == server["ServerApp"] == {"default_url": f"/lab/tree/{NOTEBOOK}"}
     assert (ROOT / NOTEBOOK).is_file()
+    assert settings == {LAB_NEWS: json.loads(next(_settings(tmp_path).rglob("notification.*")).read_text("utf-8"))}
+
+
+def test_the_links_of_the_documentation_lead_to_notebooks() -> None:
+    page = (ROOT / "docs" / "install.md").read_text("utf-8")
+    links = [unquote(link) for link in re.findall(r"https://mybinder\.org/v2/gh/OWNER/REPOSITORY/HEAD\?(\S+?)`", page)]
+    assert [link.partition("notebooks/")[0] for link in links] == ["labpath=", "urlpath=voila/render/"]
+    assert all((ROOT / link[link.index("notebooks/") :]).is_file() for link in links)
+
+
+def test_the_image_has_what_the_notebooks_import() -> None:
+    script = (ROOT / "binder" / "postBuild").read_text("utf-8")
+    (extras,) = re.findall(r'pip install --quiet "\.\[([\w,]+)\]" voila', script)
+    assert {"demo", "experiments", "plots"} == set(extras.split(","))
