@@ -91,7 +91,7 @@ class SessionOptions:
         "",
         Flag(
             ("-m", "--model"),
-            "model that answers; on an existing session: switch to it",
+            "the model that answers; an existing session switches to it from this turn on",
             'The model that answers; an existing session switches to it with its next turn. ``""``: as before.',
             "MODEL",
         ),
@@ -101,7 +101,7 @@ class SessionOptions:
         "",
         Flag(
             ("-p", "--provider"),
-            "where the model comes from: github, local or a provider of your own",
+            "where the model comes from: github, openai, anthropic, azure, ollama, local or one you added",
             'Where the model comes from: ``"github"``, ``"local"`` or a provider of your own. ``""``: as before.',
             "PROVIDER",
         ),
@@ -110,7 +110,7 @@ class SessionOptions:
         None,
         Flag(
             ("-s", "--system"),
-            "system message, or @FILE to read it from",
+            "the system message, or @FILE to read it from",
             "The system message; ``\"\"``: none. ``None``: the session's own, else the settings'.",
             "TEXT|@FILE",
             may_be_file=True,
@@ -120,7 +120,7 @@ class SessionOptions:
         None,
         Flag(
             ("--effort",),
-            f"how hard the model reasons: {', '.join(EFFORTS)}; default: as it usually does",
+            f"how hard the model reasons, until the model is switched: {', '.join(EFFORTS)}; default: as usual",
             'How hard the model reasons, such as ``"high"``; ``""``: its default. ``None``: as before.',
             "EFFORT",
             ("default", *EFFORTS),
@@ -132,7 +132,7 @@ class SessionOptions:
         None,
         Flag(
             ("--context",),
-            "the model's window, where it has two: default or long",
+            "the size of the context window, for models that offer two: default or long",
             'The size of the model\'s window, where it has two: ``"default"`` or ``"long"``. ``None``: as before.',
             "SIZE",
             tuple(CONTEXTS),
@@ -143,7 +143,7 @@ class SessionOptions:
         None,
         Flag(
             ("-t", "--tools"),
-            f"what the model may do: {', '.join(LEVELS)}; default: read, where the model can use tools",
+            f"what the model may do from this turn on: {', '.join(LEVELS)} or default",
             'What the model may do: ``"none"``; ``"read"``: look at variables and cells; ``"kernel"``: also run code, '
             'if you allow it; ``"all"``: also use a shell and files. ``""``: the settings\'. ``None``: as before.',
             "LEVEL",

@@ -112,42 +112,58 @@ def _of_flag(flag: Flag) -> Option:
 
 SESSION_OPTIONS = (
     *map(_of_flag, FLAGS.values()),
-    Option(("--id",), "id under which the runtime stores a new session", "SESSION_ID", (("dest", "session_id"),)),
-    Option(("--new",), "start again with the session's model and options; the earlier session is kept as NAME~1"),
-    Option(("--take-over",), "if another process has the session open: go on in a copy, NAME~1"),
+    Option(
+        ("--id",),
+        "the id under which the runtime stores a new session, such as user-123-chat",
+        "SESSION_ID",
+        (("dest", "session_id"),),
+    ),
+    Option(("--new",), "start again with the session's own model and options; the earlier session is kept as NAME~1"),
+    Option(
+        ("--take-over",),
+        "if another process has the session open: continue in a copy of it, NAME~1; NAME stays with the other process",
+    ),
 )
 TURN_OPTIONS = (
     Option(
         ("-a", "--attach"),
-        "attach a file or a variable: text, an image, a figure, a table; may be repeated",
+        "attach a text file, an image, a figure or a table; may be repeated",
         "PATH|VARIABLE",
         (("action", "append"), ("default", [])),
     ),
-    Option(("-q", "--quiet"), "show nothing (see --out)"),
-    Option(("-o", "--out"), "put the Turn into this variable", "VAR"),
+    Option(("-q", "--quiet"), "show nothing"),
+    Option(("-o", "--out"), "put the Turn (of several sessions: their list) into a variable", "VAR"),
     Option(
         ("-f", "--format"),
-        "markdown: rendered; text: as it is; code: its code goes into the next cell; json: checked and shown",
+        "markdown: rendered; text: as it is; code: into a new cell; json: checked and shown",
         "FORMAT",
         (("choices", FORMATS), ("default", "markdown")),
     ),
     Option(
         ("--schema",),
-        "what the answer must look like: a variable with a dataclass, a TypedDict, a pydantic model or a JSON schema",
+        "what the answer must look like: the name of a dataclass, a TypedDict, a pydantic model or a JSON schema",
         "NAME",
     ),
     Option(
         ("--timeout",),
-        "stop if the model sends nothing for this many seconds",
+        "stop if the model sends nothing for this many seconds (default: the setting timeout_s)",
         "SECONDS",
         (("type", _seconds), ("default", 0.0), ("dest", "timeout_s")),
     ),
 )
 FAN_OPTIONS = (
-    Option(("--now",), "do not wait in line: stop the answer under way; the model is told what it had said"),
-    Option(("-b", "--background"), "return at once; the answer goes on streaming into this cell"),
+    Option(
+        ("--now",),
+        "do not wait: stop the running answer (its text so far is kept), then send this prompt; the model is told what "
+        "it had said",
+    ),
+    Option(("-b", "--background"), "return at once; the answer streams into this cell while others run"),
     Option(("--create",), "with several names: create those that are new"),
-    Option(("--models",), "one session for each model, named NAME@MODEL, side by side", "MODEL,MODEL"),
+    Option(
+        ("--models",),
+        "one session for each model, named NAME@MODEL, side by side: a first comparison by eye",
+        "MODEL,MODEL",
+    ),
     Option(("--providers",), "one session for each provider, named NAME@PROVIDER, side by side", "PROVIDER,PROVIDER"),
 )
 ASK_OPTIONS = SESSION_OPTIONS + TURN_OPTIONS + FAN_OPTIONS

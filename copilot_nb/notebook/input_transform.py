@@ -19,7 +19,7 @@ from IPython.core.inputtransformer2 import (
 
 _MAGIC = "%copilot"
 _HELP = re.compile(r"(?:\s+(\w+))?\s*\?{1,2}")
-_CELL_HELP = re.compile(r"^%%copilot\s*\?{1,2}\s*$")
+_CELL_HELP = re.compile(r"^(?:%%copilot\s*\?{1,2}|\?{1,2}\s*%{1,2}copilot)\s*$")
 _CELL = re.compile(r"^%%copilot(?:\s+(.*?))?\s*$")
 
 

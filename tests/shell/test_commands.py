@@ -207,7 +207,9 @@ def test_restart_keeps_the_sessions(nb: Notebook) -> None:
     assert model.requests[-1].user_texts == ("one", "two")
 
 
-@pytest.mark.parametrize("line", ["%copilot help", "%copilot?", "%copilot ?", "%copilot??", "%%copilot?"])
+@pytest.mark.parametrize(
+    "line", ["%copilot help", "%copilot?", "%copilot ?", "%copilot??", "%%copilot?", "?%copilot", "?%%copilot"]
+)
 def test_help_names_every_option_and_subcommand(nb: Notebook, line: str) -> None:
     out = nb.run(line).out
     for flag in (flag for option in ASK_OPTIONS for flag in option.flags):

@@ -40,6 +40,11 @@ def anchors(document: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def plain(markdown: str) -> str:
+    """Return a text without its links and without marks of code."""
+    return re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", markdown).replace("`", "")
+
+
 def missing(words: list[str], text: str) -> list[str]:
     return sorted(word for word in words if not re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text))
 
@@ -143,6 +148,14 @@ def test_every_subcommand_is_explained() -> None:
 def test_every_option_is_explained() -> None:
     own = [flag for command in SUBCOMMANDS.values() for flag in command.parser()._option_string_actions]
     assert not missing([*own, *(flag for option in ASK_OPTIONS for flag in option.flags)], text_of_all_pages())
+
+
+def test_the_table_of_the_cell_s_options_says_what_their_help_says() -> None:
+    """The help is the source; the table adds only links and the look of code."""
+    table = page("magics").partition("## The cell")[2].partition("###")[0]
+    rows = re.findall(r"^\| (`-.+?) \| (.+) \|$", table, re.MULTILINE)
+    said = {tuple(re.findall(r"`(--?[\w-]+)", flags)): plain(text) for flags, text in rows}
+    assert said == {option.flags: option.help for option in ASK_OPTIONS}
 
 
 def test_every_public_name_is_explained() -> None:
