@@ -8,6 +8,7 @@ cannot be told (tools, a temperature, …) is refused, because an ignored settin
 from __future__ import annotations
 
 import asyncio
+import atexit
 import hashlib
 import json
 import uuid
@@ -73,6 +74,7 @@ class CopilotAPI(ModelAPI):
         # By the hash of what was said. Several: two epochs may have said the same.
         self._sessions: dict[str, list[Session]] = {}
         self._opened: list[Session] = []
+        atexit.register(self._delete)  # `inspect eval` does not close its models
 
     async def generate(self, input: list[Any], tools: list[Any], tool_choice: Any, config: Any) -> Any:  # noqa: A002, ARG002
         """Send the last message to the session that holds the ones before it, and return the answer.
@@ -112,9 +114,13 @@ class CopilotAPI(ModelAPI):
 
     async def aclose(self) -> None:
         """Delete the sessions."""
+        atexit.unregister(self._delete)
+        await asyncio.to_thread(self._delete)
+
+    def _delete(self) -> None:
         while self._opened:
             with suppress(CopilotNBError):  # a leftover session does no harm
-                await asyncio.to_thread(self._opened.pop().delete)
+                self._opened.pop().delete()
 
     def max_connections(self) -> int:
         """Return the setting `max_parallel_turns`."""

@@ -13,7 +13,7 @@ from inspect_ai.model import ChatMessageAssistant, ChatMessageSystem, ChatMessag
 from inspect_ai.tool import ToolInfo
 
 import copilot_nb
-from copilot_nb.named_sessions.api import drop_manager, shared_manager
+from copilot_nb.named_sessions.api import shared_manager
 from copilot_nb.testing import ChatError, ChatRequest, Reply, ScriptedModel, install
 
 
@@ -72,9 +72,7 @@ async def models(model: ScriptedModel) -> None:
 
 model = ScriptedModel(reply, models=("scripted", "scripted-b"))
 install(model)
-shared_manager()
-try:
-    logs(Path(sys.argv[1]))
-    asyncio.run(models(model))
-finally:
-    drop_manager()
+logs(Path(sys.argv[1]))
+asyncio.run(models(model))
+left_open = get_model("copilot/scripted/scripted", memoize=False)  # as `inspect eval` leaves its models
+asyncio.run(left_open.generate("Hello"))

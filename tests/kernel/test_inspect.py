@@ -32,7 +32,9 @@ def test_inspect_reads_our_logs_and_asks_our_models(tmp_path: Path) -> None:
         tmp_path / "site",
     ]
     run = [sys.executable, Path(__file__).with_name("inspect_steps.py"), tmp_path]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), str(ROOT)])}
+    packages, home = os.pathsep.join([str(tmp_path / "site"), str(ROOT)]), tmp_path / "home"
+    environment = os.environ | {"PYTHONPATH": packages, "COPILOT_HOME": str(home)}
     for command in ([*pip, *PACKAGES], run):
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
+    assert not list((home / "session-state").glob("inspect-*"))
