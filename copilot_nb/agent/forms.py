@@ -16,6 +16,7 @@ import math
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
@@ -160,16 +161,27 @@ class FormField:
         return found
 
     def _one(self, text: str) -> str:
-        """Return the value of the choice that was named by its value, its title or its number."""
-        named = {choice.title: choice.value for choice in reversed(self.choices)}
-        named |= {choice.value: choice.value for choice in self.choices}
-        if text in named:
-            return named[text]
-        if text.isdecimal() and 0 < int(text) <= len(self.choices):
-            return self.choices[int(text) - 1].value
+        """Return the value of the choice that was named by its value or its title."""
+        if (named := self._named(text)) is not None:
+            return named
         if self.is_free:
             return text
         raise DoesNotFit(self.name, f"{self.label} takes {listed([choice.title for choice in self.choices])}.")
+
+    def _named(self, text: str) -> str | None:
+        named = {choice.title: choice.value for choice in reversed(self.choices)}
+        named |= {choice.value: choice.value for choice in self.choices}
+        return named.get(text)
+
+    def typed(self, line: str) -> object:
+        """Return what a line says for `read`: where choices are shown with numbers, a number means a choice."""
+        if self.kind == "choices":
+            return [self._numbered(part.strip()) for part in line.split(",") if part.strip()] or None
+        return (self._numbered(line.strip()) if self.kind == "choice" else line.strip()) or None
+
+    def _numbered(self, text: str) -> str:
+        is_number = self._named(text) is None and text.isdecimal() and 0 < int(text) <= len(self.choices)
+        return self.choices[int(text) - 1].value if is_number else text
 
     def _yes_or_no(self, text: str) -> Value:
         if text.lower() in (*_YES, *_NO):
@@ -238,21 +250,24 @@ class Form:
         return [field.name for field in self.fields]
 
     def typed(self, text: str) -> dict[str, object]:
-        """Return what a text says about the fields: the answer to the only one, ``name=value …``, or JSON.
+        """Return what a line says for `read`: the answer to the only field; of several ``name=value …``, or JSON.
 
         Raises
         ------
         DoesNotFit
             If the text says it in none of these ways.
         """
-        if self.only is not None and not text.startswith((f"{self.only.name}=", "{")):
-            return {self.only.name: text or None}
-        try:
-            said = json.loads(text) if text.startswith("{") else dict(_pair(part) for part in shlex.split(text))
-        except ValueError:
+        if self.only is not None:
+            return {self.only.name: self.only.typed(text)}
+        if text.startswith("{"):
+            with suppress(ValueError):
+                return dict(json.loads(text))
+        lines = dict(map(_pair, _words(text)))
+        if "" in lines:
             example = " ".join(f"{name}=…" for name in self.names)
-            raise DoesNotFit("", f"The answer has fields: {example or 'leave it empty'}.") from None
-        return said
+            raise DoesNotFit("", f"The answer has fields: {example or 'leave it empty'}.")
+        fields = {field.name: field for field in self.fields}
+        return {name: fields[name].typed(line) if name in fields else line for name, line in lines.items()}
 
     def lines(self) -> list[str]:
         """Return what the fields take, a line for each; of a plain question its choices, numbered."""
@@ -276,15 +291,20 @@ def _finite(kind: type[int] | type[float], text: str) -> int | float | None:
         number = kind(text)
     except ValueError:
         return None
-    return number if math.isfinite(number) else None
+    return number if isinstance(number, int) or math.isfinite(number) else None
 
 
-def _pair(part: str) -> tuple[str, str]:
-    """Return the two sides of ``name=value``."""
-    name, equals, value = part.partition("=")
-    if not equals:
-        raise ValueError(part)
-    return name, value
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:  # a quotation mark without its partner
+        return [""]
+
+
+def _pair(word: str) -> tuple[str, str]:
+    """Return the two sides of ``name=value``; the first is empty where it is none."""
+    name, equals, value = word.partition("=")
+    return (name, value) if equals else ("", word)
 
 
 def question_form(choices: Sequence[str] = (), *, is_free: bool = True) -> Form:

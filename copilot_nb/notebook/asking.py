@@ -102,7 +102,7 @@ def answered(read: Callable[[str], str], request: ApprovalRequest, *, names_requ
                 typed = _after_number(line, request) if names_request else line.strip()
                 if typed == DECLINE or (each is CONFIRM and each.read(typed) is False):
                     return Reply("denied")
-                answers[each.name] = each.read(typed or None)
+                answers[each.name] = each.read(each.typed(typed))
                 break
             except (NotUnderstood, DoesNotFit) as error:
                 fault = str(error)

@@ -148,7 +148,7 @@ def test_a_shell_files_and_a_server_do_what_is_allowed_and_nothing_else(agent: A
 
 def test_forms_are_answered_or_not_and_kept(agent: Agent) -> None:
     colour = {"properties": {"colour": {"type": "string", "enum": ["red", "blue"]}}}
-    agent.answers = {"colour": "2"}
+    agent.answers = {"colour": "blue"}
     answer = agent.call("ask_user", message="Which one?", requestedSchema=colour)
     assert answer.result == "User responded: blue"
     assert [(each.question, each.decision.reason) for each in answer.answers] == [("Which one?", "blue")]
