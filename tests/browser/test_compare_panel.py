@@ -87,6 +87,10 @@ def test_an_open_vote_can_change_and_is_counted(panel_page: PanelPage) -> None:
         ("test@scripted", "0"),
         ("test@scripted-b", "1"),
     ]
+    panel_page.page.set_viewport_size({"width": 300, "height": 900})
+    lines = "cell => { const text = new Range(); text.selectNodeContents(cell); return text.getClientRects().length; }"
+    head = shown.locator(".cnb-wins th", has_text="wins")
+    assert head.evaluate(lines) == 1, "a word is not broken"
 
 
 def test_a_refused_prompt_shows_the_error_and_is_kept(panel_page: PanelPage) -> None:
