@@ -187,7 +187,7 @@ def test_a_tool_call_makes_one_output_of_the_pieces(page: Page) -> None:
     growing, text = Growing(), answer(6_000)
     growing.comes(text)
     growing.becomes(Text("m1", text, complete=True), ToolCall("c1", "grep", "{}"))
-    growing.output._pace.owe("x" * 10**9)  # at once, whatever the budget: what the call asks must not be cleared
+    growing.output._pace._owed_bytes = 10**12  # at once, whatever the budget: what the call asks must not be cleared
     growing.output.show()
     assert len(page.outputs) == 1
     assert page.text.count("Step 1:") == 1
