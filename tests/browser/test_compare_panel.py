@@ -163,6 +163,38 @@ def test_each_vote_stands_under_its_column_and_columns_end_together(panel_page: 
     assert len({box["y"] + box["height"] for box in ends if box}) == 1
 
 
+def test_the_columns_are_as_wide_as_one_makes_them(panel_page: PanelPage) -> None:
+    shown, _panel = opened(panel_page)
+    shown.get_by_text("Which one is best?").wait_for()
+    separator = shown.get_by_role("separator", name="Widths of columns 1 and 2").first
+
+    def widths(what: str = ".cnb-column") -> list[int]:
+        return [round(box["width"]) for each in shown.locator(what).all() if (box := each.bounding_box())]
+
+    whole = sum(widths())
+    assert widths()[0] == widths()[1]
+    separator.press("ArrowRight")
+    assert separator.get_attribute("aria-valuenow") == "55"
+    assert abs(widths()[0] - 0.55 * whole) <= 1
+    assert separator.evaluate("node => node.getBoundingClientRect().width") > 0
+    separator.drag_to(shown.locator(".cnb-column").first, target_position={"x": whole * 0.3, "y": 50})
+    assert abs(widths()[0] - 0.3 * whole) < 10
+    assert widths(".cnb-vote .cnb-columns .cnb-button") == widths()
+    before = widths()
+    panel_page.reload()
+    shown.get_by_text("Which one is best?").wait_for()
+    assert widths() == before
+    panel_page.page.set_viewport_size({"width": 400, "height": 900})
+    separator.wait_for(state="hidden")
+    assert widths()[0] == widths()[1] > 200
+    panel_page.page.set_viewport_size({"width": 1280, "height": 900})
+    separator.wait_for()
+    separator.press("Enter")
+    assert widths()[0] == widths()[1]
+    separator.press("Home")
+    assert abs(widths()[0] - 0.2 * sum(widths())) <= 1
+
+
 def test_rounds_are_saved_as_a_file_for_spreadsheets(panel_page: PanelPage) -> None:
     shown, panel = opened(panel_page, 'Größe, "wie"?\n\n大', blind=True)
     shown.get_by_text("Which one is best?").wait_for()

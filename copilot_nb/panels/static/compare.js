@@ -7,6 +7,7 @@ import { Link } from "./link.js";
 import { RoundView, SharedScroll } from "./round.js";
 import { keepHeight } from "./size.js";
 import { unsharedView } from "./unshared.js";
+import { Widths } from "./widths.js";
 
 /** @typedef {{caption: string, heads: string[], rows: string[][]}} Table */
 /**
@@ -50,6 +51,7 @@ class ComparePage {
   constructor({ model, el: place, signal }) {
     this.signal = signal;
     this.root = this.build();
+    this.widths = new Widths(this.root, signal);
     place.append(this.root);
     keepHeight(this.input, "comparison", signal);
     onEnter(this.input, () => this.send());

@@ -2,6 +2,7 @@
 
 import { button, el, keepPlace, newId, toolbar } from "./dom.js";
 import { TurnView } from "./turn.js";
+import { lineUp } from "./widths.js";
 
 /** @typedef {[choice: string | number, label: string, key: string]} Choice a possible vote and its key */
 
@@ -25,6 +26,7 @@ const MOST_KEYS = 9; // columns that have a key: their numbers
  * @typedef {object} RoundPanel
  * @property {AbortSignal} signal
  * @property {SharedScroll} sharedScroll
+ * @property {import("./widths.js").Widths} widths
  * @property {boolean} isFixed whether the answers are there already
  * @property {() => void} afterVote the vote that had the focus was cast
  * @property {RoundView | undefined} last
@@ -101,6 +103,7 @@ export class RoundView {
     this.title.textContent = `Round ${fields.round}${fields.blind ? ", blind" : ""}`;
     this.prompt.textContent = fields.prompt;
     for (const [at, column] of fields.columns.entries()) this.column(at).apply(column);
+    this.panel.widths.use(this.grid, this.columns.length);
     this.showVote(isFirstVote);
     this.panel.showRetries();
   }
@@ -109,6 +112,7 @@ export class RoundView {
   column(at) {
     if (!this.columns[at]) {
       this.columns[at] = new ColumnView(this, at);
+      if (at) this.grid.append(this.panel.widths.separator(at));
       this.grid.append(this.columns[at].node);
     }
     return this.columns[at];
@@ -163,7 +167,9 @@ export class RoundView {
     });
     const bar = toolbar(`Vote on round ${this.number}`, buttons);
     line.append(...buttons.slice(columns.length));
-    bar.append(el("div", { class: "cnb-columns" }, ...buttons.slice(0, columns.length)), line);
+    const below = el("div", { class: "cnb-columns" }, ...buttons.slice(0, columns.length));
+    lineUp(below, columns.length);
+    bar.append(below, line);
     this.vote.append(bar);
     if (held && isFirstVote && this.panel.isFixed) this.panel.afterVote();
     else if (held) buttons[0].focus();

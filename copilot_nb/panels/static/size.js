@@ -21,11 +21,12 @@ export function keepHeight(root, name, signal) {
 }
 
 /**
+ * What a look into the browser's storage gives; null: it stores nothing for this page.
  * @template Result
  * @param {() => Result} look
  * @returns {Result | null}
  */
-function stored(look) {
+export function stored(look) {
   try {
     return look();
   } catch {

@@ -3,6 +3,7 @@
 
 import { el, keepPlace, newId } from "./dom.js";
 import { TurnView } from "./turn.js";
+import { lineUp } from "./widths.js";
 
 /**
  * @typedef {object} UnsharedFields
@@ -19,6 +20,7 @@ export function unsharedView({ title, columns }, signal) {
   const id = newId("unshared");
   const heading = el("div", { class: "cnb-round-title", role: "heading", "aria-level": 3, id }, title);
   const grid = el("div", { class: "cnb-columns" }, ...columns.map((each) => columnOf(each, signal)));
+  lineUp(grid, columns.length);
   return el("section", { class: "cnb-round cnb-unshared", "aria-labelledby": id }, heading, grid);
 }
 
