@@ -1,7 +1,7 @@
 // The widths of a comparison's columns, which the user sets by separators between them, for all rounds at once.
 //
-// Variables of the panel's style hold them, by the number of columns, so that later rounds have them, too. Where so many
-// columns do not fit beside each other, there are no variables, and the styles put the columns in several lines.
+// Variables of the panel's style hold them, by the number of columns, so that later rounds have them, too. Where so
+// many columns do not fit beside each other, there are no variables, and the styles put the columns in several lines.
 
 import { el } from "./dom.js";
 import { stored } from "./size.js";
