@@ -41,7 +41,8 @@ class LiveAnswers:
 
     def know(self, answers: Mapping[str, Answer]) -> None:
         """Show these answers, and of cells that failed, why."""
-        self._answers.update({key: answer for key, answer in answers.items() if answer.state in _ENDED})
+        if self._cells:  # else nothing is shown, and there may be many
+            self._answers.update({key: answer for key, answer in answers.items() if answer.state in _ENDED})
 
     def begin(self, key: str, session_id: str) -> None:
         """Show the turn of a session as the answer of a cell, until `know`."""

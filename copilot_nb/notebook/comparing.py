@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Unpack
 
+from copilot_nb.conversation.parts import TurnState
 from copilot_nb.experiments import api
 from copilot_nb.experiments.progress import Progress
 from copilot_nb.frontend import has_rich_output, running_shell
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from copilot_nb.experiments.prompts import Template
     from copilot_nb.notebook.display import ReplacedOutput
     from copilot_nb.render.columns import ShownTurn
+
+_ENDED = (TurnState.DONE, TurnState.FAILED)
 
 
 @functools.wraps(api.compare)
@@ -74,7 +77,7 @@ class _Shown:
 
     def stop(self) -> None:
         """Leave the last progress shown, with the answers that are complete."""
-        ended = [each for each in self._last.answers if each[0].state.is_final] if self._last else []
+        ended = [each for each in self._last.answers if each[0].state in _ENDED] if self._last else []
         if self._columns is None or self._last is None or not ended:
             self.finish()
         else:
