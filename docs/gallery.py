@@ -22,7 +22,7 @@ from nbclient import NotebookClient
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 APP = "07_voila_app.ipynb"
-CELL_TIMEOUT_S = 120
+CELL_TIMEOUT_S = 600
 PRIVATE = re.compile(r"COPILOT_(?!CLI_PATH$|NB_CACHE$)|GH_|GITHUB_|JUPYTERHUB_|OPENAI_|ANTHROPIC_|AZURE_")
 """Variables that would choose another model, another home or another user."""
 SHOWN_HOME = "~/.copilot"

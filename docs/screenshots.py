@@ -63,13 +63,9 @@ TURNS = {"thesis, chapter 3": 9, "regex for dates": 2, "numpy broadcasting": 5, 
 for name, turns in TURNS.items():
     for number in range(turns):
         cp.session(name).ask(f"Question {number}")
-failed = cp.session("plot colours").send("fail")
 working = cp.session("data cleaning").send("stall")
 model.wait_for_stalled(1)"""
-ANSWERS = """lambda request: (
-    Reply("Once upon", stall_after_chars=9) if request.prompt == "stall"
-    else Reply(error=ChatError(400, "too long")) if request.prompt == "fail"
-    else "Fine.")"""
+ANSWERS = 'lambda request: Reply("Once upon", stall_after_chars=9) if request.prompt == "stall" else "Fine."'
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,7 @@ class Picture:
         Of the window, in CSS pixels.
     part : callable
         Returns what of the window is kept.
-    prepare : callable
+    prepare : callable or None
         Is called once, when all cells have run.
     scale : float
         Pixels of the picture for each CSS pixel.
@@ -99,7 +95,7 @@ class Picture:
     width: int
     height: int
     part: Callable[[Notebook], FloatRect]
-    prepare: Callable[[Notebook], object] = bool
+    prepare: Callable[[Notebook], object] | None = None
     scale: float = 2
     mode: str = "doc"
 
@@ -245,7 +241,8 @@ def take(picture: Picture, server: Server, profile: Path) -> None:
         size = {"width": picture.width, "height": picture.height}
         with browser.new_context(viewport=size, device_scale_factor=picture.scale, reduced_motion="reduce") as context:
             notebook = opened(picture, Lab(server, context, picture.name))
-            picture.prepare(notebook)
+            if picture.prepare:
+                picture.prepare(notebook)
             for theme, name in THEMES.items():
                 notebook.theme(name)
                 notebook.page.mouse.move(0, 0)
