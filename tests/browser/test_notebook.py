@@ -7,7 +7,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from .conftest import Notebook, as_web_page, scripted
 
@@ -195,9 +195,20 @@ def offered(notebook: Notebook, text: str) -> set[str]:
 
 def test_voila_shows_the_answer(lab: Any) -> None:
     path = lab.write(scripted(f"[{ANSWER!r}]"), "%%copilot s1\nHow?", "%copilot ls")
+    asked: list[str] = []
+    said: list[str] = []
+
+    def listen(page: Page) -> None:
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("console", lambda message: said.append(message.text) if message.type != "debug" else None)
+
+    lab.on_page.append(listen)
     page = lab.visit(f"voila/render/{path.name}")
     assert_answer_is_rendered(page.locator(".copilot-nb"))
     page.get_by_role("cell", name="s1").first.wait_for()
+    assert any("copilot-nb/static/plugins.js" in url for url in asked), "Voilà loads JupyterLab's extension"
+    assert [text for text in said if "copilot" in text] == []
 
 
 @pytest.mark.usefixtures("used_page")
