@@ -492,7 +492,8 @@ def _server_command(home: Path, token: str) -> list[str]:
         *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1"),
         *(f"--ServerApp.root_dir={home / 'notebooks'}", f"--ServerApp.port={port}", "--ServerApp.port_retries=50"),
         *(f"--IdentityProvider.token={token}", "--LabApp.expose_app_in_browser=True"),
-        "--JupyterNotebookApp.expose_app_in_browser=True",
+        # a busy server reads an output later than in the four seconds of Voilà, and makes the page without it
+        *("--JupyterNotebookApp.expose_app_in_browser=True", "--VoilaExecutor.iopub_timeout=60"),
     ]
 
 
