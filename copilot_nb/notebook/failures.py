@@ -19,7 +19,7 @@ import sys
 import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from copilot_nb.errors import CopilotNBError
@@ -81,7 +81,7 @@ class SavedFailure:
     traceback: str
     cell: str
     cell_id: str
-    is_proposed: bool = False
+    is_proposed: bool = field(default=False, compare=False)
 
 
 class Failures:
@@ -106,7 +106,7 @@ class Failures:
 
     def add_saved(self, failure: SavedFailure) -> None:
         """Remember an error that the notebook shows, unless it is remembered."""
-        if not any(each.cell_id == failure.cell_id and each.traceback == failure.traceback for each in self._saved):
+        if failure not in self._saved:
             others = [each for each in self._saved if each.cell_id != failure.cell_id]
             self._saved = [*others, failure][-KEPT:]
 

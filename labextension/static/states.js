@@ -100,7 +100,8 @@ function show(cell, run) {
 function outputsOf({ outputs }) {
   const numbers = [...Array(outputs.length).keys()];
   return numbers.map((number) => {
-    const { type, metadata, data } = outputs.get(number);
-    return { output_type: type, metadata, ename: data[ERROR]?.ename };
+    const output = outputs.get(number);
+    const { type, metadata } = output;
+    return { output_type: type, metadata, ename: type === "error" ? output.data[ERROR]?.ename : undefined };
   });
 }
