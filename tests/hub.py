@@ -52,7 +52,7 @@ c.Authenticator.allowed_users = {names!r}
 c.JupyterHub.spawner_class = {spawner!r}
 c.SimpleLocalProcessSpawner.home_dir_template = {homes!r}
 c.Spawner.start_timeout = c.Spawner.http_timeout = {start_s}
-c.Spawner.args = ["--LabApp.expose_app_in_browser=True"]
+c.Spawner.args = ["--LabApp.expose_app_in_browser=True", "--allow-root"]
 c.Spawner.environment |= {environment!r}
 c.JupyterHub.load_roles = [{{"name": "test", "services": ["test"], "scopes": {scopes!r}}}]
 c.JupyterHub.services = [{{"name": "test", "api_token": {token!r}}}]
