@@ -58,6 +58,12 @@ def allow(kernel: Kernel) -> None:
     kernel.client.input(f"y{asked[1] or ''}")
 
 
+def await_begun(kernel: Kernel, request: str) -> None:
+    """Wait until what the running code has printed is shown."""
+    shown = kernel.result(request, until=lambda message: "begun" in str(message["content"].get("data")))
+    assert "begun" in str(shown.messages[-1]["content"])
+
+
 def failed(kernel: Kernel, request: str) -> str:
     """Return the error of a cell (see `ended`)."""
     return ended(kernel, request).error
@@ -95,12 +101,10 @@ def test_nobody_is_asked_where_nobody_can_be(kernel: Kernel) -> None:
 
 
 def test_one_interrupt_stops_the_code_and_the_turn(kernel: Kernel) -> None:
-    kernel.run(
-        "script(runs('threading.Thread(target=print, args=[\"begun\"]).start(); time.sleep(60)'), 'Never.')", "1"
-    )
+    kernel.run("script(runs('print(\"be\" + \"gun\"); time.sleep(60)'), 'Never.')", "1")
     request = kernel.send("%%copilot a -t kernel\nCompute", "2")
     allow(kernel)
-    kernel.result(request, until=lambda message: "begun" in message["content"].get("text", ""))
+    await_begun(kernel, request)
     kernel.manager.interrupt_kernel()
     assert "TurnInterrupted" in failed(kernel, request)
     assert kernel.run("print(len(model.requests))", "3").printed == "1\n"
@@ -111,7 +115,7 @@ def test_one_interrupt_stops_the_code_and_the_turn(kernel: Kernel) -> None:
 def test_an_interrupt_ends_the_turn_of_code_that_goes_on(kernel: Kernel) -> None:
     stubborn = """
 turn = shared_manager().session('a')._state.pending[0]
-threading.Thread(target=print, args=['begun']).start()
+print('be' + 'gun')
 while not turn.done:
     try:
         time.sleep(0.01)
@@ -122,7 +126,7 @@ ended_first = True
     kernel.run(f"script(runs({stubborn!r}), 'Never.')", "1")
     request = kernel.send("%%copilot a -t kernel\nCompute", "2")
     allow(kernel)
-    kernel.result(request, until=lambda message: "begun" in message["content"].get("text", ""))
+    await_begun(kernel, request)
     kernel.manager.interrupt_kernel()
     ran = ended(kernel, request)
     assert "TurnInterrupted" in ran.error
