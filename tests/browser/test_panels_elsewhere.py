@@ -59,7 +59,7 @@ def test_an_answer_comes_with_code_and_mathematics_and_is_stopped(lab: Lab, app:
     coming = turn(page, 0, "working")
     coming.get_by_text("and **then").wait_for()  # the last words are text until their block is finished
     assert coming.locator("math msup").count() == 1
-    assert (coming.locator("pre").text_content() or "").strip() == CODE
+    assert (coming.locator("pre[data-language]").text_content() or "").strip() == CODE
     assert coming.locator("pre .nb").text_content() == "print"
     page.get_by_role("button", name="Stop").click()
     stopped = turn(page, 0, "interrupted")
