@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,8 @@ KEPT_PREFIX = "What there was of an interrupted turn, kept by copilot_nb: "
 KEPT_MARK = KEPT_PREFIX.encode()
 PROMPT_MARK = b'"type":"user.message"'
 """How a line of a log that holds a prompt begins."""
+_PROMPTS = re.compile(rb'\n\{%b(?![^\n]*"source":"(?!user"))' % re.escape(PROMPT_MARK))
+"""The lines that `is_prompt` finds, but for the first of all, faster than one by one."""
 KEPT_COUNTS = 20_000
 """Logs whose number of turns is remembered as long as they do not change (counting takes 1 ms per megabyte)."""
 FIRST_BLOCK_BYTES = 16 * 1024
@@ -50,21 +53,12 @@ def _count_in(log: Path, _size_bytes: int, _changed_ns: int) -> int:
     """Count the turns of a log by the looks of its lines: a prompt, or what was kept of one that was lost."""
     content = log.read_bytes()
     if KEPT_MARK not in content:
-        return sum(map(is_prompt, _lines_beginning(b"{" + PROMPT_MARK, content)))
+        return len(_PROMPTS.findall(content))
     count, last = 0, b""
     for line in content.splitlines():
         if is_prompt(line) or (KEPT_MARK in line and _kept_turn(line) not in last):
             count, last = count + 1, line
     return count
-
-
-def _lines_beginning(mark: bytes, content: bytes) -> Iterator[bytes]:
-    """Yield the lines that begin with `mark`, but for the first of all; the others are passed over by a search."""
-    start = content.find(b"\n" + mark)
-    while start >= 0:
-        end = content.find(b"\n", start + 1)
-        yield content[start + 1 : end if end >= 0 else None]
-        start = content.find(b"\n" + mark, start + 1)
 
 
 def last_turn_id(log: Path) -> str:

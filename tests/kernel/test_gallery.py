@@ -21,7 +21,7 @@ GALLERY = [path for path in NOTEBOOKS if path not in (FIRST, COMPARISON, *APPS)]
 KEPT = [path for path in NOTEBOOKS if path not in APPS]
 RIGHT = {
     "02_many_at_once": {
-        "completed": "Paris Tokyo Rome",
+        "completed": "Paris Mexico City Rome",
         "meanwhile": "cold",
         "queue-ends": "1. 2. 3.",
         "stopped": "dragon partial",
@@ -34,7 +34,7 @@ RIGHT = {
 }
 """Words that the cells of each notebook show, by cell."""
 TURNS = {
-    "02_many_at_once": {"france": 2, "japan": 2, "italy": 2, "sea": 1, "opposites": 1, "market": 2, "story": 1},
+    "02_many_at_once": {"france": 2, "mexico": 2, "italy": 2, "sea": 1, "opposites": 1, "market": 2, "story": 1},
     "03_history": {"trip": 2},
     "04_models_and_providers": {
         "hamlet": 2,
