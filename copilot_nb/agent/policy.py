@@ -30,6 +30,8 @@ in the kernel; ``tool``: calls a function of the user's; ``shell``, ``read``, ``
 a file; ``mcp``: calls a tool of an MCP server; ``url``: opens an address; ``question``: asks the user something;
 ``continue``: goes on after many calls; ``other``: a kind that is not known here.
 """
+ASK_USER = "ask_user"
+"""The runtime's tool that asks the user; a question of any other name comes from an MCP server of that name."""
 HARMLESS: frozenset[Kind] = frozenset({"look", "propose"})
 """The kinds that change nothing and send nothing but to the model."""
 ALWAYS_ASKED: frozenset[Kind] = frozenset({"question", "continue"})

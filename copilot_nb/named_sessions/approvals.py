@@ -29,7 +29,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from copilot_nb.agent.forms import Form, question_form
-from copilot_nb.agent.policy import Call, session_scope
+from copilot_nb.agent.policy import ASK_USER, Call, session_scope
 from copilot_nb.characters import visible
 from copilot_nb.conversation.parts import Decision, Outcome
 from copilot_nb.named_sessions.names import quoted
@@ -41,8 +41,6 @@ Answer = Literal["once", "session", "denied"]
 """How somebody answers a request."""
 MAX_WHY_CHARS = 200
 MAX_QUESTION_CHARS = 80
-ASK_USER = "ask_user"
-"""The runtime's tool that asks the user; a question of any other name comes from an MCP server of that name."""
 QUESTION = question_form()
 KEPT_DECISIONS = 200
 """Decisions that are remembered for those who answer too late (count)."""

@@ -16,12 +16,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from copilot_nb.agent.policy import Call, Rule, for_session, judge, rules_from
+from copilot_nb.agent.policy import ASK_USER, Call, Rule, for_session, judge, rules_from
 from copilot_nb.agent.tools import CallContext
 from copilot_nb.conversation.changes import Asked
 from copilot_nb.conversation.parts import Decision, ToolCall
 from copilot_nb.errors import BudgetReached, CopilotNBError
-from copilot_nb.named_sessions.approvals import ASK_USER, QUESTION
+from copilot_nb.named_sessions.approvals import QUESTION
 from copilot_nb.render.words import count
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Gate:
             return await self._decided(call)
         key = (call.call_id, self._calls(call.call_id).count(call.call_id), call.tool, call.targets, call.text)
         decision = await self._decided_once(key, call)
-        if call.needs_human and decision.is_allowed and not _is_persons(decision):
+        if call.needs_human and decision.is_allowed and not _person_allowed(decision):
             decision = await self._decided_once((*key, "by a person"), call)  # a rule allowed it before
         return decision
 
@@ -212,7 +212,7 @@ class Gate:
         return decision
 
 
-def _is_persons(decision: Decision) -> bool:
+def _person_allowed(decision: Decision) -> bool:
     """Whether a person allowed just this call."""
     return decision.outcome in ("once", "session") and decision.by != EARLIER
 

@@ -52,7 +52,7 @@ def _answering(manager: Manager) -> tuple[str, list[tuple[str, str]]]:
     try:
         find_runtime(manager.settings.runtime_path)
     except CopilotNBError as error:
-        then = [] if manager.providers.has_other_than_login() else [("then, for a model, one of", ways)]
+        then = [] if manager.providers.has_model_without_login() else [("then, for a model, one of", ways)]
         return error.message, [("to type next", error.hint), *then]
     try:
         provider, model = manager.default_choice()

@@ -184,7 +184,7 @@ class Providers:
         except ProviderError:
             return False
 
-    def has_other_than_login(self) -> bool:
+    def has_model_without_login(self) -> bool:
         """Whether a new session has a model without a Copilot login."""
         return bool(self._settings.provider) or is_custom_named() or self.has_local()
 

@@ -122,7 +122,7 @@ class Archive:
 
     def touch(self, session_id: str) -> None:
         """Note that a session is used now, for `unused_since`; nothing else changes."""
-        with suppress(FileNotFoundError):  # it is not stored yet, or was deleted elsewhere
+        with suppress(OSError):  # it is not stored yet, was deleted elsewhere, or cannot be written to
             os.utime(self.log_path(session_id).parent)
 
     async def unused_since(self, before: datetime) -> list[str]:
@@ -180,8 +180,8 @@ class Archive:
 
         It looks at the session's folder only, so ``False`` may also mean that the folder does not tell: a lock that was
         left behind, a log that is not written yet. It blocks for 0.1 ms; another thread would take four times that
-        before each prompt, and asking the runtime a tenth of a turn. Whoever opens the session puts a lock into the
-        folder, which changes the folder's stamp: while that stays the same, nobody has come.
+        before each prompt, and asking the runtime a tenth of a turn. A process that opens the session puts a lock into
+        the folder, which changes the folder's stamp: while that stays the same, no other process has opened it.
         """
         stamp_ns = _stamp_ns(self.log_path(session_id).parent)
         if stamp_ns and stamp_ns == self._as_left.get(session_id):
@@ -288,26 +288,29 @@ class Archive:
             await client.delete_session(session_id)
 
 
-def _stamp_ns(folder: Path) -> int:
-    """Return the time when something was last added to a folder, or removed; 0 if there is none."""
+def _stamp_ns(path: Path) -> int:
+    """Return when a file was last written, or something was last added to a folder or removed; 0 if there is none."""
     try:
-        return folder.stat().st_mtime_ns
+        return path.stat().st_mtime_ns
     except OSError:
         return 0
 
 
 def _stamps(folder: Path) -> dict[str, int]:
-    try:
-        with os.scandir(folder) as entries:
-            return {entry.name: entry.stat().st_mtime_ns for entry in entries if not entry.name.startswith(".")}
-    except FileNotFoundError:
-        return {}
+    """Return the stamps of a folder's entries, without those that another process deletes meanwhile."""
+    stamps: dict[str, int] = {}
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                stamps[entry.name] = entry.stat().st_mtime_ns
+    return {name: stamp_ns for name, stamp_ns in stamps.items() if not name.startswith(".")}
 
 
 def _unused_since(folder: Path, before_s: float) -> list[str]:
     """Return the sessions whose folders and logs are older; a loaded session has its lock put into its folder."""
-    old = [each for each, stamp_ns in _stamps(folder).items() if stamp_ns < before_s * 1e9]
-    return [each for each in old if (log := folder / each / LOG_NAME).is_file() and log.stat().st_mtime < before_s]
+    before_ns = before_s * 1e9
+    old = [each for each, stamp_ns in _stamps(folder).items() if stamp_ns < before_ns]
+    return [each for each in old if 0 < _stamp_ns(folder / each / LOG_NAME) < before_ns]
 
 
 def _events_of(path: Path) -> tuple[list[SessionEvent], int]:

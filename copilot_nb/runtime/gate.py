@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from copilot.generated import rpc
 
-from copilot_nb.agent.policy import Call, Kind
+from copilot_nb.agent.policy import ASK_USER, Call, Kind
 from copilot_nb.agent.tools import Arguments, as_json
 from copilot_nb.runtime.tools import RUNTIMES_OWN, ToolHost, Toolkit, refusal
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FOLLOWS = frozenset({"read_bash", "stop_bash", "list_bash", "ask_user"})
+FOLLOWS = frozenset({"read_bash", "stop_bash", "list_bash", ASK_USER})
 """The runtime's tools that need no permission: they follow a command that was allowed, or ask the user themselves."""
 _KINDS: Mapping[str, Kind] = {
     "bash": "shell",

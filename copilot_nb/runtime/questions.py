@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from copilot_nb.agent.forms import form_of, question_form
-from copilot_nb.agent.policy import Call
+from copilot_nb.agent.policy import ASK_USER, Call
 from copilot_nb.runtime.tools import ToolHost
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from copilot_nb.conversation.parts import Outcome
 
-ASK_USER = "ask_user"
 NOT_ANSWERED = "The user has not answered."
 
 

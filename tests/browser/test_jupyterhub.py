@@ -44,7 +44,7 @@ class Place:
 
     @property
     def first(self) -> Person:
-        """Whom the third looks for."""
+        """The person whose files the third tries to read."""
         return self.site.people[0]
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,18 @@ def test_a_session_is_as_left_while_nobody_else_opens_it_or_goes_on_with_it(tmp_
     assert not is_as_left()
     log.unlink()
     assert not is_as_left()
+
+
+def test_a_session_that_disappears_meanwhile_hides_no_other(tmp_path: Path) -> None:
+    archive = Archive(_no_client, lambda: tmp_path)
+    for name in ("old", "new"):
+        log = write(archive.log_path(name), [prompt(1), answer(1)])
+        for path in (log, log.parent):
+            os.utime(path, (1, 1) if name == "old" else (9e8, 9e8))
+    (log.parent.parent / "gone").symlink_to(tmp_path / "nowhere")  # as one that is deleted between list and look
+    archive.touch("gone")
+    assert set(asyncio.run(archive.stamps())) == {"old", "new"}
+    assert asyncio.run(archive.unused_since(datetime.fromtimestamp(1e8, UTC))) == ["old"]
 
 
 def test_the_log_is_read_again_only_after_something_was_added_to_its_folder(tmp_path: Path) -> None:
