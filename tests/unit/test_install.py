@@ -62,8 +62,9 @@ echo "GitHub Copilot CLI {PIN}."
 NPM = f"""#!{sys.executable}
 import json, os, pathlib, sys, time
 here = pathlib.Path(__file__).parent
-prefix = pathlib.Path(sys.argv[sys.argv.index("--prefix") + 1])
-package = prefix / "node_modules" / "@github" / "copilot-{PLATFORM}"
+project = pathlib.Path.cwd()
+assert (project / "package.json").exists(), "npm would install into a folder above that has one"
+package = project / "node_modules" / "@github" / "copilot-{PLATFORM}"
 package.mkdir(parents=True)
 (package / "copilot").write_text("half")
 (package / "copilot").chmod(0o755)
@@ -75,7 +76,7 @@ while not (here / "go").exists() and time.monotonic() < end:
 (package / "copilot").write_text((here / "cli").read_text())
 (package / "LICENSE.md").write_text("GitHub Copilot CLI License")
 noted = {{"node_modules/@github/copilot-{PLATFORM}": {{"integrity": "{INTEGRITY}"}}}}
-(prefix / "node_modules" / ".package-lock.json").write_text(json.dumps({{"packages": noted}}))
+(project / "node_modules" / ".package-lock.json").write_text(json.dumps({{"packages": noted}}))
 """
 
 
