@@ -44,6 +44,16 @@ def test_every_page_is_there_and_loads_nothing_from_elsewhere(site: Path) -> Non
         assert not re.findall(r'<(?:script|img|link)[^>]+(?:src|href)="https?://', page)
 
 
+def test_every_picture_of_a_page_is_on_the_site_in_both_themes(site: Path) -> None:
+    for source in (ROOT / "docs").rglob("*.md"):
+        page = (site / source.relative_to(ROOT / "docs")).with_suffix(".html")
+        shown = re.findall(r'<img [^>]*?class="(only-\w+)"[^>]*? src="([^"]+)"', page.read_text("utf-8"))
+        meant = re.findall(r'(?:src|srcset)="([^"]+)"', source.read_text("utf-8"))
+        assert sorted(Path(file).name for _, file in shown) == sorted(Path(file).name for file in meant)
+        assert all(f"{kind.removeprefix('only-')}.png" in file for kind, file in shown)
+        assert all((page.parent / file).is_file() for _, file in shown)
+
+
 def test_the_reference_names_all_that_the_code_can_do(site: Path) -> None:
     cell, line, settings, python = (
         text_of(site / f"reference/{name}.html") for name in ("cell", "line", "settings", "python")

@@ -57,7 +57,9 @@ def test_npm_asks_the_registry_of_the_machines_npmrc(tmp_path: Path, monkeypatch
         threading.Thread(target=server.serve_forever, daemon=True).start()
         (tmp_path / "etc").mkdir()
         (tmp_path / "etc" / "npmrc").write_text(f"registry=http://127.0.0.1:{server.server_port}/\n")
-        monkeypatch.setenv("PREFIX", str(tmp_path))  # where npm looks for etc/npmrc, unless an option names another place
+        monkeypatch.setenv(
+            "PREFIX", str(tmp_path)
+        )  # where npm looks for etc/npmrc, unless an option names another place
         monkeypatch.setenv("COPILOT_NB_CACHE", str(tmp_path / "cache"))
         with pytest.raises(RuntimeUnavailable, match="npm failed: 404 Not Found"):
             install_runtime(progress=lambda _: None, method="npm")

@@ -200,8 +200,8 @@ def _fetch_by_npm(npm: str, version: str, folder: Path, progress: Progress) -> P
     def heartbeat(passed_s: float) -> None:
         progress(f"… {passed_s:.0f} s, {folder_size_mb(folder):.0f} of about {FETCHED_MB} MB")
 
-    # The folder is npm's project because it has a package.json. By --prefix npm would pass over the machine's npmrc, with
-    # its registry and its certificates: it looks for that file below the prefix.
+    # The package.json makes the folder npm's project. With --prefix npm would pass over the machine's npmrc, with its
+    # registry and its certificates: it looks for that file below the prefix.
     (folder / "package.json").write_text("{}")
     argv = [npm, "install", f"{name}@{version}", *_NPM_OPTIONS]
     env = _npm_environment(folder)
