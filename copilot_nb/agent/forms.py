@@ -11,7 +11,6 @@ Why: docs/decisions/0055-a-question-is-a-form.md.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import shlex
@@ -22,6 +21,7 @@ from datetime import date, datetime
 from typing import Any, Literal
 
 from copilot_nb.characters import visible
+from copilot_nb.foreign_json import parsed
 
 Value = str | int | float | bool | list[str]
 """An answer to one field."""
@@ -261,7 +261,7 @@ class Form:
             return {self.only.name: self.only.typed(text)}
         if text.startswith("{"):
             with suppress(ValueError):
-                return dict(json.loads(text))
+                return dict(parsed(text))
         lines = dict(map(_pair, _words(text)))
         if "" in lines:
             example = " ".join(f"{name}=…" for name in self.names)

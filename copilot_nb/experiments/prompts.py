@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,6 +19,7 @@ from typing import Any
 from copilot_nb.conversation.parts import Image
 from copilot_nb.conversation.prompt import interpolate, sendable
 from copilot_nb.errors import InputError
+from copilot_nb.foreign_json import parsed
 from copilot_nb.named_sessions.attach import attached
 from copilot_nb.named_sessions.dataframes import pandas
 from copilot_nb.render.words import did_you_mean, shortened
@@ -156,7 +156,7 @@ def _json_lines(path: Path, text: str) -> list[object]:
     rows: list[object] = []
     for number, line in enumerate(text.split("\n"), 1):
         try:
-            rows += [json.loads(line)] if line.strip() else []
+            rows += [parsed(line)] if line.strip() else []
         except ValueError as error:
             reason = getattr(error, "msg", None) or str(error)
             raise InputError(f"line {number} of {path} is not JSON: {reason}", "write a row as one line") from error

@@ -7,11 +7,11 @@ it was run before, also after a kernel restart.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from copilot_nb.conversation.parts import ToolCall
 from copilot_nb.errors import TurnFailed
+from copilot_nb.foreign_json import parsed
 from copilot_nb.frontend import has_rich_output
 from copilot_nb.named_sessions.names import quoted
 from copilot_nb.render.markdown import code_blocks
@@ -47,7 +47,7 @@ def insert(shell: InteractiveShell, name: str, code: str) -> None:
 def proposed_code(turn: TurnRecord) -> str:
     """Return the cells that a turn proposed by a tool, as one; ``""`` if it proposed none."""
     calls = (part for part in turn.parts if isinstance(part, ToolCall) and part.name == PROPOSE and part.succeeded)
-    return "\n\n".join(str(json.loads(call.arguments)["code"]).strip("\n") for call in calls)
+    return "\n\n".join(str(parsed(call.arguments)["code"]).strip("\n") for call in calls)
 
 
 def code_of(name: str, turn: TurnRecord) -> str:

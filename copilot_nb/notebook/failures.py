@@ -13,7 +13,6 @@ Why: docs/decisions/0059-the-button-brings-the-error.md.
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import weakref
@@ -23,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from copilot_nb.errors import CopilotNBError
+from copilot_nb.foreign_json import parsed
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -168,7 +168,7 @@ def remember_saved(shell: InteractiveShell, saved: str) -> None:
     How the cell failed in this kernel, if it did, is preferred, because its variables are known.
     """
     if shell in _of_shells:
-        _of_shells[shell].add_saved(SavedFailure(**json.loads(saved)))
+        _of_shells[shell].add_saved(SavedFailure(**parsed(saved)))
 
 
 def _is_named(failure: Failure, cell: str) -> bool:

@@ -6,7 +6,6 @@ output, and cells that have not run, are read from the notebook's file, as it wa
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from copilot_nb.agent.describe import Describer
 from copilot_nb.agent.looking import is_readable_name, looking_tools
 from copilot_nb.agent.tools import CellRecord
+from copilot_nb.foreign_json import parsed
 from copilot_nb.frontend import notebook_name
 from copilot_nb.notebook.failure_report import report
 from copilot_nb.notebook.failures import last_failure
@@ -96,7 +96,7 @@ def _saved_cells(shell: InteractiveShell) -> Iterator[CellRecord]:
         path = Path(notebook_name(shell))
         if path.suffix != ".ipynb" or path.stat().st_size > MAX_FILE_BYTES:
             return
-        for cell in json.loads(path.read_text("utf-8"))["cells"]:
+        for cell in parsed(path.read_text("utf-8"))["cells"]:
             if cell["cell_type"] == "code":
                 output = "".join(_output_text(each) for each in cell["outputs"])
                 yield CellRecord(int(cell["execution_count"] or 0), "".join(cell["source"]), output, "saved")

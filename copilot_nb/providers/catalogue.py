@@ -7,14 +7,15 @@ All servers have OpenAI's ``/models``, and each adds its own fields: the known o
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterable
 from typing import Any
 
 import httpx
 
+from copilot_nb import foreign_json
 from copilot_nb.characters import without_controls
 from copilot_nb.providers.base import ModelInfo
+from copilot_nb.providers.incoming import Body
 from copilot_nb.providers.keys import obtained
 from copilot_nb.providers.network import Network
 from copilot_nb.providers.provider_error import Fault, read, to_error
@@ -44,10 +45,7 @@ async def ask(spec: Spec, network: Network) -> list[ModelInfo]:
         request = httpx.Request("GET", url, headers={"anthropic-version": "2023-06-01"} | key_headers(spec, secret))
         async with asyncio.timeout(LIST_TIMEOUT_S):
             response = await network.handle_async_request(request)
-            try:
-                body = (await response.aread()).decode("utf-8", "replace")
-            finally:
-                await response.aclose()
+            body = await Body(response).text()
     except (httpx.RequestError, httpx.InvalidURL, TimeoutError) as error:
         late = Fault("unreachable", text=f"no list of models came in {LIST_TIMEOUT_S:g} s")
         raise to_error(late if isinstance(error, TimeoutError) else fault_of(error), spec, "") from error
@@ -61,7 +59,7 @@ async def ask(spec: Spec, network: Network) -> list[ModelInfo]:
 def parsed(body: str) -> list[ModelInfo]:
     """Return the models in the body of an answer, each once; empty if it is not a list."""
     try:
-        data = json.loads(body.removeprefix("\ufeff"))
+        data = foreign_json.parsed(body.removeprefix("\ufeff"))
     except ValueError:
         return []
     entries = (data.get("data") or data.get("models")) if isinstance(data, dict) else data

@@ -11,12 +11,14 @@ from contextlib import aclosing
 
 import httpx
 
+from copilot_nb.foreign_json import parsed, parsed_beginning
 from copilot_nb.providers.answer_repair import Data, Repair, fault_in, repair_for
 from copilot_nb.providers.keys import Secret
 from copilot_nb.providers.provider_error import Fault, one_line, read
-from copilot_nb.providers.sse import DECIDING_BYTES, Decoder, Event, is_stream
+from copilot_nb.providers.sse import DECIDING_BYTES, Decoder, Event, EventTooLong, is_stream
 
-MAX_BODY_BYTES = 2_000_000
+MAX_BODY_BYTES = 8_000_000
+"""The most that is read of a body that is no stream (bytes): a long list of models has two million."""
 
 
 class Refused(Exception):
@@ -118,8 +120,11 @@ class AnswerStream(httpx.AsyncByteStream):
         decoder = Decoder()
         async with aclosing(self._body.pieces()) as pieces:
             async for piece in pieces:
-                for event in decoder.feed(piece):
-                    yield self._passed(event)
+                try:
+                    for event in decoder.feed(piece):
+                        yield self._passed(event)
+                except EventTooLong as error:
+                    raise Refused(Fault("broken", text=str(error))) from error
         for event in decoder.end():
             yield self._passed(event)
 
@@ -130,7 +135,7 @@ class AnswerStream(httpx.AsyncByteStream):
         if event.data.strip() == "[DONE]":
             return b"".join([*map(_encoded, self._repair.done()), event.encoded()])
         try:
-            data = json.loads(event.data)
+            data = parsed(event.data)
         except ValueError:
             data = None
         if not isinstance(data, dict):
@@ -156,7 +161,7 @@ def whole(response: httpx.Response, body: str, secret: Secret | None) -> Data | 
     if response.status_code != httpx.codes.OK:
         return read(response.status_code, body, response.headers.get("retry-after", ""), secret)
     try:
-        data, _ = json.JSONDecoder().raw_decode(body.lstrip("\ufeff \r\n\t"))  # some send [DONE] behind it
+        data = parsed_beginning(body.lstrip("\ufeff \r\n\t"))  # some send [DONE] behind it
     except ValueError:
         is_page = "html" in response.headers.get("content-type", "") or body.lstrip()[:1] == "<"
         return Fault("page") if is_page else read(200, body, secret=secret)

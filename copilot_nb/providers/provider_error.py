@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from copilot_nb.conversation.transcript import ONLY_REASONING
 from copilot_nb.errors import CopilotNBError, ProviderError, TurnFailed
+from copilot_nb.foreign_json import parsed
 from copilot_nb.providers.keys import NoKey, Secret
 from copilot_nb.render.words import nearest
 
@@ -25,6 +26,8 @@ Kind = Literal["status", "refused", "unknown host", "unreachable", "tls", "proxy
 
 NETWORK_HINT = "check the network, and HTTPS_PROXY where a proxy leads out of it"
 MAX_TEXT_CHARS = 300
+MAX_WRAPPED_CHARS = 10_000
+"""The longest message that may be another error as JSON (characters)."""
 NEAREST = 3
 _IN_WORDS = {413: "the conversation is too long", 429: "too many requests", 503: "overloaded", 529: "overloaded"}
 _STATUS_OF = {
@@ -111,7 +114,7 @@ def read(status: int, body: str, retry_after: str = "", secret: Secret | None = 
     seconds = seconds_of(retry_after)
     hide = secret.hidden_in if secret else str
     try:
-        data = json.loads(body)
+        data = parsed(body)
     except ValueError:
         is_page = "<html" in body[:1000].lower() or "<!doctype" in body[:1000].lower()
         return Fault("status", status, "it sent a web page" if is_page else one_line(hide(body)), "", seconds)
@@ -151,9 +154,9 @@ def words_of(data: Any) -> str:
 
 def _unwrapped(text: str) -> str:
     """Return the words of an error that stands, as JSON, in another one's message; any other text as it is."""
-    if text.lstrip()[:1] in ("{", "["):
+    if len(text) <= MAX_WRAPPED_CHARS and text.lstrip()[:1] in ("{", "["):
         with suppress(ValueError):
-            return words_of(json.loads(text)) or text
+            return words_of(parsed(text)) or text
     return text
 
 

@@ -21,6 +21,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import httpx
 
 from copilot_nb.errors import ProviderError
+from copilot_nb.foreign_json import parsed
 from copilot_nb.providers.answer_repair import Data, repair_for, repaired_request
 from copilot_nb.providers.chat import SESSION_EXTENSION
 from copilot_nb.providers.incoming import AnswerStream, Body, Refused, answered, whole, wire_of
@@ -166,7 +167,7 @@ def _fields(request: httpx.Request) -> dict[str, object]:
 def _complaint(body: str) -> str:
     """Return why a request was refused: the error's text, without the parts of the request that it repeats."""
     try:
-        data = json.loads(body)
+        data = parsed(body)
     except ValueError:
         return body
     error = data.get("error") if isinstance(data, dict) else None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from copilot_nb.conversation.parts import Decision, ToolCall
+from copilot_nb.foreign_json import parsed
 from copilot_nb.render.words import count, duration
 
 MAX_TARGET_CHARS = 60
@@ -26,7 +26,7 @@ _UNANSWERED: Mapping[str, str] = {
 def call_target(call: ToolCall) -> str:
     """Return what a call acts on, in one short line: a variable, a path, a command; ``""`` if it names nothing."""
     try:
-        arguments = json.loads(call.arguments or "{}")
+        arguments = parsed(call.arguments or "{}")
     except ValueError:
         return ""
     if not isinstance(arguments, dict):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from copilot.generated import rpc
 
 from copilot_nb.errors import ProviderError, RuntimeUnavailable
+from copilot_nb.foreign_json import parsed
 from copilot_nb.providers.base import ModelInfo
 from copilot_nb.runtime.login import token_variable
 from copilot_nb.runtime.sdk_errors import SDK_ERRORS, not_logged_in, translated, unusable_login
@@ -211,7 +212,7 @@ def _config(path: Path) -> tuple[str, dict[str, Any]]:
     match = re.match(r"(?:\s*//[^\n]*\n)*", text)
     head = match[0] if match else ""
     try:
-        data = json.loads(text[len(head) :])
+        data = parsed(text[len(head) :])
     except ValueError:
         return head, {}
     return head, data if isinstance(data, dict) else {}

@@ -7,7 +7,6 @@ log, its lines are read one by one: the readable ones are shown and the others c
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import time
@@ -22,6 +21,7 @@ from copilot.generated import rpc
 from copilot.session_events import SessionEvent
 
 from copilot_nb.errors import SessionError
+from copilot_nb.foreign_json import parsed
 from copilot_nb.runtime.events import history
 from copilot_nb.runtime.logfile import count_prompts, last_turn_id
 from copilot_nb.runtime.sdk_errors import CALL_TIMEOUT_S, DAMAGED_HINT, SDK_ERRORS, translated
@@ -319,7 +319,7 @@ def _events_of(path: Path) -> tuple[list[SessionEvent], int]:
     damaged = 0
     for line in path.read_bytes().splitlines():
         try:
-            events.append(SessionEvent.from_dict(json.loads(line)))
+            events.append(SessionEvent.from_dict(parsed(line)))
         except (ValueError, AssertionError, KeyError, TypeError):  # what the SDK raises on a malformed event
             damaged += bool(line.strip(b"\0 \t\r"))
     return events, damaged

@@ -43,6 +43,7 @@ from copilot_nb.conversation.changes import (
 )
 from copilot_nb.conversation.parts import OUTCOMES, Answer, Decision, Image, Outcome, Text, TurnState, Usage
 from copilot_nb.conversation.transcript import Transcript, TurnRecord, advance_turn, is_only_reasoned, replay, settled
+from copilot_nb.foreign_json import parsed
 from copilot_nb.providers.base import NEVER_FULL_TOKENS
 from copilot_nb.providers.provider_error import of_call
 from copilot_nb.runtime.logfile import KEPT_PREFIX
@@ -253,9 +254,9 @@ def _info(event: sdk.SessionEvent) -> Iterator[Change]:
     assert isinstance(data, sdk.SessionInfoData)
     with suppress(ValueError, KeyError, TypeError):  # somebody else's line that begins like ours
         if data.message.startswith(DECIDED_PREFIX):
-            yield from _decided(json.loads(data.message.removeprefix(DECIDED_PREFIX)), event.timestamp)
+            yield from _decided(parsed(data.message.removeprefix(DECIDED_PREFIX)), event.timestamp)
         if data.message.startswith(KEPT_PREFIX):
-            kept = json.loads(data.message.removeprefix(KEPT_PREFIX))
+            kept = parsed(data.message.removeprefix(KEPT_PREFIX))
             state = TurnState(kept["state"])
             yield Kept(kept["turn_id"], kept["prompt"], kept["text"], state, event.timestamp, str(event.id))
 

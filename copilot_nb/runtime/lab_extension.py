@@ -5,7 +5,6 @@ A kernel does not hear of its server, but is started by it, so that the server i
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from copilot_nb.foreign_json import parsed
 
 _PLACE = Path("labextensions", "copilot-nb", "package.json")
 _USER_FOLDERS = ("~/.local/share/jupyter", "~/Library/Jupyter")
@@ -68,5 +69,5 @@ def environment_of(argv: Sequence[str], environ: Mapping[str, str]) -> ServerEnv
 
 def _version_in(folder: Path) -> str:
     with suppress(OSError, ValueError):
-        return str(json.loads((folder / _PLACE).read_text("utf-8"))["version"])
+        return str(parsed((folder / _PLACE).read_text("utf-8"))["version"])
     return ""

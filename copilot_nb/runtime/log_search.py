@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from copilot_nb.foreign_json import parsed
 from copilot_nb.runtime.logfile import PROMPT_MARK, is_prompt
 
 ANSWER = b'{"type":"assistant.message"'
@@ -84,7 +85,7 @@ def _written_ns(log: Path) -> int:
 
 def _said(line: bytes) -> str:
     try:
-        return str(json.loads(line)["data"]["content"])
+        return str(parsed(line)["data"]["content"])
     except (ValueError, KeyError, TypeError):  # a damaged line
         return ""
 

@@ -6,12 +6,13 @@ Through the runtime each session would cost a call of milliseconds.
 from __future__ import annotations
 
 import functools
-import json
 import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+
+from copilot_nb.foreign_json import parsed
 
 KEPT_PREFIX = "What there was of an interrupted turn, kept by copilot_nb: "
 """How the line of a log begins its message that keeps an interrupted turn."""
@@ -34,7 +35,7 @@ def prompt_ids(log: Path) -> set[str]:
 
 def _id(line: bytes) -> str:
     try:
-        return str(json.loads(line)["id"])
+        return str(parsed(line)["id"])
     except (ValueError, KeyError):
         return ""
 
@@ -74,7 +75,7 @@ def last_turn_id(log: Path) -> str:
 
 def _turn_id(line: bytes) -> str:
     try:
-        event = json.loads(line)
+        event = parsed(line)
         return str(event["data"].get("messageId") or event["id"])
     except (ValueError, KeyError, TypeError, AttributeError):  # a damaged line
         return ""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from copilot_nb.providers import sse
 from copilot_nb.providers.answer_repair import fault_in, repair_for, repaired_request
 from copilot_nb.providers.keys import Secret
 from copilot_nb.providers.sse import Decoder, Event, is_stream
@@ -33,6 +36,28 @@ def test_events_are_read_wherever_they_are_cut(end: str, size: int) -> None:
         Event("two\n lines"),
         Event("last"),
     ]
+
+
+def test_a_line_that_comes_in_many_pieces_is_searched_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched = []
+
+    def split(text: str) -> list[str]:
+        searched.append(len(text))
+        return re.split(r"\r\n|\n|\r", text)
+
+    monkeypatch.setattr(sse, "_LINE_END", SimpleNamespace(split=split))
+    line = b"data: " + b"a" * 100_000
+    assert decoded(line, 100) == [Event("a" * 100_000)]
+    assert sum(searched) == len(line)
+
+
+@pytest.mark.parametrize("line", ["data: " + "a" * 60, "data: a\n" * 20])
+def test_an_event_without_an_end_is_refused(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "MAX_EVENT_CHARS", 50)
+    short = b"data: " + b"a" * 20 + b"\n\n"
+    assert len(decoded(short * 10)) == 10
+    with pytest.raises(sse.EventTooLong, match="more than 50 characters"):
+        decoded(line.encode(), 7)
 
 
 def test_an_event_that_is_sent_is_read_as_it_was() -> None:

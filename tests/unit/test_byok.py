@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 import pickle
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
+import httpx
 import keyring
 import pytest
 from keyring.backend import KeyringBackend
 from traitlets import TraitError
 
 from copilot_nb.errors import ProviderError
+from copilot_nb.providers import catalogue, incoming
 from copilot_nb.providers.base import ModelInfo
 from copilot_nb.providers.byok import Byok
 from copilot_nb.providers.catalogue import parsed
 from copilot_nb.providers.keys import EnvironmentKey, KeyringKey, NoKey, Secret, secret
 from copilot_nb.providers.provider_error import Fault, from_runtime, in_stream, read, seconds_of, to_error
+from copilot_nb.providers.network import Network
 from copilot_nb.providers.registry import Providers
 from copilot_nb.providers.spec import Spec, from_environment, ollama_url, spec_of
 from copilot_nb.render.words import nearest
@@ -467,3 +471,27 @@ def test_offline_only_this_machine_is_asked(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_missing_key_is_reported_before_anything_is_sent() -> None:
     with pytest.raises(ProviderError, match="mine: there is no key: the environment variable MY_KEY is not set → set"):
         byok(SPEC, offline=False).endpoint("m")
+
+
+class Endless(httpx.AsyncByteStream):
+    """A body without an end; counts what was read of it."""
+
+    bytes_read = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            self.bytes_read += 1000
+            yield b" " * 1000
+
+
+def test_a_list_of_models_without_an_end_is_read_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = Endless()
+
+    async def answer(_network: Network, request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, stream=body, request=request)
+
+    monkeypatch.setattr(Network, "handle_async_request", answer)
+    monkeypatch.setattr(incoming, "MAX_BODY_BYTES", 5_000)
+    spec = spec_of("mine", {"type": "openai-compatible", "base_url": "http://127.0.0.1:1/v1"})
+    assert asyncio.run(catalogue.ask(spec, Network())) == []
+    assert body.bytes_read == 6_000

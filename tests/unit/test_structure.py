@@ -22,6 +22,7 @@ PACKAGE = ROOT / "copilot_nb"
 LAYERS = {
     "console": 0,
     "characters": 0,
+    "foreign_json": 0,
     "errors": 0.5,  # its lines show no control characters
     "frontend": 0,
     "settings": 0,
@@ -106,6 +107,20 @@ BROAD_EXCEPTS = {
     "structured.py",  # a validator of the user's own: its error is what is wrong with the answer
     "system/threads.py",  # a job of another thread: its error goes to the caller that waits for it
     "notebook/workspace.py",  # an expression of the user's own
+}
+
+# What these read as JSON, copilot_nb or the SDK wrote; all else is read by `foreign_json`, which bounds its depth.
+READ_OWN_JSON = {
+    "experiments/engines/worker.py",
+    "experiments/round_store.py",
+    "experiments/store.py",
+    "providers/chat.py",
+    "providers/incoming.py",
+    "providers/local/llama.py",
+    "providers/local/llama_process.py",
+    "providers/relay.py",
+    "runtime/composing.py",
+    "structured.py",  # what its own decoder has read before
 }
 
 MAX_UNMAPPED_MODULES = 30
@@ -314,6 +329,11 @@ def test_every_named_border_is_used() -> None:
         if isinstance(node, ast.ExceptHandler) and is_broad(node)
     }
     assert broad == BROAD_EXCEPTS
+
+
+def test_json_of_others_is_read_by_one_module() -> None:
+    direct = {module.place for module in MODULES if "json.loads" in set(map(ast.unparse, ast.walk(module.tree)))}
+    assert direct - {"foreign_json.py"} == READ_OWN_JSON
 
 
 def test_every_importer_imports_its_library() -> None:

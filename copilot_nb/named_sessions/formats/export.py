@@ -20,6 +20,7 @@ from pathlib import Path
 
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import InputError
+from copilot_nb.foreign_json import parsed
 from copilot_nb.named_sessions.formats.json_format import Exported, Imported, from_json, to_json
 from copilot_nb.named_sessions.formats.notebook_format import to_notebook
 from copilot_nb.named_sessions.options import model_label
@@ -72,10 +73,10 @@ def load(path: str | Path) -> Imported:
     """
     path = Path(path).expanduser()
     try:
-        return from_json(json.loads(path.read_text("utf-8-sig")))
+        return from_json(parsed(path.read_text("utf-8-sig")))
     except UnicodeDecodeError as error:
         raise InputError(f"cannot read {path}: it is not UTF-8 text", "name a file exported as .json") from error
-    except (json.JSONDecodeError, RecursionError) as error:
+    except json.JSONDecodeError as error:
         raise InputError(f"cannot read {path}: it is not JSON", "name a file exported as .json") from error
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {path}: {_reason(error)}", "name a file exported as .json") from error

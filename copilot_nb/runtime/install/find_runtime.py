@@ -17,7 +17,6 @@ Why: docs/decisions/0001-start-copilot-runtime.md.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -30,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from copilot_nb.errors import RuntimeUnavailable
+from copilot_nb.foreign_json import parsed
 from copilot_nb.runtime.install.cache import cache_root
 from copilot_nb.runtime.install.sdk_pin import pinned_version, runtime_platform
 from copilot_nb.system.environment import small
@@ -187,7 +187,7 @@ def _version_beside(path: Path) -> str | None:
     parents = path.resolve().parents
     for folder in (*parents[:1], *parents[2:3]):  # of `copilot`, and of prebuilds/<platform>/copilot-runtime
         try:
-            package: Any = json.loads((folder / "package.json").read_text(encoding="utf-8"))
+            package: Any = parsed((folder / "package.json").read_text(encoding="utf-8"))
             if str(package["name"]).startswith("@github/copilot"):
                 return str(package["version"])
         except (OSError, ValueError, KeyError, TypeError):

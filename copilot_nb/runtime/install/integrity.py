@@ -8,10 +8,10 @@ of checksums, which has the same source as the program.
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 
 from copilot_nb.errors import ProviderError, RuntimeUnavailable
+from copilot_nb.foreign_json import parsed
 
 NPM_SHA512 = {
     "1.0.102": {
@@ -55,7 +55,7 @@ def check_npm_package(folder: Path, name: str, version: str, platform: str) -> N
 
 def _noted_by_npm(folder: Path, name: str) -> str:
     try:
-        lock = json.loads((folder / "node_modules" / ".package-lock.json").read_text("utf-8"))
+        lock = parsed((folder / "node_modules" / ".package-lock.json").read_text("utf-8"))
         return str(lock["packages"][f"node_modules/{name}"]["integrity"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
