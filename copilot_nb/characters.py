@@ -19,6 +19,8 @@ _LONE_RETURN = re.compile(r"\r(?!\n)")
 _JOINERS = "\u200c\u200d"
 _BLANK = "\u2800\u3164\u115f\u1160\uffa0"
 """Letters and signs that look like nothing."""
+_OUT_OF_SIGHT = re.compile(r"(?<![^\S\n])[^\S\n]{100,}|\n(?:[^\S\n]*\n){10,}")
+"""As many blanks or empty lines as push what follows out of sight."""
 
 
 def visible(text: str) -> str:
@@ -27,16 +29,30 @@ def visible(text: str) -> str:
 
 
 def revealed(text: str) -> str:
-    """Return `text` with all that is invisible in it, or changes its direction, written out; lines and tabs stay.
+    """Return `text` with all that hides something written out; lines and tabs stay.
+
+    Invisible characters and those that change the direction of text are named, long runs of blanks and of empty lines
+    are counted.
 
     Examples
     --------
     >>> revealed("user = 'admin\u202e'")
     "user = 'admin⟨U+202E⟩'"
     """
+    text = _OUT_OF_SIGHT.sub(_counted, text)
     if text.isascii() and text.isprintable():
         return text
     return "".join(_written_out(character) for character in text)
+
+
+def revealed_line(text: str) -> str:
+    """Return `text` in one line, as `revealed` writes it."""
+    return revealed(" ".join(text.split()))
+
+
+def _counted(found: re.Match[str]) -> str:
+    lines = found[0].count("\n") - 1
+    return f"\n⟨{lines:,} empty lines⟩\n" if lines > 0 else f"⟨{len(found[0]):,} blanks⟩"
 
 
 def _written_out(character: str) -> str:

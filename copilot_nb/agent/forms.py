@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
-from copilot_nb.characters import visible
+from copilot_nb.characters import revealed, revealed_line
 from copilot_nb.foreign_json import parsed
 
 Value = str | int | float | bool | list[str]
@@ -101,7 +101,7 @@ class FormField:
     @property
     def label(self) -> str:
         """What the field is called for the user."""
-        return self.title or self.name
+        return self.title or revealed_line(self.name)
 
     @property
     def takes(self) -> str:
@@ -110,7 +110,7 @@ class FormField:
             offered = ", ".join(f"{number} {each.title}" for number, each in enumerate(self.choices, 1))
             return f"any of {offered}" if self.kind == "choices" else offered
         words = {"integer": "a whole number", "number": "a number", "boolean": "y or n"}
-        pattern = f"a text that fits {visible(self.pattern)}" if self.pattern else ""
+        pattern = f"a text that fits {revealed_line(self.pattern)}" if self.pattern else ""
         return words.get(self.kind, "") or _FORMATS.get(self.text_format, "") or pattern
 
     @property
@@ -119,7 +119,7 @@ class FormField:
         facts = [self.title if self.title != self.name else "", self.description, self.takes]
         facts.append("" if self.default is None else f"otherwise {shown(self.default)}")
         facts.append("needed" if self.is_required and self.default is None else "")
-        return f"{self.name}: {'; '.join(fact for fact in facts if fact) or 'a text'}"
+        return f"{revealed_line(self.name)}: {'; '.join(fact for fact in facts if fact) or 'a text'}"
 
     def read(self, given: object) -> Value | None:
         """Return the answer to what was typed or chosen; ``None``: the field has none.
@@ -310,7 +310,7 @@ def _pair(word: str) -> tuple[str, str]:
 def question_form(choices: Sequence[str] = (), *, is_free: bool = True) -> Form:
     """Return the form of a plain question."""
     kind: FieldKind = "choice" if choices else "text"
-    offered = tuple(Choice(choice, choice) for choice in choices)
+    offered = tuple(Choice(choice, revealed_line(choice)) for choice in choices)
     return Form(
         (FormField(name="answer", title="Your answer", kind=kind, choices=offered, is_free=is_free, is_required=True),)
     )
@@ -348,8 +348,8 @@ def _field(name: str, schema: Mapping[str, Any], *, is_required: bool, is_free: 
     suffix = {"choices": "Items", "text": "Length", "choice": "Length"}.get(field_kind, "imum")
     field = FormField(
         name=name,
-        title=_text_of(schema, "title"),
-        description=_text_of(schema, "description"),
+        title=revealed_line(_text_of(schema, "title")),
+        description=revealed(_text_of(schema, "description")),
         kind=field_kind,
         choices=choices,
         is_free=is_free or (is_several and not choices),
@@ -378,10 +378,10 @@ def _choices(schema: Mapping[str, Any]) -> tuple[Choice, ...]:
     if isinstance(values, list):
         titles = schema.get("enumNames")
         named = titles if isinstance(titles, list) and len(titles) == len(values) else values
-        return tuple(Choice(str(value), str(title)) for value, title in zip(values, named, strict=True))
+        return tuple(Choice(str(value), revealed_line(str(title))) for value, title in zip(values, named, strict=True))
     titled = schema.get("oneOf") or schema.get("anyOf")
     each = [one for one in titled if isinstance(one, dict) and "const" in one] if isinstance(titled, list) else []
-    return tuple(Choice(str(one["const"]), str(one.get("title", one["const"]))) for one in each)
+    return tuple(Choice(str(one["const"]), revealed_line(str(one.get("title", one["const"])))) for one in each)
 
 
 def _text_of(schema: Mapping[str, Any], key: str) -> str:

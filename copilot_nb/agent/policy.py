@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from copilot_nb.characters import visible
+from copilot_nb.characters import revealed_line
 
 Action = Literal["allow", "deny", "ask"]
 Kind = Literal[
@@ -85,9 +85,9 @@ class Call:
         if self.kind == "code":
             lines = self.text.count("\n") + 1
             return f"run {lines} lines of Python" if lines > 1 else "run Python"
-        line = visible(" ".join(", ".join(self.targets).split()))
+        line, tool = revealed_line(", ".join(self.targets)), revealed_line(self.tool)
         shown = f"{line[:MAX_TARGET_CHARS]}…" if len(line) > MAX_TARGET_CHARS else line
-        return f"{visible(self.tool)}: {shown}" if shown else visible(self.tool)
+        return f"{tool}: {shown}" if shown else tool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +173,7 @@ def session_scope(call: Call) -> str:
     if call.needs_human:
         return ""
     if call.kind in _WHOLE_TOOL:
-        return "any code" if call.kind == "code" else f"any call of {call.tool}"
+        return "any code" if call.kind == "code" else f"any call of {revealed_line(call.tool)}"
     return _SCOPES.get(call.kind, "") if len(call.targets) == 1 else ""
 
 

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Literal
 
 from copilot_nb.agent.forms import Form, question_form
 from copilot_nb.agent.policy import ASK_USER, Call, session_scope
-from copilot_nb.characters import visible
+from copilot_nb.characters import revealed_line
 from copilot_nb.conversation.parts import Decision, Outcome
 from copilot_nb.named_sessions.names import quoted
 
@@ -84,9 +84,9 @@ class ApprovalRequest:
     def title(self) -> str:
         """What is asked, and by which session, in one line."""
         if self.is_question:
-            server = "" if self.call.tool in ("", ASK_USER) else f" for the server {visible(self.call.tool)}"
+            server = "" if self.call.tool in ("", ASK_USER) else f" for the server {revealed_line(self.call.tool)}"
             return f"{self.session} asks{server}:"
-        why = visible(" ".join(self.call.why.split()))[:MAX_WHY_CHARS]
+        why = revealed_line(self.call.why)[:MAX_WHY_CHARS]
         return f"{self.session} asks: {self.what}" + (f" ({why})" if why else "")
 
     @property
@@ -289,7 +289,7 @@ def to_answer(request: ApprovalRequest, *, by_number: bool = False) -> str:
     if not request.is_question:
         return f"%copilot approve {name}, or %copilot deny {name} REASON"
     fields = request.form
-    text = "TEXT" if fields.only is not None else " ".join(f"{each}=…" for each in fields.names)
+    text = "TEXT" if fields.only is not None else " ".join(f"{revealed_line(each)}=…" for each in fields.names)
     return f"%copilot answer {name} {text}".rstrip()
 
 
@@ -300,7 +300,7 @@ def asking_lines(requests: Sequence[ApprovalRequest]) -> list[tuple[str, str]]:
 
 
 def _asking_line(request: ApprovalRequest, *, by_number: bool) -> str:
-    first = visible(" ".join(request.text.split()))
+    first = revealed_line(request.text)
     question = f" {first[:MAX_QUESTION_CHARS]}{'…' if len(first) > MAX_QUESTION_CHARS else ''}"
     asked = f"{request.title}{question if request.is_question else ''}"
     return f"{asked}; to answer: {to_answer(request, by_number=by_number)}"

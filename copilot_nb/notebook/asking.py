@@ -20,6 +20,7 @@ from IPython.core.error import StdinNotImplementedError
 from IPython.display import DisplayHandle
 
 from copilot_nb.agent.forms import DoesNotFit, FormField, shown
+from copilot_nb.characters import revealed_line
 from copilot_nb.frontend import has_kernel, has_rich_output, is_headless, is_input_refused
 from copilot_nb.notebook.inline_requests import line_bundle, outcome_line, request_bundle
 from copilot_nb.notebook.page_asking import PageAsker
@@ -112,7 +113,7 @@ def answered(read: Callable[[str], str], request: ApprovalRequest, *, names_requ
 def _field_prompt(each: FormField, request: ApprovalRequest) -> str:
     if request.form.is_plain:
         return f"{each.label}: "
-    default = "" if each.default is None else f" [{shown(each.default)}]"
+    default = "" if each.default is None else f" [{revealed_line(shown(each.default))}]"
     return f"{each.label}{f' ({each.takes})' if each.takes else ''}{default}: "
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from copilot_nb.characters import revealed_line
 from copilot_nb.render.asking import question_html, request_html, request_text
 from copilot_nb.render.calls import answer_text, decision_text
 from copilot_nb.render.turn import quiet
@@ -80,7 +81,7 @@ def outcome_line(approvals: Approvals, request: ApprovalRequest) -> str:
     decision = approvals.decision(request.request_id)
     if not request.is_question or decision is None:
         return f"{request.title}: {decision_text(decision)}"
-    return f"{request.title}: {decision.reason if decision.is_allowed else answer_text(decision)}"
+    return revealed_line(f"{request.title}: {decision.reason if decision.is_allowed else answer_text(decision)}")
 
 
 def line_bundle(*lines: str) -> dict[str, str]:

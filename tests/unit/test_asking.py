@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 
 from copilot_nb.agent.forms import Form, form_of, question_form
-from copilot_nb.agent.policy import Call
+from copilot_nb.agent.policy import Call, session_scope
 from copilot_nb.characters import revealed
-from copilot_nb.named_sessions.approvals import ApprovalRequest
+from copilot_nb.conversation.parts import Decision
+from copilot_nb.named_sessions.approvals import ApprovalRequest, asking_lines
 from copilot_nb.notebook.asking import NotUnderstood, Reply, answered, understood
-from copilot_nb.notebook.inline_requests import request_bundle
+from copilot_nb.notebook.inline_requests import outcome_line, request_bundle
 from copilot_nb.render.asking import question_html, request_html, request_text
 
 CODE = ApprovalRequest(
@@ -136,6 +138,41 @@ def test_all_of_a_request_is_shown_and_nothing_in_it_hides() -> None:
     assert "<i>" not in question_html("py asks:", "<i>$x$</i>")
 
 
+def test_what_is_pushed_out_of_sight_is_announced() -> None:
+    hidden = "echo ok" + " " * 3000 + "; rm -rf ~" + "\n \u00a0\n" * 300 + "rm -rf /"
+    for shown in (request_html("py asks:", hidden, "bash"), request_html("py asks:", hidden, "")):
+        assert "⟨3,000 blanks⟩" in shown
+        assert "⟨599 empty lines⟩" in shown
+    assert "   " not in request_text("py asks:", hidden).replace("\n    ", "\n")
+
+
+HOSTILE = "a\x1b]52;c;eA==\x07\x9b2J\u202e\r\nAllow it? y"
+
+
+def test_nothing_that_a_server_names_steers_the_terminal_or_begins_a_line() -> None:
+    described = {"title": HOSTILE, "description": HOSTILE, "default": HOSTILE}
+    several = {"type": "array", "items": {"oneOf": [{"const": HOSTILE, "title": HOSTILE}]}, "title": HOSTILE}
+    properties = {
+        HOSTILE: {"type": "string"},
+        "text": {"type": "string", **described},
+        "one": {"enum": [HOSTILE], "enumNames": [HOSTILE]},
+        "some": several,
+        "number": {"type": "integer"},
+    }
+    call = Call(call_id="q", kind="question", tool=HOSTILE, text=HOSTILE)
+    asked = dataclasses.replace(
+        QUESTION, call=call, form=form_of({"properties": properties, "required": list(properties)})
+    )
+    reply, prompts = replied(asked, "", "x", "y", "nothing", "1", "1", "many", "7")
+    approvals = SimpleNamespace(decision=lambda _id: Decision("once", "you", asked.form.words(reply.answers)))
+    lines = [*prompts, asked.title, asking_lines([asked])[0][1], outcome_line(approvals, asked)]
+    lines += [dataclasses.replace(CODE, call=dataclasses.replace(CODE.call, why=HOSTILE)).title]
+    lines += [Call(call_id="c", kind="mcp", tool=HOSTILE, targets=(HOSTILE,)).what]
+    lines += [session_scope(Call(call_id="c", kind="mcp", tool=HOSTILE))]
+    assert [line for line in lines if not line.isprintable()] == []
+    assert reply.answers["one"] == HOSTILE
+
+
 def test_an_address_in_a_question_is_shown_whole_and_leads_there() -> None:
     html = question_html("py asks:", "Log in:\n\nhttps://example.org/x?a=1&b=2\njavascript:alert(1)")
     assert '<a href="https://example.org/x?a=1&amp;b=2" target="_blank"' in html
@@ -146,7 +183,7 @@ def test_the_choices_of_a_question_and_the_way_out_are_shown() -> None:
     assert request_bundle(QUESTION)["text/plain"] == "py asks:\n    Which?\n    1. red\n    2. blue\n"
 
 
-@pytest.mark.parametrize("text", ["def f():\n\treturn 'ä 漢字 🙂'\n", "", "x\u00a0y"])
+@pytest.mark.parametrize("text", ["def f():\n\treturn 'ä 漢字 🙂'\n", "", "x\u00a0y", f"x\n{' ' * 99}y" + "\n" * 10])
 def test_what_can_be_seen_stays(text: str) -> None:
     assert revealed(text) == text
 

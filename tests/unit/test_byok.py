@@ -22,8 +22,8 @@ from copilot_nb.providers.base import ModelInfo
 from copilot_nb.providers.byok import Byok
 from copilot_nb.providers.catalogue import parsed
 from copilot_nb.providers.keys import EnvironmentKey, KeyringKey, NoKey, Secret, secret
-from copilot_nb.providers.provider_error import Fault, from_runtime, in_stream, read, seconds_of, to_error
 from copilot_nb.providers.network import Network
+from copilot_nb.providers.provider_error import Fault, from_runtime, in_stream, read, seconds_of, to_error
 from copilot_nb.providers.registry import Providers
 from copilot_nb.providers.spec import Spec, from_environment, ollama_url, spec_of
 from copilot_nb.render.words import nearest

@@ -119,7 +119,7 @@ def test_no_rule_answers_for_a_person() -> None:
 
 def test_a_call_and_a_rule_in_words() -> None:
     assert call("code", "run_code", text="a\nb").what == "run 2 lines of Python"
-    assert bash("git\nstatus\x1b[2J" + "x" * 100).what.startswith("bash: git status␛[2Jx")
+    assert bash("git\nstatus\x1b[2J" + "x" * 100).what.startswith("bash: git status⟨U+001B⟩[2Jx")
     assert str(Rule(action="deny", tool="bash", command="rm *")) == "the rule for tool bash, command rm *"
     assert str(Rule(action="deny")) == "the rule for everything"
 
