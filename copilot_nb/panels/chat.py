@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from copilot_nb.conversation.prompt import interpolate
@@ -86,7 +87,7 @@ def with_files(prompt: str, files: Sequence[Message], hide: Callable[[str], str]
     prompt : str
         The prompt that the files go with.
     files : sequence of mapping
-        Each has a ``name`` and either ``text`` or, of an image, ``base64``.
+        Each has a ``name``, of which a path is left out, and either ``text`` or, of an image, ``base64``.
     hide : callable, optional
         Returns a text with its secrets hidden.
 
@@ -95,8 +96,9 @@ def with_files(prompt: str, files: Sequence[Message], hide: Callable[[str], str]
     InputError
         If one is too large, or no image.
     """
-    texts = [hide(with_text(file["name"], file["text"])) for file in files if "text" in file]
-    images = [image(file["name"], base64.b64decode(file["base64"])) for file in files if "base64" in file]
+    named = [(PureWindowsPath(file["name"]).name, file) for file in files]  # which knows both signs between folders
+    texts = [hide(with_text(name, file["text"])) for name, file in named if "text" in file]
+    images = [image(name, base64.b64decode(file["base64"])) for name, file in named if "base64" in file]
     return "\n".join([*texts, prompt]), images
 
 

@@ -508,6 +508,8 @@ def test_files_are_put_before_the_prompt_in_a_fence_of_their_own() -> None:
     assert asked == "File `a'b .md`:\n\n````\n```\n{{ x }}\n```\n````\n\nExplain."
     assert images == []
     assert with_files("Explain.", files, lambda text: text.replace("x", "hidden"))[0] == asked.replace("x", "hidden", 1)
+    for path in ("/etc/passwd", "..\\..\\passwd", "C:/passwd"):
+        assert with_files("", [{"name": path, "text": "x"}])[0].startswith("File `passwd`:")
     with pytest.raises(InputError, match="200,001 characters"):
         with_files("", [{"name": "big", "text": "x" * 200_001}])
     with pytest.raises(InputError, match=r"x\.png is neither text nor an image"):

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from copilot_nb.conversation.parts import Part, Reasoning, Text, ToolCall, TurnState, Usage
+from copilot_nb.conversation.parts import Image, Part, Reasoning, Text, ToolCall, TurnState, Usage
 from copilot_nb.conversation.prompt import as_body, interpolate
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import InputError
@@ -520,6 +520,16 @@ def test_a_notebook_holds_prompts_as_cells_and_answers_as_outputs(tmp_path: Path
         assert output.data == {"text/html": turn_html(record, label), "text/plain": turn_text(record, label)}
         assert output.metadata == turn_metadata(record, label, FACTS.session_id)
     assert "Because" in cells[2].outputs[0].data["text/plain"]
+
+
+def test_a_notebook_attaches_nothing_by_a_name_that_somebody_gave(tmp_path: Path) -> None:
+    images = (Image("/etc/passwd", "image/png", 3), Image("a.png\n%rm x", "image/png", 3))
+    opening, *cells = notebook(tmp_path, TURNS[0], dataclasses.replace(TURNS[2], images=images)).cells
+    assert opening.source.splitlines() == [
+        "%load_ext copilot_nb",
+        "# turn 2 was sent with /etc/passwd, a.png %rm x; to attach it again: -a FILE",
+    ]
+    assert not any("-a" in cell.source for cell in cells)
 
 
 def test_cell_ids_are_unique_and_stay_when_the_conversation_goes_on(tmp_path: Path) -> None:
