@@ -4,7 +4,9 @@ Viewers differ in what Markdown may do: one runs raw HTML, another loads picture
 or an open fence swallows everything after it. So raw HTML becomes text (``\<b>``) but for
 ``<br>``, a picture becomes a link (as in `markdown`), and an open fence is closed. Some viewers run what a fence names
 in braces (``{code-cell}``, ``{include}``): it loses them. A block of Markdown that holds fences gets a longer one.
-Code, and a text with none of these, stay to the letter.
+Pandoc passes TeX on, wherever it stands, and what a span of code is marked as (``{=html}``); MyST evaluates a role
+(``{eval}``). A backslash before them makes them text, which looks the same: of TeX only before a macro that reads,
+writes, loads or redefines. Code, and a text with none of these, stay to the letter.
 
 A parser decides whether the outcome is harmless; one that is not, as with a ``javascript:`` link, goes into a fence. It
 is asked with tables and without: what stands in a row's excess cells is dropped by one viewer and live in another.
@@ -26,11 +28,18 @@ from copilot_nb.characters import visible
 from copilot_nb.render.escape import well_formed
 from copilot_nb.render.links import SCHEMES
 from copilot_nb.render.markdown import MAX_CHARS, block_parser
+from copilot_nb.render.maths import REACHING_OUT
 
 _SENTINEL = "what follows"
-# An escaped sign or a span of code stays; what may begin a tag, a comment or a picture is found.
+_MACROS = (
+    f"{REACHING_OUT}|[a-z]*input|(?:open|close)(?:in|out)|read|write|immediate|special|catcode|usepackage"
+    r"|documentclass|directlua|luaexec|begin\s*\{filecontents"
+)
+# An escaped sign or a span of code stays; what may begin a tag, a comment or a picture is found, and what pandoc or
+# MyST would run. TeX reads ^^5c as a backslash.
 _LIVE = re.compile(
-    r"\\[^\n]|(?<!`)(?P<ticks>`+)(?!`)(?:(?!\n[ \t]*\n).){1,1000}?(?<!`)(?P=ticks)(?!`)"
+    rf"(?P<macro>\\(?=(?i:{_MACROS}))|\^(?=\^)|\{{(?=[^{{}}`\n]{{1,100}}\}}`))"
+    r"|\\[^\n]|(?<!`)(?P<ticks>`+)(?!`)(?:(?!\n[ \t]*\n).){1,1000}?(?<!`)(?P=ticks)(?!`)(?P<raw>\{=)?"
     r"|(?P<tag><(?=[A-Za-z/!?])(?!https?:|mailto:))|(?P<picture>!(?=\[))",
     re.DOTALL,
 )
@@ -98,15 +107,18 @@ def _is_harmless(source: str) -> bool:
 
 
 def _finds_nothing(source: str, parser: MarkdownIt) -> bool:
-    """Whether there is no HTML except line breaks, no picture, and no link with an unsafe address."""
-    found: dict[str, Any] = {}
-    tokens = list(_tokens(parser.parse(source, found)))
+    """Whether there is no HTML except line breaks, no picture, nothing that runs, and no unsafe address."""
+    defined: dict[str, Any] = {}
+    tokens = list(_tokens(parser.parse(source, defined)))
     html = (token.content for token in tokens if token.type in ("html_block", "html_inline"))
     if any(token.type == "image" for token in tokens) or not all(map(_BREAK.fullmatch, html)):
         return False
+    texts = (token.content for token in tokens if token.type == "inline")
+    if any(found["macro"] or found["raw"] for text in texts for found in _LIVE.finditer(text)):
+        return False
     links = [str(token.attrs["href"]) for token in tokens if token.type == "link_open"]
     # what is defined here may be used elsewhere in the document
-    links += [reference["href"] for reference in found.get("references", {}).values()]
+    links += [reference["href"] for reference in defined.get("references", {}).values()]
     return all(map(_is_harmless_link, links))
 
 
@@ -133,6 +145,10 @@ def _disarmed(source: str, *, breaks: bool = False) -> str:
 
 
 def _without_effect(found: re.Match[str], *, breaks: bool) -> str:
+    if found["raw"]:
+        return f"{found[0].removesuffix('{=')}\\{{="
+    if found["macro"]:
+        return f"\\{found[0]}"
     if found["tag"]:
         is_kept = not breaks and _BREAK.match(found.string, found.start())
         return found[0] if is_kept else f"\\{found[0]}"

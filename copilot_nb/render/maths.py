@@ -36,11 +36,12 @@ Maths = Literal["tex", "mathml"]
 
 _INLINE = (("\\(", "\\)"), ("\\[", "\\]"), ("$$", "$$"), ("$", "$"))
 _BLOCK = re.compile(r"\$\$|\\\[|\\begin\{([A-Za-z]{1,20}\*?)\}")
-_REACHES_OUT = re.compile(
-    r"\\(href|url|style|class|cssId|data|html|require|bbox|mml|unicode|include|def|gdef|edef|xdef|let|futurelet|csname"
-    r"|(re)?new|provide|Declare|Newextarrow|toggle|texttip|mathtip)",
-    re.IGNORECASE,
+REACHING_OUT = (
+    "href|url|style|class|cssId|data|html|require|bbox|mml|unicode|include|def|gdef|edef|xdef|let|futurelet|csname"
+    "|(?:re)?new|provide|Declare|Newextarrow|toggle|texttip|mathtip"
 )
+"""How the names of the macros begin that reach out of a formula (a pattern, in upper or lower case)."""
+_REACHES_OUT = re.compile(rf"\\(?:{REACHING_OUT})", re.IGNORECASE)
 
 _TEX = re.compile(r"[\\^_=]")
 _SEPARATORS = "/:;,.-+=|&?!@~)([{<>\"'"

@@ -461,6 +461,7 @@ def test_inert_markdown_is_harmless_and_ends(text: str) -> None:
         "```html\n<script>\n```",
         "    <indented>",
         "$$\\frac{a}{b}$$ costs $5!",
+        "\\alpha^2 {x} `{y}` and `\\input{z}`\n\n```tex\n\\input{z}\n```",
         "- a\n- b\n\n| a |\n|---|\n| `<b>` |",
     ],
 )
@@ -482,6 +483,10 @@ def test_what_is_not_harmless_is_changed_where_it_must_be() -> None:
     assert inert("<b>\n\n```\n<b>\n```\n\n<i>") == "\\<b>\n\n```\n<b>\n```\n\n\\<i>"
     assert inert("[x](javascript:y)") == "```\n[x](javascript:y)\n```"
     assert inert("a\n```py\nb") == "a\n```py\nb\n```"
+    assert inert("$\\input{x}$ \\\\input `\\input`") == "$\\\\input{x}$ \\\\input `\\input`"
+    assert inert("$^^5cinput{x} a^b$ \\Lstinputlisting{x}") == "$\\^^5cinput{x} a^b$ \\\\Lstinputlisting{x}"
+    assert inert("`<b>`{=html} ``a`b``{=latex} `a`{.py}") == "`<b>`\\{=html} ``a`b``\\{=latex} `a`{.py}"
+    assert inert("{eval}`1+1` and {x}") == "\\{eval}`1+1` and {x}"
     assert inert("x" * 300_000).startswith("```\nxxx")
 
 
