@@ -5,6 +5,9 @@ reload without it would lose the visitor. So the kernel makes a secret, and the 
 where no link can put one. The name is a hash of the secret, so it may appear in a list, a session's id or an error. A
 browser that stores nothing (a private window) is a new visitor at each load.
 
+The page asks when it has made all widgets of the notebook: it drops the updates of a widget that it has not made yet,
+and a notebook answers a visitor by updating widgets.
+
 When a page is reloaded, its old kernel must end: otherwise it keeps the visitor's session open, and the new kernel
 cannot use it (see `static/visitor.js`).
 
@@ -19,8 +22,10 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
+from uuid import uuid4
 
 import anywidget
+from traitlets import Unicode
 
 from copilot_nb.panels.assets import script
 
@@ -50,9 +55,11 @@ class Visitor(anywidget.AnyWidget):
     """
 
     _esm = script("visitor.js")
+    widget_id = Unicode(help="The id of the widget's comm.").tag(sync=True)
 
     def __init__(self, on_visitor: Callable[[str], object]) -> None:
-        super().__init__()
+        widget_id = uuid4().hex
+        super().__init__(widget_id=widget_id, model_id=widget_id)
         self.user = ""
         self._on_visitor = on_visitor
         self._token = ""

@@ -16,6 +16,12 @@ from tests.browser.chromium import new_context
 from tests.browser.conftest import Lab, scripted
 
 APP = Path(__file__).parents[2] / "notebooks" / "07_voila_app.ipynb"
+# anywidget then finds each module slow to load, as on a busy machine, and holds the messages back for good
+SLOWLY_LOADED = """AbortSignal.timeout = () => {
+    const late = new AbortController();
+    queueMicrotask(() => late.abort());
+    return late.signal;
+}"""
 
 
 @pytest.fixture
@@ -54,6 +60,7 @@ def secret_of(page: Page) -> str:
 
 
 def come(lab: Lab, url: str) -> Page:
+    lab.on_page[:] = [lambda page: page.add_init_script(SLOWLY_LOADED)]
     page = lab.visit(url)
     page.locator(".cnb-panel textarea").wait_for()
     return page

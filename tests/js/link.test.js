@@ -46,6 +46,10 @@ class Wire {
   over = new AbortController();
 
   constructor(kernel = null) {
+    const widget = {
+      comm: { on_msg: (received) => Object.assign(this, { received }) },
+      trigger: (_event, content) => this.heard(content),
+    };
     const model = {
       send: (message) => this.sent.push(message),
       get: () => "panel",
@@ -53,7 +57,7 @@ class Wire {
         this.heard = heard;
       },
       off: () => {},
-      widget_manager: kernel ? { kernel } : undefined,
+      widget_manager: kernel ? { kernel, get_model: async () => widget } : undefined,
     };
     this.model = model;
     this.link = new Link(model, this.over.signal, {
@@ -104,6 +108,14 @@ test("a page says hello and shows what it is told, in its order", () => {
   wire.news(3, "c");
   assert.deepEqual(wire.shown, ["whole 1", "a", "b", "c"]);
   assert.equal(wire.asked("hello").length, 1);
+});
+
+test("a page hears its panel from the comm, past anywidget, which may wait for good", async () => {
+  const wire = new Wire(new Kernel());
+  await settled();
+  const message = { kind: "whole", seq: 1, re: wire.asked("hello")[0].id };
+  wire.received({ content: { data: { method: "custom", content: message } } });
+  assert.deepEqual(wire.shown, ["whole 1"]);
 });
 
 test("news before the whole are left out: they are in it", () => {

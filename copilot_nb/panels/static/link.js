@@ -2,6 +2,7 @@
 
 import { newId } from "./dom.js";
 import { keepWithNotebook } from "./keep.js";
+import { takeMessages } from "./messages.js";
 import { placeOf } from "./place.js";
 
 export const BEAT_MS = 1000; // interval of the check for late answers
@@ -101,6 +102,7 @@ export class Link {
     /** @param {any} message */
     const received = (message) => this.received(message);
     model.on("msg:custom", received);
+    takeMessages(model, model.get("panel_id"));
     const beat = setInterval(() => this.checkLate(), BEAT_MS);
     signal.addEventListener("abort", () => {
       clearInterval(beat);
