@@ -93,8 +93,7 @@ def _table(findings: Sequence[Finding]) -> list[str]:
     width = max(len(finding.what) for finding in findings)
     lines = []
     for finding in findings:
-        mark = "OK" if finding.ok and not finding.fix else "note" if finding.ok else "FIX"
-        lines.append(f"{mark:<5} {finding.what:<{width}}  {finding.detail}")
+        lines.append(f"{finding.mark:<5} {finding.what:<{width}}  {finding.detail}")
         if finding.fix:
             lines.append(f"{'':<5} {'':<{width}}  → {finding.fix}")
     return lines

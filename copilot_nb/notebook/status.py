@@ -10,7 +10,7 @@ from copilot_nb.frontend import has_rich_output, is_headless
 from copilot_nb.named_sessions.approvals import asking_lines
 from copilot_nb.providers.registry import NO_MODEL, WAYS_IN
 from copilot_nb.render.table import Card, Table
-from copilot_nb.runtime.doctor import diagnose
+from copilot_nb.runtime.doctor import Finding, diagnose
 from copilot_nb.runtime.install.find_runtime import find_runtime
 
 NEXT_LINE = "%%copilot session1   ·   %copilot ls   ·   %copilot help"
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from copilot_nb.named_sessions.manager import Manager
-    from copilot_nb.settings import CopilotNB
 
 
 def status_card(manager: Manager, used: str) -> Card:
@@ -53,22 +52,33 @@ def _answering(manager: Manager) -> tuple[str, list[tuple[str, str]]]:
         find_runtime(manager.settings.runtime_path)
     except CopilotNBError as error:
         then = [] if manager.providers.has_model_without_login() else [("then, for a model, one of", ways)]
-        return error.message, [("to type next", error.hint), *then]
+        return f"nothing yet: {error.message}", [("to type next", error.hint), *then]
     try:
         provider, model = manager.default_choice()
     except CopilotNBError as error:
         is_first_run = error.message == NO_MODEL
-        return error.message, [("to type next, one of", ways) if is_first_run else ("to type next", error.hint)]
+        to_type = ("to type next, one of", ways) if is_first_run else ("to type next", error.hint)
+        return f"nothing yet: {error.message}", [to_type]
     small = ": a very small model inside this kernel, for trying things out" if provider == "local" else ""
     return f"{model or 'the default model'} ({provider}){small}", [("to type next", NEXT_LINE)]
 
 
-def checkup(shell: InteractiveShell, settings: CopilotNB) -> Table:
+def checkup(shell: InteractiveShell, manager: Manager) -> Table:
     """Return the findings: each is OK, or says what to type."""
-    findings = [(f.what, "OK" if f.ok else "✗", f.detail, f.fix) for f in diagnose(settings)]
-    findings.append(("Front end", "OK", _front_end(shell), ""))
-    columns = ("what", "state", "found", "to do") if any(fix for *_, fix in findings) else ("what", "state", "found")
-    return Table(columns, tuple(findings))
+    findings = diagnose(manager.settings, manager.providers.names)
+    if all(finding.ok for finding in findings):  # else what is missing is the reason
+        findings.append(_model(manager))
+    findings.append(Finding("Front end", True, _front_end(shell)))
+    columns = ("what", "state", "found", *(["to do"] if any(finding.fix for finding in findings) else []))
+    return Table(columns, tuple((finding.what, finding.mark, finding.detail, finding.fix) for finding in findings))
+
+
+def _model(manager: Manager) -> Finding:
+    try:
+        provider, model = manager.default_choice()
+    except CopilotNBError as error:
+        return Finding("Model", False, error.message, error.hint)
+    return Finding("Model", True, f"{model or 'the default model'} ({provider}) answers new sessions")
 
 
 def _front_end(shell: InteractiveShell) -> str:

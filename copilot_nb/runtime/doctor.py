@@ -12,13 +12,13 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from copilot_nb.errors import ProviderError, RuntimeUnavailable
 from copilot_nb.providers.local.model_file import find_local_model
-from copilot_nb.providers.spec import from_environment
+from copilot_nb.providers.spec import from_environment, is_custom_named
 from copilot_nb.runtime.install.find_runtime import DOCTOR_HINT, RuntimeLocation, check_runtime, find_runtime
 from copilot_nb.runtime.install.sdk_pin import pinned_version
 from copilot_nb.runtime.lab_extension import server_environment
@@ -26,6 +26,7 @@ from copilot_nb.settings import CopilotNB
 
 MINIMUM_PYTHON = (3, 11)
 PROVIDERS = ("", "github", "local")
+WAYS_HINT = "type %copilot in a notebook: it says whether you are logged in, and lists the ways to a model"
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,19 @@ class Finding:
     detail: str
     fix: str = ""
 
+    @property
+    def mark(self) -> str:
+        """Return ``OK``, ``note`` for what may stay as it is, or ``FIX``."""
+        if not self.ok:
+            return "FIX"
+        return "note" if self.fix else "OK"
 
-def diagnose(settings: CopilotNB) -> list[Finding]:
-    """Check everything that `copilot_nb` needs outside the notebook."""
+
+def diagnose(settings: CopilotNB, of_kernel: Collection[str] = ()) -> list[Finding]:
+    """Check everything that `copilot_nb` needs outside the notebook.
+
+    `of_kernel` names the providers that a kernel has beside those that the settings and the environment name.
+    """
     return [
         _python(),
         _own_version(),
@@ -59,7 +70,7 @@ def diagnose(settings: CopilotNB) -> list[Finding]:
         *_runtime(settings),
         _home(settings),
         *_local_model(settings),
-        _provider(settings),
+        _provider(settings, of_kernel),
         *_lab_extension(),
     ]
 
@@ -131,10 +142,22 @@ def _home(settings: CopilotNB) -> Finding:
         return Finding("Runtime home", False, why, "%config CopilotNB.home = '…', or set COPILOT_HOME")
 
 
+def _has_engine() -> bool:
+    return importlib.util.find_spec("xllamacpp") is not None
+
+
+def _has_local_model(settings: CopilotNB) -> bool:
+    try:
+        find_local_model(settings.local_model_path)
+    except ProviderError:
+        return False
+    return _has_engine()
+
+
 def _local_model(settings: CopilotNB) -> Iterator[Finding]:
     needed = settings.provider == "local"
     fix = "copilot-nb install-model"
-    engine = importlib.util.find_spec("xllamacpp") is not None
+    engine = _has_engine()
     version = _version_of("xllamacpp") or "installed"
     detail = f"xllamacpp {version}" if engine else f"xllamacpp is not installed{'' if needed else ' (optional)'}"
     yield Finding("Model engine", engine or not needed, detail, "" if engine else fix)
@@ -158,15 +181,17 @@ def _lab_extension() -> Iterator[Finding]:
         yield Finding("JupyterLab", True, detail, "" if server.version == own else install)
 
 
-def _provider(settings: CopilotNB) -> Finding:
+def _provider(settings: CopilotNB, of_kernel: Collection[str]) -> Finding:
     name = settings.provider
-    if name not in (*PROVIDERS, *from_environment(), *settings.providers):
+    if name not in (*PROVIDERS, *from_environment(), *settings.providers, *of_kernel):
         return Finding(
             "Provider", False, f"unknown: {name!r}", "%config CopilotNB.provider = 'github' (or 'local', or '')"
         )
     if name == "github" and settings.offline:
         detail = "'github', but the runtime is offline: no request leaves this machine"
         return Finding("Provider", False, detail, "unset COPILOT_OFFLINE, or: %config CopilotNB.offline = False")
-    return Finding(
-        "Provider", True, f"'{name}'" if name else "chosen for each session (Copilot login, else the embedded model)"
-    )
+    if name:
+        return Finding("Provider", True, f"'{name}'")
+    if is_custom_named() or _has_local_model(settings):
+        return Finding("Provider", True, "chosen for each session (Copilot login, else the embedded model)")
+    return Finding("Provider", True, "none is set: only a Copilot login can answer", WAYS_HINT)

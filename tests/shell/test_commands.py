@@ -197,6 +197,16 @@ def test_doctor(nb: Notebook) -> None:
     out = nb.run("%copilot doctor").out
     for what in ("Python", "Copilot SDK", "Copilot runtime", "Runtime home", "Embedded model", "Provider"):
         assert what in out
+    assert "(scripted) answers new sessions" in out
+
+
+def test_the_doctor_says_that_no_model_can_answer(
+    nb: Notebook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("copilot_nb.notebook.status.diagnose", lambda *_: [])  # all that is installed is in order
+    nb.settings.provider = ""
+    nb.settings.local_model_path = str(tmp_path / "none.gguf")
+    assert re.search(r"Model +FIX +no model can answer +log in to Copilot", nb.run("%copilot doctor").out)
 
 
 def test_restart_keeps_the_sessions(nb: Notebook) -> None:

@@ -127,6 +127,13 @@ def test_the_provider(runtime: Path, settings: CopilotNB, ok: bool) -> None:
     assert by_name(settings)["Provider"].ok is ok
 
 
+@pytest.mark.parametrize("custom", ["", "http://127.0.0.1:1/v1"])
+def test_that_only_a_login_can_answer_is_a_note(runtime: Path, monkeypatch: pytest.MonkeyPatch, custom: str) -> None:
+    monkeypatch.setattr(doctor, "_has_engine", lambda: False)
+    monkeypatch.setenv("COPILOT_PROVIDER_BASE_URL", custom)
+    assert by_name(CopilotNB())["Provider"].mark == ("OK" if custom else "note")
+
+
 def test_a_missing_distribution(runtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_version_of", lambda _: None)
     findings = by_name(CopilotNB())

@@ -19,7 +19,7 @@ def status(context: MagicContext, _args: argparse.Namespace) -> object:
 
 def doctor(context: MagicContext, _args: argparse.Namespace) -> object:
     """Check everything an answer needs."""
-    return checkup(context.shell, context.settings)
+    return checkup(context.shell, context.manager)
 
 
 def restart(context: MagicContext, _args: argparse.Namespace) -> None:
