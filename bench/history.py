@@ -1,9 +1,9 @@
 """Histories: the last page of a long session, over the bare SDK's reading of it; lists and searches of many sessions.
 
 The peer reads, in one call (`readPersistedEvents`), as many events of the log's end as we do, and shows nothing; we
-also turn them into turns and render them. An answer that a cell or a history has shown stays rendered, so the first
-time in a kernel is reported separately. `ls` and `search` are timed with their table, over stored sessions of which
-most have two turns and one in ten has twenty.
+also turn them into turns and render them. An answer that a cell or a history has shown stays rendered, and its code
+stays coloured, so the first time in a kernel is reported separately, and the first time that its code is coloured. `ls`
+and `search` are timed with their table, over stored sessions of which most have two turns and one in ten has twenty.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from bench.report import Result, ratios
 from copilot_nb.named_sessions.formats.import_json import import_session
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.providers.in_kernel import InKernel
+from copilot_nb.render.highlight import _coloured
 from copilot_nb.render.markdown import _kept_html
 from copilot_nb.settings import CopilotNB
 from copilot_nb.testing import ScriptedModel
@@ -61,12 +62,17 @@ def _page(manager: Manager) -> list[Result]:
     def read() -> None:
         manager.loop.blocking(_bare_page(manager))
 
+    def show_new_code() -> str:
+        _coloured.cache_clear()
+        return show_first()
+
     ours, bare = _interleaved(show, read)
-    first, bare_beside = _interleaved(show_first, read)
+    first, bare_beside, coloured = _interleaved(show_first, read, show_new_code)
     name = f"history: last {PAGE_TURNS} of {LONG_TURNS:,} turns as HTML / bare read"
     return [
         ratios(name, ours, bare, at_most=1.2),
         ratios(f"{name}, answers not rendered before", first, bare_beside, at_most=3),
+        ratios(f"{name}, (their code not coloured before either)", coloured, bare_beside),
         Result("history: (the bare read)", [1000 * took_s for took_s in bare], "ms"),
     ]
 

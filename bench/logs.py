@@ -50,7 +50,8 @@ def _repeated(pattern: str, before: str, times: int) -> list[str]:
     parent, turns = last_id, []
     for number in range(times):
         ids = {old: str(uuid.uuid4()) for old in own} | {last_id: parent}
-        turns.append(_with(ids, pattern.replace("Step 1:", f"Step {number}:")))
+        text = pattern.replace("Step 1:", f"Step {number}:").replace("gradient_", f"gradient_{number}_")  # its own code
+        turns.append(_with(ids, text))
         parent = _own_id(turns[-1])
     return turns
 

@@ -22,7 +22,7 @@ import unicodedata
 from markdown_it import MarkdownIt
 from markdown_it.parser_inline import ParserInline
 from markdown_it.rules_block import StateBlock
-from markdown_it.rules_core import StateCore
+from markdown_it.rules_core import StateCore, normalize
 from markdown_it.rules_inline import StateInline
 from markdown_it.rules_inline.state_inline import Scanned
 from markdown_it.token import Token
@@ -51,6 +51,7 @@ def dialect_plugin(parser: MarkdownIt) -> None:
         "fence", "nested_fence", _nested_fence_rule, {"alt": ["paragraph", "reference", "blockquote", "list"]}
     )
     parser.block.ruler.before("reference", "note", _note_block_rule, {"alt": ["paragraph", "reference"]})
+    parser.core.ruler.at("normalize", _normalize)
     parser.core.ruler.after("normalize", "hide_bars", _hide_bars)
     parser.core.ruler.after("block", "show_bars", _show_bars)
     lists_plugin(parser)
@@ -66,14 +67,17 @@ class InlineParser(ParserInline):
             return tokens
         state = _State(src, md, env, tokens)
         self.tokenize(state)
-        for rule in self.ruler2.getRules(""):
-            rule(state)
+        if state.delimiters or any(state.tokens_meta):  # the rules pair markers
+            for rule in self.ruler2.getRules(""):
+                rule(state)
         return state.tokens
 
 
 class _State(StateInline):
     def scanDelims(self, start: int, canSplitWord: bool) -> Scanned:  # noqa: N802, N803 - the names are markdown-it's
         scanned = super().scanDelims(start, canSplitWord)
+        if self.src.isascii():
+            return scanned
         end = start + scanned.length
         before = self.src[start - 1] if start else " "
         after = self.src[end] if end < self.posMax else " "
@@ -188,6 +192,11 @@ def _note_rule(state: StateInline, silent: bool) -> bool:
 def has_notes(definitions: EnvType) -> bool:
     """Whether the text has notes, to which an earlier part of it may refer."""
     return _NOTES in definitions
+
+
+def _normalize(state: StateCore) -> None:
+    if "\r" in state.src or "\0" in state.src:  # else the library would replace each line end by itself
+        normalize(state)
 
 
 def _hide_bars(state: StateCore) -> None:

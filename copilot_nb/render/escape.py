@@ -13,6 +13,8 @@ import html
 import re
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_TO_ESCAPE = re.compile("[&<>$\\\\\ud800-\udfff]")
+"""Characters that `escape` may change; most texts of a table or a list have none."""
 _MATHS_SIGN = re.compile(r"\$|\\(?=[(\[$]|begin|(eq)?ref)")
 
 
@@ -33,4 +35,6 @@ def quote(text: str) -> str:
 
 def escape(text: str) -> str:
     """Return `text` as the content of any element, so that HTML and MathJax find nothing in it."""
+    if not _TO_ESCAPE.search(text):
+        return text
     return _MATHS_SIGN.sub(lambda sign: f"<span>{sign[0]}</span>", html.escape(well_formed(text), quote=False))

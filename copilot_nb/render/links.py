@@ -20,6 +20,9 @@ from copilot_nb.render.scripts import LETTERS, PUNCTUATION
 MAX_URL_CHARS = 2_000
 SCHEMES = frozenset({"http", "https", "mailto"})
 
+PLAIN_URL = re.compile(r"https?://[a-z0-9]+(?:[.-][a-z0-9]+)*(?:/[\w/.~+&=-]*)?", re.ASCII)
+"""Addresses that need no encoding, which the library finds out by parsing them (25 µs)."""
+
 _NOT_OF_URL = r"\s<>\"'`|\\^{}\[\]\u00ab\u00bb\u2000-\u206f" + PUNCTUATION
 _BARE_URL = re.compile(f"https?://(?:[^{_NOT_OF_URL}{LETTERS}]|(?<=[/?#&=_.%(-])[{LETTERS}]+)+")
 _AFTER_URL = ".,:;!?*_~)"

@@ -51,12 +51,11 @@ def _list_rule(state: StateBlock, first: int, end: int, silent: bool) -> bool:
 def _last_item_line(state: StateBlock, opened: int) -> int:
     """Return the line in which the last item of the list begins that was opened by this token."""
     level = state.tokens[opened].level + 1
-    items = (
+    return next(
         each.map[0]
-        for each in state.tokens[opened:]
+        for each in reversed(state.tokens)
         if each.type == "list_item_open" and each.level == level and each.map
     )
-    return max(items)
 
 
 def _next_line(state: StateBlock, end: int) -> int:

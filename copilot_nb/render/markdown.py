@@ -23,6 +23,7 @@ from typing import Any
 
 import nh3
 from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
@@ -30,7 +31,7 @@ from copilot_nb.render.dialect import InlineParser, dialect_plugin
 from copilot_nb.render.direction import STYLES, has_right_to_left, mark_direction
 from copilot_nb.render.escape import escape, quote, well_formed
 from copilot_nb.render.highlight import coloured_code, plain_code
-from copilot_nb.render.links import SCHEMES, is_safe, link_chars, linked
+from copilot_nb.render.links import PLAIN_URL, SCHEMES, is_safe, link_chars, linked
 from copilot_nb.render.mathml import MATHML_ATTRIBUTES, MATHML_TAGS
 from copilot_nb.render.maths import Maths, maths_html, maths_plugin
 from copilot_nb.render.signs import try_by_sign
@@ -147,14 +148,23 @@ def code_blocks(source: str) -> tuple[CodeBlock, ...]:
     return tuple(CodeBlock(_language(token), token.content.removesuffix("\n")) for token in fences)
 
 
+class _Renderer(RendererHTML):
+    @staticmethod
+    def renderAttrs(token: Token) -> str:  # noqa: N802 - the name is markdown-it's
+        return RendererHTML.renderAttrs(token) if token.attrs else ""
+
+
 class _Parser(MarkdownIt):
     def __init__(self) -> None:
-        super().__init__("zero")
+        super().__init__("zero", renderer_cls=_Renderer)
         self.inline = InlineParser()
         self.configure("commonmark", {"html": False})
         dialect_plugin(self)
 
-    def validateLink(self, url: str) -> bool:  # noqa: N802 - the name is markdown-it's
+    def normalizeLink(self, url: str) -> str:  # noqa: N802 - the names are markdown-it's
+        return url if PLAIN_URL.fullmatch(url) else super().normalizeLink(url)
+
+    def validateLink(self, url: str) -> bool:  # noqa: N802
         return is_safe(url)
 
 

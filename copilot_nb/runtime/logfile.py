@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -19,10 +18,12 @@ KEPT_PREFIX = "What there was of an interrupted turn, kept by copilot_nb: "
 KEPT_MARK = KEPT_PREFIX.encode()
 PROMPT_MARK = b'"type":"user.message"'
 """How a line of a log that holds a prompt begins."""
-_PROMPTS = re.compile(rb'\n\{%b(?![^\n]*"source":"(?!user"))' % re.escape(PROMPT_MARK))
-"""The lines that `is_prompt` finds, but for the first of all, faster than one by one."""
+_TURN_LINES = (b"{" + PROMPT_MARK, b'{"type":"session.info"')
+"""How the lines begin that may be a turn: a prompt, or what was kept of one."""
 KEPT_COUNTS = 20_000
-"""Logs whose number of turns is remembered as long as they do not change (counting takes 1 ms per megabyte)."""
+"""Logs whose number of turns is remembered as long as they do not change (counting takes 0.6 ms per megabyte)."""
+COUNTED_BYTES = 256 * 1024
+"""How much of a log is read at once to count its turns: with Python's 8 kB a third slower."""
 FIRST_BLOCK_BYTES = 16 * 1024
 """How much of a log's end is read first."""
 
@@ -52,13 +53,13 @@ def count_prompts(log: Path) -> int:
 @functools.lru_cache(KEPT_COUNTS)
 def _count_in(log: Path, _size_bytes: int, _changed_ns: int) -> int:
     """Count the turns of a log by the looks of its lines: a prompt, or what was kept of one that was lost."""
-    content = log.read_bytes()
-    if KEPT_MARK not in content:
-        return len(_PROMPTS.findall(content))
     count, last = 0, b""
-    for line in content.splitlines():
-        if is_prompt(line) or (KEPT_MARK in line and _kept_turn(line) not in last):
-            count, last = count + 1, line
+    with log.open("rb", buffering=COUNTED_BYTES) as lines:
+        for line in lines:
+            if not line.startswith(_TURN_LINES):
+                continue
+            if is_prompt(line) or (KEPT_MARK in line and _kept_turn(line) not in last):
+                count, last = count + 1, line
     return count
 
 

@@ -17,7 +17,7 @@ from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.runtime.archive import Archive
 from copilot_nb.runtime.events import keep_line
 from copilot_nb.runtime.log_search import LogSearch
-from copilot_nb.runtime.logfile import FIRST_BLOCK_BYTES, last_turn_id
+from copilot_nb.runtime.logfile import COUNTED_BYTES, FIRST_BLOCK_BYTES, count_prompts, last_turn_id
 
 OURS, ANOTHER = 11, 22
 
@@ -59,6 +59,23 @@ def write(log: Path, lines: Iterable[str]) -> Path:
 )
 def test_the_last_turn_of_a_log(tmp_path: Path, lines: list[str], last: str) -> None:
     assert last_turn_id(write(tmp_path / "events.jsonl", lines)) == last
+
+
+@pytest.mark.parametrize(
+    ("lines", "turns"),
+    [
+        ([], 0),
+        ([prompt(1), answer(1), prompt(2, source="user"), answer(2, "x" * 2 * COUNTED_BYTES), prompt(3)], 3),
+        ([prompt(1), answer(1, 'it says "type":"user.message"')], 1),
+        ([prompt(1), prompt(2, source="skill")], 1),
+        ([prompt(1, 'it says "source":"skill"')], 1),
+        ([prompt(1), KEPT], 2),
+        ([prompt(9), KEPT, prompt(10)], 2),
+        ([prompt(1), '{"type":"user.message","data":'], 2),
+    ],
+)
+def test_the_number_of_turns_of_a_log(tmp_path: Path, lines: list[str], turns: int) -> None:
+    assert count_prompts(write(tmp_path / "events.jsonl", lines)) == turns
 
 
 def test_a_log_that_is_not_there_has_no_last_turn(tmp_path: Path) -> None:

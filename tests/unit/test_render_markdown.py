@@ -11,9 +11,12 @@ from html import unescape
 from urllib.parse import unquote
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from copilot_nb.render.escape import escape, quote, well_formed
-from copilot_nb.render.markdown import MAX_CHARS, CodeBlock, code_blocks, markdown_to_html
+from copilot_nb.render.markdown import MAX_CHARS, CodeBlock, block_parser, code_blocks, markdown_to_html
 
 LINK = 'target="_blank" rel="noopener noreferrer nofollow"'
 
@@ -72,6 +75,12 @@ def test_links(source: str, expected: str) -> None:
 )
 def test_a_text_that_is_not_a_link_stays_as_written(source: str) -> None:
     assert html(source) == f"<p>{source}</p>"
+
+
+@given(st.text("az9-./_~+&=%:@?#A ", max_size=20))
+@example("b.example/x_y/~z-1?a=1&b=2")
+def test_an_address_is_encoded_as_by_the_library(end: str) -> None:
+    assert block_parser().normalizeLink(f"https://{end}") == MarkdownIt().normalizeLink(f"https://{end}")
 
 
 def test_a_link_to_nowhere_is_text() -> None:
