@@ -115,8 +115,8 @@ class CopilotNB(Configurable):
         help="Path of the Copilot runtime's executable; '' searches for it (see `%copilot doctor`).",
     ).tag(config=True)
     offline = Bool(
-        help="Start the runtime in its offline mode: no request leaves this machine, and only models on it answer. "
-        "Default: whether COPILOT_OFFLINE is 'true' or '1'.",
+        help="Start the runtime in its offline mode: no request leaves this machine, except to "
+        "COPILOT_PROVIDER_BASE_URL. Default: whether COPILOT_OFFLINE is 'true' or '1'.",
     ).tag(config=True)
     warm_start = Bool(
         True,
@@ -191,7 +191,8 @@ class CopilotNB(Configurable):
     max_tokens_per_session = Int(
         0,
         min=0,
-        help="Tokens, in and out, after which a session's next prompt is not sent. 0: no limit.",
+        help="Tokens, in and out, after which a session's next prompt is not sent, and a turn that calls tools is "
+        "stopped. 0: no limit.",
     ).tag(config=True)
     max_rounds = Int(
         100,

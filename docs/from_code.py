@@ -49,9 +49,8 @@ class Subcommands(_Written):
         """Return a section for each."""
         for word, subcommand in SUBCOMMANDS.items():
             parser = subcommand.parser()
-            prompt = " PROMPT" if subcommand.has_prompt else ""
             usage = " ".join(parser.format_usage().removeprefix("usage:").split())
-            yield from (f"## {word}", "", _escaped(subcommand.summary), "", "```text", f"{usage}{prompt}", "```", "")
+            yield from (f"## {word}", "", _escaped(subcommand.summary), "", "```text", usage, "```", "")
             yield from _table(parser)
 
 

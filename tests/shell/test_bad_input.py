@@ -115,7 +115,7 @@ OF_THE_LINE = [
     ("%copilot rm 'a", "no closing quotation → add the closing quote"),
 ]
 
-WORDS = [word for word, command in SUBCOMMANDS.items() if not command.has_prompt and not command.is_literal]
+WORDS = [word for word, command in SUBCOMMANDS.items() if not command.prompt and not command.is_literal]
 
 
 @pytest.mark.parametrize(("cell", "said"), [*OF_THE_CELL, *OF_THE_LINE])

@@ -16,6 +16,7 @@ from copilot_nb import cli
 from copilot_nb.notebook.arguments import ASK_OPTIONS, parse_cell
 from copilot_nb.notebook.subcommands import SUBCOMMANDS
 from copilot_nb.settings import CopilotNB
+from docs import tables
 from tests.documentation import PAGES, ROOT, blocks_of, name_of, text_of_all_pages
 from tests.unit.test_structure import MODULES, imports_of
 
@@ -38,11 +39,6 @@ def anchors(document: Path) -> set[str]:
     """Return the anchors that GitHub gives a document's headings."""
     headings = re.findall(r"^#+ (.+)$", document.read_text("utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-def plain(markdown: str) -> str:
-    """Return a text without its links and without marks of code."""
-    return re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", markdown).replace("`", "")
 
 
 def missing(words: list[str], text: str) -> list[str]:
@@ -140,32 +136,27 @@ def test_the_lines_within_the_text_of_a_page_can_be_read(page: Path) -> None:
             assert getattr(SUBCOMMANDS[word].parse(rest), "prompt", "") in ("", "PROMPT", "REASON", "TEXT")
 
 
-def test_every_subcommand_is_explained() -> None:
-    listed = [word for word in SUBCOMMANDS if not re.search(rf"%copilot {word}\b|`{word}[ `]", page("magics"))]
-    assert not listed
-
-
 def test_every_option_is_explained() -> None:
     own = [flag for command in SUBCOMMANDS.values() for flag in command.parser()._option_string_actions]
     assert not missing([*own, *(flag for option in ASK_OPTIONS for flag in option.flags)], text_of_all_pages())
 
 
-def test_the_table_of_the_cell_s_options_says_what_their_help_says() -> None:
-    """The help is the source; the table adds only links and the look of code."""
-    table = page("magics").partition("## The cell")[2].partition("###")[0]
-    rows = re.findall(r"^\| (`-.+?) \| (.+) \|$", table, re.MULTILINE)
-    said = {tuple(re.findall(r"`(--?[\w-]+)", flags)): plain(text) for flags, text in rows}
-    assert said == {option.flags: option.help for option in ASK_OPTIONS}
+@pytest.mark.parametrize("path", tables.PAGES, ids=name_of)
+def test_the_tables_of_a_page_say_what_the_help_says(path: Path) -> None:
+    page = path.read_text("utf-8")
+    assert tables.written(page) == page, "run: python -m docs.tables"
+
+
+def test_each_table_is_in_a_page_and_each_of_its_links_is_of_a_row() -> None:
+    pages = "".join(path.read_text("utf-8") for path in tables.PAGES)
+    for name, links in tables.LINKS.items():
+        assert pages.count(f"<!-- table of {name}, ") == 1
+        table = tables.written(f"<!-- table of {name}, by python -m docs.tables -->\n<!-- end -->")
+        assert not [target for target in links.values() if f"]({target}) |" not in table]
 
 
 def test_every_public_name_is_explained() -> None:
     assert not missing(list(copilot_nb.__all__), page("python") + page("voila"))
-
-
-def test_every_setting_is_explained_with_its_default() -> None:
-    rows = dict(re.findall(r"^\| `(\w+)` \| `(.+?)` \|", page("settings"), re.MULTILINE))
-    defaults = {name: trait.default() for name, trait in CopilotNB.class_traits(config=True).items()}
-    assert {name: eval(default) for name, default in rows.items()} == defaults
 
 
 def test_every_variable_of_ours_is_explained() -> None:

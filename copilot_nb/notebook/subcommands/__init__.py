@@ -43,7 +43,7 @@ _ALL: tuple[Subcommand, ...] = (
     *kernel.RUNTIME_COMMANDS,
     Subcommand(
         "help",
-        "Show this list, or the help of one subcommand.",
+        "Show this list, or the help of one subcommand (also: %copilot ls?).",
         help_,
         (Argument("command", "the subcommand", "?", kind="command"),),
     ),

@@ -168,10 +168,12 @@ COMMANDS = (
         ),
     ),
     Subcommand("logout", "Log out of Copilot.", logout),
-    Subcommand("whoami", "Show who is logged in to Copilot, and where the login comes from.", whoami),
+    Subcommand(
+        "whoami", "Show who is logged in to Copilot, where the login comes from, and what is left of the quota.", whoami
+    ),
     Subcommand(
         "models",
-        "List the models that can answer, with their window, abilities and price.",
+        "List the models that can answer: window, output, tools, images, efforts, price.",
         models,
         (),
         (

@@ -93,16 +93,16 @@ COMMANDS = (
     ),
     Subcommand(
         "deny",
-        "Deny what a session asks to do: %copilot deny NAME REASON; the model is told the reason.",
+        "Deny what a session asks to do; the model is told the reason.",
         deny,
         (_WHICH,),
-        has_prompt=True,
+        prompt="[REASON]",
     ),
     Subcommand(
         "answer",
-        "Answer the question of a session: %copilot answer NAME TEXT; of a form: %copilot answer NAME FIELD=VALUE ….",
+        "Answer the question of a session, or fill in its form.",
         answer,
         (_WHICH,),
-        has_prompt=True,
+        prompt="TEXT|FIELD=VALUE ...",
     ),
 )

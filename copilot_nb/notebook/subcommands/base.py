@@ -55,8 +55,8 @@ class Subcommand:
         The arguments and options after the word.
     is_literal : bool
         Whether the rest of the line is one text, in which quotes mean nothing.
-    has_prompt : bool
-        Whether a prompt follows the options and arguments; it is literal text.
+    prompt : str
+        What follows the options and arguments as literal text, as the usage shows it; ``""``: nothing.
     """
 
     word: str
@@ -65,7 +65,7 @@ class Subcommand:
     takes: tuple[Argument, ...] = ()
     options: tuple[Option, ...] = ()
     is_literal: bool = False
-    has_prompt: bool = False
+    prompt: str = ""
 
     def parser(self) -> Parser:
         """Return the parser of the rest of the line."""
@@ -74,6 +74,8 @@ class Subcommand:
             argument.add_to(parser)
         for option in self.options:
             option.add_to(parser)
+        if self.prompt:
+            parser.usage = f"{parser.format_usage().removeprefix('usage:').strip()} {self.prompt}".replace("%", "%%")
         return parser
 
     def parse(self, rest: str) -> argparse.Namespace:
@@ -84,7 +86,7 @@ class Subcommand:
         InputError
             If it is not valid.
         """
-        if self.has_prompt:
+        if self.prompt:
             head, prompt = split_head(rest, self.options, len(self.takes))
             return argparse.Namespace(**vars(self.parser().parse(head)), prompt=prompt)
         if self.is_literal:

@@ -156,9 +156,9 @@ COMPARE_OPTIONS = (
 )
 COMPARE = Subcommand(
     "compare",
-    "Compare answers, each in a session of its own: %copilot compare [options] PROMPT",
+    "Compare models, providers or system messages, each answer in its own session; also a cell: %%copilot compare.",
     compare_line,
     options=COMPARE_OPTIONS,
-    has_prompt=True,
+    prompt="PROMPT",
 )
 COMMANDS = (COMPARE,)

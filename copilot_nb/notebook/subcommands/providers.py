@@ -167,7 +167,7 @@ OPTIONS = (
 COMMANDS = (
     Subcommand(
         "provider",
-        "List your own providers, add one for this kernel, remove it: %copilot provider add NAME --ask-key",
+        "List your own providers, add one for this kernel, or remove one.",
         provider,
         (
             Argument("action", f"{', '.join(ACTIONS[:-1])} or {ACTIONS[-1]}", "?"),

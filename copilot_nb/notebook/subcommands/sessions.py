@@ -148,7 +148,7 @@ _NEW_NAME = Argument("new_name", "the new name")
 COMMANDS = (
     Subcommand(
         "ls",
-        "List the stored sessions that copilot_nb made.",
+        "List the stored sessions that copilot_nb made, the last used first.",
         ls,
         (Argument("pattern", "a part of names, with * and ?", "?"),),
         (
@@ -158,7 +158,7 @@ COMMANDS = (
             ),
             Option(("--here",), "only sessions of this notebook"),
             _OLDER,
-            Option(("--sort",), "the order", "KEY", (("choices", SORTS), ("default", "used"))),
+            Option(("--sort",), f"the order: {', '.join(SORTS)}", "KEY", (("choices", SORTS), ("default", "used"))),
             Option(
                 ("-n", "--number"),
                 "how many, the last used (100; all when filtered or sorted)",
@@ -190,7 +190,7 @@ COMMANDS = (
     ),
     Subcommand(
         "rm",
-        "Delete sessions and their histories, irreversibly.",
+        "Delete sessions and their histories, irreversibly; asks first.",
         rm,
         (Argument("names", "the sessions", "*", kind="session"),),
         (_OLDER, _YES),

@@ -62,11 +62,11 @@ _FIX_OPTIONS = tuple(option for option in TURN_OPTIONS if set(option.flags) & se
 COMMANDS = (
     Subcommand(
         "ask",
-        "Send one line to a session: %copilot ask [options] NAME PROMPT",
+        "Send one line to a session.",
         ask,
         (ONE_SESSION,),
         ASK_OPTIONS,
-        has_prompt=True,
+        prompt="PROMPT",
     ),
     Subcommand(
         "fix",
@@ -75,7 +75,12 @@ COMMANDS = (
         (MAYBE_ONE_SESSION,),
         (_CELL, *SESSION_OPTIONS, *_FIX_OPTIONS),
     ),
-    Subcommand("wait", "Wait for the turns in the background; fails if one of them failed.", wait, (MAYBE_SESSIONS,)),
+    Subcommand(
+        "wait",
+        "Wait for the turns in the background and say how each ended; fails if one of them failed.",
+        wait,
+        (MAYBE_SESSIONS,),
+    ),
     Subcommand(
         "stop",
         "Stop the turns under way; partial answers are kept.",
