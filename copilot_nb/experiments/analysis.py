@@ -180,7 +180,7 @@ class Analysis:
                 *_statistics(rows),
                 numbers_of(self._asked(), "cost"),
                 numbers_of(self._asked(), "duration_s"),
-                cost_unit="the runtime's figure",
+                cost_unit="in the runtime's unit",
                 agreement=self._ratings().agreement(),
             ),
         )

@@ -12,7 +12,14 @@ from copilot_nb.experiments.ballot import Ballot, opinions_of_people
 from copilot_nb.experiments.extras import MissingExtra
 from copilot_nb.experiments.grid import Cell, Grid
 from copilot_nb.experiments.judging import Judging
-from copilot_nb.experiments.notes import judge_notes, missing_notes, model_notes, schema_notes, score_notes
+from copilot_nb.experiments.notes import (
+    judge_notes,
+    missing_notes,
+    model_notes,
+    repeated_notes,
+    schema_notes,
+    score_notes,
+)
 from copilot_nb.experiments.opening import open_panel
 from copilot_nb.experiments.options import Scorers
 from copilot_nb.experiments.plan import Plan, planned
@@ -103,7 +110,15 @@ class Comparison(Analysis):
         missing, other = missing_notes(self.answers), model_notes(self._grid, self.answers)
         unfit = schema_notes(self._schema, self.answers.values()) if self._schema else ()
         judged = judge_notes(self._judging, self._replies, self._grid) if self._judging else ()
-        return (*self._run_notes, *missing, *other, *unfit, *judged, *score_notes(self._scores.outcomes.values()))
+        return (
+            *self._run_notes,
+            *repeated_notes(self._grid),
+            *missing,
+            *other,
+            *unfit,
+            *judged,
+            *score_notes(self._scores.outcomes.values()),
+        )
 
     def score(
         self,
@@ -129,7 +144,7 @@ class Comparison(Analysis):
         """
         found = checked(scorers)
         with self._store() as store:
-            self._scores = ScoreSheet.computed(found, self._asked(), store, on_progress)
+            self._scores = ScoreSheet.computed(found, self._asked(), store, on_progress, self._schema)
         return self
 
     def open_panel(self, rater: str = "you") -> object:

@@ -28,6 +28,13 @@ def missing_notes(answers: Mapping[str, Answer]) -> Iterator[str]:
         yield f"{count(unasked, 'cell')} of {len(answers):,} {verb} no answer yet: run it again to go on"
 
 
+def repeated_notes(grid: Grid) -> Iterator[str]:
+    """Yield the number of prompts that repeat an earlier one."""
+    if repeated := len(grid.prompts) - len({cell.prompt_key for cell in grid.cells}):
+        verbs = "repeats an earlier one and shares" if repeated == 1 else "repeat an earlier one and share"
+        yield f"{repeated:,} of {len(grid.prompts):,} prompts {verbs} its answers"
+
+
 def model_notes(grid: Grid, answers: Mapping[str, Answer]) -> Iterator[str]:
     """Yield the variants whose answers came from a model with another name than requested, or from several."""
     for variant in grid.variants:

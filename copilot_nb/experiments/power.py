@@ -143,7 +143,7 @@ def _power(pair: tuple[str, str], scores: tuple[Scores, Scores], aim: _Aim) -> P
         needed = prompts_needed(aim.effect, math.sqrt(variance), aim.level, aim.probability)
     note = f"{len(common)} prompts could have shown a difference of {detectable:.2g}"
     if noises is None and aim.repeats is not None:
-        note += "; with one repeat, what more repeats would change is not known"
+        note = "what more repeats would change is unknown: this run has one"
     return Power(*pair, len(common), between, noises, detectable, aim.effect, needed, note)
 
 

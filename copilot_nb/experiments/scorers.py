@@ -17,6 +17,7 @@ import numbers
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 
 from copilot_nb.errors import InputError
 from copilot_nb.experiments.extras import extra
@@ -28,7 +29,7 @@ from copilot_nb.render.words import shortened
 from copilot_nb.structured import schema_of
 
 _SHOWN_CHARS, _SHOWN_ERROR_CHARS = 60, 300
-_NAMED = ("target", "prompt", "variables")
+_NAMED = ("target", "prompt", "variables", "value")
 _PYTHON = ("", "python", "python3", "py")
 _NUMBER = re.compile(r"(?:(?<![\w.])[-+−])?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
@@ -47,12 +48,25 @@ class Sample:
         The prompt as it was sent.
     variables : mapping of str to object
         The columns of the prompt's row in the user's table.
+    value : object
+        The answer's value by the schema of the comparison; ``None`` without a schema, or if it does not conform.
     """
 
     answer: str
     target: str = ""
     prompt: str = ""
     variables: Mapping[str, object] = field(default_factory=dict)
+    value: object = None
+
+    @property
+    def text(self) -> str:
+        """The text to compare with a target: the value, without JSON's quotes, if it is a single one; else the answer.
+
+        >>> Sample('"spam"', value="spam").text
+        'spam'
+        """
+        value = self.value.value if isinstance(self.value, Enum) else self.value
+        return str(value) if isinstance(value, str | int | float) else self.answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +133,8 @@ def of_callable(function: Callable[..., object], id: str = "", version: str = ""
     Parameters
     ----------
     function : callable
-        Its first parameter is the answer's text. It may also have the parameters `target`, `prompt` and `variables`
-        (see `Sample`). It returns a number, or ``True`` or ``False``.
+        Its first parameter is the answer's text. It may also have the parameters `target`, `prompt`, `variables` and
+        `value` (see `Sample`). It returns a number, or ``True`` or ``False``.
     id : str, optional
         The name; by default the function's.
     version : str, optional
@@ -140,7 +154,7 @@ def of_callable(function: Callable[..., object], id: str = "", version: str = ""
     name = id or getattr(function, "__name__", type(function).__name__)
     wanted, others = parameters_of(function, _NAMED)
     if others:
-        hint = "its first parameter is the answer; others may be target, prompt, variables"
+        hint = "its first parameter is the answer; others may be target, prompt, variables, value"
         raise InputError(f"the scorer {name} has a parameter {others[0]} that is never given", hint)
 
     def measure(sample: Sample) -> object:
@@ -150,16 +164,16 @@ def of_callable(function: Callable[..., object], id: str = "", version: str = ""
 
 
 def _built_in(name: str, measure: Callable[[Sample], object], **options: object) -> Scorer:
-    """Return a built-in scorer. Raise the ``1`` if one of them would score differently: all are then computed again."""
+    """Return a built-in scorer. Raise the ``2`` if one of them would score differently: all are then computed again."""
     told = json.dumps(options, sort_keys=True, default=str)
-    return Scorer(name, f"{name}@1:{hashlib.sha256(told.encode()).hexdigest()[:16]}", measure)
+    return Scorer(name, f"{name}@2:{hashlib.sha256(told.encode()).hexdigest()[:16]}", measure)
 
 
 def exact(target: object = None, *, ignore_case: bool = True) -> Scorer:
     """Score 1 if the answer equals the target, ignoring whitespace around and between words."""
 
     def measure(sample: Sample) -> bool:
-        return _plain(sample.answer, ignore_case) == _plain(_target(target, sample), ignore_case)
+        return _plain(sample.text, ignore_case) == _plain(_target(target, sample), ignore_case)
 
     return _built_in("exact", measure, target=target, ignore_case=ignore_case)
 
@@ -168,7 +182,7 @@ def contains(target: object = None, *, ignore_case: bool = True) -> Scorer:
     """Score 1 if the answer contains the target, ignoring whitespace between words."""
 
     def measure(sample: Sample) -> bool:
-        return _plain(_target(target, sample), ignore_case) in _plain(sample.answer, ignore_case)
+        return _plain(_target(target, sample), ignore_case) in _plain(sample.text, ignore_case)
 
     return _built_in("contains", measure, target=target, ignore_case=ignore_case)
 
@@ -188,7 +202,7 @@ def regex(pattern: str, flags: int = 0) -> Scorer:
             f"{pattern!r} is not a regular expression: {error}", "escape literal text with re.escape"
         ) from error
     return _built_in(
-        "regex", lambda sample: compiled.search(sample.answer) is not None, pattern=pattern, flags=int(flags)
+        "regex", lambda sample: compiled.search(sample.text) is not None, pattern=pattern, flags=int(flags)
     )
 
 
@@ -215,7 +229,7 @@ def numeric(target: float | str | None = None, *, tolerance: float = 1e-9, relat
         wanted = given if given is not None else _last_number(_target(None, sample))
         if wanted is None:
             raise InputError(f"the target {sample.target!r} holds no number", "give a number, or use contains()")
-        found = _last_number(sample.answer)
+        found = _last_number(sample.text)
         return found is not None and abs(found - wanted) <= max(tolerance, relative * abs(wanted))
 
     return _built_in("numeric", measure, target=target, tolerance=tolerance, relative=relative)
@@ -249,7 +263,7 @@ def similarity(target: object = None, *, ignore_case: bool = True, ignore_order:
     alike = fuzz.token_sort_ratio if ignore_order else fuzz.ratio
 
     def measure(sample: Sample) -> float:
-        return alike(_plain(sample.answer, ignore_case), _plain(_target(target, sample), ignore_case)) / 100
+        return alike(_plain(sample.text, ignore_case), _plain(_target(target, sample), ignore_case)) / 100
 
     return _built_in("similarity", measure, target=target, ignore_case=ignore_case, ignore_order=ignore_order)
 

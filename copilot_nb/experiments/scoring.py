@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from copilot_nb.experiments.scorers import Outcome, Sample, Scorer, as_scorer, s
 from copilot_nb.experiments.scores import ScoreRow
 from copilot_nb.experiments.store import Answer, Store
 from copilot_nb.render.words import count, did_you_mean
+from copilot_nb.structured import Schema
 
 BATCH = 50
 """Scores that are committed together (count)."""
@@ -63,17 +65,18 @@ def _about(prompt: Prompt) -> str:
     return hashlib.sha256(json.dumps(seen, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def sample_of(cell: Cell, answer: Answer) -> Sample:
+def sample_of(cell: Cell, answer: Answer, schema: Schema | None) -> Sample:
     """Return the input of a scorer: of a conversation, the last answer and all prompts."""
-    prompt = cell.prompt
-    return Sample(answer.turns[-1].text, prompt.target, "\n\n".join(prompt.turns), prompt.variables)
+    prompt, text = cell.prompt, answer.turns[-1].text
+    value = schema.read(text).value if schema else None
+    return Sample(text, prompt.target, "\n\n".join(prompt.turns), prompt.variables, value)
 
 
 def score_missing(
     store: Store,
     scorer: Scorer,
-    cells: Sequence[Cell],
-    answers: Mapping[str, Answer],
+    places: Collection[Place],
+    sample_at: Callable[[Place], Sample],
     on_progress: Progressed,
 ) -> dict[Place, Outcome]:
     """Return the outcome of each answer; only missing scores are computed, and stored as they are computed.
@@ -84,19 +87,18 @@ def score_missing(
         Stores the scores.
     scorer : Scorer
         The scorer.
-    cells : sequence of Cell
-        The cells that have an answer.
-    answers : mapping of str to Answer
-        By the cells' keys.
+    places : collection of Place
+        The keys of the wanted scores.
+    sample_at : callable
+        Returns the input of the scorer for a key.
     on_progress : callable
         Called in this thread with the number of scored answers and the total.
     """
-    places = {place_of(cell): cell for cell in cells}
     known = store.scores(scorer.identity)
     found = {place: Outcome(known[place]) for place in places if place in known}
     missing = [place for place in places if place not in known]
     with ThreadPoolExecutor(os.cpu_count(), "copilot-nb-scores") as pool:
-        jobs = {pool.submit(score, scorer, sample_of(places[place], answers[place[0]])): place for place in missing}
+        jobs = {pool.submit(score, scorer, sample_at(place)): place for place in missing}
         try:
             unkept: dict[Place, float] = {}
             for number, job in enumerate(as_completed(jobs), 1):
@@ -142,11 +144,16 @@ class ScoreSheet:
         cells: Sequence[tuple[Cell, Answer]],
         store: Store,
         on_progress: Progressed,
+        schema: Schema | None,
     ) -> ScoreSheet:
         """Return the scores of all answers; scores in `store` are not computed again."""
-        done = {cell.key: answer for cell, answer in cells if answer.state == "done"}
-        scored = [cell for cell, _ in cells if cell.key in done]
-        return cls(scorers, {each.name: score_missing(store, each, scored, done, on_progress) for each in scorers})
+        done = {place_of(cell): (cell, answer) for cell, answer in cells if answer.state == "done"}
+
+        @functools.cache
+        def sample_at(place: Place) -> Sample:
+            return sample_of(*done[place], schema)
+
+        return cls(scorers, {each.name: score_missing(store, each, done, sample_at, on_progress) for each in scorers})
 
     def name(self, wanted: str) -> str:
         """Return the name of the requested scorer; ``""``: the first.

@@ -139,7 +139,7 @@ def _notes(
         notes.append(f"Each interval covers {percent(level)} by itself.{tested}")
     if len(pairs) > MAX_PAIRS:
         notes.append(f"The first {MAX_PAIRS} of {len(pairs):,} pairs are shown; all of them count in the correction.")
-    if any(prompts < FEW_PROMPTS for prompts in [one.prompts for one in variants] + [one.prompts for one in pairs]):
+    if pairs and min([one.prompts for one in variants] + [one.prompts for one in pairs]) < FEW_PROMPTS:
         notes.append(f"Fewer than {FEW_PROMPTS} prompts are too few to tell variants apart: add prompts, not repeats.")
     if missing := max((one.missing for one in pairs), default=0):
         verb = "is" if missing == 1 else "are"

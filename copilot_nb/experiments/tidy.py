@@ -69,7 +69,7 @@ _OF_OPINION = ("row", "repeat", "first", "second", "rater", "outcome", "flipped"
 
 
 def judgements_frame(opinions: Iterable[Opinion]) -> DataFrame:
-    """Return one row for each opinion on two answers.
+    """Return one row for each opinion on two answers, in the order of the input.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def judgements_frame(opinions: Iterable[Opinion]) -> DataFrame:
             "sent": one.sent,
             **dict(zip(("reply", "reply_swapped"), one.replies, strict=False)),
         }
-        for one in opinions
+        for one in sorted(opinions, key=lambda one: (one.first.prompt.row, one.first.repeat))
     ]
     return frame(rows, _OF_OPINION)
 
@@ -167,16 +167,25 @@ Measure = Literal["cost", "duration_s", "input_tokens", "output_tokens"]
 def numbers_of(cells: Iterable[tuple[Cell, Answer]], name: Measure) -> dict[str, list[float | None]]:
     """Return a measure of each answer, by variant; ``None`` if it is unknown for one of its turns."""
     found: dict[str, list[float | None]] = {}
-    for cell, answer in cells:
+    for cell, answer in _distinct(cells):
         if answer.turns:
             values = [getattr(turn, name) for turn in answer.turns]
             found.setdefault(cell.variant.name, []).append(None if None in values else sum(values))
     return found
 
 
+def _distinct(cells: Iterable[tuple[Cell, Answer]]) -> list[tuple[Cell, Answer]]:
+    """Return each answer once: prompts that repeat an earlier one share its answer."""
+    return list({cell.key: (cell, answer) for cell, answer in cells}.values())
+
+
+def _total(values: Iterable[float]) -> str:
+    return f"{sum(values):,.6f}".rstrip("0").rstrip(".")
+
+
 def usage_table(variants: Sequence[Variant], cells: Iterable[tuple[Cell, Answer]], caption: str) -> Table:
     """Return the usage of each variant, one row per variant."""
-    asked = list(cells)
+    asked = _distinct(cells)
     measures: tuple[Measure, ...] = ("duration_s", "input_tokens", "output_tokens", "cost")
     columns = [numbers_of(asked, name) for name in measures]
     rows = []
@@ -191,7 +200,7 @@ def usage_table(variants: Sequence[Variant], cells: Iterable[tuple[Cell, Answer]
                 f"{states.count('done'):,}",
                 f"{failed:,}" if failed else "",
                 duration(statistics.median(times)) if times else "",
-                *(f"{sum(values):,.6g}" if values else "" for values in sums),
+                *(_total(values) if values else "" for values in sums),
             )
         )
     heads = ("Variant", "Model", "Answers", "Failed", "Median time", "Tokens in", "Tokens out", "Cost")

@@ -486,6 +486,7 @@ def test_a_judge_sees_both_orders_is_kept_and_counted_and_its_preferences_are_sh
     assert "Preferences by prompt, scripted-judge" in repr(result)
     frame = result.judgements()
     assert sorted(frame["outcome"]) == [0.5, 0.5, 1, 1]
+    assert frame["row"].is_monotonic_increasing
     assert set(frame["rater"]) == {JUDGE}
     assert frame["flipped"].sum() == 1
     assert "question 2" in "".join(frame["sent"])

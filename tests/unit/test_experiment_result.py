@@ -8,10 +8,10 @@ import io
 import json
 import pickle
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -19,6 +19,7 @@ from copilot_nb.errors import InputError, TurnInterrupted
 from copilot_nb.experiments.comparison import Comparison
 from copilot_nb.experiments.grid import Variant, make_grid
 from copilot_nb.experiments.prompts import Prompt
+from copilot_nb.experiments.scorers import exact, of_callable
 from copilot_nb.experiments.store import AnsweredTurn, Store
 from copilot_nb.named_sessions.options import SessionOptions
 from copilot_nb.structured import schema_of
@@ -27,10 +28,17 @@ A = Variant("a", SessionOptions(model="a", provider="p"))
 B = Variant("b", SessionOptions(model="b", provider="p"))
 
 
-def compared(path: Path, answer: str = "an answer", schema: object = None) -> Comparison:
+def compared(
+    path: Path,
+    answer: str = "an answer",
+    schema: object = None,
+    *,
+    texts: Sequence[str] = ("one", "two"),
+    tokens: int = 1,
+) -> Comparison:
     """Return a comparison of two prompts by two variants, all of them answered."""
     wanted = None if schema is None else schema_of(schema)
-    prompts = [Prompt(row, (text,)) for row, text in enumerate(("one", "two"))]
+    prompts = [Prompt(row, (text,)) for row, text in enumerate(texts)]
     if wanted:
         prompts = [prompt.with_text(wanted.instruction) for prompt in prompts]
     grid = make_grid(prompts, (A, B), 1, 0)
@@ -38,7 +46,7 @@ def compared(path: Path, answer: str = "an answer", schema: object = None) -> Co
         store.want(dict.fromkeys(grid.unique, "{}"))
         store.claim(dict.fromkeys(grid.unique, ""), "o", 0.0)
         for key, cell in grid.unique.items():
-            turn = AnsweredTurn(cell.prompt.turns[0], answer, cell.variant.name, 1, 1, None, 1.0, None, None)
+            turn = AnsweredTurn(cell.prompt.turns[0], answer, cell.variant.name, tokens, 1, None, 1.0, None, None)
             store.keep(key, "o", [turn], "", "")
     nobody: Any = None  # opens sessions, which none of these tests does
     return Comparison(nobody, grid, path, schema=wanted)
@@ -85,6 +93,19 @@ def test_a_note_is_shown_in_full(path: Path) -> None:
     result._run_notes = (f"{long} <end>",)
     assert f"· {long} <end>" in repr(result)
     assert f"<li>{long} &lt;end&gt;</li>" in result._repr_html_()
+
+
+def test_an_answer_that_rows_share_counts_once_and_a_million_has_its_digits(path: Path) -> None:
+    result = compared(path, texts=("one", "two", "one"), tokens=1_250_000)
+    assert "1 of 3 prompts repeats an earlier one and shares its answers" in repr(result)
+    line = next(line for line in repr(result).splitlines() if line.startswith("a "))
+    assert line.split() == ["a", "a", "(p)", "2", "1.0", "s", "2,500,000", "2"]
+
+
+def test_a_score_is_of_the_value_and_not_of_its_json(path: Path) -> None:
+    result = compared(path, '"yes"', Literal["yes", "no"])
+    result.score([exact("yes"), of_callable(lambda _, value: value == "yes", id="own")])
+    assert [row.score for name in ("exact", "own") for row in result.rows(name)] == [1.0] * 8
 
 
 def test_a_prompt_is_shown_as_it_was_written_and_framed_as_it_was_sent(path: Path) -> None:

@@ -132,6 +132,10 @@ def test_the_power_of_each_pair_is_a_table() -> None:
     assert "Prompts for" not in str(power(rows(prompts=1)))
 
 
+def test_a_note_on_power_is_not_cut_off_in_a_terminal() -> None:
+    assert str(power(rows(), effect=0.1, repeats=9)).count("is unknown: this run has one\n") == 2
+
+
 def test_an_effect_that_is_no_number_is_one_line() -> None:
     with pytest.raises(InputError, match="effect must be a number, not 'a'"):
         power(rows(), effect="a")  # type: ignore[arg-type]
@@ -159,7 +163,9 @@ def test_the_level_is_shown() -> None:
 
 
 def test_one_variant_and_two_by_preference_and_nothing_at_all() -> None:
-    assert "Differences" not in str(summary(rows(["a"])))
+    alone = str(summary(rows(["a"], prompts=5)))
+    assert "Differences" not in alone
+    assert "tell variants apart" not in alone
     two = str(summary((), {"": votes(["a", "b"])}))
     assert "Preferences by prompt" in two
     assert "Ranking" not in two

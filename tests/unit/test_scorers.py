@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -120,11 +121,34 @@ def test_whatever_a_scorer_raises_is_one_short_line(function: Callable[..., obje
 
 
 def test_a_callable_is_given_what_it_names() -> None:
-    def measure(answer: str, target: str, *, variables: object, weight: float = 2.0) -> float:
-        return weight * (answer == target) * variables["factor"]
+    def measure(answer: str, target: str, *, variables: object, value: int, weight: float = 2.0) -> float:
+        return weight * (answer == target) * variables["factor"] * value
 
-    sample = Sample("a", target="a", variables={"factor": 3})
-    assert score(as_scorer(measure), sample).value == 6.0
+    sample = Sample("a", target="a", variables={"factor": 3}, value=7)
+    assert score(as_scorer(measure), sample).value == 42.0
+
+
+class Mood(StrEnum):
+    GOOD = "good"
+
+
+@pytest.mark.parametrize(
+    ("scorer", "value", "expected"),
+    [
+        (exact("good"), "good", 1.0),
+        (exact("good"), Mood.GOOD, 1.0),
+        (regex("^good$"), "good", 1.0),
+        (similarity("good"), "good", 1.0),
+        (contains('"'), "good", 0.0),
+        (numeric(7), 7, 1.0),
+        (contains('"'), ["not a single one"], 1.0),
+        (contains('"'), None, 1.0),
+    ],
+)
+def test_a_single_value_of_a_schema_is_compared_instead_of_its_json(
+    scorer: Scorer, value: object, expected: float
+) -> None:
+    assert score(scorer, Sample('"an answer"', value=value)).value == expected
 
 
 @pytest.mark.parametrize("function", [lambda: 1.0, lambda _, __: 1.0, lambda *, _target: 1.0])
