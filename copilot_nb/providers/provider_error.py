@@ -252,7 +252,7 @@ def _way_out(fault: Fault, spec: Spec) -> str:
     check = f"check the address of provider {spec.name!r} (it comes from {spec.origin})"
     if fault.kind == "refused":
         return "start it: ollama serve" if spec.api == "ollama" else f"start it, or {check}"
-    return fault.hint or check
+    return fault.hint or (f"{NETWORK_HINT}; or {check}" if fault.kind in ("unknown host", "unreachable") else check)
 
 
 def _of_status(

