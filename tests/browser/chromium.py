@@ -2,8 +2,8 @@
 
 The scripts of JupyterLab are 5 MB, and compiling them is half of what opening it costs. Chromium keeps what it has
 compiled for the context that it starts with, and for no other one; and it keeps nothing where requests are intercepted.
-So the tests of JupyterLab take turns with that context (`first_context`), its profile outlives the browser, and what
-is asked of other machines fails because no name and no address but this machine's is resolved.
+So the tests of JupyterLab take turns with that context (`first_context`), and what is asked of other machines fails
+because no name and no address but this machine's is resolved.
 """
 
 from __future__ import annotations
@@ -43,22 +43,20 @@ def browsing(profile: Path) -> Iterator[Browser]:
 def first_context(
     browser: Browser, origin: str, refused: list[str], kept: Sequence[Page] = ()
 ) -> Iterator[BrowserContext]:
-    """Lend the context that keeps what it has compiled, as new in all else: no page, cookie or item of `origin`.
+    """Lend the context that keeps what it has compiled; afterwards no cookie or item of `origin` is left in it.
 
-    Whatever its pages ask of other machines is added to `refused`. Pages in `kept` stay as they are, and while there is
-    one, so do cookies and items.
+    Whatever its pages ask of other machines is added to `refused`. Its new pages are closed afterwards, those in `kept`
+    excepted.
     """
     context = browser.contexts[0]
-    blank = context.pages[0]  # without any page, the browser would end
+    before = context.pages  # at least one: without any page, the browser would end
     with _listing(context, refused):
         yield context
         for page in context.pages:
-            if page is not blank and page not in kept:
+            if page not in before and page not in kept:
                 page.close()
-    if kept:
-        return
     context.clear_cookies()
-    devtools = context.new_cdp_session(blank)
+    devtools = context.new_cdp_session(before[0])
     devtools.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": STORAGE})
     devtools.detach()
 

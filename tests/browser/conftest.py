@@ -11,8 +11,8 @@ down and its Copilot sessions deleted after it. No page gets out of the loopback
 refused and listed in `Lab.refused`. Waits are for states (a kernel that is idle, a command that has resolved), never
 for times. A failed test leaves a screenshot of each page, whose path is in the report.
 
-Playwright's synchronous API keeps an event loop running in this thread, so the browser lives for a module, not for
-the whole session: tests that run a loop of their own would not start beside it.
+Playwright's synchronous API keeps an event loop running in this thread, so the browser lives for this folder's tests,
+not for the whole session: tests that run a loop of their own would not start beside it.
 """
 
 from __future__ import annotations
@@ -376,22 +376,16 @@ def serving(home: Path) -> Iterator[Server]:
         _stop(process)
 
 
-@pytest.fixture(scope="session")
-def browser_profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where Chromium keeps what it has compiled, from one module to the next."""
-    return tmp_path_factory.mktemp("chromium")
-
-
-@pytest.fixture(scope="module")
-def browser(browser_profile: Path) -> Iterator[Browser]:
-    """Run Chromium for the tests of a module."""
-    with browsing(browser_profile) as browser:
+@pytest.fixture(scope="package")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Run Chromium for the tests of this folder."""
+    with browsing(tmp_path_factory.mktemp("chromium")) as browser:
         yield browser
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def kept_pages(browser: Browser) -> list[Page]:
-    """JupyterLab's page that tests of a module share; none before the first of them opens it."""
+    """JupyterLab's page that tests share; none before the first of them opens it."""
     return []
 
 
@@ -410,7 +404,7 @@ def lab(server: Server, browser: Browser, kept_pages: list[Page], request: pytes
 
 @pytest.fixture
 def used_page(lab: Lab, kept_pages: list[Page], request: pytest.FixtureRequest) -> Iterator[None]:
-    """Let `lab` open a test's notebook in the page of JupyterLab that the tests before it have used.
+    """Let `lab` open a test's notebook in the page of JupyterLab that the tests before it have used, of any file.
 
     That costs half a second of processor time, a new page four. Notebook and kernel are new; what JupyterLab itself and
     the page's ``window`` hold is not. So it is not for tests of scripts that must not run, of themes, or of reloading.
@@ -418,14 +412,15 @@ def used_page(lab: Lab, kept_pages: list[Page], request: pytest.FixtureRequest) 
     lab.kept = kept_pages
     yield
     if FAILED in request.node.stash:
-        kept_pages.clear()
+        while kept_pages:
+            kept_pages.pop().close()
     for page in kept_pages:
         look_as_ever(page)
         page.evaluate(CLOSE_ALL)
         assert page.locator(".jp-Dialog").count() == 0
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def panels_page(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
     """A page for panels, and what it has asked of other machines; each test loads an address of its own in it."""
     refused: list[str] = []

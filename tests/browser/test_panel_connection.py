@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import WebSocketRoute
+from playwright.sync_api import Browser, Page, WebSocketRoute
 
 from copilot_nb.panels.control_channel import MESSAGE_TYPE
 
@@ -72,6 +72,15 @@ class KernelWire(Wire):
             server.close()
             page.close()
         self._ends.clear()
+
+
+@pytest.fixture(scope="module")
+def kept_pages(browser: Browser) -> Iterator[list[Page]]:
+    """A page for these tests alone: the wires stay in it."""
+    pages: list[Page] = []
+    yield pages
+    for page in pages:
+        page.close()
 
 
 @pytest.fixture
