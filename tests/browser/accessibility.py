@@ -9,11 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Locator, Page
 
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-AXE = Axe()
+ALL_RULES = {"type": "tag", "values": TAGS}
+COLOURS = {"type": "rule", "values": ["color-contrast"]}
+
+# what axe says of each node, of which its whole report is made only in the page; how many texts it has compared
+AXE = """async ([root, runOnly]) => {
+    const resultTypes = ['violations', 'incomplete', 'passes'];
+    const said = await axe.run(root ?? document, { runOnly, resultTypes });
+    const why = ({ any, all, none }) => [...any, ...all, ...none].map((check) => check.message).join('; ');
+    const told = (kind) => said[kind].flatMap(({ id, nodes }) =>
+        nodes.map((node) => ({ kind, rule: id, html: node.html, why: why(node) })));
+    const compared = said.passes.filter(({ id }) => id === 'color-contrast').flatMap(({ nodes }) => nodes);
+    return [[...told('violations'), ...told('incomplete')], compared.length];
+}"""
 
 MISFITS = """root => {
     const found = [], around = root.getBoundingClientRect();
@@ -87,23 +99,28 @@ def faults(page: Page, root: str, themes: Mapping[str, Callable[[], None]], stat
     first, *_ = themes
     for theme, put_on in themes.items():
         put_on()
-        rules = {"type": "tag", "values": TAGS} if theme == first else {"type": "rule", "values": ["color-contrast"]}
-        options = {"runOnly": rules, "resultTypes": ["violations", "incomplete", "passes"]}
-        said = AXE.run(page, root, options).response
-        checked = [node for rule in said["passes"] if rule["id"] == "color-contrast" for node in rule["nodes"]]
-        assert len(checked) > 4
+        said, compared = asked_axe(page, root, ALL_RULES if theme == first else COLOURS)
+        assert compared > 4
         found += [f"{theme}, {state}: faint {each}" for each in page.locator(root).first.evaluate(FAINT)]
-        for kind in ("violations", "incomplete"):
-            for rule in said[kind]:
-                if (kind, rule["id"]) == ("incomplete", "color-contrast"):
-                    continue
-                for node in rule["nodes"]:
-                    if rule["id"] == "scrollable-region-focusable" and 'role="listbox"' in node["html"]:
-                        continue  # the arrow keys of the text field go through it (aria-activedescendant)
-                    why = "; ".join(check["message"] for part in ("any", "all", "none") for check in node[part])
-                    found.append(f"{theme}, {state}: {kind} {rule['id']}: {node['html'][:120]}: {why}")
+        for fault in said:
+            if (fault["kind"], fault["rule"]) == ("incomplete", "color-contrast"):
+                continue
+            if fault["rule"] == "scrollable-region-focusable" and 'role="listbox"' in fault["html"]:
+                continue  # the arrow keys of the text field go through it (aria-activedescendant)
+            found.append(f"{theme}, {state}: {fault['kind']} {fault['rule']}: {fault['html'][:120]}: {fault['why']}")
     themes[first]()
     return found
+
+
+def asked_axe(page: Page, root: str | None, rules: Mapping[str, object]) -> tuple[list[dict[str, str]], int]:
+    """Return the faults that axe finds, in a part of the page or all of it, and how many texts' contrast is right.
+
+    The script is half a megabyte, and slow when it runs for the first time: it stays in the page.
+    """
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
+    said, compared = page.evaluate(AXE, [root, rules])
+    return said, compared
 
 
 def misfits(shown: Locator) -> list[str]:
