@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator
+from playwright.sync_api import Locator, Page
 
 from copilot_nb.conversation.parts import Reasoning
 from copilot_nb.conversation.transcript import TurnRecord
@@ -47,6 +47,7 @@ def work(n: int) -> int:
 2. an_unbroken_identifier_of_a_hundred_characters_that_goes_on_and_on_and_on_and_on_and_on_and_on_and_on_and
 """
 ARABIC = "نعم، يمكنك استخدام `venv`.\n\n- أولاً\n- ثانياً\n"
+WIDTHS_PX = (320, 600, 1100)  # 600 by 500 is what 1200 by 1000 is at 200 %
 LONG_NAME = "a_name_without_any_blank_that_somebody_has_pasted_here_and_that_goes_on_for_ever_and_ever"
 
 
@@ -190,20 +191,34 @@ def test_a_comparison_has_no_fault(panel_page: PanelPage) -> None:
     assert found == [], "\n".join(found)
 
 
-@pytest.mark.parametrize("width_px", [320, 600, 1100])
-def test_nothing_is_cut_off(
-    panel_page: PanelPage, model: ScriptedModel, chat: Locator, sessions: Locator, width_px: int
-) -> None:
-    page = panel_page.page
-    page.set_viewport_size({"width": width_px + 50, "height": 500})  # 600 by 500 is what 1200 by 1000 is at 200 %
+def test_nothing_is_cut_off(panel_page: PanelPage, model: ScriptedModel, chat: Locator, sessions: Locator) -> None:
+    resize(panel_page.page, WIDTHS_PX[0])
     fill(chat)
     model.release()
     turn(chat, 6)
+    compared = comparison(panel_page, "left", "right")
+    compare(compared)
+    compared.get_by_role("button", name="right is best").click()
+    compared.get_by_text("★ Best").wait_for()
+    found = []
+    for width_px in WIDTHS_PX:
+        resize(panel_page.page, width_px)
+        found += misfits_at(panel_page.page, width_px, chat, sessions, compared)
+    assert found == [], "\n".join(found)
+
+
+def resize(page: Page, width_px: int) -> None:
+    """Leave room for panels of a width."""
+    page.set_viewport_size({"width": width_px + 50, "height": 500})
+
+
+def misfits_at(page: Page, width_px: int, chat: Locator, sessions: Locator, compared: Locator) -> list[str]:
+    """Return what is cut off in panels of a width, whatever is opened in them."""
     found = []
 
     def look(shown: Locator, state: str) -> None:
         shown.evaluate("(node, width) => { node.style.width = `min(${width}px, 100%)`; }", width_px)
-        found.extend(f"{state}: {fault}" for fault in misfits(shown))
+        found.extend(f"{width_px}, {state}: {fault}" for fault in misfits(shown))
 
     look(chat, "chat")
     chat.get_by_role("button", name="Session").click()
@@ -214,10 +229,7 @@ def test_nothing_is_cut_off(
     page.keyboard.press("Escape")
     chat.get_by_role("textbox", name="Prompt").fill("/")
     look(chat, "commands")
-    compared = comparison(panel_page, "left", "right")
-    compare(compared)
-    compared.get_by_role("button", name="right is best").click()
-    compared.get_by_text("★ Best").wait_for()
+    chat.get_by_role("textbox", name="Prompt").fill("")
     look(compared, "compare")
     look(sessions, "sessions")
     sessions.get_by_role("button", name="Actions of alpha").click()
@@ -233,7 +245,9 @@ def test_nothing_is_cut_off(
     page.keyboard.press("Escape")
     open_alpha(sessions)
     look(sessions, "open")
-    assert found == [], "\n".join(found)
+    sessions.get_by_role("button", name="Close the conversation").click()
+    sessions.locator(".cnb-chat").wait_for(state="detached")
+    return found
 
 
 def style(node: Locator, name: str, pseudo: str | None = None) -> str:
