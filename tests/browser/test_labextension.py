@@ -43,6 +43,8 @@ ANSWERS = """lambda request: (
     Reply(error=ChatError(400, "no")) if "fail" in request.prompt else
     Reply("Once upon a time", stall_after_chars=4))"""
 COMPLETE_REQUEST = re.compile(rb'\{"code":"[^{}]*","cursor_pos":\d+\}')
+NO_ANALYSIS = "%config Completer.use_jedi = False"
+"""Names are to pop up; which ones, no test here looks at, and jedi takes four seconds to find them."""
 SIDE = ".copilot-nb-side"
 
 
@@ -90,7 +92,8 @@ def test_a_prompt_is_edited_as_prose(lab: Lab) -> None:
         lab.server,
         {"codemirror-extension/plugin": brackets, "completer-extension/manager": {"autoCompletion": True}},
     ):
-        notebook = lab.open("", "ra", PROSE)
+        notebook = lab.open("", "ra", PROSE, NO_ANALYSIS)
+    notebook.run(3)
     assert_no_text_is_faint(notebook, 2)
     write_a_prompt(notebook)
     write_code_below(notebook)
