@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .conftest import open_gate, scripted
+from .conftest import scripted
 
 CELLS = 10
 
@@ -33,22 +32,6 @@ def test_ten_cells_stream_at_once_and_nothing_crosses_over(lab: Any) -> None:
         (output,) = saved.cells[1 + number].outputs
         assert output.data["text/plain"] == words(number)
     assert [o.text for o in saved.cells[1 + CELLS].outputs] == ["something else\n"]
-
-
-def test_a_page_reloaded_in_the_middle_says_how_to_see_the_answer(lab: Any, tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
-    reply = "Reply('The first half, and the rest.', stall_after_chars=15)"
-    notebook = lab.open(scripted(f"[{reply}]", gate), "%%copilot s1 -b\nGo.", "%copilot wait", "%copilot show s1")
-    notebook.run(0)
-    notebook.run(1)
-    notebook.output(1).get_by_text("The first half").wait_for()
-    notebook.save()
-    notebook.reload()
-    notebook.output(1).get_by_text("if the page is closed or reloaded before the end: %copilot show s1").wait_for()
-    open_gate(gate)
-    notebook.run(2)
-    notebook.run(3)
-    notebook.output(3).get_by_text("The first half, and the rest.").wait_for()
 
 
 @pytest.mark.usefixtures("used_page")

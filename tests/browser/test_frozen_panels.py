@@ -17,6 +17,16 @@ from tests.forked_kernels import FORKED
 
 REPLY = "Blue, **not** green. <script>window.hacked = true</script>"
 CHAT = "import copilot_nb as cp\ncp.ChatPanel('a')"
+ALL_PANELS = (
+    scripted(repr([REPLY] * 3 + ["Red.", REPLY])),
+    CHAT,
+    "panel = cp.ComparePanel(['left', 'right'], blind=True)\npanel",
+    "%%copilot a\nWhich colour?",
+    "for turn in panel.ask('Which colour?').turns: turn.wait()",
+    "cp.SessionsPanel()",
+    "cp.ChatPanel('b')",
+    "cp.session('b').ask('Which colour?')",  # runs after the page was reloaded
+)
 DEAD = ("model not found", "Loading widget", "missing state", "Error displaying")
 GITHUB_TAGS = {
     "div",
@@ -61,10 +71,10 @@ def static_html(notebook: Any, cell: int) -> str:
     return str(transcript.data["text/html"])
 
 
-# saves whatever is unsaved, as JupyterLab does by itself, until the answer is in the notebook and nothing is unsaved
-SAVE = """async () => {
+# saves whatever is unsaved, as JupyterLab does by itself, until a cell shows the answer and nothing is unsaved
+SAVE = """async cell => {
     const {context, content} = window.jupyterapp.shell.currentWidget;
-    const isKept = () => JSON.stringify(content.widgets[1].model.outputs.toJSON()).includes('Blue');
+    const isKept = () => JSON.stringify(content.widgets[cell].model.outputs.toJSON()).includes('Blue');
     while (context.model.dirty || !isKept()) {
         if (context.model.dirty) await context.save();
         await new Promise(requestAnimationFrame);
@@ -90,48 +100,77 @@ TYPESET = """async text => {
 }"""
 
 
-def saved(nb: Notebook) -> Any:
-    """Return the notebook once it is saved with the transcript of the last answer."""
-    nb.page.evaluate(SAVE)
+def saved(nb: Notebook, cell: int = 1) -> Any:
+    """Return the notebook once it is saved with the transcript of the last answer to the panel of a cell."""
+    nb.page.evaluate(SAVE, cell)
     return nbformat.read(nb.path, as_version=4)
 
 
-@pytest.fixture(params=["lab", "notebook"])
-def nb(lab: Lab, request: pytest.FixtureRequest) -> Notebook:
-    """A notebook whose panel has shown a turn that a cell asked for."""
-    nb = lab.open(scripted(repr([REPLY])), CHAT, "%%copilot a\nWhich colour?", app=request.param)
-    nb.run_all()
-    nb.page.wait_for_selector(".cnb-panel .cnb-turn")
-    return nb
+def assert_nothing_is_dead(page: Page) -> None:
+    """Check that no output tells of a widget that is gone."""
+    assert not [text for text in shown(page) for dead in DEAD if dead in text]
 
 
-def test_a_notebook_whose_kernel_is_gone_shows_the_transcript(nb: Notebook) -> None:
-    assert not any("as of" in text for text in shown(nb.page)), "the living panel hides it"
-    html = static_html(saved(nb), 1)
-    assert "Blue, <strong>not</strong> green." in html
-    assert "<script" not in html
+@pytest.mark.parametrize("app", ["lab", "notebook"])
+@pytest.mark.usefixtures("used_page")
+def test_panels_are_kept_with_their_notebook(lab: Lab, tmp_path: Path, app: str) -> None:
+    """In one page, which is reloaded twice."""
+    used, lab.kept = lab.kept, None
+    nb = lab.open(*ALL_PANELS, app=app)
+    for cell in range(len(ALL_PANELS) - 1):
+        nb.run(cell)
+    assert_the_transcript_comes_by_itself(nb)
+    assert_the_others_leave_a_table_and_rounds(saved(nb, 2))
+    notebook = saved(nb)
     nb.reload()
-    nb.page.wait_for_selector(".cnb-panel .cnb-turn")
-    assert not any("as of" in text for text in shown(nb.page)), "the kernel lives, so the panel does"
+    assert_it_goes_on(nb)
     nb.restart()
     nb.save()
     nb.reload()
-    wait_static(nb.page, "Which colour?")
-    panel = [text for text in shown(nb.page) if "as of" in text]
-    assert len(panel) == 1
-    assert not [text for text in shown(nb.page) for dead in DEAD if dead in text]
+    for text in ("Which colour?", "And now?"):
+        wait_static(nb.page, text)
+    nb.output(2).locator(".cnb-static").get_by_text("Blue").first.wait_for()
+    assert len([text for text in shown(nb.page) if "as of" in text]) == 4
+    assert_nothing_is_dead(nb.page)
+    lab.kept = [nb.page] if app == "lab" else used
+    assert_it_is_read_elsewhere(notebook, nb.path, lab, tmp_path)
 
 
-@pytest.mark.usefixtures("used_page")
-def test_the_transcript_comes_by_itself_after_a_pause_and_a_draft_outlives_it(nb: Notebook) -> None:
-    draft = nb.page.locator(".cnb-panel textarea")
+def assert_the_transcript_comes_by_itself(nb: Notebook) -> None:
+    """It comes after a pause, and a draft outlives it."""
+    nb.output(1).locator(".cnb-panel .cnb-turn").wait_for()
+    assert not any("as of" in text for text in shown(nb.page)), "the living panel hides it"
+    draft = nb.output(1).locator(".cnb-panel textarea")
     draft.fill("half a thought")
     nb.page.wait_for_function(
         "() => JSON.stringify(window.jupyterapp.shell.currentWidget.content.widgets[1].model.outputs.toJSON())"
         ".includes('Blue')"
     )
-    assert "Blue" in static_html(nb.save(), 1)
+    html = static_html(nb.save(), 1)
+    assert "Blue, <strong>not</strong> green." in html
+    assert "<script" not in html
     assert draft.input_value() == "half a thought"
+
+
+def assert_the_others_leave_a_table_and_rounds(notebook: Any) -> None:
+    rounds, sessions = static_html(notebook, 2), static_html(notebook, 5)
+    assert rounds.count("Blue") == 2
+    assert "scripted" not in rounds
+    assert "<table>" in sessions
+
+
+def assert_it_goes_on(nb: Notebook) -> None:
+    """A reloaded page shows the living panels, and keeps what is said afterwards."""
+    nb.output(1).locator(".cnb-panel .cnb-turn").wait_for()
+    assert not any("as of" in text for text in shown(nb.page)), "the kernel lives, so the panel does"
+    later = nb.output(6).locator(".cnb-panel textarea")
+    later.wait_for()
+    nb.run(7)
+    later.fill("And now?")
+    later.press("Enter")
+    html = static_html(saved(nb, 6), 6)
+    assert "Red." in html
+    assert "And now?" in html
 
 
 @pytest.mark.usefixtures("used_page")
@@ -151,22 +190,6 @@ def test_formulae_are_typeset_when_they_can_be_seen(lab: Lab) -> None:
     nb.run(2)
     static.locator("mjx-container").wait_for()
     assert "$x^2$" not in static.inner_text()
-
-
-def test_a_reloaded_page_keeps_what_is_said_afterwards(lab: Lab) -> None:
-    nb = lab.open(scripted(repr(["Red.", REPLY])), CHAT, "cp.session('a').ask('Which colour?')")
-    nb.run(0)
-    nb.run(1)
-    nb.page.wait_for_selector(".cnb-panel textarea")
-    nb.save()
-    nb.reload()
-    nb.page.wait_for_selector(".cnb-panel textarea")
-    nb.run(2)
-    nb.page.locator(".cnb-panel textarea").fill("And now?")
-    nb.page.keyboard.press("Enter")
-    html = static_html(saved(nb), 1)
-    assert "Red." in html
-    assert "And now?" in html
 
 
 @pytest.mark.usefixtures("used_page")
@@ -205,25 +228,23 @@ def test_two_notebooks_on_one_kernel_keep_their_own_panels(lab: Lab) -> None:
     assert "Blue" in static_html(second.save(), 1)
 
 
-@pytest.mark.usefixtures("used_page")
-def test_elsewhere_the_transcript_is_read(nb: Notebook, lab: Lab, tmp_path: Path) -> None:
-    notebook = saved(nb)
+def assert_it_is_read_elsewhere(notebook: Any, path: Path, lab: Lab, folder: Path) -> None:
     notebook.cells[0].source += "\n# changed, so that it is not trusted"
     notebook.cells[1].outputs[1].data["text/html"] += " "
-    other = nb.path.with_name(f"untrusted-{nb.path.name}")
+    other = path.with_name(f"untrusted-{path.name}")
     nbformat.write(notebook, other)
     stranger = lab.open_file(other)
     assert any("Which colour?" in text for text in shown(stranger.page))
-    assert not [text for text in shown(stranger.page) for dead in DEAD if dead in text]
-    (tmp_path / "page.html").write_text(HTMLExporter().from_notebook_node(notebook)[0])  # type: ignore[no-untyped-call]
-    page = lab.visit((tmp_path / "page.html").as_uri())
+    assert_nothing_is_dead(stranger.page)
+    (folder / "page.html").write_text(HTMLExporter().from_notebook_node(notebook)[0])  # type: ignore[no-untyped-call]
+    page = lab.visit((folder / "page.html").as_uri())
     assert any("Which colour?" in text for text in shown(page))
-    assert not [text for text in shown(page) for dead in DEAD if dead in text]
+    assert_nothing_is_dead(page)
     classic = HTMLExporter(template_name="classic").from_notebook_node(notebook)[0]  # type: ignore[no-untyped-call]
-    (tmp_path / "classic.html").write_text(classic)
-    page = lab.visit((tmp_path / "classic.html").as_uri())
+    (folder / "classic.html").write_text(classic)
+    page = lab.visit((folder / "classic.html").as_uri())
     wait_static(page, "Which colour?")
-    line = page.locator(".output_area", has_text="<ChatPanel of")
+    line = page.locator(".output_area", has_text="<ChatPanel of 'a'>")
     assert line.count() == 1
     assert line.is_hidden()
     # a viewer that runs nothing and takes styles away shows the best of what it knows of each output
@@ -243,20 +264,3 @@ def test_a_notebook_that_was_run_without_a_page(lab: Lab, tmp_path: Path, monkey
     (tmp_path / "page.html").write_text(HTMLExporter().from_notebook_node(notebook)[0])  # type: ignore[no-untyped-call]
     page = lab.visit((tmp_path / "page.html").as_uri())
     wait_static(page, "Blue")
-
-
-def test_the_other_panels_leave_a_table_and_rounds(lab: Lab) -> None:
-    compare = "panel = cp.ComparePanel(['a', 'b'], blind=True)\npanel"
-    ask = "for turn in panel.ask('Which colour?').turns: turn.wait()"
-    nb = lab.open(scripted(repr([REPLY] * 2)), f"import copilot_nb as cp\n{compare}", ask, "cp.SessionsPanel()", "1")
-    nb.run_all()
-    notebook = saved(nb)
-    rounds, sessions = static_html(notebook, 1), static_html(notebook, 3)
-    assert rounds.count("Blue") == 2
-    assert "scripted" not in rounds
-    assert "<table>" in sessions
-    nb.restart()
-    nb.save()
-    nb.reload()
-    wait_static(nb.page, "Blue")
-    assert not [text for text in shown(nb.page) for dead in DEAD if dead in text]

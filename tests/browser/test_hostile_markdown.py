@@ -97,8 +97,10 @@ SESSION = (
     f"%%copilot '{NAME}'\n{FAILING}",
     f"%copilot rm '{NAME}2' -y",
     f"%copilot '{NAME}'",
+    PUBLISH,  # 2
     WITNESS,
 )
+TURNS = 7
 
 FOUND = """() => {
     const all = [...document.querySelectorAll('.copilot-nb, .copilot-nb *')];
@@ -112,57 +114,38 @@ FOUND = """() => {
 }"""
 
 
-def assert_harmless(lab: Any, page: Page, turns: int = 2) -> None:
+def assert_harmless(lab: Any, page: Page) -> None:
     page.wait_for_function("() => window.witness")
     assert page.evaluate("() => window.pwned") is None
     assert "pwned" not in page.title()
     assert [url for url in lab.refused if HOME_CALLED in url] == []
     found = page.evaluate(FOUND)
-    assert found == {"turns": turns, "tags": [], "handlers": [], "schemes": ["http:", "https:"]}
-
-
-def test_nothing_runs_in_jupyterlab_nor_in_the_html_of_nbconvert(lab: Any) -> None:
-    notebook = lab.open(PUBLISH, WITNESS)
-    notebook.run_all()
-    assert not notebook.errors(0)
-    notebook.page.wait_for_selector("mjx-container", state="attached")  # the harmless formula is typeset
-    assert_harmless(lab, notebook.page)
-    assert notebook.page.locator(".copilot-nb mjx-container a").count() == 0
-    notebook.save()
-    notebook.page.close()
-    assert_harmless(lab, lab.visit(as_web_page(notebook.path)))
-
-
-def test_nothing_runs_in_voila(lab: Any) -> None:
-    assert_harmless(lab, lab.visit(f"voila/render/{lab.write(PUBLISH, WITNESS).name}"))
+    assert found == {"turns": TURNS, "tags": [], "handlers": [], "schemes": ["http:", "https:"]}
 
 
 @pytest.mark.parametrize("app", ["lab", "notebook"])
-def test_the_same_text_does_run_when_published_raw(lab: Any, app: str) -> None:
-    notebook = lab.open(PUBLISH_RAW, WITNESS, app=app)
-    notebook.run_all()
-    notebook.page.wait_for_function("() => window.pwned")
-    notebook.page.wait_for_function("() => window.witness")
-    assert [url for url in lab.refused if HOME_CALLED in url]
-
-
-@pytest.mark.parametrize("app", ["lab", "notebook"])
-def test_nothing_of_a_hostile_session_runs_where_it_is_live_or_converted(lab: Any, app: str) -> None:
-    notebook = lab.open(*SESSION, app=app)
+def test_nothing_runs_live_or_converted_but_the_same_text_does_when_published_raw(lab: Any, app: str) -> None:
+    notebook = lab.open(*SESSION, PUBLISH_RAW, app=app)
     for cell in range(len(SESSION)):
         notebook.run(cell)
     kinds = [error.partition(":")[0] for cell in range(len(SESSION)) for error in notebook.errors(cell)]
     assert kinds == ["ProviderError", "TurnFailed", "SessionNotFound", "InputError"]
-    assert_harmless(lab, notebook.page, turns=5)
+    notebook.page.wait_for_selector("mjx-container", state="attached")  # the harmless formula is typeset
+    assert_harmless(lab, notebook.page)
+    assert notebook.page.locator(".copilot-nb mjx-container a").count() == 0
     notebook.save()
-    notebook.page.close()
-    assert_harmless(lab, lab.visit(as_web_page(notebook.path)), turns=5)
+    converted = lab.visit(as_web_page(notebook.path))
+    assert_harmless(lab, converted)
+    converted.close()
+    notebook.run(len(SESSION))
+    notebook.page.wait_for_function("() => window.pwned")
+    assert [url for url in lab.refused if HOME_CALLED in url]
 
 
-def test_nothing_of_a_hostile_session_runs_in_voila(lab: Any) -> None:
+def test_nothing_runs_in_voila(lab: Any) -> None:
     path = lab.write(*SESSION)
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         cell.metadata["tags"] = ["raises-exception"]  # an error stops nothing
     nbformat.write(notebook, path)
-    assert_harmless(lab, lab.visit(f"voila/render/{path.name}"), turns=5)
+    assert_harmless(lab, lab.visit(f"voila/render/{path.name}"))

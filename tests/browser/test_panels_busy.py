@@ -11,14 +11,16 @@ from .chat_steps import HALF_THEN_REST, PANEL, notice, panel, say, turn
 from .conftest import Lab, Notebook, open_gate, scripted
 from .test_panels_elsewhere import said
 
+pytestmark = pytest.mark.usefixtures("used_page")
+
 KERNEL = "window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel"
 NO_SUBSHELLS = f"() => {{ {KERNEL}.commsOverSubshells = 'disabled'; }}"  # as the settings do
 NO_CONTROL = f"() => {{ {KERNEL}.sendControlMessage = undefined; }}"
 BUSY = "The kernel is busy with a cell; this will be done when it has ended."
 
 
-def opened(lab: Lab, replies: str, *cells: str, gate: Path | None = None) -> tuple[Notebook, Locator]:
-    notebook = lab.open(scripted(replies, gate), PANEL, *cells, app="notebook")
+def opened(lab: Lab, replies: str, *cells: str, gate: Path | None = None, app: str = "lab") -> tuple[Notebook, Locator]:
+    notebook = lab.open(scripted(replies, gate), PANEL, *cells, app=app)
     notebook.page.evaluate(NO_SUBSHELLS)
     notebook.run(0)
     notebook.run(1)
@@ -48,7 +50,7 @@ def test_stop_ends_the_cell_that_waits_for_the_answer(lab: Lab) -> None:
 
 
 def test_stop_and_send_pass_a_cell_that_does_something_else(lab: Lab, until: Path) -> None:
-    notebook, shown = opened(lab, HALF_THEN_REST, waiting(until))
+    notebook, shown = opened(lab, HALF_THEN_REST, waiting(until), app="notebook")
     say(shown, "Say it")
     turn(shown, 0, "working").get_by_text("first half").wait_for()
     running = notebook.start(2)

@@ -35,17 +35,21 @@ def answer(notebook: Notebook, cell: int = 1, number: int = 0) -> str:
     return said(turn(panel(notebook, cell), number))
 
 
-def test_a_page_is_reloaded_and_then_the_kernel_restarted(half_answered: Any) -> None:
-    notebook, gate = half_answered
-    notebook.reload()
-    panel(notebook).get_by_text("first half").wait_for()
+def test_a_page_is_reloaded_and_a_second_tab_opened_and_then_the_kernel_restarted(half_answered: Any, lab: Lab) -> None:
+    first, gate = half_answered
+    first.reload()
+    panel(first).get_by_text("first half").wait_for()
+    second = lab.open_file(first.path, app="notebook")
+    panel(second).get_by_text("first half").wait_for()
     open_gate(gate)
-    assert answer(notebook) == WHOLE_ANSWER
-    notebook.restart()
-    notice(panel(notebook)).get_by_text("The kernel was restarted: open this panel again").wait_for()
-    say(panel(notebook), "Still there?")
-    box = panel(notebook).get_by_role("textbox", name="Prompt")
-    box.and_(notebook.page.locator(":not(:placeholder-shown)")).wait_for()
+    assert answer(first) == answer(second) == WHOLE_ANSWER
+    say(panel(second), "More")
+    assert answer(first, number=1) == answer(second, number=1) == "Go on."
+    first.restart()
+    notice(panel(first)).get_by_text("The kernel was restarted: open this panel again").wait_for()
+    say(panel(first), "Still there?")
+    box = panel(first).get_by_role("textbox", name="Prompt")
+    box.and_(first.page.locator(":not(:placeholder-shown)")).wait_for()
     assert box.input_value() == "Still there?"
 
 
@@ -70,18 +74,9 @@ def test_a_tab_is_closed_in_the_middle_and_opened_again(half_answered: Any, lab:
     assert answer(lab.open_file(notebook.path, app="notebook")) == WHOLE_ANSWER
 
 
-def test_two_tabs_of_a_notebook_follow_each_other(half_answered: Any, lab: Lab) -> None:
-    first, gate = half_answered
-    second = lab.open_file(first.path, app="notebook")
-    panel(second).get_by_text("first half").wait_for()
-    open_gate(gate)
-    assert answer(first) == answer(second) == WHOLE_ANSWER
-    say(panel(second), "More")
-    assert answer(first, number=1) == answer(second, number=1) == "Go on."
-
-
+@pytest.mark.usefixtures("used_page")
 def test_a_panel_that_is_shown_twice_is_closed(lab: Lab) -> None:
-    notebook = lab.open(ECHO, "p = cp.ChatPanel('s1')\np", "p", "p.close()", app="notebook")
+    notebook = lab.open(ECHO, "p = cp.ChatPanel('s1')\np", "p", "p.close()")
     for cell in range(3):
         notebook.run(cell)
     say(panel(notebook, 2), "one")
@@ -94,8 +89,9 @@ def test_a_panel_that_is_shown_twice_is_closed(lab: Lab) -> None:
     assert not [text for text in texts for dead in DEAD if dead in text]
 
 
+@pytest.mark.usefixtures("used_page")
 def test_an_output_is_cleared_and_its_cell_run_again(lab: Lab) -> None:
-    notebook = lab.open(ECHO, "cp.ChatPanel('s1')", "cp.session('s1').ask('two')", app="notebook")
+    notebook = lab.open(ECHO, "cp.ChatPanel('s1')", "cp.session('s1').ask('two')")
     notebook.run(0)
     notebook.run(1)
     say(panel(notebook), "one")

@@ -8,6 +8,7 @@ from playwright.sync_api import Locator, Page
 from .conftest import Lab, scripted
 
 ECHO = scripted("lambda asked: f'You said {asked.prompt}'") + "\nimport copilot_nb as cp"
+COMPARISON = "cp.ComparePanel(models=['scripted', 'scripted-b'], name='test', blind=True)"
 CODE = "print({'a': 1})"
 BEGINNING = f"As $x^2$ shows:\n\n```python\n{CODE}\n```\n\nThat is it,\n\nand **then"
 STALLED = f"[Reply({BEGINNING + '** the rest.'!r}, stall_after_chars={len(BEGINNING)}), 'Once **more**.']"
@@ -71,29 +72,14 @@ def test_an_answer_comes_with_code_and_mathematics_and_is_stopped(lab: Lab, app:
     assert not page.locator(".cnb-static").is_visible()
 
 
-def test_a_turn_is_edited_and_the_session_forked(lab: Lab, app: str) -> None:
-    page = opened(lab, app, ECHO, "cp.ChatPanel('s1')")
-    for number, prompt in enumerate(("one", "two", "three")):
-        say(page, prompt)
-        turn(page, number)
-    second = turn(page, 1)
-    second.hover()
-    second.get_by_role("button", name="Edit").click()
-    page.get_by_text("Sending takes the place of this turn and the turn after it.").wait_for()
-    say(page, "second")
-    page.locator(".cnb-answer").get_by_text("You said second").wait_for()
-    assert page.locator(".cnb-prompt").all_text_contents() == ["one", "second"]
-    first = turn(page, 0)
-    first.hover()
-    first.get_by_role("button", name="Fork").click()
-    page.get_by_role("button", name="Show it here").click()
-    page.get_by_role("button", name="s1~1").wait_for()
-    assert page.locator(".cnb-prompt").all_text_contents() == ["one"]
+def test_panels_are_used_together(lab: Lab, app: str) -> None:
+    page = opened(lab, app, ECHO, "cp.ChatPanel('s1')", "cp.SessionsPanel()", "cp.ChatPanel('s2')", COMPARISON)
+    assert_a_chat_and_the_list_follow_each_other(page, page.locator(".cnb-chat").nth(0))
+    assert_a_turn_is_edited_and_the_session_forked(page.locator(".cnb-chat").nth(1))
+    assert_models_are_compared_blindly(page.locator(".cnb-compare"))
 
 
-def test_two_panels_of_a_page_follow_each_other(lab: Lab, app: str) -> None:
-    page = opened(lab, app, ECHO, "cp.ChatPanel('s1')", "cp.SessionsPanel()")
-    chat = page.locator(".cnb-chat")
+def assert_a_chat_and_the_list_follow_each_other(page: Page, chat: Locator) -> None:
     say(chat, "one")
     row(page, "s1").locator(".cnb-cell-turns").get_by_text("1").wait_for()
     page.get_by_role("button", name="New session").click()
@@ -117,17 +103,35 @@ def test_two_panels_of_a_page_follow_each_other(lab: Lab, app: str) -> None:
     row(page, "kitchen").wait_for()
 
 
-def test_models_are_compared_blindly(lab: Lab, app: str) -> None:
-    page = opened(lab, app, ECHO, "cp.ComparePanel(models=['scripted', 'scripted-b'], name='test', blind=True)")
-    box = page.get_by_role("textbox", name="Prompt to all")
+def assert_a_turn_is_edited_and_the_session_forked(chat: Locator) -> None:
+    for number, prompt in enumerate(("one", "two", "three")):
+        say(chat, prompt)
+        turn(chat, number)
+    second = turn(chat, 1)
+    second.hover()
+    second.get_by_role("button", name="Edit").click()
+    chat.get_by_text("Sending takes the place of this turn and the turn after it.").wait_for()
+    say(chat, "second")
+    chat.locator(".cnb-answer").get_by_text("You said second").wait_for()
+    assert chat.locator(".cnb-prompt").all_text_contents() == ["one", "second"]
+    first = turn(chat, 0)
+    first.hover()
+    first.get_by_role("button", name="Fork").click()
+    chat.get_by_role("button", name="Show it here").click()
+    chat.get_by_role("button", name="s2~1").wait_for()
+    assert chat.locator(".cnb-prompt").all_text_contents() == ["one"]
+
+
+def assert_models_are_compared_blindly(compared: Locator) -> None:
+    box = compared.get_by_role("textbox", name="Prompt to all")
     box.fill("Why?")
     box.press("Enter")
-    page.get_by_text("Which one is best?").wait_for()
-    assert page.locator(".cnb-column").get_by_text("You said Why?").count() == 2
-    assert "scripted" not in page.locator(".cnb-panel").inner_html()
-    page.get_by_role("button", name="Answer B").click()
-    page.get_by_text("★ Best: B: test@scripted").wait_for()
-    page.get_by_text("1 of 1 round voted").wait_for()
-    with page.expect_download() as saved:
-        page.get_by_role("button", name="Download CSV").click()
+    compared.get_by_text("Which one is best?").wait_for()
+    assert compared.locator(".cnb-column").get_by_text("You said Why?").count() == 2
+    assert "scripted" not in compared.inner_html()
+    compared.get_by_role("button", name="Answer B").click()
+    compared.get_by_text("★ Best: B: test@scripted").wait_for()
+    compared.get_by_text("1 of 1 round voted").wait_for()
+    with compared.page.expect_download() as saved:
+        compared.get_by_role("button", name="Download CSV").click()
     assert saved.value.path().read_text("utf-8").count("You said Why?") == 2

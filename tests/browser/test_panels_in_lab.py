@@ -8,9 +8,10 @@ from typing import Any
 
 import PIL.Image
 import pytest
+from playwright.sync_api import Locator, Page
 
 from .chat_steps import PANEL, focused, notice, panel, say, turn
-from .conftest import scripted
+from .conftest import Notebook, scripted
 from .test_compare_panel import ask as ask_all
 from .test_panel_images import file as image_file
 from .test_sessions_panel import row
@@ -21,30 +22,58 @@ ECHO = scripted("lambda asked: f'You said {asked.prompt}\\n\\n```\\ncode\\n```'"
 
 
 @pytest.mark.parametrize("app", ["lab", "notebook"])
-def test_a_panel_and_the_cells_are_one_conversation(lab: Any, app: str) -> None:
+def test_panels_and_cells_share_their_sessions(lab: Any, app: str) -> None:
     notebook = lab.open(
-        scripted("['From **here**.', 'From there.', 'From Python.']") + "\nimport copilot_nb as cp\nword = 'panel'",
+        scripted("lambda r: f'Said **{r.prompt}**.'") + "\nimport copilot_nb as cp\nword = 'panel'",
         PANEL,
-        "%%copilot s1\nAsked in a cell",
-        "cp.session('s1').ask('Asked in Python').text, [t.prompt for t in cp.session('s1').history]",
+        "%%copilot s1\nin a cell",
+        "cp.session('s1').ask('in Python').text, [t.prompt for t in cp.session('s1').history]",
         "%copilot show s1",
+        "for name in ('alpha', 'beta', 'gamma'): cp.session(name).ask('hello')",
+        "cp.SessionsPanel()",
         app=app,
     )
     notebook.run(0)
     notebook.run(1)
-    shown = panel(notebook)
-    say(shown, "Asked in a {{ word }}")
-    assert turn(shown, 0).locator(".cnb-answer").inner_text() == "From here."
-    assert shown.locator(".cnb-prompt").inner_text() == "Asked in a panel"
-    notebook.run(2)
-    assert turn(shown, 1).locator(".cnb-answer").inner_text() == "From there."
-    notebook.run(3)
-    prompts = "['Asked in a panel', 'Asked in a cell', 'Asked in Python']"
-    assert notebook.outputs(3)[0]["data"]["text/plain"] == f"('From Python.', {prompts})"
-    assert turn(shown, 2).locator(".cnb-prompt").inner_text() == "Asked in Python"
-    notebook.run(4)
-    assert "Asked in a panel" in notebook.outputs(4)[0]["data"]["text/plain"]
+    assert_a_panel_and_the_cells_are_one_conversation(notebook)
+    notebook.run(5)
+    notebook.run(6)
+    assert_a_session_is_opened_below_the_list(notebook.page, notebook.output(6).locator(".cnb-sessions"))
     assert app == "notebook" or notebook.js_errors == []  # Notebook 7.6 has one of its own
+
+
+def assert_a_panel_and_the_cells_are_one_conversation(notebook: Notebook) -> None:
+    shown = panel(notebook)
+    say(shown, "in a {{ word }}")
+    assert turn(shown, 0).locator(".cnb-answer").inner_text() == "Said in a panel."
+    assert shown.locator(".cnb-prompt").inner_text() == "in a panel"
+    notebook.run(2)
+    assert turn(shown, 1).locator(".cnb-answer").inner_text() == "Said in a cell."
+    notebook.run(3)
+    prompts = "['in a panel', 'in a cell', 'in Python']"
+    assert notebook.outputs(3)[0]["data"]["text/plain"] == f"('Said **in Python**.', {prompts})"
+    assert turn(shown, 2).locator(".cnb-prompt").inner_text() == "in Python"
+    notebook.run(4)
+    assert "in a panel" in notebook.outputs(4)[0]["data"]["text/plain"]
+
+
+def assert_a_session_is_opened_below_the_list(page: Page, listed: Locator) -> None:
+    listed.get_by_text("4 sessions").wait_for()
+    row(listed, "beta").focus()
+    page.keyboard.press("Enter")
+    chat = listed.locator(".cnb-chat")
+    chat.locator(".cnb-answer").get_by_text("Said hello.").wait_for()
+    chat.locator("textarea").fill("something else")
+    chat.locator("textarea").press("Enter")
+    chat.locator(".cnb-answer").get_by_text("Said something else.").wait_for()
+    row(listed, "beta").locator(".cnb-cell-turns").get_by_text("2").wait_for()
+    row(listed, "gamma").focus()
+    page.keyboard.press("Enter")
+    chat.locator(".cnb-answer").get_by_text("Said something else.").wait_for(state="detached")
+    chat.first.wait_for()
+    assert chat.count() == 1
+    listed.get_by_role("button", name="Close the conversation").click()
+    chat.wait_for(state="detached")
 
 
 def test_a_panel_works_while_a_cell_runs(lab: Any, tmp_path: Path) -> None:
@@ -153,29 +182,6 @@ def test_a_file_is_dragged_from_the_list_of_files_and_its_code_goes_into_a_new_c
     notebook.page.wait_for_function("() => document.querySelectorAll('.jp-Notebook .jp-Cell').length === 4")
     assert notebook.sources()[2] == "print({{ 1 }})"
     assert notebook.js_errors == []
-
-
-@pytest.mark.parametrize("app", ["lab", "notebook"])
-def test_a_session_is_opened_below_the_list(lab: Any, app: str) -> None:
-    make = "import copilot_nb as cp\nfor name in ('alpha', 'beta', 'gamma'): cp.session(name).ask('hello')"
-    notebook = lab.open(scripted("lambda r: f'Said **{r.prompt}**.'"), make, "cp.SessionsPanel()", app=app)
-    notebook.run_all()
-    panel = notebook.output(2).locator(".cnb-sessions")
-    panel.get_by_text("3 sessions").wait_for()
-    row(panel, "beta").focus()
-    notebook.page.keyboard.press("Enter")
-    panel.locator(".cnb-chat .cnb-answer").get_by_text("Said hello.").wait_for()
-    panel.locator(".cnb-chat textarea").fill("something else")
-    panel.locator(".cnb-chat textarea").press("Enter")
-    panel.locator(".cnb-chat .cnb-answer").get_by_text("Said something else.").wait_for()
-    row(panel, "beta").locator(".cnb-cell-turns").get_by_text("2").wait_for()
-    row(panel, "gamma").focus()
-    notebook.page.keyboard.press("Enter")
-    panel.locator(".cnb-chat .cnb-answer").get_by_text("Said something else.").wait_for(state="detached")
-    panel.locator(".cnb-chat").first.wait_for()
-    assert panel.locator(".cnb-chat").count() == 1
-    panel.get_by_role("button", name="Close the conversation").click()
-    panel.locator(".cnb-chat").wait_for(state="detached")
 
 
 def test_rounds_and_votes_are_there_after_a_restart(lab: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Notebook, open_gate, scripted
+from .conftest import open_gate, scripted
 
 PARAGRAPHS = [f"Paragraph {number} says that **{number}** comes after {number - 1}." for number in range(1, 31)]
 LONG = "\n\n".join(PARAGRAPHS)
@@ -78,20 +78,12 @@ def test_a_long_answer_grows_by_pieces_and_ends_as_one_static_output(lab: Any) -
     assert output["data"]["text/plain"] == long
 
 
-@pytest.fixture
-def half_answered(lab: Any, tmp_path: Path) -> tuple[Notebook, Any, Path]:
-    """A cell whose answer has stalled half-way, the running command, and the gate that lets it go on."""
-    gate = tmp_path / "gate"
-    notebook = lab.open(scripted(HALF_THEN_REST, gate), "%%copilot s1\nSay it.", "%copilot show s1")
+@pytest.mark.usefixtures("used_page")
+def test_the_stop_button_keeps_the_partial_answer(lab: Any) -> None:
+    notebook = lab.open(scripted(HALF_THEN_REST), "%%copilot s1\nSay it.", "%copilot show s1")
     notebook.run(0)
     running = notebook.start(1)
     notebook.output(1).get_by_text("first half").wait_for()
-    return notebook, running, gate
-
-
-@pytest.mark.usefixtures("used_page")
-def test_the_stop_button_keeps_the_partial_answer(half_answered: Any) -> None:
-    notebook, running, _gate = half_answered
     notebook.page.locator('[data-command="notebook:interrupt-kernel"]').first.click()
     running.wait()
     answer, error = notebook.outputs(1)
@@ -111,15 +103,25 @@ def test_the_stop_button_keeps_the_partial_answer(half_answered: Any) -> None:
     assert notebook.output(1).locator(".copilot-nb p").inner_text() == "Go on."
 
 
-def test_a_page_reloaded_in_the_middle_loses_nothing_but_the_rest_of_the_streaming(half_answered: Any) -> None:
-    notebook, _running, gate = half_answered
+def test_a_page_reloaded_in_the_middle_loses_nothing_but_the_rest_of_the_streaming(lab: Any, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    replies = f"lambda asked: Reply({BEGINNING + REST!r}, stall_after_chars={len(BEGINNING)})"
+    asking = ("%%copilot behind -b\nSay it.", "%%copilot s1\nSay it.")
+    notebook = lab.open(scripted(replies, gate), *asking, "%copilot wait", "%copilot show behind", "%copilot show s1")
+    notebook.run(0)
+    for cell in (1, 2):
+        notebook.start(cell)
+        notebook.output(cell).get_by_text("first half").wait_for()
     notebook.save()
     notebook.page.reload()
-    notebook.output(1).get_by_text("first half").wait_for()  # what was shown when it was saved
-    open_gate(gate)
+    notebook.output(1).get_by_text("if the page is closed or reloaded before the end: %copilot show behind").wait_for()
+    notebook.output(2).get_by_text("first half").wait_for()  # what was shown when it was saved
+    open_gate(gate, 2)
     notebook.wait_idle()
-    notebook.run(2)
-    assert "The first half of it, and then the rest." in notebook.output(2).inner_text()
+    for cell in (3, 4, 5):
+        notebook.run(cell)
+    for cell in (4, 5):
+        assert "The first half of it, and then the rest." in notebook.output(cell).inner_text()
 
 
 @pytest.mark.usefixtures("used_page")
