@@ -144,6 +144,14 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerMissing:
+    """An MCP server of the session could not be started, so its tools are missing; it is no part of a turn."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class RoundStarted:
     """A model call begins: one for a plain answer, another after each round of tools."""
 
@@ -189,6 +197,7 @@ Change = (
     | UsageReported
     | Retried
     | Noted
+    | ServerMissing
     | RoundStarted
     | RoundEnded
     | Kept

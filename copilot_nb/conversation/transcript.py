@@ -29,6 +29,7 @@ from copilot_nb.conversation.changes import (
     Retried,
     RoundEnded,
     RoundStarted,
+    ServerMissing,
     TextDelta,
     TextDone,
     ToolFinished,
@@ -203,6 +204,8 @@ def advance_turn(turn: TurnRecord, change: Change) -> TurnRecord:
             kept = (Text("kept", text, complete=True),) if text else ()
             others = tuple(part for part in turn.parts if not isinstance(part, Text))
             return dataclasses.replace(turn, parts=(*others, *kept), state=state)
+        case ServerMissing():
+            return turn
         case Ended() if turn.state.is_final:
             return turn
         case Ended(TurnState.DONE, _, at) if is_only_reasoned(turn):

@@ -36,6 +36,7 @@ from copilot_nb.runtime.loop import LoopThread, PerLoop
 from copilot_nb.system.threads import in_thread
 
 if TYPE_CHECKING:
+    from copilot_nb.agent.redaction import Redactor
     from copilot_nb.named_sessions.state import SessionState
     from copilot_nb.named_sessions.turn import Turn
     from copilot_nb.named_sessions.turn_runner import TurnRunner
@@ -147,12 +148,15 @@ class Engine:
 
     def hide_secrets(self, text: str) -> str:
         """Return `text`, which the user did not type, without secrets (see the setting `hide_secrets`)."""
-        return redactor(self.providers).hide(text) if self.settings.hide_secrets else text
+        return self._redactor().hide(text) if self.settings.hide_secrets else text
 
     def describer(self) -> Describer:
         """Return what describes values without secrets, as they are known now (see the setting `hide_secrets`)."""
         hides = self.settings.hide_secrets
-        return Describer(redactor(self.providers).hide if hides else str, hides_by_name=hides)
+        return Describer(self._redactor().hide if hides else str, hides_by_name=hides)
+
+    def _redactor(self) -> Redactor:
+        return redactor(self.providers, self.settings.mcp_servers)
 
     def turn_error(self, state: SessionState, message: str) -> CopilotNBError:
         """Return the error for a turn that the runtime reported as failed with `message`."""

@@ -15,12 +15,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from copilot_nb.agent.redaction import MARK, hidden_count
-from copilot_nb.conversation.changes import Change, Ended, Kept, Prompted
+from copilot_nb.conversation.changes import Change, Ended, Kept, Prompted, ServerMissing
 from copilot_nb.conversation.parts import Text, ToolCall, TurnState
 from copilot_nb.conversation.transcript import Transcript, TurnRecord, advance
 from copilot_nb.errors import CopilotNBError, RuntimeUnavailable, TurnTimeout
 from copilot_nb.named_sessions.options import model_label
 from copilot_nb.render.escape import well_formed
+from copilot_nb.render.words import shortened
 from copilot_nb.runtime.loop import PerLoop
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 ABORT_GRACE_S = 2.0
 """Time for the runtime to confirm an abort (seconds; 0.02 s is usual); after that the connection is dropped."""
 
+MAX_REASON_CHARS = 200
 MAX_REMINDER_CHARS = 20_000
 """The most of a partial answer that is put before the next prompt (characters)."""
 
@@ -240,6 +242,9 @@ class TurnRunner:
         turn = self.current
         if turn is None or isinstance(change, Kept):
             return
+        if isinstance(change, ServerMissing):  # it comes before the turn begins
+            turn.notes.append(_missing(change))
+            return
         if isinstance(change, Ended) and change.state is TurnState.INTERRUPTED and turn is not self._stopped:
             return  # it belongs to the previous turn, which was stopped just as it ended
         if isinstance(change, Prompted):
@@ -276,6 +281,11 @@ def _is_at_work(turn: Turn) -> bool:
     """Whether a turn goes on although nothing comes: the model loads or answers others, or a tool runs or waits."""
     is_loading = turn.owner is not None and bool(turn.owner.loading_note())
     return is_loading or any(isinstance(part, ToolCall) and part.is_open for part in turn.record.parts)
+
+
+def _missing(server: ServerMissing) -> str:
+    why = shortened(server.reason, MAX_REASON_CHARS)
+    return f"MCP server {server.name} is missing{f': {why}' if why else ''}; check it: %config CopilotNB.mcp_servers"
 
 
 def _silent(turn: Turn, timeout_s: float) -> TurnTimeout:

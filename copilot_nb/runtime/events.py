@@ -35,6 +35,7 @@ from copilot_nb.conversation.changes import (
     Retried,
     RoundEnded,
     RoundStarted,
+    ServerMissing,
     TextDelta,
     TextDone,
     ToolFinished,
@@ -276,6 +277,16 @@ def _model_changed(event: sdk.SessionEvent) -> Iterator[Change]:
         yield Noted(f"model: {data.previous_model} → {data.new_model}")
 
 
+def _servers_loaded(event: sdk.SessionEvent) -> Iterator[Change]:
+    data = event.data
+    assert isinstance(data, sdk.SessionMcpServersLoadedData)
+    for server in data.servers:
+        if server.status is sdk.McpServerStatus.FAILED:
+            yield ServerMissing(server.name, server.error or "")
+        elif server.status is sdk.McpServerStatus.NEEDS_AUTH:
+            yield ServerMissing(server.name, "it wants a login, which copilot_nb cannot do")
+
+
 def _compaction_began(event: sdk.SessionEvent) -> Iterator[Change]:
     """Yield the note when it begins: it goes on beside the answer and may end after it, when no turn is under way."""
     data = event.data
@@ -311,6 +322,7 @@ _CHANGES: dict[sdk.SessionEventType, Callable[[sdk.SessionEvent], Iterator[Chang
     sdk.SessionEventType.SESSION_IDLE: _idle,
     sdk.SessionEventType.SESSION_INFO: _info,
     sdk.SessionEventType.SESSION_MODEL_CHANGE: _model_changed,
+    sdk.SessionEventType.SESSION_MCP_SERVERS_LOADED: _servers_loaded,
     sdk.SessionEventType.SESSION_COMPACTION_START: _compaction_began,
     sdk.SessionEventType.SESSION_COMPACTION_COMPLETE: _compacted,
 }

@@ -53,7 +53,8 @@ for line in sys.stdin:
         result = {"protocolVersion": message["params"]["protocolVersion"], "capabilities": {"tools": {}},
                   "serverInfo": {"name": "hello", "version": "1"}}
     elif method == "tools/call":
-        result = {"content": [{"type": "text", "text": "hello; " + os.environ.get("PLANTED_TOKEN", "no token")}]}
+        text = f'hello; {os.environ.get("PLANTED_TOKEN", "no token")}; {os.environ["HELLO_KEY"]}'
+        result = {"content": [{"type": "text", "text": text}]}
     else:
         result = {"tools": TOOLS}
     if "id" in message:
@@ -68,6 +69,7 @@ class Agent:
         self.manager, self.folder = manager, folder
         self.asked: list[Call] = []
         self.told = ""
+        self.notes: list[str] = []
         self.answers: dict[str, object] | None = None
         self._outcome: Outcome = "denied"
         self.attended = manager.approvals.attend(lambda _request: True)
@@ -93,6 +95,7 @@ class Agent:
         turn = self.manager.session("s1", tools="all").ask("Go")
         (call,) = (part for part in turn.record.parts if isinstance(part, ToolCall))
         self.told = model.requests[-1].messages[-1].text
+        self.notes = turn.notes
         assert call in self.manager.session("s1").last_turns(1)[0].parts
         return call
 
@@ -112,13 +115,17 @@ def agent(own_manager: Callable[..., Manager], tmp_path: Path, monkeypatch: pyte
     kinds = [{"kind": "write"}, {"kind": "read"}, {"kind": "mcp", "serverName": "hello", "toolName": None}]
     (home / "permissions-config.json").write_text(json.dumps({"locations": {str(folder): {"tool_approvals": kinds}}}))
     (home / "server.py").write_text(SERVER)
-    manager.settings.mcp_servers = {"hello": {"command": sys.executable, "args": [str(home / "server.py")]}}
+    hello = {"command": sys.executable, "args": [str(home / "server.py")], "env": {"HELLO_KEY": "given-4711"}}
+    manager.settings.mcp_servers = {"hello": hello, "gone": {"command": "/nowhere"}}
     return Agent(manager, folder)
 
 
 def test_a_shell_files_and_a_server_do_what_is_allowed_and_nothing_else(agent: Agent, tmp_path: Path) -> None:
     printed = agent.call("bash", "once", command="echo one two; env | grep -c planted", description="Look")
     assert printed.result.startswith("one two\n0\n")
+    (note,) = agent.notes
+    assert note.startswith("MCP server gone is missing: ")
+    assert note.endswith("; check it: %config CopilotNB.mcp_servers")
     agent.call("bash", "once", command="echo planted-4711", description="Print a secret")
     assert "‹secret: PLANTED_TOKEN›" in agent.told
     assert "planted-4711" not in agent.told
@@ -140,6 +147,8 @@ def test_a_shell_files_and_a_server_do_what_is_allowed_and_nothing_else(agent: A
     assert [(call.kind, call.targets) for call in agent.asked] == [("read", (str(new),))]
     greeted = agent.call("hello-greet", "once")
     assert "hello; no token" in greeted.result
+    assert "given-4711" not in agent.told
+    assert agent.told.endswith("no token; ‹secret: HELLO_KEY›")
     assert [(call.kind, call.tool) for call in agent.asked] == [("mcp", "hello-greet")]
     assert not agent.call("hello-greet").succeeded
     assert not agent.call("sql", "once", query="select 1").succeeded

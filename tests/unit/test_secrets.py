@@ -37,6 +37,19 @@ def test_a_dotenv_file_is_read() -> None:
     assert dotenv(LINES)["DB_PASSWORD"] == "hunter22-of-env"
 
 
+def test_what_mcp_servers_are_given_is_known(project: Path) -> None:
+    files = {"command": "x", "args": ["--api-key", "by-option-1", "--token=by-option-2", "--depth", "harmless1"]}
+    docs = {
+        "url": "https://me:by-address-1@host/x",
+        "headers": {"Authorization": "Bearer by-header-1", "X-API-Key": "by-header-2", "Accept": "harmless2"},
+        "env": {"DOCS_TOKEN": "by-variable-1", "LEVEL": "harmless3"},
+    }
+    known = set(redactor(Providers(CopilotNB()), {"files": files, "docs": docs, "odd": {"args": None}}).known)
+    given = {f"by-{way}-1" for way in ("option", "address", "header", "variable")} | {"by-option-2", "by-header-2"}
+    assert given <= known
+    assert not known & {"harmless1", "harmless2", "harmless3"}
+
+
 def test_variables_dotenv_files_and_keys_of_providers_are_known(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTHER_KEY", "key-of-environ")
     monkeypatch.setenv("KEY_FILE_TOKEN", str(project / ".env"))  # says only where it is
