@@ -27,6 +27,7 @@ from urllib.parse import quote
 
 from copilot_nb.console import say
 from copilot_nb.errors import InputError, TurnFailed
+from copilot_nb.system.paths import expanded
 
 if TYPE_CHECKING:
     import asyncio
@@ -75,7 +76,7 @@ def run(named: Path | None, *, headless: bool) -> int:
 def find_notebook(named: Path | None) -> Path:
     """Return the notebook: the one that was named, else the first one of a checkout."""
     if named is not None:
-        path = named.expanduser().absolute()
+        path = expanded(named).absolute()
         if not path.is_file():
             raise InputError(f"there is no notebook {path}", "name a file that ends in .ipynb")
         return path

@@ -102,6 +102,14 @@ def is_headless(shell: InteractiveShell) -> bool:
     return kernel is not None and not getattr(kernel, "_allow_stdin", True)
 
 
+def agrees(question: str) -> bool:
+    """Ask a question that is answered by yes or no; where the input has ended, the answer is no."""
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
+
+
 @contextmanager
 def input_refused() -> Iterator[None]:
     """Let code that asks for input fail meanwhile, instead of waiting for an answer.

@@ -201,9 +201,7 @@ def advance_turn(turn: TurnRecord, change: Change) -> TurnRecord:
             is_answer = bool(turn.parts) and isinstance(turn.parts[-1], Text) and turn.parts[-1].complete
             return dataclasses.replace(turn, state=TurnState.DONE) if is_answer and not turn.state.is_final else turn
         case Kept(_, _, text, state, _, _):
-            kept = (Text("kept", text, complete=True),) if text else ()
-            others = tuple(part for part in turn.parts if not isinstance(part, Text))
-            return dataclasses.replace(turn, parts=(*others, *kept), state=state)
+            return dataclasses.replace(turn, parts=_with_kept(turn.parts, text), state=state)
         case ServerMissing():
             return turn
         case Ended() if turn.state.is_final:
@@ -214,6 +212,11 @@ def advance_turn(turn: TurnRecord, change: Change) -> TurnRecord:
             return settled(dataclasses.replace(turn, state=state, error=error, finished_at=at or turn.finished_at))
         case _:
             raise TypeError(f"{type(change).__name__} does not change a turn")
+
+
+def _with_kept(parts: tuple[Part, ...], text: str) -> tuple[Part, ...]:
+    kept = (Text("kept", text, complete=True),) if text else ()
+    return (*(part for part in parts if not isinstance(part, Text)), *kept)
 
 
 def is_only_reasoned(turn: TurnRecord) -> bool:

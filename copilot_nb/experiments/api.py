@@ -34,6 +34,7 @@ from copilot_nb.named_sessions.api import shared_manager
 from copilot_nb.render.words import count
 from copilot_nb.runtime.loop import POLL_S
 from copilot_nb.structured import schema_of
+from copilot_nb.system.paths import expanded
 
 if TYPE_CHECKING:
     from copilot_nb.named_sessions.manager import Manager
@@ -194,7 +195,7 @@ def _check_prompts(manager: Manager, prompts: Iterable[Prompt], cluster: str) ->
 
 def _path(manager: Manager, store: str | Path | None) -> Path:
     if store is not None:
-        path = Path(store).expanduser()
+        path = expanded(store)
         if path.is_dir():
             raise InputError(f"store= names a folder, {str(store)!r}", f"name a file in it, such as answers{SUFFIX}")
         return path

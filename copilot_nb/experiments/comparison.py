@@ -37,6 +37,7 @@ from copilot_nb.experiments.tidy import (
     written,
 )
 from copilot_nb.render.table import Table
+from copilot_nb.system.paths import expanded
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -225,7 +226,7 @@ class Comparison(Analysis):
         from copilot_nb.experiments.inspect_logs import write_logs
 
         cells = [(cell, answer, self._scores.of(cell)) for cell, answer in asked]
-        return write_logs(Path(folder).expanduser(), cells)
+        return write_logs(expanded(folder), cells)
 
     def to_parquet(self, path: str | Path) -> Path:
         """Write `to_frame` to a Parquet file, lists and objects as JSON, and return its path.

@@ -23,6 +23,7 @@ from copilot_nb.foreign_json import parsed
 from copilot_nb.named_sessions.attach import attached
 from copilot_nb.named_sessions.dataframes import pandas
 from copilot_nb.render.words import did_you_mean, shortened
+from copilot_nb.system.paths import expanded
 
 PROMPT, TARGET, ATTACH = "prompt", "target", "attach"
 SUFFIXES = (".csv", ".jsonl", ".ndjson")
@@ -137,7 +138,7 @@ def _file(path: Path) -> list[object]:
     if path.suffix not in SUFFIXES:
         raise InputError(f"{path} is not a table of prompts", f"the file's name ends with {', '.join(SUFFIXES)}")
     try:
-        text = path.expanduser().read_text("utf-8-sig")
+        text = expanded(path).read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"cannot read the prompts in {path}: {reason}") from error

@@ -19,6 +19,7 @@ from copilot_nb.named_sessions.dataframes import frame
 from copilot_nb.render.table import Table
 from copilot_nb.render.words import duration
 from copilot_nb.structured import Checked, Schema
+from copilot_nb.system.paths import expanded
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -141,7 +142,7 @@ def written(frame: DataFrame, path: str | Path, write: Callable[[DataFrame, Path
     InputError
         If it cannot be written, or a library for it is not installed.
     """
-    file = Path(path).expanduser()
+    file = expanded(path)
     plain = frame.copy()
     for name in frame:
         if any(isinstance(value, dict | list) for value in frame[name]):

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, cast
 from copilot_nb.agent.bounded import fenced
 from copilot_nb.conversation.parts import Image
 from copilot_nb.errors import InputError
+from copilot_nb.system.paths import expanded
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -173,7 +174,7 @@ _TABLES: Mapping[str, Callable[[Any], str]] = {
 
 def _file(path: Path) -> str | Image:
     try:
-        path = path.expanduser()
+        path = expanded(path)
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
             raise InputError(f"cannot attach {_shown(str(path))}: it is not a file")
@@ -183,7 +184,7 @@ def _file(path: Path) -> str | Image:
                 "attach a part of it",
             )
         data = path.read_bytes()
-    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~user` names no user
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"cannot attach {_shown(str(path))}: {reason}") from error
     try:

@@ -12,12 +12,12 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NoReturn
 
 from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.options import FLAGS, Flag, Opening, SessionOptions
 from copilot_nb.render.words import did_you_mean
+from copilot_nb.system.paths import expanded
 
 _LONG_WORD = re.compile(r"(?<![\w./-])(?=\S*\d)[\w./+=-]{20,}")
 _KEY_OPTION = re.compile(r"--?(?:api[-_]?key|key|token|secret|password)(?:=.*)?", re.IGNORECASE | re.DOTALL)
@@ -271,7 +271,7 @@ def text_of(value: str) -> str:
         return value
     path = value[1:]
     try:
-        return Path(path).expanduser().read_text(encoding="utf-8")
+        return expanded(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise InputError(f"cannot read the system message from {path}: {reason}") from error

@@ -6,10 +6,10 @@ import inspect
 import keyword
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError
+from copilot_nb.system.paths import expanded
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -90,8 +90,8 @@ def attachable(shell: InteractiveShell, word: str) -> object:
     InputError
         If there is neither.
     """
-    with suppress(OSError, ValueError, RuntimeError):  # it can be no path
-        if (path := Path(word).expanduser()).is_file():
+    with suppress(OSError, ValueError):  # it can be no path
+        if (path := expanded(word)).is_file():
             return path
     name, *attributes = word.split(".")
     value = {**shell.user_ns, **_callers_variables(shell)}.get(name, _MISSING)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from copilot_nb.agent.redaction import Redactor, is_distinctive, url_password
 from copilot_nb.system.environment import is_secret_name
+from copilot_nb.system.paths import expanded
 
 if TYPE_CHECKING:
     from copilot_nb.providers.registry import Providers
@@ -94,5 +95,5 @@ def _read_dotenv(path: Path) -> dict[str, str]:
 def _is_path(value: str) -> bool:
     """Whether a value only says where a secret is."""
     with suppress(OSError, ValueError):
-        return Path(value).expanduser().exists()
+        return expanded(value).exists()
     return False

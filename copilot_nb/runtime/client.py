@@ -40,6 +40,7 @@ from copilot_nb.runtime.sdk_errors import SDK_ERRORS, translated
 from copilot_nb.runtime.sdk_times import read_times_as_iso
 from copilot_nb.runtime.session_tools import SessionTools
 from copilot_nb.system.environment import LOGIN_TOKENS, without_keys
+from copilot_nb.system.paths import expanded
 
 if TYPE_CHECKING:
     from copilot_nb.conversation.changes import Change
@@ -135,7 +136,7 @@ class RuntimeClient:
 
     @functools.cached_property
     def _home_folder(self) -> Path:
-        return Path(self._home).expanduser()
+        return expanded(self._home)
 
     @property
     def is_running(self) -> bool:

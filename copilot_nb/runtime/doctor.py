@@ -14,15 +14,16 @@ import sys
 import tempfile
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from copilot_nb.errors import ProviderError, RuntimeUnavailable
 from copilot_nb.providers.local.model_file import find_local_model
 from copilot_nb.providers.spec import from_environment, is_custom_named
+from copilot_nb.runtime.home import check_user
 from copilot_nb.runtime.install.find_runtime import DOCTOR_HINT, RuntimeLocation, check_runtime, find_runtime
 from copilot_nb.runtime.install.sdk_pin import pinned_version
 from copilot_nb.runtime.lab_extension import server_environment
 from copilot_nb.settings import CopilotNB
+from copilot_nb.system.paths import expanded
 
 MINIMUM_PYTHON = (3, 11)
 PROVIDERS = ("", "github", "local")
@@ -131,10 +132,11 @@ def _npm() -> Finding:
 
 
 def _home(settings: CopilotNB) -> Finding:
-    home = Path(settings.home).expanduser()
+    home = expanded(settings.home)
     # the runtime makes its home itself, so the nearest existing folder has to be writable
     existing = next(folder for folder in (home, *home.absolute().parents) if folder.exists())
     try:
+        check_user(settings.home)
         with tempfile.TemporaryFile(dir=existing):
             return Finding("Runtime home", True, str(home))
     except OSError as exc:

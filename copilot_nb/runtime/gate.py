@@ -159,10 +159,13 @@ class PermissionGate:
         return {"kind": "other", "text": as_json(data), "language": "json"}
 
     def _paths(self, arguments: Arguments) -> tuple[str, ...]:
-        """Return the real paths that a call names; the working folder if it names none."""
+        """Return the real paths that a call names; the working folder if it names none.
+
+        ``~`` is the name of a folder for the runtime's tools.
+        """
         named = arguments.get("path") or arguments.get("paths") or self._folder
         paths = named if isinstance(named, list) else [named]
-        return tuple(os.path.realpath(Path(self._folder, str(path)).expanduser()) for path in paths)
+        return tuple(os.path.realpath(Path(self._folder, str(path))) for path in paths)
 
 
 def _facts(call: Call) -> dict[str, Any]:

@@ -7,10 +7,18 @@ Why it is closed to other users of the machine: docs/decisions/0063-the-hub-sepa
 
 from __future__ import annotations
 
+import errno
 import tempfile
 from pathlib import Path
 
 from copilot_nb.errors import RuntimeUnavailable
+from copilot_nb.system.paths import expanded
+
+
+def check_user(home: str) -> None:
+    """Raise `FileNotFoundError` if the folder is that of an unknown user (``~nobody/x``)."""
+    if home.startswith("~") and not expanded(home).is_absolute():
+        raise FileNotFoundError(errno.ENOENT, "there is no such user")
 
 
 def require_home(home: str) -> Path:
@@ -19,10 +27,11 @@ def require_home(home: str) -> Path:
     Raises
     ------
     RuntimeUnavailable
-        If it cannot: a file in its place, no right, no room.
+        If it cannot: a file in its place, no right, no room, or a home of an unknown user.
     """
-    folder = Path(home).expanduser()
+    folder = expanded(home)
     try:
+        check_user(home)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # conversations are nobody else's
         with tempfile.TemporaryFile(dir=folder):
             pass

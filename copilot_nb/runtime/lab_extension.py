@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from copilot_nb.foreign_json import parsed
+from copilot_nb.system.paths import expanded
 
 _PLACE = Path("labextensions", "copilot-nb", "package.json")
 _USER_FOLDERS = ("~/.local/share/jupyter", "~/Library/Jupyter")
@@ -63,7 +64,7 @@ def environment_of(argv: Sequence[str], environ: Mapping[str, str]) -> ServerEnv
     if python is None or not (shared := Path(python).parents[1] / "share" / "jupyter").is_dir():
         return None
     own = environ.get("JUPYTER_DATA_DIR")
-    folders = [shared, *([Path(own)] if own else [Path(folder).expanduser() for folder in _USER_FOLDERS])]
+    folders = [shared, *([Path(own)] if own else [expanded(folder) for folder in _USER_FOLDERS])]
     return ServerEnvironment(Path(python), next(filter(None, map(_version_in, folders)), ""))
 
 

@@ -285,13 +285,16 @@ def test_a_runtime_that_cannot_start(broken: Notebook, tmp_path: Path, script: s
     assert broken.on_disk() == []
 
 
-def test_a_home_that_cannot_be_written(broken: Notebook, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("home", "why"), [("{folder}/file", "File exists"), ("~nobody-at-all/x", "there is no such user")]
+)
+def test_a_home_that_cannot_be_written(broken: Notebook, tmp_path: Path, home: str, why: str) -> None:
     (tmp_path / "file").write_text("")
-    broken.settings.home = str(tmp_path / "file")
+    broken.settings.home = home.format(folder=tmp_path)
     broken.answer(ScriptedModel())
     complaint = broken.run("%%copilot a\nx").complaint
     assert complaint == (
-        f"RuntimeUnavailable: the Copilot runtime cannot keep its sessions in {tmp_path}/file: File exists"
+        f"RuntimeUnavailable: the Copilot runtime cannot keep its sessions in {broken.settings.home}: {why}"
         " → %config CopilotNB.home = '…', or set COPILOT_HOME"
     )
     assert "CopilotNB.home" in broken.run("%copilot doctor").out

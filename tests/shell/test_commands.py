@@ -146,10 +146,15 @@ def test_rm_asks_and_says_what_it_deletes(nb: Notebook, monkeypatch: pytest.Monk
     def saying(answer: str) -> Callable[[str], str]:
         return lambda question: asked.append(question) or answer  # type: ignore[func-returns-value]
 
+    def ended(_question: str) -> str:
+        raise EOFError
+
     nb.run("%%copilot a\nx")
     monkeypatch.setattr(builtins, "input", saying("n"))
     assert nb.run("%copilot rm a").out == "Nothing was deleted.\n"
     assert asked == ["Delete, irreversibly: a (id a, 1 turn)? [y/N] "]
+    monkeypatch.setattr(builtins, "input", ended)
+    assert nb.run("%copilot rm a").out == "Nothing was deleted.\n"
     assert nb.names() == ["a"]
     monkeypatch.setattr(builtins, "input", saying("y"))
     assert nb.run("%copilot rm a").out == "Deleted a.\n"

@@ -153,6 +153,13 @@ def test_a_place_that_cannot_be_written_is_one_line(name: str, message: str, tmp
     assert [path.name for path in tmp_path.iterdir()] == ["folder.md"]
 
 
+def test_the_folder_of_an_unknown_user_is_refused_in_one_line() -> None:
+    with pytest.raises(InputError, match="there is no folder ~nobody-at-all"):
+        export(TURNS, FACTS, "~nobody-at-all/x.md")
+    with pytest.raises(InputError, match=r"cannot read ~nobody-at-all/x\.json: No such file"):
+        load("~nobody-at-all/x.json")
+
+
 def test_a_write_that_fails_leaves_nothing_and_spares_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

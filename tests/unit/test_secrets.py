@@ -37,6 +37,11 @@ def test_a_dotenv_file_is_read() -> None:
     assert dotenv(LINES)["DB_PASSWORD"] == "hunter22-of-env"
 
 
+def test_a_secret_may_look_like_the_home_of_a_user(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTHER_KEY", "~nobody-at-all-1")
+    assert redactor(Providers(CopilotNB())).hide("x ~nobody-at-all-1") == "x ‹secret: OTHER_KEY›"
+
+
 def test_what_mcp_servers_are_given_is_known(project: Path) -> None:
     files = {"command": "x", "args": ["--api-key", "by-option-1", "--token=by-option-2", "--depth", "harmless1"]}
     docs = {

@@ -336,6 +336,10 @@ def test_json_of_others_is_read_by_one_module() -> None:
     assert direct - {"foreign_json.py"} == READ_OWN_JSON
 
 
+def test_the_home_of_an_unknown_user_raises_nowhere() -> None:
+    assert [module.place for module in MODULES if ".expanduser()" in module.source] == []
+
+
 def test_every_importer_imports_its_library() -> None:
     found = {(each.library, module.folder) for module in MODULES for each in imports_of(module)}
     listed = {(library, folder) for library, folders in IMPORTERS.items() for folder in folders}

@@ -26,6 +26,7 @@ from copilot_nb.named_sessions.formats.notebook_format import to_notebook
 from copilot_nb.named_sessions.options import model_label
 from copilot_nb.render.document import document_html, document_markdown, moment
 from copilot_nb.render.turn import Label
+from copilot_nb.system.paths import expanded
 
 __all__ = ["Exported", "Imported", "export", "load"]
 
@@ -49,7 +50,7 @@ def export(turns: Sequence[TurnRecord], facts: Exported, path: str | Path, *, fo
     InputError
         If the suffix is unknown, the file exists and `force` is not set, or it cannot be written.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     written = _FORMATS.get(path.suffix.lower())
     if written is None:
         raise InputError(f"no export format for {str(path)[:80]!r}", f"end the name with {', '.join(_FORMATS)}")
@@ -71,7 +72,7 @@ def load(path: str | Path) -> Imported:
     InputError
         If the file cannot be read, or does not contain a conversation that this release supports.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     try:
         return from_json(parsed(path.read_text("utf-8-sig")))
     except UnicodeDecodeError as error:

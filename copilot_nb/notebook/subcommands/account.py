@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import CopilotNBError, InputError, ProviderError
-from copilot_nb.frontend import is_headless
+from copilot_nb.frontend import agrees, is_headless
 from copilot_nb.named_sessions.models import list_models
 from copilot_nb.notebook.arguments import Option
 from copilot_nb.notebook.signin import SignInOutput
@@ -62,11 +62,7 @@ def login(context: MagicContext, args: argparse.Namespace) -> None:
 
 def _may_keep(home: Path) -> bool:
     """Ask whether the runtime may keep the login in its file."""
-    question = f"This system has no keychain. Keep the login in {home}/config.json, readable by you only? [y/N] "
-    try:
-        return input(question).strip().lower() in ("y", "yes")
-    except EOFError:
-        return False
+    return agrees(f"This system has no keychain. Keep the login in {home}/config.json, readable by you only?")
 
 
 def _renew(context: MagicContext, before: Login | None) -> None:

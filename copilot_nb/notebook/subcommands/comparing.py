@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sized
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from copilot_nb.conversation.prompt import interpolate
@@ -17,6 +16,7 @@ from copilot_nb.notebook.arguments import TURN_OPTIONS, Option, listed, masked, 
 from copilot_nb.notebook.comparing import compare
 from copilot_nb.notebook.subcommands.base import Subcommand
 from copilot_nb.notebook.workspace import assign, attachable, check_variable, option_value
+from copilot_nb.system.paths import expanded
 
 if TYPE_CHECKING:
     from copilot_nb.notebook.context import MagicContext
@@ -71,7 +71,7 @@ def _prompts(context: MagicContext, args: argparse.Namespace) -> tuple[object, s
         return [{PROMPT: args.prompt, **({ATTACH: attached} if attached else {})}], ""
     if args.attach:
         raise InputError("--attach and --over cannot be combined", f"attach by a column {ATTACH!r} of the table")
-    path = Path(args.over).expanduser()
+    path = expanded(args.over)
     is_file = args.over.endswith(SUFFIXES) or path.is_file()
     return path if is_file else option_value(context.shell, "--over", args.over), args.prompt
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError, SessionNotFound
-from copilot_nb.frontend import is_headless
+from copilot_nb.frontend import agrees, is_headless
 from copilot_nb.named_sessions.listing import SORTS, SessionList
 from copilot_nb.named_sessions.metadata import StoredSession
 from copilot_nb.named_sessions.names import check_name, quoted
@@ -137,8 +137,7 @@ def _agreed(context: MagicContext, doomed: Sequence[StoredSession]) -> bool:
     if len(named) > MAX_NAMED:
         print("\n".join(named))
         named = [count(len(named), "session")]
-    answer = input(f"Delete, irreversibly: {', '.join(named)}? [y/N] ")
-    return answer.strip().lower() in ("y", "yes")
+    return agrees(f"Delete, irreversibly: {', '.join(named)}?")
 
 
 _YES = Option(("-y", "--yes"), "do not ask; needed in a headless run")

