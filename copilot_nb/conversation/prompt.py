@@ -54,6 +54,19 @@ def interpolate(body: str, evaluate: Callable[[str], object], names: Collection[
     return "".join([*pieces, body[position:]])
 
 
+def require_text(value: object, what: str) -> str:
+    """Return a value that must be text.
+
+    Raises
+    ------
+    InputError
+        If it is none: a number that counts users, a file's path, a list of prompts.
+    """
+    if not isinstance(value, str):
+        raise InputError(f"{what} is text, not {type(value).__name__}", "make it text, for example by str(…)")
+    return value
+
+
 def sendable(text: str, what: str) -> str:
     r"""Return `text` so that it can be encoded: the two UTF-16 halves of a character, which JSON separates, are joined.
 
@@ -68,14 +81,14 @@ def sendable(text: str, what: str) -> str:
     ------
     InputError
         If there is half a character without the other, as in a file's name that is not UTF-8: the runtime could not
-        read it, and would not answer.
+        read it, and would not answer. Or if it is no text.
 
     Examples
     --------
     >>> sendable("\ud83d\ude00", "the prompt")
     '😀'
     """
-    if (half := _LONE_HALF.search(text)) is not None:
+    if (half := _LONE_HALF.search(require_text(text, what))) is not None:
         raise InputError(
             f"{what} holds half a character, {half[0]!r}, which cannot be sent",
             "replace it: text.encode('utf-8', 'replace').decode()",

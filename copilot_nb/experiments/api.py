@@ -196,6 +196,8 @@ def _check_prompts(manager: Manager, prompts: Iterable[Prompt], cluster: str) ->
 def _path(manager: Manager, store: str | Path | None) -> Path:
     if store is not None:
         path = expanded(store)
+        if "\0" in str(path):
+            raise InputError(f"store= is not the name of a file: {str(store)!r}")
         if path.is_dir():
             raise InputError(f"store= names a folder, {str(store)!r}", f"name a file in it, such as answers{SUFFIX}")
         return path

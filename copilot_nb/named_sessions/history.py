@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, overload
 
+from copilot_nb.conversation.prompt import require_text
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.dataframes import pandas
@@ -118,7 +119,7 @@ class History(Sequence[TurnRecord]):
         InputError
             If `text` is blank.
         """
-        if not text.strip():
+        if not require_text(text, "the search text").strip():
             raise InputError("no search text given")
         needle = Needle(text)
         found = [i for i, turn in enumerate(self._turns) if needle.is_in(turn)]

@@ -61,6 +61,19 @@ class Allowance:
         return None
 
 
+def check_timeout(timeout_s: float) -> float:
+    """Return the time that a turn may be silent, in seconds; 0: as the settings say.
+
+    Raises
+    ------
+    InputError
+        If it is not a number from 0.
+    """
+    if not isinstance(timeout_s, int | float) or not timeout_s >= 0:  # which is false of nan, too
+        raise InputError(f"timeout_s is a number of seconds from 0, not {timeout_s!r}", "0 is the setting timeout_s")
+    return timeout_s
+
+
 def check_prompt(prompt: str, images: Sequence[Image], max_bytes: int) -> str:
     """Check a prompt and return it in the form in which it is sent.
 

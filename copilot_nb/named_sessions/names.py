@@ -13,6 +13,7 @@ import shlex
 import unicodedata
 
 from copilot_nb.characters import hidden_sign
+from copilot_nb.conversation.prompt import require_text
 from copilot_nb.errors import InputError
 
 MAX_NAME_CHARS = 300
@@ -64,7 +65,7 @@ def check_name(name: str) -> str:
         If it is empty, too long, starts with ``-`` or ``%``, contains an invisible character, or is one of
         `COMMANDS`.
     """
-    name = unicodedata.normalize("NFC", name).strip()
+    name = unicodedata.normalize("NFC", require_text(name, "a session's name")).strip()
     if not name:
         raise InputError("a session needs a name", "for example: %%copilot session1")
     if name in COMMANDS:

@@ -153,12 +153,16 @@ class SessionOptions:
     )
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value is None and field.default == "":
+                object.__setattr__(self, field.name, "")  # None is as if it was not given
+            elif value is not None:
+                sendable(value, f"the {field.name}" if field.name != "system" else "the system message")
         if self.tools and self.tools not in LEVELS:
             raise InputError(f"there are no tools {self.tools!r}", f"one of: {', '.join(LEVELS)}")
         if self.context and self.context not in CONTEXTS:
             raise InputError(f"a model's window has no size {self.context!r}", f"one of: {', '.join(CONTEXTS)}")
-        for name, value in self._items():
-            sendable(value or "", f"the {name}" if name != "system" else "the system message")
         if len((self.system or "").encode()) > MAX_SYSTEM_BYTES:
             raise InputError(f"the system message is longer than {MAX_SYSTEM_BYTES:,} bytes")
 

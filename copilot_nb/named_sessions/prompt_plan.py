@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from copilot_nb.conversation.prompt import require_text
 from copilot_nb.named_sessions.attach import Attachable, attached
 from copilot_nb.named_sessions.limits import check_prompt
 from copilot_nb.structured import Schema, schema_of
@@ -52,7 +53,7 @@ def plan_prompt(engine: Engine, prompt: str, attach: Attachable = (), schema: ob
         If the prompt is empty or too large, or it, an attachment or the schema cannot be used.
     """
     engine.loop.check_own()
-    text, images = attached(prompt, attach, engine.hide_secrets)
+    text, images = attached(require_text(prompt, "the prompt"), attach, engine.hide_secrets)
     wanted = None if schema is None else schema_of(schema)
     text = text if wanted is None else wanted.asked_for(text)
     return PromptPlan(prompt, check_prompt(text, images, engine.settings.max_prompt_bytes), images, wanted)

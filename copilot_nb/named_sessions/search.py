@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from copilot_nb.conversation.prompt import require_text
 from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.dataframes import frame
 from copilot_nb.render.table import Table
@@ -72,7 +73,7 @@ async def search(engine: Engine, text: str) -> SearchResults:
     InputError
         If `text` is blank.
     """
-    if not text.strip():
+    if not require_text(text, "the search text").strip():
         raise InputError("no search text given", "%copilot search TEXT")
     from copilot_nb.runtime.log_search import LogSearch
 

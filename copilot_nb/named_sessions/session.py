@@ -10,6 +10,7 @@ from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import InputError, SessionNotFound
 from copilot_nb.named_sessions import rewind as rewinding
 from copilot_nb.named_sessions.attach import Attachable
+from copilot_nb.named_sessions.limits import check_timeout
 from copilot_nb.named_sessions.options import OptionValues, SessionOptions, takes_options
 from copilot_nb.named_sessions.prompt_plan import PromptPlan, plan_prompt
 from copilot_nb.named_sessions.stored_history import read_all, read_last
@@ -247,6 +248,7 @@ class Session:
         replaces: Turn | TurnRecord | str = "",
     ) -> Turn:
         state, engine = self._state, self._engine
+        silence_s = check_timeout(timeout_s) or engine.settings.timeout_s
         asked = engine.selector.expanded(options)
         if state.is_gone:
             raise SessionNotFound(f"session {self.name!r} is gone", f'open it again: copilot_nb.session("{self.name}")')
@@ -255,7 +257,7 @@ class Session:
         turn.notes, state.resume_note = [state.resume_note] if state.resume_note else [], ""
         cell = state.cells.key_of(plan.prompt, engine.notebook) if cell is None else cell
         requested, state.requested = state.requested.merged_with(asked), SessionOptions()
-        queued = QueuedTurn(turn, requested, timeout_s or engine.settings.timeout_s, cell, _may_append(replaces))
+        queued = QueuedTurn(turn, requested, silence_s, cell, _may_append(replaces))
         self._queue.add(queued, now=now)
         return turn
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import unicodedata
 
+from copilot_nb.conversation.prompt import require_text
 from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.names import check_name
 
@@ -26,7 +27,7 @@ def check_user(user: str) -> str:
     InputError
         If it is blank, too long, or contains control characters.
     """
-    user = unicodedata.normalize("NFC", user).strip()
+    user = unicodedata.normalize("NFC", require_text(user, "a user's name")).strip()
     if not user or len(user) > MAX_USER_CHARS:
         raise InputError(f"a user's name has 1 to {MAX_USER_CHARS} characters, not {len(user)}")
     if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in user):
@@ -62,7 +63,7 @@ def name_for(name: str, user: str, template: str) -> str:
     InputError
         If the user is invalid or the name is blank.
     """
-    user, name = check_user(user), unicodedata.normalize("NFC", name).strip()
+    user, name = check_user(user), unicodedata.normalize("NFC", require_text(name, "a session's name")).strip()
     if not name:
         raise InputError("a session needs a name", 'for example: cp.session("chat", user="alice")')
     before, after = _around(user, template)

@@ -93,7 +93,7 @@ def wait(turns: Iterable[T], timeout_s: float | None = None, on_update: Callable
     >>> turns = [session(name).send("Hello!") for name in ("session1", "session2")]
     >>> wait(turns)
     """
-    turns = list(turns)
+    turns = _turns_of(turns)
     if (loop := _loop_of(turns)) is not None and loop.is_current():
         raise RuntimeError("await the turns instead: this thread receives the answers")
     _check_owners(turns)
@@ -122,7 +122,7 @@ def as_completed(turns: Iterable[T], timeout_s: float | None = None) -> Iterator
     >>> for turn in as_completed(turns):
     ...     print(turn.session.name, turn.error or turn.text)
     """
-    pending = list(turns)
+    pending = _turns_of(turns)
     _loop_of(pending)
     deadline = _deadline(timeout_s)
     while pending:
@@ -147,6 +147,23 @@ def attend(turns: Sequence[Waitable]) -> None:
         MAIN_THREAD.serve()
         for attendant in attendants:
             attendant(turns)
+
+
+def _turns_of(turns: Iterable[T]) -> list[T]:
+    """Return turns as a list.
+
+    Raises
+    ------
+    InputError
+        If it is something else, such as one turn, or the name of a session.
+    """
+    given = list(turns) if isinstance(turns, Iterable) else []
+    others = (
+        [each for each in given if not hasattr(each, "wait_for_change")] if isinstance(turns, Iterable) else [turns]
+    )
+    if others:
+        raise InputError(f"a list of turns is needed, not {type(others[0]).__name__}", "[turn], or turn.wait()")
+    return given
 
 
 def _check_owners(turns: Sequence[Waitable]) -> None:

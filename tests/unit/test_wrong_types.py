@@ -1,0 +1,61 @@
+"""What Python code passes by mistake (a number, a path, a list, one turn) is refused in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from copilot_nb.conversation.prompt import sendable
+from copilot_nb.conversation.transcript import TurnRecord
+from copilot_nb.errors import InputError
+from copilot_nb.named_sessions.history import History
+from copilot_nb.named_sessions.limits import check_timeout
+from copilot_nb.named_sessions.names import check_name
+from copilot_nb.named_sessions.options import FLAGS, SessionOptions
+from copilot_nb.named_sessions.users import check_user, name_for
+from copilot_nb.named_sessions.waiting import as_completed, wait
+
+NO_TEXT = [0, 5, 1.5, True, b"x", ["a"], {}, Path("x"), object()]
+Call = Callable[[Any], object]
+
+
+@pytest.mark.parametrize("value", NO_TEXT)
+@pytest.mark.parametrize(
+    ("call", "what"),
+    [
+        (lambda value: sendable(value, "the prompt"), "the prompt"),
+        (check_name, "a session's name"),
+        (check_user, "a user's name"),
+        (lambda value: name_for(value, "ada", "{user}-{name}"), "a session's name"),
+        (History("a", "p", [TurnRecord("t", "x")]).search, "the search text"),
+        *((lambda value, name=name: SessionOptions(**{name: value}), "the ") for name in FLAGS),
+    ],
+)
+def test_what_is_no_text(call: Call, what: str, value: object) -> None:
+    with pytest.raises(InputError, match=f"{what}.* is text, not {type(value).__name__} → "):
+        call(value)
+
+
+def test_none_is_as_if_an_option_was_not_given() -> None:
+    assert SessionOptions(**dict.fromkeys(FLAGS)) == SessionOptions()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("turns", [None, 5, "session1", b"x", ["session1"], [None], TurnRecord("t", "x")])
+@pytest.mark.parametrize("call", [wait, lambda turns: list(as_completed(turns))])
+def test_what_is_no_list_of_turns(call: Call, turns: object) -> None:
+    with pytest.raises(InputError, match=r"^a list of turns is needed, not \w+ → \[turn\], or turn.wait\(\)$"):
+        call(turns)
+
+
+@pytest.mark.parametrize("timeout_s", ["5", None, -1, float("nan")])
+def test_what_is_no_time(timeout_s: Any) -> None:
+    with pytest.raises(InputError, match="timeout_s is a number of seconds from 0, not "):
+        check_timeout(timeout_s)
+
+
+@pytest.mark.parametrize("timeout_s", [0, 5, 0.5, float("inf")])
+def test_a_time(timeout_s: float) -> None:
+    assert check_timeout(timeout_s) == timeout_s
