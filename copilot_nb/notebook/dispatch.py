@@ -27,7 +27,7 @@ def run_cell(context: MagicContext, line: str, body: str) -> object:
         return None
 
     def value(expression: str) -> str:
-        return context.manager.hide_secrets(str(evaluate(context.shell, expression)))
+        return context.manager.hide_secrets(evaluate(context.shell, expression))
 
     if word == COMPARE.word:
         return compare_cell(context, COMPARE.parse(rest), body.strip("\n"), value)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _MISSING = object()
 
 
-def evaluate(shell: InteractiveShell, expression: str) -> object:
-    """Return the value of a user's expression.
+def evaluate(shell: InteractiveShell, expression: str) -> str:
+    """Return the value of a user's expression, as text.
 
     Raises
     ------
@@ -26,7 +26,7 @@ def evaluate(shell: InteractiveShell, expression: str) -> object:
         If it raises anything.
     """
     try:
-        return _value(shell, expression)
+        return str(_value(shell, expression))
     except NameError as error:
         hint = r"define it in a cell above; for literal braces write \{{"
         raise InputError(f"{{{{ {expression} }}}}: {error}", hint) from error

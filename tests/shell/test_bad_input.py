@@ -72,6 +72,7 @@ OF_THE_CELL = [
     ("%%copilot a -s @/no/where\nx", "cannot read the system message from /no/where: No such file or directory"),
     ("%%copilot a\n{{ nope }}", r"InputError: {{ nope }}: name 'nope' is not defined → define it in a cell above; "),
     ("%%copilot a\n{{ 1/0 }}", "InputError: {{ 1/0 }} raised ZeroDivisionError: division by zero"),
+    ("%%copilot a\n{{ type('X', (), {'__str__': lambda x: 1/0})() }}", "raised ZeroDivisionError: division by zero"),
     ("%%copilot a\n{{ open('/no/where').read() }}", "raised FileNotFoundError: "),
     ("%%copilot a\n{{ 1 + }}", "InputError: {{ 1 + }} is not a Python expression → for literal braces write \\{{"),
     ("%%copilot a\n{{ for x in y }}", "is not a Python expression → "),
