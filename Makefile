@@ -14,11 +14,19 @@ define PROVISION
 @$(COPILOT_NB) install-model
 endef
 
+# Two at a time of what does not need each other. What a check prints is shown in one piece, an installation's progress at once.
+define INSTALL_AND_LINT
+@+$(MAKE) -s -j2 $(VENV)/.dev $(JS)/node_modules/.installed
+@+$(MAKE) -s -j2 $(if $(filter output-sync,$(.FEATURES)),-Otarget) lint lint-js
+endef
+
 # A path from outside would shadow what .venv holds.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 MAKEFLAGS += --no-print-directory
 
+ifeq ($(MAKELEVEL),0)
 .NOTPARALLEL:  # one environment, one pip at a time
+endif
 .PHONY: help demo test browser check lint lint-js docs oldest bench lock clean
 
 help:  ## list these commands
@@ -28,7 +36,8 @@ demo: $(VENV)/.demo $(VENV)/.lab  ## open the first notebook in JupyterLab (HEAD
 	$(PROVISION)
 	@exec $(BIN)/copilot-nb demo $(if $(filter-out 0,$(HEADLESS)),--headless)
 
-test: browser $(VENV)/.dev lint lint-js  ## check the code and run all tests; installs what they need
+test: browser  ## check the code and run all tests; installs what they need
+	$(INSTALL_AND_LINT)
 	$(PROVISION)
 	@echo "Running all tests in three processes: about 12 minutes on two free cores"
 	@CHROMIUM=$$($(BIN)/python tests/browser/ensure_browser.py) $(BIN)/python -m pytest -q -p tests.progress -n 3 --dist loadfile --no-loadscope-reorder
@@ -37,7 +46,8 @@ test: browser $(VENV)/.dev lint lint-js  ## check the code and run all tests; in
 browser: | $(BIN)/pip
 	@$(BIN)/python tests/browser/ensure_browser.py >/dev/null
 
-check: $(VENV)/.dev lint lint-js  ## the quick part of `make test`: format, lint, types and the quick unit tests
+check: | $(BIN)/pip  ## the quick part of `make test`: format, lint, types and the quick unit tests
+	$(INSTALL_AND_LINT)
 	@$(BIN)/python -m pytest -q -m 'not slow' -n 2 tests/unit
 
 lint: $(VENV)/.dev
@@ -47,9 +57,9 @@ lint: $(VENV)/.dev
 
 # The page's scripts and styles: format, lint, types and unit tests. Biome looks for its settings where it runs.
 lint-js: $(JS)/node_modules/.installed
-	@cd $(JS) && node_modules/.bin/biome check --log-level=error --error-on-warnings . ../../copilot_nb/panels/static ../../labextension
+	@cd $(JS) && exec node_modules/.bin/biome check --log-level=error --error-on-warnings . ../../copilot_nb/panels/static ../../labextension
 	@$(JS)/node_modules/.bin/tsc -p $(JS)
-	@cd $(JS) && node --disable-warning=MODULE_TYPELESS_PACKAGE_JSON --test --test-reporter=dot .
+	@cd $(JS) && exec node --disable-warning=MODULE_TYPELESS_PACKAGE_JSON --test --test-reporter=dot .
 
 docs: $(VENV)/.dev  ## build the documentation site into build/site
 	@$(BIN)/python -m sphinx -q -W --keep-going -b html -d build/doctrees docs build/site
@@ -68,7 +78,7 @@ $(JS)/node_modules/.installed: $(JS)/package.json $(JS)/package-lock.json
 	@node -e 'const [major, minor] = process.versions.node.split("."); process.exit(Number(major * 100 + +minor < 2019))' \
 		|| { echo "the page's scripts are checked by Node.js 20.19 or newer, with npm: install it" >&2; exit 1; }
 	@echo "Installing what checks the page's scripts into $(JS)/node_modules"
-	@cd $(JS) && npm ci --silent
+	@cd $(JS) && exec npm ci --silent
 	@touch $@
 
 # Installed anew when the requirements change.
