@@ -33,6 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Mark the run, so that what it starts is found; its workers inherit the mark, and the interrupt that ends it."""
     if not hasattr(config, "workerinput"):
         os.environ[RUN_MARK] = uuid.uuid4().hex
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process that a test starts compiles what it imports
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what runs in its background ignore it
 
 
