@@ -45,12 +45,12 @@ _TAGS = {
     *("p", "br", "hr", "div", "span", "sup", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "li"),
     *("a", "em", "strong", "s", "code", "pre", "table", "thead", "tbody", "tr", "th", "td"),
 }
-_ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}, "td": {"style"}, "th": {"style"}, "pre": {"style"}}
-_ATTRIBUTES["pre"] |= {"data-language"}
+_ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}, "pre": {"style", "data-language"}}
+_ATTRIBUTES |= {tag: {"style"} for tag in ("li", "td", "th")}
 _ATTRIBUTES |= {tag: _ATTRIBUTES.get(tag, set()) | {"dir", "style"} for tag in STYLES}
 _STYLE_PROPERTIES = {
     *("text-align", "margin", "margin-left", "margin-right", "padding", "line-height", "font-family", "background"),
-    *("white-space", "word-break", "overflow-wrap", "border-left", "border-right"),
+    *("white-space", "word-break", "border-left", "border-right", "list-style-type"),
 }
 _SAMPLE = "$x^2$\n\n```python\nx = 1\n```\n"
 _TASK = re.compile(r"\[([ xX])\] ")
@@ -226,7 +226,7 @@ def _house_style(state: StateCore) -> None:
     for i, token in enumerate(state.tokens):
         if token.type == "inline" and token.children:
             if state.tokens[i - 2].type == "list_item_open":
-                _box_task(token.children[0])
+                _box_task(state.tokens[i - 2], token.children[0])
             token.children = list(linked(token.children))
         elif token.type in ("th_open", "td_open"):  # JupyterLab's default is to the right
             token.attrs = token.attrs or {"style": "text-align:start"}
@@ -234,6 +234,10 @@ def _house_style(state: StateCore) -> None:
         mark_direction(state.tokens)
 
 
-def _box_task(first: Token) -> None:
-    if first.type == "text":
-        first.content = _TASK.sub(lambda box: "☐ " if box[1] == " " else "☑ ", first.content, count=1)
+def _box_task(item: Token, first: Token) -> None:
+    """Draw the box of a task, in place of the bullet of its item."""
+    box = _TASK.match(first.content) if first.type == "text" else None
+    if box:
+        first.content = ("☐ " if box[1] == " " else "☑ ") + first.content[box.end() :]
+        if item.markup in "-*+":
+            item.attrs = {"style": "list-style-type:none"}

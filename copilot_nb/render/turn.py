@@ -34,8 +34,9 @@ FIGURES = ("image/png", "image/jpeg")
 _FIGURE = ' style="max-width:100%;margin:.4em 0"'
 _QUIET = ' style="opacity:.7;font-size:.85em"'
 _FOOTER = ' style="opacity:.7;font-size:.85em;margin-bottom:.8em"'
-# what is huge, or leaves its place, as a rule of TeX may, covers nothing around it; a long word is broken
-_SAID = ' style="overflow:auto hidden;overflow-wrap:anywhere"'
+# what is huge, or leaves its place, as a rule of TeX may, covers nothing around it; a long word is broken, but no table
+# becomes narrower by breaking its words (as it would with `anywhere`)
+_SAID = ' style="overflow:auto hidden;overflow-wrap:break-word"'
 _BAR = ' style="margin:.8em 0;border-left:4px solid;padding-left:.6em"'
 
 

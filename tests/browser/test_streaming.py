@@ -1,4 +1,4 @@
-"""An answer while it comes: in place, growing, and what becomes of it when it is cut short or the page goes away."""
+"""An answer in a cell: in place, growing, laid out; and when it is cut short or the page goes away."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
+
+from copilot_nb.conversation.parts import Text, TurnState
+from copilot_nb.conversation.transcript import TurnRecord
+from copilot_nb.render.turn import Label, turn_html
 
 from .conftest import open_gate, scripted
 
@@ -29,6 +34,23 @@ WATCH = """cell => {
     };
     requestAnimationFrame(look);
 }"""
+
+NARROW = f"""See https://example.org/{"long" * 50}.
+
+| column | missing values | {"what it means, in words " * 5}|
+|---|--:|---|
+| `price` | 12 | {"the price of a thing " * 9}|
+"""
+# words of a table that stand in more than one line
+BROKEN = """() => [...document.querySelectorAll('th, td')].flatMap(cell => {
+    const text = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT).nextNode();
+    return [...text.data.matchAll(/\\S+/g)].filter(word => {
+        const range = document.createRange();
+        range.setStart(text, word.index);
+        range.setEnd(text, word.index + word[0].length);
+        return range.getClientRects().length > 1;
+    }).map(word => word[0]);
+})"""
 
 
 def paragraphs(text: str) -> list[str]:
@@ -138,3 +160,13 @@ def test_an_answer_streams_in_the_background_while_other_cells_run(lab: Any, tmp
     )
     (output,) = notebook.outputs(1)
     assert output["data"]["text/plain"] == BEGINNING + REST
+
+
+def test_a_long_word_is_broken_but_no_word_of_a_table(browser: Browser) -> None:
+    turn = TurnRecord("t1", "hello", (Text("m1", NARROW),), state=TurnState.DONE)
+    page = browser.new_page(viewport={"width": 400, "height": 600})
+    page.set_content(turn_html(turn, Label("s1", "local")))
+    assert page.evaluate(BROKEN) == []
+    paragraph = page.locator("p").evaluate("p => [p.scrollWidth, p.clientWidth]")
+    assert paragraph[0] <= paragraph[1]
+    page.close()

@@ -47,6 +47,7 @@ ATTRIBUTES = {
     "svg": {"role", "aria-label", "viewbox", "width", "height", "style"},
     "time": {"datetime", "style"},
     "ul": {"style"},
+    "li": {"style"},
 }
 for _tag in ("p", "ul", "ol", "blockquote", "table", "h1", "h2", "h3", "h4", "h5", "h6"):
     ATTRIBUTES[_tag] = ATTRIBUTES.get(_tag, set()) | {"dir", "style"}
@@ -54,6 +55,7 @@ STYLES = {
     *("text-align", "margin", "margin-bottom", "padding", "padding-left", "border-left", "background", "opacity"),
     *("margin-left", "margin-right", "border-right", "word-break", "overflow"),
     *("font-size", "font-family", "line-height", "white-space", "overflow-wrap", "list-style", "display", "max-width"),
+    "list-style-type",
 }
 VOID = {"br", "hr"}
 # as MathJax finds it: blanks may stand before a brace, and a reference is a formula by itself
