@@ -6,8 +6,9 @@ patches with the changed fields: ``prompt`` and ``tail`` are text; ``head`` (not
 and ``figures`` are the answer's usage figures. While an answer streams, ``more`` is HTML to append to ``answer``, and
 ``text`` is text to append to ``tail``, the part after the last finished block. So each part of an answer is sent once
 as text and once as HTML, however long the answer grows. ``open`` says what the unfinished block will be: code
-(``{"kind": "code", "language": ...}``, and ``tail`` is the code), a table (``tail`` is empty, and ``draft`` is HTML of
-the rows so far), or text. ``shown`` is the end of what running code has printed, and ``drawn`` its figures as HTML.
+(``{"kind": "code", "language": ...}``, and ``tail`` is the code), a table or a list (``draft`` is HTML of the lines so
+far, ``tail`` what a list has beyond them), or text. ``shown`` is the end of what running code has printed, and
+``drawn`` its figures as HTML.
 
 Stored turns are read from the runtime; running turns, and those that ended meanwhile, from the `Turn` objects. All of
 this runs on the panel's thread.

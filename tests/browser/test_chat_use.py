@@ -11,6 +11,7 @@ from .panel_page import PanelPage
 
 TABLE = "| way | cost |\n|---|---|\n| `sorted` | n |\n"
 CODE = "Look:\n\n```python\ndef f(x):\n    return x\n"
+STEPS = "1. **First**\n   ```bash\n   pip install x\n   ```\n2. *Sec"
 INSIDE = "() => Boolean(document.activeElement.closest('.cnb-panel'))"
 
 
@@ -45,6 +46,21 @@ def test_a_table_that_is_coming_is_a_table(panel_page: PanelPage) -> None:
     model.release()
     turn(chat, 0)
     assert chat.locator(".cnb-answer tr").count() == 3
+
+
+def test_a_list_that_is_coming_is_a_list_and_text_below_it(panel_page: PanelPage) -> None:
+    model = panel_page.answer(Reply(f"{STEPS}ond*\n\nDone.", stall_after_chars=len(STEPS)))
+    chat = panel_page.chat("s1")
+    say(chat, "go")
+    rest = chat.locator(".cnb-tail .cnb-rest", has_text="2. *Sec")
+    rest.wait_for()
+    assert chat.locator(".cnb-tail li strong").inner_text() == "First"
+    assert chat.locator(".cnb-tail li pre").inner_text().strip() == "pip install x"
+    assert rest.evaluate("node => getComputedStyle(node, '::after').content") == '"▌"'
+    model.release()
+    turn(chat, 0)
+    assert chat.locator(".cnb-answer li").all_inner_texts()[1] == "Second"
+    assert chat.locator(".cnb-tail *").count() == 0
 
 
 def test_the_focus_stays_in_the_panel_when_its_element_is_removed(panel_page: PanelPage) -> None:

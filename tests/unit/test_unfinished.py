@@ -1,4 +1,4 @@
-"""The end of an answer that is coming: code and tables are what they are going to be, from their first line on."""
+"""The end of an answer that is coming: code, tables and lists are what they will be, from their first line on."""
 
 from __future__ import annotations
 
@@ -46,9 +46,39 @@ def test_a_table_is_one_from_its_second_line_on() -> None:
     assert "script" not in shown.html
 
 
-def test_a_table_is_rendered_less_often_the_longer_it_is() -> None:
-    end, lines, rendered = UnfinishedEnd(), "| a |\n|---|\n", set()
+@pytest.mark.parametrize(
+    ("tail", "tag", "rest"),
+    [
+        ("1. **a**\n2. *b", "<ol>\n<li><strong>a</strong></li>", "2. *b"),
+        ("\n- a\n", "<ul>\n<li>a</li>", ""),
+        ("* [ ] a\n  ```sh\n  ls\n  cd", "☐ a", "  cd"),
+        ("10) a\n", '<ol start="10">', ""),
+        ("> **a**\n> b", "<blockquote>\n<p><strong>a</strong></p>", "> b"),
+    ],
+)
+def test_a_list_is_one_from_its_first_line_on_and_text_beyond_its_last(tail: str, tag: str, rest: str) -> None:
+    shown = UnfinishedEnd().shown(tail)
+    assert shown.kind == "list"
+    assert tag in shown.html
+    assert shown.text == rest
+
+
+@pytest.mark.parametrize("tail", ["- a", "-5 degrees\n", "1.5 times\n", "**bold**\n", "a - b\n", "    - code\n"])
+def test_what_is_no_list_is_text(tail: str) -> None:
+    assert UnfinishedEnd().shown(tail) == Unfinished("text", tail)
+
+
+def test_nothing_of_a_list_is_shown_twice_or_lost() -> None:
+    end, whole = UnfinishedEnd(), "".join(f"- item {number}\n" for number in range(100))
+    for length in range(len("- item 0\n"), len(whole) + 1):
+        shown = end.shown(whole[:length])
+        assert shown.html.count("item") + shown.text.count("item") == whole[:length].count("item")
+
+
+@pytest.mark.parametrize(("begin", "line"), [("| a |\n|---|\n", "| {} |\n"), ("- a\n", "- {}\n")])
+def test_a_block_is_rendered_less_often_the_longer_it_is(begin: str, line: str) -> None:
+    end, lines, rendered = UnfinishedEnd(), begin, set()
     for number in range(200):
-        lines += f"| {number} |\n"
+        lines += line.format(number)
         rendered.add(end.shown(lines).html)
     assert len(rendered) < 60

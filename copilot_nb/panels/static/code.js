@@ -24,14 +24,17 @@ export function codeFrame(pre, language, actions) {
   return el("div", { class: "cnb-code" }, bar);
 }
 
-/** @typedef {{kind: "text" | "code" | "table", language: string}} Open the kind of the unfinished block */
+/**
+ * @typedef {{kind: "text" | "code" | "table" | "list", language: string}} Open the kind of the unfinished block
+ */
 
-/** The end of a streaming answer: text or code that grows, or a table that is drawn again at each change. */
+/** The end of a streaming answer: text or code that grows, or a table or a list that is drawn again, and text below. */
 export class Tail {
   /** @param {() => CodeAction[]} actions of code */
   constructor(actions) {
     this.actions = actions;
     this.node = el("div", { class: "cnb-tail", dir: "auto" });
+    this.drawn = el("div");
     /** @type {Element} where text is added */
     this.target = this.node;
   }
@@ -41,6 +44,11 @@ export class Tail {
     this.node.dataset.kind = kind;
     this.node.replaceChildren();
     this.target = this.node;
+    if (kind === "table" || kind === "list") {
+      this.drawn = el("div");
+      this.target = el("div", { class: "cnb-rest" });
+      this.node.append(this.drawn, this.target);
+    }
     if (kind !== "code") return;
     this.target = el("pre");
     const frame = codeFrame(this.target, language, this.actions());
@@ -53,6 +61,6 @@ export class Tail {
     if (open) this.begin(open);
     if (tail !== undefined) this.target.textContent = tail;
     if (text) this.target.append(text);
-    if (draft) this.node.innerHTML = draft;
+    if (draft) this.drawn.innerHTML = draft;
   }
 }
