@@ -200,7 +200,7 @@ def test_power_of_one_repeat_says_what_is_not_known() -> None:
     table = rows({"a": [[float(i % 2)] for i in range(20)], "b": [[float(i % 3 > 0)] for i in range(20)]})
     found = power(table, effect=0.1, repeats=5)[0]
     assert found.repeat_variances is None
-    assert "not known" in found.note
+    assert "unknown" in found.note
     assert found.needed > 20
     assert found.detectable == differences(table)[0].detectable
 
