@@ -65,8 +65,12 @@ class Kernel:
         self.manager.start_kernel(env={**os.environ, **self._env})
         self._connect()
 
-    def restart(self) -> None:
+    def _disconnect(self) -> None:
         self.client.stop_channels()
+        self.client.context.destroy(linger=0)  # otherwise it is closed when it is collected, with a warning
+
+    def restart(self) -> None:
+        self._disconnect()
         self.manager.restart_kernel()
         self._connect()
 
@@ -121,7 +125,7 @@ class Kernel:
         return False
 
     def stop(self) -> None:
-        self.client.stop_channels()
+        self._disconnect()
         if self.manager.has_kernel:
             self.manager.shutdown_kernel(now=False)
         self.manager.cleanup_resources()

@@ -25,6 +25,7 @@ def client(forked_kernels: None) -> Iterator[BlockingKernelClient]:
     run(client, SET_UP)
     yield client
     client.stop_channels()
+    client.context.destroy(linger=0)
     manager.shutdown_kernel()
 
 
