@@ -80,8 +80,9 @@ def has_rich_output(shell: InteractiveShell) -> bool:
 
     A kernel does not tell that much: consoles (`jupyter console`, Qt, Spyder, Positron) have one and take neither. So a
     front end must give a sign that it is a notebook; to one that gives none, text is printed, which all of them show.
+    What a model's code shows goes to the model, as text.
     """
-    if not has_kernel(shell):
+    if not has_kernel(shell) or is_input_refused():
         return False
     request = _request(shell)
     if _cell_id(request) or is_headless(shell) or _VSCODE_FILE in shell.user_ns:

@@ -2,6 +2,9 @@
 
 The thread that waits shows what comes (`waiting.wait`). But the main thread cannot while it runs a model's code, so
 then another thread does, in the cell's own context: a front end without a page accepts only what belongs to the cell.
+
+A model's code can itself ask a session. The output of that turn belongs to the code's output, which is captured on the
+main thread alone, so no other thread shows it.
 """
 
 from __future__ import annotations
@@ -31,13 +34,15 @@ class Streaming:
         self._output = output
         self._showing = threading.Lock()
         self._is_over = threading.Event()
+        self._is_captured = bool(MAIN_THREAD.owners)
         context = contextvars.copy_context()
         self._thread = threading.Thread(
             target=context.run, args=(self._show_meanwhile,), name="copilot-nb-streaming", daemon=True
         )
 
     def __enter__(self) -> Streaming:
-        self._thread.start()
+        if not self._is_captured:
+            self._thread.start()
         return self
 
     def __exit__(
@@ -45,7 +50,8 @@ class Streaming:
     ) -> None:
         self._is_over.set()
         try:
-            self._thread.join()
+            if not self._is_captured:
+                self._thread.join()
         finally:
             self._output.finish()
 

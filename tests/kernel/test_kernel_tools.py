@@ -206,5 +206,15 @@ def test_a_stop_from_elsewhere_ends_the_code_or_the_prompt_of_the_cell_that_wait
     assert time.monotonic() - allowed_at < ENDS_WITHIN_S
     kernel.run(f"script(runs('never = 1'), 'Never.'); {stop}", "3")
     request = kernel.send("%%copilot a\nCompute", "4")
+    prompted(kernel)
     assert "TurnInterrupted" in failed(kernel, request)
     assert kernel.run("print('never' in globals())", "5").printed == "False\n"
+
+
+def test_code_that_asks_a_session_gets_its_answer_as_text_and_no_states_before_it(kernel: Kernel) -> None:
+    kernel.run("script(runs('%%copilot inner\\nHello'), 'The whole answer.', 'Done.')")
+    request = kernel.send("%%copilot outer -t kernel\nAsk", "1")
+    allow(kernel)
+    assert not kernel.result(request).error
+    told = kernel.run("print(told())").printed
+    assert "```\nThe whole answer.\n\n[inner" in told

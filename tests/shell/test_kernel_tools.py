@@ -13,6 +13,7 @@ import pytest
 
 from copilot_nb.named_sessions.api import shared_manager
 from copilot_nb.named_sessions.approvals import ApprovalRequest
+from copilot_nb.notebook import streaming
 from copilot_nb.testing import FunctionCall, Reply, ScriptedModel
 
 from .conftest import Notebook
@@ -173,6 +174,18 @@ def test_running_code_cannot_make_another_session_ask(nb: Notebook, typed: Calla
     assert "no one could answer" in str(model.requests[2].messages[-1])
     assert "Denied." in told(model)
     assert "ran" not in nb.shell.user_ns
+
+
+def test_running_code_gets_the_whole_answer_of_a_session_that_it_asks(
+    nb: Notebook, typed: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "UPDATE_EVERY_S", 0.0)
+    answer = "An answer that comes in many pieces."
+    model = ScriptedModel([runs("%%copilot b\nCompute"), answer, "Done."], chunk_chars=1, chunk_delay_s=0.02)
+    nb.answer(model)
+    typed("y")
+    assert nb.run("%%copilot a -t kernel\nCompute").ok
+    assert answer in told(model)
 
 
 def test_a_proposed_cell_is_put_below_and_does_not_run(nb: Notebook) -> None:
