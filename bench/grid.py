@@ -1,9 +1,10 @@
 """A comparison (`cp.compare`) over a loop on the bare SDK, with a session for each cell and several at once.
 
 The peer gathers `create_session`, `send_and_wait` and `disconnect` under a semaphore with as many seats; ours also
-claims each cell in the comparison's file, commits its answer and deletes its session. Both run on the same runtime, the
-same loop and with the same session options, and take turns in changing order. A grid is prompts × two models; one
-prompt is asked before the clock starts.
+claims each cell in the comparison's file, commits its answer and deletes its session. Both run with the same session
+options, and take turns in changing order. Each grid has a runtime of its own, because a session costs a runtime more
+the more it has had, deleted or not (33 ms of processor time at first, 57 ms after 4,000). A grid is prompts × two
+models; both sides ask two before the clock starts.
 
 Whether late cells cost more than early ones is measured on 300 cells each: the sessions of all seats start and end in
 waves, so single hundreds of one grid differ by a factor of two.
@@ -25,7 +26,6 @@ from bench.report import Result, ratios
 from copilot_nb.experiments.progress import Progress
 from copilot_nb.experiments.store import AnsweredTurn, Store, new_owner
 from copilot_nb.named_sessions.api import drop_manager, shared_manager
-from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.testing import ScriptedModel, install
 
 MODELS = ("scripted", "scripted-b")
@@ -49,14 +49,9 @@ def run() -> list[Result]:
 
 def _at(latency_s: float) -> list[Result]:
     model = ScriptedModel("ok 42", delay_s=latency_s, models=MODELS)
-    install(model)
-    manager = shared_manager()
-    manager.settings.max_parallel_turns = SEATS
     try:
         with tempfile.TemporaryDirectory() as folder:
-            grids = _Grids(manager, Path(folder))
-            grids.ours(2, "warm-up")
-            grids.bare(2, "warm-up")
+            grids = _Grids(model, Path(folder))
             results = [result for size in SIZES for result in _compared(grids, size, latency_s)]
             return results + ([] if latency_s else _of_a_finished_one(grids, model))
     finally:
@@ -68,6 +63,7 @@ def _compared(grids: _Grids, size: int, latency_s: float) -> list[Result]:
     marks: dict[Callable[[int, str], Marks], list[Marks]] = {side: [] for side in sides}
     for number in range(ROUNDS[size]):
         for side in sides[:: 1 if number % 2 else -1]:
+            grids.start_runtime()
             marks[side].append(side(size, f"{size} {number}"))
     ours, bare = ([each[-1] for each in marks[side]] for side in sides)
     name = f"grid: {size} cells, {1000 * latency_s:.0f} ms"
@@ -135,7 +131,14 @@ class _Clock:
 
 
 class _Grids:
-    """Runs grids on one manager.
+    """Runs grids.
+
+    Parameters
+    ----------
+    model : ScriptedModel
+        Answers.
+    folder : Path
+        Where the comparisons are stored.
 
     Attributes
     ----------
@@ -143,10 +146,20 @@ class _Grids:
         The processor time of a cell in the last of ours (seconds).
     """
 
-    def __init__(self, manager: Manager, folder: Path) -> None:
-        self._manager = manager
+    def __init__(self, model: ScriptedModel, folder: Path) -> None:
+        self._model = model
         self._folder = folder
+        self._warm_ups = itertools.count()
         self.cell_s = 0.0
+
+    def start_runtime(self) -> None:
+        """Start a runtime for the next grid, in place of the last one's, and ask both ways once."""
+        drop_manager()
+        install(self._model)
+        shared_manager().settings.max_parallel_turns = SEATS
+        name = f"warm-up {next(self._warm_ups)}"
+        self.ours(2, name)
+        self.bare(2, name)
 
     def ours(self, size: int, name: str) -> Marks:
         """Compare."""
@@ -169,15 +182,15 @@ class _Grids:
         """Run the same grid on the bare SDK."""
         clock = _Clock()
         with as_shipped():
-            self._manager.loop.blocking(self._gathered(size, name, clock))
+            shared_manager().loop.blocking(self._gathered(size, name, clock))
         return clock.end()
 
     async def _gathered(self, size: int, name: str, clock: _Clock) -> None:
-        seats, done = asyncio.Semaphore(SEATS), itertools.count(1)
+        manager, seats, done = shared_manager(), asyncio.Semaphore(SEATS), itertools.count(1)
 
         async def cell(number: int) -> None:
             async with seats:
-                session = await bare_session(self._manager, f"bare-{name.replace(' ', '-')}-{number}")
+                session = await bare_session(manager, f"bare-{name.replace(' ', '-')}-{number}")
                 await session.send_and_wait(f"question {number} of {name}", timeout=600)
                 await session.disconnect()
                 clock.mark(next(done))
