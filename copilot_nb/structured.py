@@ -238,6 +238,7 @@ def _of_json_schema(schema: Mapping[str, object]) -> Schema:
         message = "jsonschema is not installed, and a JSON schema needs it"
         raise InputError(message, "type `%pip install jsonschema`, or give a dataclass or a pydantic model") from error
     kind = jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator)
+    _check_keywords(schema, kind.VALIDATORS)
     try:
         kind.check_schema(schema)
     except jsonschema.SchemaError as error:
@@ -259,6 +260,18 @@ def _of_json_schema(schema: Mapping[str, object]) -> Schema:
         return Checked(error=_told(faults)) if faults else Checked(data, data)
 
     return Schema(str(schema.get("title", "value")), schema, _columns(schema), check)
+
+
+def _check_keywords(schema: Mapping[str, object], known: Iterable[str]) -> None:
+    """Check what a JSON schema permits and no answer can break: values that are not JSON, and no keyword at all."""
+    try:
+        json.dumps(schema)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"this is not a JSON schema: {error}", _HINT) from error
+    if schema and schema.keys().isdisjoint(known):
+        names = ", ".join(map(repr, list(schema)[:_MAX_FAULTS]))
+        hint = '{"type": "object", "properties": {…}}, a dataclass, a TypedDict or a pydantic model'
+        raise InputError(f"this is not a JSON schema: it has none of its keywords, only {names}", hint)
 
 
 # --- JSON in text -----------------------------------------------------------------------------------------------------

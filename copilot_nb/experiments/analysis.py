@@ -141,7 +141,8 @@ class Analysis:
         Parameters
         ----------
         effect : float, optional
-            The difference to detect; by default the observed one.
+            The difference to detect: one that would matter to you, not the observed one. Without it only the smallest
+            detectable difference is returned.
         repeats : int, optional
             Repeats of each prompt in the planned run (count); by default as in this one.
         scorer : str, optional
@@ -150,7 +151,8 @@ class Analysis:
         Raises
         ------
         InputError
-            If there are no scores, there is only one variant, or numpy or scipy is not installed.
+            If there are no scores, there is only one variant, a parameter is out of its range, or numpy or scipy is
+            not installed.
         """
         from copilot_nb.experiments.power import power
 
@@ -171,9 +173,10 @@ class Analysis:
         InputError
             If there is no such kind, it has no data, or matplotlib is not installed.
         """
-        from copilot_nb.experiments.plots import OF_SCORES, PlotData, plot
+        from copilot_nb.experiments.plots import PlotData, plot
 
-        rows = self.rows(scorer) if kind in OF_SCORES and (self._scores.scorers or scorer) else ()
+        scored = {"scores": self.rows, "differences": self._rows_of_pairs}
+        rows = scored[kind](scorer) if kind in scored else ()
         return plot(
             kind,
             PlotData(

@@ -26,7 +26,7 @@ from copilot_nb.experiments.options import (
 )
 from copilot_nb.experiments.plan import planned
 from copilot_nb.experiments.progress import Progress
-from copilot_nb.experiments.prompts import Prompt, Template, read_prompts
+from copilot_nb.experiments.prompts import Prompt, Template, is_missing, read_prompts
 from copilot_nb.experiments.runner import Runner
 from copilot_nb.experiments.scoring import checked
 from copilot_nb.experiments.store import Store, new_owner
@@ -107,8 +107,12 @@ def _compared(manager: Manager, prompts: tuple[Prompt, ...], options: CompareOpt
             _drive(manager, runner, on_progress)
             if runner.error is not None and not runner.progress.done:
                 raise runner.error
-        said, notes = runner.progress, runner.notes if options.ask else [NOT_ASKED]
-        judging = judge and Judging(*judge, grid, store.answers(grid.unique))
+        answers = store.answers(grid.unique)
+        said, notes = runner.progress, runner.notes
+        if not options.ask:
+            kept = sum(answer.state == "done" for answer in answers.values())
+            said, notes = replace(said, done=kept, kept=kept), [NOT_ASKED]
+        judging = judge and Judging(*judge, grid, answers)
         if judging and judging.pairs and options.ask:
             judged = _runner(
                 manager, make_engine, judging.grid, store, replace(options, keep="answers"), budget=budget.anew()
@@ -144,7 +148,7 @@ def _grid(
         if not options.confirm:
             _check_count(len(prompts), len(variants), options.repeats, store)
         grid = make_grid(prompts, variants, options.repeats, options.seed)
-        if not options.confirm:
+        if options.ask and not options.confirm:
             _check_size(grid, store, judge, is_named=options.store is not None)
     return grid
 
@@ -191,6 +195,9 @@ def _check_prompts(manager: Manager, prompts: Iterable[Prompt], cluster: str) ->
         if cluster and cluster not in prompt.variables:
             known = f"columns: {', '.join(prompt.variables)}"
             raise InputError(f"prompt {prompt.row + 1} has no column {cluster!r}, which cluster= names", known)
+        if cluster and is_missing(prompt.variables[cluster]):
+            said = f"prompt {prompt.row + 1} has no value in the column {cluster!r}, which cluster= names"
+            raise InputError(said, "leave such rows out, or fill them in")
 
 
 def _path(manager: Manager, store: str | Path | None) -> Path:
@@ -198,7 +205,13 @@ def _path(manager: Manager, store: str | Path | None) -> Path:
         path = expanded(store)
         if "\0" in str(path):
             raise InputError(f"store= is not the name of a file: {str(store)!r}")
-        if path.is_dir():
+        try:
+            is_folder = path.is_dir()
+        except OSError as error:
+            raise InputError(
+                f"store= is not the name of a file: {error.strerror}", f"store='answers{SUFFIX}'"
+            ) from error
+        if is_folder:
             raise InputError(f"store= names a folder, {str(store)!r}", f"name a file in it, such as answers{SUFFIX}")
         return path
     notebook = manager.notebook.replace("\\", "/").rpartition("/")[2]

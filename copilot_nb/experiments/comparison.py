@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from copilot_nb.errors import InputError
 from copilot_nb.experiments.analysis import Analysis
@@ -164,7 +164,8 @@ class Comparison(Analysis):
         InputError
             If there are no answers of two variants to a prompt, the name is that of the judge, or the file is gone.
         """
-        if not rater.strip() or rater == PEOPLE or (self._judging and rater == self._judging.name):
+        taken = {PEOPLE, self._judging.name if self._judging else PEOPLE}
+        if not isinstance(cast(object, rater), str) or not rater.strip() or rater in taken:
             raise InputError(f"{rater!r} cannot be the name of a person who votes", 'open_panel("ann")')
         if not self._path.exists():
             raise InputError(f"{self._path} is gone, and votes are stored in it", "run the comparison again")
@@ -180,7 +181,8 @@ class Comparison(Analysis):
         """Return one row for each turn of each cell, in the order of the input.
 
         The columns: ``row`` (of the input, counted from 0) and those of the input's table; ``variant``, ``provider``,
-        ``model``, ``effort``, ``repeat`` (from 0), ``turn`` (from 1); ``prompt``, ``answer``, ``state``, ``error``;
+        ``model``, ``system`` (the name of the system message, or its text), ``effort``, ``repeat`` (from 0), ``turn``
+        (from 1); ``prompt``, ``answer``, ``state``, ``error``;
         ``answered_by`` (the model's name as reported by the provider), ``attempts``; of the turn ``input_tokens``,
         ``output_tokens``, ``cost``, ``duration_s``, ``first_token_s``; ``answered_at`` (UTC); and, on the last turn's
         row, the values of a schema (``value``, if it is not flat), the score of each scorer under its name, and
@@ -246,7 +248,7 @@ class Comparison(Analysis):
         InputError
             If there is no such repeat.
         """
-        if not 0 <= repeat < self._grid.repeats:
+        if repeat not in range(self._grid.repeats):
             raise InputError(f"there is no repeat {repeat}", f"they are counted from 0 to {self._grid.repeats - 1}")
         cells = {(c.prompt.row, c.variant): self._answer(c) for c in self._grid.cells if c.repeat == repeat}
         return answers_table(self._grid, cells, self._schema)

@@ -68,7 +68,7 @@ class Judge:
     Raises
     ------
     InputError
-        If the template lacks a place.
+        If a value is not a text, or the template lacks a place.
     """
 
     model: str = ""
@@ -79,6 +79,9 @@ class Judge:
     template: str = TEMPLATE
 
     def __post_init__(self) -> None:
+        for name in ("model", "provider", "effort", "rubric", "template"):
+            if not isinstance(value := getattr(self, name), str):
+                raise InputError(f"the judge's {name} must be a text, not {value!r}", f'Judge(…, {name}="…")')
         if missing := [place for place in _PLACES if place not in self.template]:
             raise InputError(f"the judge's template has no {missing[0]}", f"it holds {', '.join(_PLACES)}")
 

@@ -8,6 +8,7 @@ by colour alone.
 from __future__ import annotations
 
 import io
+import itertools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,9 +34,6 @@ _WIDTH_IN, _ROW_IN, _EDGE_IN, _MAX_HEIGHT_IN = 7.0, 0.42, 1.1, 40.0
 _DPI, _SCALE = 100, 2
 _INK, _SOFT, _FILL = "#1f2328", "#59636e", "#0b5cad"
 _SPREAD = 0.32
-
-OF_SCORES = ("scores", "differences")
-"""The kinds of plot that show scores."""
 
 Values = Mapping[str, Sequence[float | None]]
 """For each variant a number for each answer; ``None`` if it is unknown."""
@@ -106,7 +104,9 @@ def plot(kind: str, data: PlotData) -> Picture:
         If there is no such kind, or it has no data.
     """
     if kind not in _KINDS:
-        raise InputError(f"there is no plot {kind!r}", f"{did_you_mean(kind, _KINDS)}it is one of {', '.join(_KINDS)}")
+        raise InputError(
+            f"there is no plot {kind!r}", f"{did_you_mean(str(kind), _KINDS)}it is one of {', '.join(_KINDS)}"
+        )
     return _KINDS[kind](data)
 
 
@@ -165,10 +165,10 @@ def _spread(values: Values, title: str, unit: str) -> Picture:
     for row, found in enumerate(known.values()):
         if found:
             offsets = _SPREAD * np.sin(np.arange(len(found)) * 2.4)  # spread, and the same each time
-            axes.scatter(found, row + offsets, s=12, color=_FILL, alpha=0.45, linewidths=0)
+            axes.scatter(found, row + offsets, s=12, color=_FILL, alpha=0.45, linewidths=0, clip_on=False)
             middle = float(np.median(found))
             axes.plot([middle, middle], [row - _SPREAD, row + _SPREAD], color=_INK, linewidth=2)
-    axes.set_xlim(left=min(0.0, axes.get_xlim()[0]))
+    axes.set_xlim(left=min([0.0, *itertools.chain.from_iterable(known.values())]))
     axes.set_xlabel(f"{unit}; a point for each answer, a bar at the median")
     lines = [f"{name}: {_range(found, unit)}" for name, found in zip(names, known.values(), strict=True)]
     return _described(picture, title, lines)

@@ -109,10 +109,12 @@ def power(
     InputError
         If there are no rows, or a parameter is out of its range.
     """
-    if not 0 < probability < 1 or (repeats is not None and repeats < 1):
-        raise InputError("a probability is between 0 and 1, and repeats are at least 1", "power(effect=0.1, repeats=3)")
-    if effect is not None and not isinstance(cast(object, effect), numbers.Real):
-        raise InputError(f"effect must be a number, not {effect!r}", "power(effect=0.1)")
+    if not 0 < probability < 1:
+        raise InputError(f"a probability is between 0 and 1, not {probability}", "probability=0.8")
+    if repeats is not None and not (isinstance(cast(object, repeats), numbers.Integral) and repeats >= 1):
+        raise InputError(f"repeats must be a whole number from 1, not {repeats!r}", "power(effect=0.1, repeats=3)")
+    if effect is not None and not (isinstance(cast(object, effect), numbers.Real) and 0 < abs(effect) < math.inf):
+        raise InputError(f"effect must be a number other than 0, not {effect!r}", "power(effect=0.1)")
     aim = _Aim(effect, repeats, level, probability)
     scores = scores_by_variant(rows)
     return Powers(_power(pair, (scores[pair[0]], scores[pair[1]]), aim) for pair in itertools.combinations(scores, 2))

@@ -10,6 +10,8 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
+import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,6 +30,8 @@ from copilot_nb.system.paths import expanded
 PROMPT, TARGET, ATTACH = "prompt", "target", "attach"
 SUFFIXES = (".csv", ".jsonl", ".ndjson")
 _SHOWN_COLUMNS, _SHOWN_CHARS = 12, 60
+
+_COLUMN = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 
 Template = str | Sequence[str]
 Row = Mapping[str, Any]
@@ -86,21 +90,24 @@ def read_prompts(prompts: object, template: Template = "", hide: Callable[[str],
 
 
 def _check_template(template: Template, rows: Sequence[Row]) -> None:
-    """Check that the template makes different prompts, unless the attachments differ."""
+    """Check that the template uses the prompts and makes different ones, unless the attachments differ."""
     given: object = [template] if isinstance(template, str) else template
     if not isinstance(given, Sequence) or not all(isinstance(text, str) for text in given):
         raise InputError(f"the template must be a text, or a list of texts, not {template!r}", 'such as "{{ text }}"')
-    differs = any("{{" in text for text in given) or any(ATTACH in row for row in rows)
-    if template and len(rows) > 1 and not differs:
-        message = "the template names no column, so all prompts would be the same"
-        raise InputError(message, f"write {{{{ {next(iter(rows[0]), 'text')} }}}}; {_columns(rows[0])}")
+    if not template or any(_COLUMN.search(text) for text in given) or any(ATTACH in row for row in rows):
+        return
+    if len(rows) > 1 or PROMPT in rows[0]:
+        effect = "all prompts would be the same" if len(rows) > 1 else "the prompt would not be sent"
+        models = "" if isinstance(template, str) else "; to name models: models=[…]"
+        hint = f"write {{{{ {next(iter(rows[0]), 'text')} }}}}; {_columns(rows[0])}{models}"
+        raise InputError(f"the template names no column, so {effect}", hint)
 
 
 def _items(prompts: object) -> Iterable[object]:
     match prompts:
         case Path():
             return _file(prompts)
-        case str() if prompts.endswith(SUFFIXES):
+        case str() if prompts.endswith(SUFFIXES) or _is_file(prompts):
             return _file(Path(prompts))
         case str() | Mapping():
             return [prompts]
@@ -112,11 +119,17 @@ def _items(prompts: object) -> Iterable[object]:
     return prompts
 
 
+def _is_file(text: str) -> bool:
+    """Whether a prompt is the name of a file; `os.path` finds no file for a long prompt, where `Path` raises."""
+    return bool(Path(text).suffix) and os.path.isfile(os.path.expanduser(text))  # noqa: PTH113 - see above
+
+
 def _table(thing: Any) -> Iterable[object] | None:
     """Return the rows of a table, by the first method that its library offers; ``None`` if it is not a table."""
     ways: Mapping[str, Callable[[Any], Iterable[object]]] = {
         "to_dicts": lambda table: table.to_dicts(),  # polars
         "to_pylist": lambda table: table.to_pylist(),  # Arrow
+        "to_list": lambda table: table.to_list(),  # Hugging Face, whose `to_dict` returns columns
         "to_dict": lambda table: table.to_dict("records"),  # pandas
         "__dataframe__": _exchanged,
     }
@@ -135,14 +148,15 @@ def _exchanged(table: Any) -> Iterable[object]:
 
 
 def _file(path: Path) -> list[object]:
-    if path.suffix not in SUFFIXES:
-        raise InputError(f"{path} is not a table of prompts", f"the file's name ends with {', '.join(SUFFIXES)}")
+    if path.suffix.lower() not in SUFFIXES:
+        hint = f"a table's name ends with {', '.join(SUFFIXES)}; read another file by pandas, and give the table"
+        raise InputError(f"{path} is not a table of prompts", hint)
     try:
         text = expanded(path).read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"cannot read the prompts in {path}: {reason}") from error
-    return _csv(path, text) if path.suffix == ".csv" else _json_lines(path, text)
+    return _csv(path, text) if path.suffix.lower() == ".csv" else _json_lines(path, text)
 
 
 def _csv(path: Path, text: str) -> list[object]:
@@ -177,8 +191,8 @@ def _row(item: object, number: int) -> Row:
 def _prompt(number: int, row: Row, template: Template, hide: Callable[[str], str]) -> Prompt:
     where = f"prompt {number + 1}"
     turns = _turns(row, template, where)
-    target = "" if _is_missing(row.get(TARGET)) else str(row[TARGET])
-    things = () if _is_missing(row.get(ATTACH)) else row[ATTACH]
+    target = "" if is_missing(row.get(TARGET)) else str(row[TARGET])
+    things = () if is_missing(row.get(ATTACH)) else row[ATTACH]
     try:
         first, images = attached(turns[0], things, hide)
         texts = tuple(sendable(turn, "the prompt") for turn in (first, *turns[1:]))
@@ -194,7 +208,9 @@ def _turns(row: Row, template: Template, where: str) -> list[str]:
         texts = [template] if isinstance(template, str) else template
         return [interpolate(text, lambda name: _value(row, name, where), row) for text in texts]
     said = row.get(PROMPT)
-    if _is_missing(said):
+    if (as_list := getattr(said, "tolist", None)) is not None:  # an array: tables from Parquet files hold such lists
+        said = as_list()
+    if is_missing(said):
         hint = f'give a template: cp.compare(table, "Classify: {{{{ text }}}}", …); {_columns(row)}'
         raise InputError(f"{where} has no text in a column 'prompt'", hint)
     turns = [str(turn) for turn in said] if isinstance(said, list | tuple) else [str(said)]
@@ -206,7 +222,7 @@ def _turns(row: Row, template: Template, where: str) -> list[str]:
 def _value(row: Row, name: str, where: str) -> object:
     if name not in row:
         raise InputError(f"the template names a column {name!r} that is not there", _columns(row, name))
-    if _is_missing(row[name]):
+    if is_missing(row[name]):
         raise InputError(f"{where} has no value in the column {name!r}", "leave such rows out, or fill them in")
     return row[name]
 
@@ -216,7 +232,7 @@ def _columns(row: Row, name: str = "") -> str:
     return f"{did_you_mean(name, row) if name else ''}the columns: {', '.join(shown)}"
 
 
-def _is_missing(value: object) -> bool:
+def is_missing(value: object) -> bool:
     """Whether a table's cell is empty: ``None``, NaN, or a missing value of pandas."""
     is_nan = isinstance(value, float) and math.isnan(value)
     return value is None or is_nan or type(value).__name__ in ("NAType", "NaTType")

@@ -12,6 +12,7 @@ A scorer is pure and may block (`python_passes` runs a program): call it on a wo
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import numbers
 import re
@@ -152,6 +153,8 @@ def of_callable(function: Callable[..., object], id: str = "", version: str = ""
     if not callable(function):
         raise InputError(f"{function!r} is not a scorer", "use exact(), contains(…) or a function of the answer")
     name = id or getattr(function, "__name__", type(function).__name__)
+    if inspect.iscoroutinefunction(function):
+        raise InputError(f"the scorer {name} is asynchronous", "define it without async")
     wanted, others = parameters_of(function, _NAMED)
     if others:
         hint = "its first parameter is the answer; others may be target, prompt, variables, value"

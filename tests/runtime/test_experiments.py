@@ -110,6 +110,10 @@ def test_nothing_is_asked_or_written_for_a_plan(model: ScriptedModel) -> None:
     plan = result.plan()
     assert (plan.cells, plan.kept, plan.left, len(model.requests)) == (8, 2, 6, 2)
     assert plan.expected_tokens == plan.tokens * 3
+    told: list[str] = []
+    compare(texts(2), models="scripted", scorers=len, ask=False, on_progress=lambda each: told.append(str(each)))
+    assert told[-1] == "2 of 2 answers · 2 kept from before · 2 of 2 scores"
+    assert compare(["a"], models="scripted", repeats=20_000, store=stored, ask=False).plan().left == 20_000
     assert [row.score for row in result.rows()]
     assert result.notes == (NOT_ASKED, "6 cells of 8 have no answer yet: run it again to go on")
     assert stored.read_bytes() == before
@@ -393,6 +397,7 @@ def test_what_is_attached_goes_with_each_cell(model: ScriptedModel) -> None:
             "this asks for up to 2,000,000,000 answers (1 prompt × 2 variants × 1,000,000,000 repeats)",
         ),
         ({"store": "."}, "store= names a folder, '.' → name a file in it"),
+        ({"store": "a" * 300}, "store= is not the name of a file: File name too long → store='answers"),
         ({"keep": "all"}, "keep cannot be 'all'"),
         ({"max_cost": 0}, "max_cost must be greater than 0"),
         ({"scorers": [len, len]}, "two scorers are called 'len'"),
@@ -402,6 +407,10 @@ def test_what_is_attached_goes_with_each_cell(model: ScriptedModel) -> None:
         ({"judge": 7}, "judge must be the name of a model, or a Judge, not 7"),
         ({"judge": "scripted", "models": "scripted"}, "a judge compares two variants or more"),
         ({"cluster": "passage"}, "prompt 1 has no column 'passage', which cluster= names"),
+        (
+            {"prompts": [{"prompt": "a", "passage": 1}, {"prompt": "b", "passage": None}], "cluster": "passage"},
+            "prompt 2 has no value in the column 'passage', which cluster= names",
+        ),
         ({"store": "/proc/nowhere/a.sqlite"}, "/proc/nowhere/a.sqlite cannot be used"),
         ({"store": "other.sqlite"}, "other.sqlite holds 1 answer, and none of them belongs to this comparison"),
     ],

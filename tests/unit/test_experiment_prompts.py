@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -24,6 +25,18 @@ class Arrow:
     column_names = ("text",)
 
     def to_pylist(self) -> list[dict[str, object]]:
+        return [{"text": "good"}, {"text": "bad"}]
+
+
+class HuggingFace:
+    """Its `to_dict` returns columns, whatever it is given."""
+
+    column_names = ("text",)
+
+    def to_dict(self, batch_size: object = None) -> dict[str, list[str]]:  # noqa: ARG002 - pandas calls it so
+        return {"text": ["good", "bad"]}
+
+    def to_list(self) -> list[dict[str, object]]:
         return [{"text": "good"}, {"text": "bad"}]
 
 
@@ -48,8 +61,8 @@ def test_secrets_are_hidden_in_what_is_attached() -> None:
 
 @pytest.mark.parametrize(
     "table",
-    [TABLE, Polars(), Arrow(), Exchanged(), TABLE["text"], ["good", "bad"]],
-    ids=["pandas", "polars", "arrow", "exchanged", "series", "list"],
+    [TABLE, Polars(), Arrow(), HuggingFace(), Exchanged(), TABLE["text"], ["good", "bad"]],
+    ids=["pandas", "polars", "arrow", "hugging-face", "exchanged", "series", "list"],
 )
 def test_tables_of_any_library_and_columns_are_rows(table: object) -> None:
     template = "" if isinstance(table, list | pd.Series) else "Say {{ text }}"
@@ -64,15 +77,21 @@ def test_a_template_takes_a_column_of_any_name_and_makes_several_turns() -> None
     assert second.variables["unit price"] == 2
 
 
+def test_an_array_in_a_row_is_turns() -> None:
+    (prompt,) = read_prompts([{"prompt": np.array(["first", "second"], dtype=object)}])
+    assert prompt.turns == ("first", "second")
+
+
 def test_what_a_row_holds_is_never_a_template() -> None:
     (prompt,) = read_prompts([{"a": "{{ b }}", "b": "secret"}], "{{ a }}")
     assert prompt.turns == ("{{ b }}",)
 
 
 def test_files_are_read_as_csv_or_json_lines(tmp_path: Path) -> None:
-    table, lines = tmp_path / "q.csv", tmp_path / "q.jsonl"
+    table, lines = tmp_path / "q.CSV", tmp_path / "q.jsonl"
     table.write_text('\ufeffprompt,target\n"a, b",1\n"two\nlines",\n', "utf-8")
     lines.write_text('{"prompt": "a"}\n\n"b"\n["c", "d"]\n', "utf-8")
+    assert read_prompts(str(table)) == read_prompts(table)
     assert [(p.turns, p.target) for p in read_prompts(table)] == [(("a, b",), "1"), (("two\nlines",), "")]
     assert [p.turns for p in read_prompts(str(lines))] == [("a",), ("b",), ("c", "d")]
 
@@ -89,6 +108,10 @@ def test_files_are_read_as_csv_or_json_lines(tmp_path: Path) -> None:
         (["a", " "], "", "prompt 2 is empty → leave it out, or give it a text"),
         ([["a", ""]], "", "prompt 1 is empty"),
         (TABLE, "Classify: {text}", "names no column, so all prompts would be the same → write {{ text }}"),
+        ("a", "Say it", "names no column, so the prompt would not be sent → write {{ prompt }}; the columns: prompt"),
+        (["a", "b"], ["gpt-5", "phi"], "the columns: prompt; to name models: models=[…]"),
+        (__file__, "", "test_experiment_prompts.py is not a table of prompts → a table's name ends with .csv, "),
+        (TABLE, "Classify: {{ text }", "names no column, so all prompts would be the same"),
         (["a", 7], "", "prompt 2 is of type int"),
         ([[]], "", "prompt 1 is an empty list of turns"),
         (TABLE, "", "prompt 1 has no text in a column 'prompt'"),

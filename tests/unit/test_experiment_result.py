@@ -133,9 +133,16 @@ def test_a_comparison_is_not_copied(path: Path, copied: Callable[[object], objec
         copied(compared(path))
 
 
+@pytest.mark.parametrize("kind", ["scores", "differences"])
+def test_a_picture_of_scores_without_any_says_how_to_add_them(path: Path, kind: str) -> None:
+    with pytest.raises(InputError, match=r"there are no scores → add scorers: result.score\(\[…\]\)"):
+        compared(path).plot(kind)
+
+
 def test_a_repeat_that_is_not_there_is_one_line(path: Path) -> None:
-    with pytest.raises(InputError, match="there is no repeat 1 → they are counted from 0 to 0"):
-        compared(path).table(1)
+    for repeat in (1, "x"):
+        with pytest.raises(InputError, match=f"there is no repeat {repeat} → they are counted from 0 to 0"):
+            compared(path).table(repeat)  # type: ignore[arg-type]
 
 
 def test_an_interrupt_while_scoring_keeps_the_scores_and_is_one_line(path: Path) -> None:

@@ -136,9 +136,10 @@ def test_a_note_on_power_is_not_cut_off_in_a_terminal() -> None:
     assert str(power(rows(), effect=0.1, repeats=9)).count("is unknown: this run has one\n") == 2
 
 
-def test_an_effect_that_is_no_number_is_one_line() -> None:
-    with pytest.raises(InputError, match="effect must be a number, not 'a'"):
-        power(rows(), effect="a")  # type: ignore[arg-type]
+@pytest.mark.parametrize("effect", ["a", 0, float("nan"), float("inf")])
+def test_an_effect_that_is_no_number_is_one_line(effect: float) -> None:
+    with pytest.raises(InputError, match=f"effect must be a number other than 0, not {effect!r}"):
+        power(rows(), effect=effect)
 
 
 def test_differences_show_themselves_and_are_a_tuple() -> None:
@@ -220,6 +221,13 @@ def test_what_cannot_be_drawn_is_one_line(kind: str) -> None:
 def test_a_typo_is_corrected() -> None:
     with pytest.raises(InputError, match="did you mean scores"):
         plot("score", data())
+    with pytest.raises(InputError, match="there is no plot None → it is one of scores, "):
+        plot(None, data())  # type: ignore[arg-type]
+
+
+def test_an_axis_of_costs_begins_at_0() -> None:
+    for cost in (0.0, 2.0):
+        assert plot("cost", PlotData(cost={"a": [cost]})).axes[0].get_xlim()[0] == 0
 
 
 # --- agreement --------------------------------------------------------------------------------------------------------

@@ -32,6 +32,12 @@ def test_a_template_of_the_user_keeps_its_braces_and_lacks_no_place() -> None:
         Judge(template="{request} {first}")
 
 
+@pytest.mark.parametrize("name", ["model", "rubric", "template"])
+def test_a_judge_is_made_of_texts(name: str) -> None:
+    with pytest.raises(InputError, match=f"the judge's {name} must be a text, not 3"):
+        Judge(**{name: 3})  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("reply", "verdict"),
     [

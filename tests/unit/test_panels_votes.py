@@ -178,9 +178,9 @@ def test_a_vote_does_not_outlive_its_answers_but_a_model_more(path: Path, manage
 
 def test_what_cannot_be_voted_on_is_one_line(path: Path, manager: Manager) -> None:
     result = compared(path, manager)
-    for rater in ("", "people"):
+    for rater in ("", "people", 3):
         with pytest.raises(InputError, match="cannot be the name of a person who votes"):
-            result.open_panel(rater)
+            result.open_panel(rater)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="there is nothing to vote on: no prompt has two answers"):
         compared(path, manager, NAMES[:1]).open_panel()
     panel = result.open_panel()

@@ -157,6 +157,14 @@ def test_a_callable_that_cannot_be_called_is_refused_before_anything_is_scored(f
         as_scorer(function)
 
 
+def test_an_asynchronous_function_is_not_a_scorer() -> None:
+    async def later(_answer: str) -> float:
+        return 1.0
+
+    with pytest.raises(InputError, match="the scorer later is asynchronous → define it without async"):
+        as_scorer(later)
+
+
 def test_a_word_is_not_a_scorer() -> None:
     with pytest.raises(InputError, match="is not a scorer"):
         as_scorer("exact")

@@ -298,11 +298,13 @@ def test_a_level_of_95_and_no_repeats_are_refused() -> None:
     for call in (
         lambda: summarize(table, 95),
         lambda: differences(table, 1.0),
-        lambda: power(table, repeats=0),
         lambda: power(table, probability=80),
     ):
         with pytest.raises(InputError, match="between 0 and 1"):
             call()
+    for repeats in (0, "3", 1.5):
+        with pytest.raises(InputError, match=f"repeats must be a whole number from 1, not {repeats!r}"):
+            power(table, repeats=repeats)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("level", [0.5, 0.95, 0.999])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
 from enum import Enum
@@ -126,6 +127,19 @@ def test_many_faults_are_cut_short() -> None:
 @pytest.mark.parametrize("bad", ["Label", None, 3, [1], {"type": "nonsense"}, Review("pen", 4), "{}"])
 def test_an_invalid_schema_is_refused_in_one_line(bad: object) -> None:
     with pytest.raises(InputError):
+        schema_of(bad)
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        ({"label": str}, "this is not a JSON schema: Object of type type is not JSON serializable → "),
+        ({"label": "spam or ham"}, "this is not a JSON schema: it has none of its keywords, only 'label' → "),
+    ],
+    ids=str,
+)
+def test_a_dict_of_names_is_no_schema(bad: dict[str, object], said: str) -> None:
+    with pytest.raises(InputError, match=f"^{re.escape(said)}"):
         schema_of(bad)
 
 
