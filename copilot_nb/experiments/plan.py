@@ -114,7 +114,7 @@ class Plan:
             ("answers", f"{self.cells:,}, of which {self.kept:,} are kept"),
             *judged,
             ("to ask", f"{self.left:,}: {self.outlook}" if self.left else "nothing"),
-            ("file", str(self.path)),
+            ("file", _shown(self.path)),
         )
         return Card("Plan of a comparison", rows)
 
@@ -137,6 +137,11 @@ def planned(
     """Return the plan of a grid with these stored `answers`, and of its judge with these stored `replies`."""
     judged = replace(Plan.of(judging.grid, replies or {}, path), cells=judging.expected) if judging else None
     return Plan.of(grid, answers, path, judged)
+
+
+def _shown(path: Path) -> str:
+    """Return a path as a reader needs it: without the current folder."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _total(costs: Sequence[float | None]) -> float | None:

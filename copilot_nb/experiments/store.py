@@ -90,7 +90,7 @@ class Answer:
     turns : tuple of AnsweredTurn
         The answer of a cell that is done, else empty.
     attempts : int
-        How often the cell was run (count).
+        How often the cell was run for this answer (count).
     error : str
         Why the last attempt failed.
     session_id : str
@@ -144,6 +144,11 @@ class Store:
     is_copy : bool
         Whether to use a copy of the file's present contents in memory, so that nothing is written to disk.
 
+    Attributes
+    ----------
+    path : Path
+        The file, with its folder.
+
     Raises
     ------
     InputError
@@ -154,12 +159,13 @@ class Store:
         self.path = path
         self._lock = threading.RLock()
         with self._translated():
+            self.path = path.absolute()  # after a change of folder, too; and ":memory:" is a file
             if not is_copy:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = _connected(":memory:" if is_copy else str(path))
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = _connected(":memory:" if is_copy else str(self.path))
             try:
-                if is_copy and path.exists():
-                    _copy(path, self._db)
+                if is_copy and self.path.exists():
+                    _copy(self.path, self._db)
                 self._prepare()
             except BaseException:
                 self._db.close()
@@ -223,7 +229,7 @@ class Store:
             return {key: self._db.execute(query, (key,)).fetchone()[0] for key in keys}
 
     def claim(self, sessions: Mapping[str, str], owner: str, before_s: float = 0.0) -> dict[str, int]:
-        """Claim cells for `owner`; return the claimed ones, with the number of attempts of each.
+        """Claim cells for `owner`; return the claimed ones, with the number of attempts of each at this answer.
 
         Parameters
         ----------
@@ -235,7 +241,8 @@ class Store:
             Also claim cells with an answer older than this (seconds since 1970); the answer stays until it is replaced.
         """
         query = (
-            "UPDATE cells SET state = 'asking', owner = ?, session_id = ?, attempts = attempts + 1 WHERE key = ? AND "
+            "UPDATE cells SET state = 'asking', owner = ?, session_id = ?, "
+            "attempts = CASE state WHEN 'done' THEN 1 ELSE attempts + 1 END WHERE key = ? AND "
             "(state IN ('wanted', 'failed', 'refused') OR (state = 'done' AND answered_s < ?)) RETURNING attempts"
         )
         claimed = {}
@@ -280,7 +287,8 @@ class Store:
         """Release one cell that `owner` has claimed; one that never `began` is not counted as an attempt."""
         with self._writing():
             self._db.execute(
-                f"{_FREE}, attempts = attempts - ? WHERE key = ? AND owner = ? AND state = 'asking'",
+                f"{_FREE}, attempts = max(attempts - ?, answered_s IS NOT NULL) "
+                "WHERE key = ? AND owner = ? AND state = 'asking'",
                 (int(not began), key, owner),
             )
 

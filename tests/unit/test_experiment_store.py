@@ -14,6 +14,8 @@ from copilot_nb.errors import InputError
 from copilot_nb.experiments import store as store_module
 from copilot_nb.experiments.store import AnsweredTurn, Store, new_owner
 
+FULL = 2
+"""SQLite's number for ``synchronous = FULL``: each commit waits for the disk."""
 TURN = AnsweredTurn("q", "an answer", "m", 3, 4, 0.5, 1.0, 0.1, 1e9)
 
 
@@ -40,6 +42,22 @@ def test_an_answer_is_there_for_another_process(store: Store) -> None:
     assert (found["a"].state, found["a"].turns, found["a"].attempts) == ("done", (TURN,), 1)
     assert (found["b"].state, found["b"].turns) == ("wanted", ())
     assert "unknown" not in found
+
+
+def test_an_answer_is_on_the_disk_once_it_is_kept(store: Store) -> None:
+    pragmas = ("journal_mode", "synchronous")
+    assert [store._db.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas] == ["wal", FULL]
+
+
+@pytest.mark.parametrize("name", ["b.sqlite", ":memory:"])
+def test_a_file_stays_where_it_is_after_a_change_of_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Store(Path(name)) as store:
+        store.want({"a": "{}"})
+    monkeypatch.chdir(tmp_path.parent)
+    assert Store(store.path).states("a") == {"a": "wanted"}
 
 
 @pytest.mark.parametrize("is_in_use", [False, True])
@@ -90,9 +108,9 @@ def test_an_old_answer_is_asked_again_and_stays_until_it_is_replaced(store: Stor
     claim(store, owner, "a")
     keep(store, "a", owner)
     store.keep_scores("f@1", {("a", "x"): 1.0})
-    assert claim(store, owner, "a", before_s=2e10) == {"a": 2}
-    store.release(owner)
-    assert store.answers("a")["a"].turns == (TURN,)
+    assert claim(store, owner, "a", before_s=2e10) == {"a": 1}  # of the new answer
+    store.give_back("a", owner, began=False)
+    assert (store.answers("a")["a"].turns, store.answers("a")["a"].attempts) == ((TURN,), 1)
     claim(store, owner, "a", before_s=2e10)
     store.fail("a", owner, "no answer this time")
     assert (store.answers("a")["a"].turns, store.answers("a")["a"].error) == ((TURN,), "no answer this time")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -53,8 +54,8 @@ class InKernelEngine:
     async def begin(self) -> None:
         """Do nothing: the first session starts the runtime."""
 
-    async def ask(self, job: Job) -> Outcome:
-        """Run a cell; its session stays open until `discard`."""
+    async def ask(self, job: Job) -> Outcome | None:
+        """Run a cell; its session stays open until `discard`. ``None``: it was cancelled before its prompt was sent."""
         turns: list[Turn] = []
         error: CopilotNBError | None = None
         session = self._open[job.session_id] = self._manager.open_sessions.open_new(
@@ -64,6 +65,11 @@ class InKernelEngine:
             await self._talk(session, job, turns)
         except CopilotNBError as caught:
             error = caught
+        except asyncio.CancelledError:
+            await self.discard(job)  # first: until then it may still begin
+            if any(turn.record.started_at for turn in turns):
+                raise
+            return None
         else:
             if job.keeps_session:
                 del self._open[job.session_id]

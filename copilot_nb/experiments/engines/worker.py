@@ -251,7 +251,7 @@ class Host:
             if not self._cells:
                 self._watching.cancel()
 
-    async def _asked(self, run: Run, job: Job) -> Outcome:
+    async def _asked(self, run: Run, job: Job) -> Outcome | None:
         engine = InKernelEngine(self._manager, self._schema_of(run))
         job = dataclasses.replace(job, session_id=await self._unused(job.session_id))
         try:
