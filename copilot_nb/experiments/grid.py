@@ -46,11 +46,14 @@ class Variant:
         Options of its sessions, all resolved.
     address : str
         The base URL of a provider that the user configured; ``""`` for other providers.
+    system : str
+        The name of its system message, or its text if it has no name; ``""``: the default.
     """
 
     name: str
     options: SessionOptions
     address: str = ""
+    system: str = ""
 
     @property
     def asked(self) -> dict[str, object]:
@@ -188,7 +191,8 @@ async def variant_of(
     asked = SessionOptions(model=model, provider=provider, system=text, effort=effort, tools="none")
     options = await manager.selector.for_new(manager.selector.expanded(asked))
     source = manager.providers[options.provider]
-    return Variant(name, options, source.spec.base_url if isinstance(source, Byok) else "")
+    address = source.spec.base_url if isinstance(source, Byok) else ""
+    return Variant(name, options, address, name or text or "")
 
 
 def _renamed(variants: Sequence[Variant]) -> tuple[Variant, ...]:

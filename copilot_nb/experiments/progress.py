@@ -10,6 +10,9 @@ from copilot_nb.render.words import count, duration
 if TYPE_CHECKING:
     from copilot_nb.render.columns import ShownTurn
 
+_WHOLE_FROM = 9.5
+"""The rate that is shown without decimals."""
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -54,6 +57,12 @@ class Progress:
     answers: tuple[ShownTurn, ...] = field(default=(), repr=False)
 
     @property
+    def per_minute(self) -> float | None:
+        """Answers a minute, in this run so far; ``None`` before the first."""
+        ended = self.done - self.kept + self.failed
+        return 60 * ended / self.elapsed_s if ended and self.elapsed_s else None
+
+    @property
     def left_s(self) -> float | None:
         """Seconds until the end at the rate so far; ``None`` before the first answer of this run."""
         ended = self.done - self.kept + self.failed
@@ -75,10 +84,14 @@ class Progress:
         said += [f"{self.kept:,} kept from before"] if self.kept else []
         said += [f"{self.failed:,} failed"] if self.failed else []
         said += [f"{self.tokens:,} tokens"] if self.tokens else []
-        said += [self._costs()] if self.cost else []
-        said += [f"{duration(self.left_s)} left"] if self.left_s and not self.note else []
+        said += [self._costs()] if self.cost or self.unknown else []
+        if self.per_minute and self.left_s and not self.note:
+            digits = ",.0f" if self.per_minute >= _WHOLE_FROM else ".2g"
+            said += [f"{self.per_minute:{digits}} a minute", f"{duration(self.left_s)} left"]
         return " · ".join([*said, self.note] if self.note else said)
 
     def _costs(self) -> str:
+        if not self.cost:
+            return f"cost of {count(self.unknown, self.what)} unknown"
         known = f"cost {self.cost:.3g}"
         return f"{known} ({count(self.unknown, self.what)} of unknown cost)" if self.unknown else known

@@ -73,7 +73,7 @@ def test_systems_a_schema_expressions_and_files(nb: Notebook, tmp_path: Path) ->
     nb.run("number, systems = int, {'short': 'Be terse.', 'long': 'Be long.'}")
     ran = nb.run("%%copilot compare --over rows.jsonl --systems systems --schema number")
     assert [variant.name for variant in ran.result.variants] == ["short", "long"]
-    assert ran.result.to_frame()["value"].tolist() == [1, 2]
+    assert ran.result.to_frame()[["system", "value"]].to_numpy().tolist() == [["short", 1], ["long", 2]]
     before = len(model.requests)
     ran = nb.run("%%copilot compare -s 'Be terse.' -s @system.txt -a system.txt\nRead {{ systems['short'] }}")
     assert len(model.requests) == before + 2

@@ -155,13 +155,16 @@ def test_progress_is_one_line() -> None:
     said = Progress(400, 312, 250, 3, 1000, 1.2, 38, 60.0)
     assert str(said) == (
         "312 of 400 answers · 250 kept from before · 3 failed · 1,000 tokens · cost 1.2 (38 answers of unknown cost) · "
-        "1 min 18 s left"
+        "65 a minute · 1 min 18 s left"
     )
+    assert str(Progress(3, 2, tokens=9, unknown=2)) == "2 of 3 answers · 9 tokens · cost of 2 answers unknown"
     assert str(Progress(1)) == "0 of 1 answer"
+    assert "· 1.5 a minute ·" in str(Progress(10, 3, elapsed_s=120.0))
     assert Progress(10, 4, 4, elapsed_s=9.0).left_s is None
     judging = Progress(6, 2, 0, 1, 1500, 1.5, elapsed_s=3.0)
     assert str(Progress(4, 4, tokens=1000, cost=1.2).then(judging).with_note("4 of 4 scores")) == (
-        "4 of 4 answers · 1,500 tokens · cost 1.5 · 2 of 6 judgements · 1 failed · 3.0 s left · 4 of 4 scores"
+        "4 of 4 answers · 1,500 tokens · cost 1.5 · 2 of 6 judgements · 1 failed · 60 a minute · 3.0 s left · "
+        "4 of 4 scores"
     )
 
 
