@@ -13,6 +13,7 @@ from copilot_nb.experiments.extras import MissingExtra
 from copilot_nb.experiments.grid import Cell, Grid
 from copilot_nb.experiments.judging import Judging
 from copilot_nb.experiments.notes import (
+    cluster_notes,
     judge_notes,
     missing_notes,
     model_notes,
@@ -114,6 +115,7 @@ class Comparison(Analysis):
         return (
             *self._run_notes,
             *repeated_notes(self._grid),
+            *cluster_notes(self._grid, self._cluster),
             *missing,
             *other,
             *unfit,

@@ -9,7 +9,7 @@ from copilot_nb.experiments.grid import Grid
 from copilot_nb.experiments.judge import remarks
 from copilot_nb.experiments.judging import Judging
 from copilot_nb.experiments.scorers import Outcome
-from copilot_nb.experiments.scoring import Place
+from copilot_nb.experiments.scoring import Place, unit_of
 from copilot_nb.experiments.store import Answer
 from copilot_nb.render.words import count
 from copilot_nb.structured import Schema
@@ -33,6 +33,14 @@ def repeated_notes(grid: Grid) -> Iterator[str]:
     if repeated := len(grid.prompts) - len({cell.prompt_key for cell in grid.cells}):
         verbs = "repeats an earlier one and shares" if repeated == 1 else "repeat an earlier one and share"
         yield f"{repeated:,} of {len(grid.prompts):,} prompts {verbs} its answers"
+
+
+def cluster_notes(grid: Grid, cluster: str) -> Iterator[str]:
+    """Yield the number of groups that count as prompts in the statistics, if `cluster` names a column."""
+    if cluster:
+        groups = {unit_of(cell, cluster) for cell in grid.cells}
+        sizes = f"{count(len(grid.prompts), 'prompt')} in {count(len(groups), 'group')}"
+        yield f"{sizes} by {cluster}: each group counts once"
 
 
 def model_notes(grid: Grid, answers: Mapping[str, Answer]) -> Iterator[str]:

@@ -38,6 +38,8 @@ class Progress:
         Seconds since the run began.
     note : str
         The current activity, if it is not requesting answers.
+    judging : Progress or None
+        The progress of the judge.
     what : str
         The answers' name: ``"answer"``, or ``"judgement"`` for a judge's replies.
     answers : tuple of ShownTurn
@@ -53,6 +55,7 @@ class Progress:
     unknown: int = 0
     elapsed_s: float = 0.0
     note: str = ""
+    judging: Progress | None = None
     what: str = "answer"
     answers: tuple[ShownTurn, ...] = field(default=(), repr=False)
 
@@ -68,24 +71,34 @@ class Progress:
         ended = self.done - self.kept + self.failed
         return None if not ended else self.elapsed_s / ended * (self.total - self.done - self.failed)
 
+    @property
+    def outcome(self) -> str:
+        """The progress as text when nothing runs any more: without the rate and the time left."""
+        return self._text(is_over=True)
+
     def then(self, judging: Progress) -> Progress:
         """Return this progress with that of the judge after it, whose tokens and cost include the earlier ones."""
         names = ("tokens", "cost", "unknown")
         spent = {name: max(getattr(self, name), getattr(judging, name)) for name in names}  # the first report has none
-        so_far = replace(self, **spent)
-        return so_far.with_note(str(replace(judging, tokens=0, cost=0.0, what="judgement")))
+        own = replace(judging, tokens=0, cost=0.0, unknown=0, what="judgement")
+        return replace(self, **spent, judging=own)
 
     def with_note(self, note: str) -> Progress:
-        """Return this progress with one more note."""
-        return replace(self, note=f"{self.note} · {note}" if self.note else note)
+        """Return this progress with a note."""
+        return replace(self, note=note)
 
     def __str__(self) -> str:
+        return self._text(is_over=bool(self.note))
+
+    def _text(self, *, is_over: bool) -> str:
         said = [f"{self.done:,} of {count(self.total, self.what)}"]
         said += [f"{self.kept:,} kept from before"] if self.kept else []
         said += [f"{self.failed:,} failed"] if self.failed else []
         said += [f"{self.tokens:,} tokens"] if self.tokens else []
         said += [self._costs()] if self.cost or self.unknown else []
-        if self.per_minute and self.left_s and not self.note:
+        if self.judging is not None:
+            said.append(self.judging.outcome if is_over else str(self.judging))
+        elif self.per_minute and self.left_s and not is_over:
             digits = ",.0f" if self.per_minute >= _WHOLE_FROM else ".2g"
             said += [f"{self.per_minute:{digits}} a minute", f"{duration(self.left_s)} left"]
         return " · ".join([*said, self.note] if self.note else said)

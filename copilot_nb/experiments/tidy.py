@@ -216,7 +216,7 @@ def answers_table(grid: Grid, answers: Mapping[tuple[int, Variant], Answer], sch
     nothing = Answer("wanted")
     rows = [
         (
-            prompt.turns[-1].removesuffix(told),
+            " → ".join(prompt.turns).removesuffix(told),
             *(_shown(answers.get((prompt.row, variant), nothing)) for variant in grid.variants),
         )
         for prompt in grid.prompts

@@ -63,7 +63,7 @@ class _Shown:
         self._columns.replace(
             progress,
             lambda: sum(len(turn.text) for turn, _ in progress.answers),
-            lambda: _bundle(progress, progress.answers, live=True),
+            lambda: _bundle(str(progress), progress.answers, live=True),
         )
 
     def finish(self) -> None:
@@ -71,9 +71,9 @@ class _Shown:
         if self._last is None:
             return
         if self._columns is None:
-            self._line.finish(str(self._last))
+            self._line.finish(self._last.outcome)
         else:
-            self._columns.publish({"text/plain": str(self._last)}, {})
+            self._columns.publish({"text/plain": self._last.outcome}, {})
 
     def stop(self) -> None:
         """Leave the last progress shown, with the answers that are complete."""
@@ -81,7 +81,7 @@ class _Shown:
         if self._columns is None or self._last is None or not ended:
             self.finish()
         else:
-            self._columns.publish(_bundle(self._last, ended), {})
+            self._columns.publish(_bundle(self._last.outcome, ended), {})
 
 
 def _new_columns(answers: int) -> ReplacedOutput:
@@ -90,8 +90,8 @@ def _new_columns(answers: int) -> ReplacedOutput:
     return ReplacedOutput(answers)
 
 
-def _bundle(progress: Progress, answers: Sequence[ShownTurn], *, live: bool = False) -> dict[str, str]:
+def _bundle(progress: str, answers: Sequence[ShownTurn], *, live: bool = False) -> dict[str, str]:
     from copilot_nb.render.columns import columns_html
     from copilot_nb.render.turn import quiet
 
-    return {"text/html": columns_html(answers, live=live) + quiet(str(progress)), "text/plain": str(progress)}
+    return {"text/html": columns_html(answers, live=live) + quiet(progress), "text/plain": progress}

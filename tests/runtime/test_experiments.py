@@ -539,5 +539,5 @@ def test_a_judge_counts_in_the_budget_and_its_failures_lose_no_answer(manager: M
 
 
 def interrupt_the_judge(progress: Progress) -> None:
-    if "judgement" in progress.note:
+    if progress.judging is not None:
         raise KeyboardInterrupt

@@ -18,7 +18,7 @@ from copilot_nb.experiments.api import compare
 from copilot_nb.experiments.budget import Budget
 from copilot_nb.experiments.engines.in_kernel import InKernelEngine
 from copilot_nb.experiments.grid import Cell, Grid, Variant, make_grid
-from copilot_nb.experiments.notes import missing_notes, model_notes
+from copilot_nb.experiments.notes import cluster_notes, missing_notes, model_notes
 from copilot_nb.experiments.options import CompareOptions, CompareOptionValues, compare_options
 from copilot_nb.experiments.plan import Plan
 from copilot_nb.experiments.progress import Progress
@@ -161,11 +161,11 @@ def test_progress_is_one_line() -> None:
     assert str(Progress(1)) == "0 of 1 answer"
     assert "· 1.5 a minute ·" in str(Progress(10, 3, elapsed_s=120.0))
     assert Progress(10, 4, 4, elapsed_s=9.0).left_s is None
-    judging = Progress(6, 2, 0, 1, 1500, 1.5, elapsed_s=3.0)
-    assert str(Progress(4, 4, tokens=1000, cost=1.2).then(judging).with_note("4 of 4 scores")) == (
-        "4 of 4 answers · 1,500 tokens · cost 1.5 · 2 of 6 judgements · 1 failed · 60 a minute · 3.0 s left · "
-        "4 of 4 scores"
-    )
+    judging = Progress(6, 2, 0, 1, 1500, 1.5, unknown=3, elapsed_s=3.0)
+    both = Progress(4, 4, tokens=1000, cost=1.2).then(judging)
+    outcome = "4 of 4 answers · 1,500 tokens · cost 1.5 (3 answers of unknown cost) · 2 of 6 judgements · 1 failed"
+    assert str(both) == f"{outcome} · 60 a minute · 3.0 s left"
+    assert (both.outcome, str(both.with_note("4 of 4 scores"))) == (outcome, f"{outcome} · 4 of 4 scores")
 
 
 def test_a_plan_shows_what_the_rest_would_take() -> None:
@@ -181,6 +181,13 @@ def test_a_plan_shows_what_the_rest_would_take() -> None:
     assert "to ask   4: tokens about 400, cost about 2" in str(plan)
     nothing = Plan.of(made, {}, Path("f.sqlite"))
     assert (nothing.cost, nothing.expected_tokens, nothing.outlook) == (None, None, "tokens unknown, cost unknown")
+
+
+def test_groups_of_prompts_are_noted() -> None:
+    rows = [{"prompt": text, "passage": passage} for text, passage in (("x", 1), ("y", 1), ("z", 2))]
+    made = make_grid(read_prompts(rows), (A, B), 1, 0)
+    assert list(cluster_notes(made, "passage")) == ["3 prompts in 2 groups by passage: each group counts once"]
+    assert list(cluster_notes(made, "")) == []
 
 
 def test_models_of_another_name_and_cells_without_an_answer_are_noted() -> None:

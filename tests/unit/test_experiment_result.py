@@ -114,6 +114,12 @@ def test_a_prompt_is_shown_as_it_was_written_and_framed_as_it_was_sent(path: Pat
     assert "JSON schema" in result.to_frame()["prompt"][0]
 
 
+def test_a_conversation_is_shown_with_all_its_prompts(path: Path) -> None:
+    grid = make_grid([Prompt(0, ("one", "sum up"))], (A,), 1, 0)
+    nobody: Any = None
+    assert Comparison(nobody, grid, path).table().rows == (("one → sum up", "(wanted)"),)
+
+
 @dataclass
 class Named:
     row: str
