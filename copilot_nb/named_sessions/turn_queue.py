@@ -91,12 +91,12 @@ class TurnQueue:
             If the turn replaces another one while turns are running or queued.
         """
         with self._adding:
-            first = self._state.pending[0] if self._state.pending else None
-            if queued.turn.replaces and first is not None:
+            if queued.turn.replaces and self._state.pending:
                 raise busy_error(self._state)
             self._state.pending.insert(1 if now else len(self._state.pending), queued.turn)
-        if now and first is not None:
-            self.stop(first)
+        for running in self._state.pending[:1] if now else ():  # read last: the one before may have ended meanwhile
+            if running is not queued.turn:
+                self.stop(running)
         self._engine.loop.call_soon(self._start, self._run(queued))
         self._state.tell("turn", queued.turn)
 
@@ -111,7 +111,9 @@ class TurnQueue:
 
     def before(self, turn: Turn) -> int:
         """Return how many turns must end before `turn` begins."""
-        return self._state.pending.index(turn) if turn in self._state.pending else 0
+        with suppress(ValueError):  # it may begin or be withdrawn at any moment
+            return self._state.pending.index(turn)
+        return 0
 
     def stop(self, turn: Turn) -> None:
         """Stop a running or queued turn, or the correction of its answer, from any thread."""
