@@ -26,18 +26,19 @@ class EventBus(Generic[E]):
 
     def __init__(self, loop: LoopThread) -> None:
         self._loop = loop
-        self._observers: tuple[Callable[[E], object], ...] = ()
+        self._observers: dict[object, Callable[[E], object]] = {}
 
     def add(self, observer: Callable[[E], object]) -> Callable[[], None]:
-        """Call `observer` with each event from now on; return a function that removes it."""
-        self._observers = (*self._observers, observer)
+        """Call `observer` with each event from now on; return a function that removes it (both from any thread)."""
+        key = object()  # the same observer may be added twice
+        self._observers[key] = observer
 
         def remove() -> None:
-            self._observers = tuple(each for each in self._observers if each is not observer)
+            self._observers.pop(key, None)
 
         return remove
 
     def tell(self, event: E) -> None:
         """Send an event to the observers, from any thread."""
-        for observer in self._observers:
+        for observer in tuple(self._observers.values()):
             self._loop.call_soon(observer, event)
