@@ -98,7 +98,8 @@ def wait(turns: Iterable[T], timeout_s: float | None = None, on_update: Callable
         raise RuntimeError("await the turns instead: this thread receives the answers")
     _check_owners(turns)
     try:
-        _follow(turns, timeout_s, on_update)
+        with MAIN_THREAD.attended():
+            _follow(turns, timeout_s, on_update)
     except KeyboardInterrupt as interrupt:
         _interrupt(turns, on_update)
         if all(turn.error is None for turn in turns):  # a loop around this call must end too
@@ -131,8 +132,9 @@ def as_completed(turns: Iterable[T], timeout_s: float | None = None) -> Iterator
         pending = [turn for turn in pending if turn not in ended]
         if pending and time.monotonic() > deadline:
             raise TimeoutError(f"{len(pending)} turns have not ended within {timeout_s} s")
-        concurrent.futures.wait([turn.ended for turn in pending], POLL_S, concurrent.futures.FIRST_COMPLETED)
-        attend(pending)
+        with MAIN_THREAD.attended():
+            concurrent.futures.wait([turn.ended for turn in pending], POLL_S, concurrent.futures.FIRST_COMPLETED)
+            attend(pending)
 
 
 def attend(turns: Sequence[Waitable]) -> None:

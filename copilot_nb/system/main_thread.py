@@ -20,15 +20,16 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
 ATTENDED_S = 1.0
-"""A call that waits on the main thread serves the jobs at least this often (seconds; every 0.1 s is usual)."""
+"""A task that awaits a turn serves the jobs at least this often (seconds; every 0.5 s is usual)."""
 ARRIVES_WITHIN_S = 0.1
 """A signal that was sent to the main thread arrives within this time (seconds; some microseconds are usual)."""
 AGAIN_AFTER_S = 0.05
@@ -167,12 +168,24 @@ class MainThread:
         self.wake: Callable[[Job[Any]], object] | None = None
         self._jobs: deque[Job[Any]] = deque()
         self._running: list[Job[Any]] = []
+        self._waiting = 0  # calls (count)
         self._served_at_s = -ATTENDED_S
+
+    @contextmanager
+    def attended(self) -> Iterator[None]:
+        """Say that a call waits on the main thread, and serves the jobs; on another thread nothing."""
+        calls = int(_is_main_thread())
+        self._waiting += calls
+        try:
+            yield
+        finally:
+            self._waiting -= calls
 
     @property
     def is_attended(self) -> bool:
         """Whether a call that waits on the main thread serves the jobs."""
-        return bool(self._running) or time.monotonic() - self._served_at_s < ATTENDED_S
+        is_waiting = self._waiting > 0 or bool(self._running)
+        return is_waiting or time.monotonic() - self._served_at_s < ATTENDED_S
 
     @property
     def owners(self) -> set[str]:
@@ -195,7 +208,7 @@ class MainThread:
         KeyboardInterrupt
             If the user interrupted a job: the call that waits is interrupted too.
         """
-        if threading.current_thread() is not threading.main_thread():
+        if not _is_main_thread():
             return
         self._served_at_s = time.monotonic()
         while self._jobs:
@@ -217,6 +230,10 @@ class MainThread:
             self._running.remove(job)
         if job.is_interrupted:
             raise KeyboardInterrupt
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def _interrupt_main_thread() -> None:

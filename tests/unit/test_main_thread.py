@@ -13,8 +13,9 @@ from typing import Any, cast
 import pytest
 
 from copilot_nb.errors import InputError
+from copilot_nb.named_sessions import waiting
 from copilot_nb.named_sessions.turn import PastSession, Turn
-from copilot_nb.named_sessions.waiting import wait
+from copilot_nb.named_sessions.waiting import as_completed, wait
 from copilot_nb.runtime.loop import LoopThread
 from copilot_nb.system import main_thread
 from copilot_nb.system.main_thread import MAIN_THREAD, Job, JobInterrupted, MainThread
@@ -157,6 +158,24 @@ def test_a_thread_that_waits_on_the_main_thread_is_seen() -> None:
     assert not main.is_attended
     main.serve()
     assert main.is_attended
+
+
+def test_a_call_that_waits_is_seen_however_slow_the_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(main_thread, "ATTENDED_S", 0.0)
+    seen = list[bool]()
+
+    def look(turn: Turn) -> None:
+        seen.append(MAIN_THREAD.is_attended)
+        turn.finish()
+
+    wait([a_turn()], on_update=look)
+    turn = a_turn()
+    futures = SimpleNamespace(wait=lambda *_: look(turn), FIRST_COMPLETED="")
+    monkeypatch.setattr(waiting, "concurrent", SimpleNamespace(futures=futures))
+    assert list(as_completed([turn])) == [turn]
+    assert all(seen)
+    assert len(seen) > 1
+    assert not MAIN_THREAD.is_attended
 
 
 def a_turn(session_id: str = "a") -> Turn:
