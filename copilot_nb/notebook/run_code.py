@@ -199,6 +199,7 @@ def _captured(shell: InteractiveShell, shown: Shown, code: str) -> Iterator[None
     """Send all that the code shows to `shown`."""
     publisher, hook = cast(Any, shell.display_pub), cast(Any, shell.displayhook)
     publish, clear = publisher.publish, publisher.clear_output
+    show_traceback = shell._showtraceback  # noqa: SLF001 - what it shows cannot be taken in any other way
 
     def published(data: dict[str, Any], *rest: Any, **more: Any) -> None:
         if _is_main():
@@ -211,11 +212,16 @@ def _captured(shell: InteractiveShell, shown: Shown, code: str) -> Iterator[None
             clear(*rest, **more)
 
     def has_result(value: object) -> None:
-        if value is not None and not hook.semicolon_at_end_of_expression(code):
+        if not _is_main():
+            hook(value)
+        elif value is not None and not hook.semicolon_at_end_of_expression(code):
             shown.show(cast(Any, shell.display_formatter).format(value)[0])
 
-    def traceback(_kind: object, _error: object, lines: list[str]) -> None:
-        shown.line("\n".join(map(str, lines)))
+    def traceback(kind: Any, error: Any, lines: list[str]) -> None:
+        if _is_main():
+            shown.line("\n".join(map(str, lines)))
+        else:
+            show_traceback(kind, error, lines)
 
     streams = {name: _Stream(getattr(sys, name), shown) for name in ("stdout", "stderr")}
     with (

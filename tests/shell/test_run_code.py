@@ -111,6 +111,21 @@ def test_other_threads_write_where_they_did(shell: InteractiveShell, capsys: pyt
     assert capsys.readouterr().out == "aside\n"
 
 
+def test_what_a_cell_in_another_thread_shows_is_not_the_codes(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run_cells() -> None:  # as a subshell of the kernel does
+        shell.run_cell("6 * 7")
+        shell.run_cell("1 / 0")
+
+    shell.user_ns["thread"] = threading.Thread(target=run_cells)
+    ran = run(shell, "thread.start(); thread.join(); print('mine')")
+    assert ran.text == "mine\n"
+    shown = capsys.readouterr().out
+    assert "42\n" in shown
+    assert "ZeroDivisionError: division by zero" in shown
+
+
 def test_of_a_long_output_the_beginning_and_the_end_are_kept(shell: InteractiveShell) -> None:
     ran = run(shell, "for i in range(30_000): print(f'line {i}')")
     assert ran.text.startswith("line 0\nline 1\n")
