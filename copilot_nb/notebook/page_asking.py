@@ -70,7 +70,9 @@ class PageAsker:
             self._asked += [each for each in pending if each not in self._asked]
             is_shown = asker.views > self._views_before
             self._has_failed = not is_shown and time.monotonic() >= self._until_s
-            return not self._has_failed
+            does_ask = not self._has_failed
+        self._settle()  # they may have been decided before this began to watch
+        return does_ask
 
     def give_up(self) -> DisplayHandle | None:
         """Return the output for a prompt to use, if the page did not show the panel in it."""

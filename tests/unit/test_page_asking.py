@@ -160,6 +160,18 @@ def test_without_a_page_that_shows_it_a_prompt_takes_its_output(cell: Cell) -> N
     assert cell.asker.give_up() is None
 
 
+def test_what_is_decided_just_before_the_panel_comes_leaves_one_line(cell: Cell) -> None:
+    def look(request: ApprovalRequest) -> None:
+        pending = cell.approvals.pending
+        allow(cell, request)
+        cell.events.tell(SimpleNamespace(kind="ask"))
+        assert cell.asker.asks(pending, [cell.turn])
+        assert [output["text/plain"] for output in cell.outputs] == [LINE]
+
+    asking(cell, look)
+    assert cell.panels[0].is_resting
+
+
 def test_a_page_that_was_only_late_is_asked_again(cell: Cell) -> None:
     def late(request: ApprovalRequest) -> None:
         assert cell.asks()
