@@ -41,10 +41,10 @@ class Worker:
         self._is_stopped = False
 
     def put(self, job: Job) -> None:
-        """Queue `job` (from any thread)."""
+        """Queue `job` (from any thread); after `stop` it is not run."""
         self._jobs.put(job)
         with self._starting:
-            if self._thread is None:
+            if self._thread is None and not self._is_stopped:
                 self._start()
 
     def _start(self) -> None:
@@ -62,8 +62,8 @@ class Worker:
 
     def stop(self) -> None:
         """End the thread after the queued jobs, for good (from any thread)."""
-        self._jobs.put(None)
         self._is_stopped = True
+        self._jobs.put(None)
 
     def _run(self) -> None:
         while (job := self._next()) is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import queue
 import re
 import threading
 import time
@@ -567,6 +568,16 @@ def test_the_pump_outlives_a_job_that_fails(caplog: pytest.LogCaptureFixture) ->
     assert told.wait(10)
     pump.stop()
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_worker_that_was_stopped_starts_no_thread_again() -> None:
+    worker, threads = Worker(lambda: None), queue.SimpleQueue[threading.Thread]()
+    worker.put(lambda: threads.put(threading.current_thread()))
+    thread = threads.get(timeout=10)
+    worker.stop()
+    thread.join(10)
+    worker.put(lambda: None)  # an event that was on its way
+    assert worker._thread is None
 
 
 def test_a_turn_that_was_read_before_it_was_heard_of_is_shown_once(panel: Watched, session: Stored) -> None:
