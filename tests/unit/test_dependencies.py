@@ -75,8 +75,8 @@ def test_the_demo_has_what_its_notebooks_use() -> None:
 
 
 def test_the_recipe_for_conda_names_the_same_version_and_dependencies() -> None:
-    recipe = (ROOT / "conda" / "meta.yaml").read_text("utf-8")
-    assert f'set version = "{PROJECT["version"]}"' in recipe
+    recipe = (ROOT / "conda" / "recipe.yaml").read_text("utf-8")
+    assert f'  version: "{PROJECT["version"]}"\n' in recipe
     run = recipe.partition("  run:\n")[2].partition("\n\n")[0]
     needed = {each.strip(" -").replace(" ", "").replace("_", "-") for each in run.splitlines()}
     assert needed == {*PROJECT["dependencies"], f"python{PROJECT['requires-python']}"}
