@@ -252,7 +252,7 @@ def test_the_demo_without_a_browser(runtime: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_failing_cell_of_the_demo_is_one_line(runtime: Path, tmp_path: Path) -> None:
-    done = headless(notebook(tmp_path / "a.ipynb", "print('so far')", "1 / 0", "print('not reached')"))
+    done = headless(notebook(tmp_path / "notebooks" / "a.ipynb", "print('so far')", "1 / 0", "print('not reached')"))
     assert done.returncode == 1
     assert "so far" in done.stdout
     assert "not reached" not in done.stdout
@@ -262,7 +262,8 @@ def test_a_failing_cell_of_the_demo_is_one_line(runtime: Path, tmp_path: Path) -
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_demo_and_its_kernel(runtime: Path, tmp_path: Path, number: int) -> None:
-    path = notebook(tmp_path / "a.ipynb", "import os, time; print(os.getpid())", "print('now'); time.sleep(600)")
+    sources = ("import os, time; print(os.getpid())", "print('now'); time.sleep(600)")
+    path = notebook(tmp_path / "notebooks" / "a.ipynb", *sources)
     argv = [sys.executable, "-m", "copilot_nb.cli", "demo", "--headless", "--notebook", str(path)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
