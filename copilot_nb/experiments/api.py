@@ -201,6 +201,7 @@ def _check_prompts(manager: Manager, prompts: Iterable[Prompt], cluster: str) ->
 
 
 def _path(manager: Manager, store: str | Path | None) -> Path:
+    """Return the file of a comparison: by default in the notebook's folder, also after ``%cd``."""
     if store is not None:
         path = expanded(store)
         if "\0" in str(path):
@@ -214,8 +215,9 @@ def _path(manager: Manager, store: str | Path | None) -> Path:
         if is_folder:
             raise InputError(f"store= names a folder, {str(store)!r}", f"name a file in it, such as answers{SUFFIX}")
         return path
-    notebook = manager.notebook.replace("\\", "/").rpartition("/")[2]
-    return Path(f"{Path(notebook).stem or 'copilot_nb'}{SUFFIX}")
+    folder, _, notebook = manager.notebook.replace("\\", "/").rpartition("/")
+    name = f"{Path(notebook).stem or 'copilot_nb'}{SUFFIX}"
+    return Path(folder, name) if Path(folder).is_absolute() and Path(folder).is_dir() else Path(name)
 
 
 def _check_count(prompts: int, variants: int, repeats: int, store: Store) -> None:

@@ -124,7 +124,7 @@ class Ballot:
     def _round(self, number: int, key: str) -> Round:
         cells, vote = self._columns[key], self._votes.get(key)
         turns = tuple(self._turn(cell) for cell in cells)
-        asked = Round(number, "\n\n".join(cells[0].prompt.turns), turns, is_blind=True, key=key, is_sealed=True)
+        asked = Round(number, "\n\n".join(cells[0].prompt.written), turns, is_blind=True, key=key, is_sealed=True)
         if vote is None:
             return asked
         if isinstance(vote.choice, int):

@@ -253,7 +253,7 @@ class Comparison(Analysis):
         if repeat not in range(self._grid.repeats):
             raise InputError(f"there is no repeat {repeat}", f"they are counted from 0 to {self._grid.repeats - 1}")
         cells = {(c.prompt.row, c.variant): self._answer(c) for c in self._grid.cells if c.repeat == repeat}
-        return answers_table(self._grid, cells, self._schema)
+        return answers_table(self._grid, cells)
 
     def plan(self) -> Plan:
         """Return the number of requested and stored answers, of a judge's too, and the expected usage of the rest."""

@@ -53,6 +53,8 @@ class Prompt:
         The expected answer; ``""`` if there is none.
     variables : mapping of str to object
         The row of the table.
+    added : str
+        The end of the last turn, if it was not the user's (see `with_text`).
     """
 
     row: int
@@ -60,10 +62,17 @@ class Prompt:
     images: tuple[Image, ...] = ()
     target: str = ""
     variables: Mapping[str, object] = field(default_factory=dict)
+    added: str = ""
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The turns without what `with_text` appended, to show them."""
+        return (*self.turns[:-1], self.turns[-1].removesuffix(self.added))
 
     def with_text(self, text: str) -> Prompt:
         """Return the prompt with `text` appended to its last turn."""
-        return replace(self, turns=(*self.turns[:-1], f"{self.turns[-1]}\n\n{text}"))
+        added = f"\n\n{text}"
+        return replace(self, turns=(*self.turns[:-1], f"{self.turns[-1]}{added}"), added=added)
 
 
 def read_prompts(prompts: object, template: Template = "", hide: Callable[[str], str] = str) -> tuple[Prompt, ...]:

@@ -210,13 +210,12 @@ def usage_table(variants: Sequence[Variant], cells: Iterable[tuple[Cell, Answer]
     return Table(heads, tuple(rows), caption=caption, is_dense=True)
 
 
-def answers_table(grid: Grid, answers: Mapping[tuple[int, Variant], Answer], schema: Schema | None) -> Table:
+def answers_table(grid: Grid, answers: Mapping[tuple[int, Variant], Answer]) -> Table:
     """Return the answers side by side: a row for each prompt as the user wrote it, a column for each variant."""
-    told = f"\n\n{schema.instruction}" if schema else ""
     nothing = Answer("wanted")
     rows = [
         (
-            " → ".join(prompt.turns).removesuffix(told),
+            " → ".join(prompt.written),
             *(_shown(answers.get((prompt.row, variant), nothing)) for variant in grid.variants),
         )
         for prompt in grid.prompts

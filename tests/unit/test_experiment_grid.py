@@ -14,7 +14,7 @@ import pytest
 
 from copilot_nb.conversation.parts import Image, Usage
 from copilot_nb.errors import InputError
-from copilot_nb.experiments.api import compare
+from copilot_nb.experiments.api import _path, compare
 from copilot_nb.experiments.budget import Budget
 from copilot_nb.experiments.engines.in_kernel import InKernelEngine
 from copilot_nb.experiments.grid import Cell, Grid, Variant, make_grid
@@ -149,6 +149,20 @@ def test_an_option_that_makes_no_sense_is_one_line(given: dict[str, object], sai
 def test_none_leaves_each_option_at_its_default_and_names_may_come_in_any_collection() -> None:
     assert compare_options(dict.fromkeys(CompareOptionValues.__annotations__)) == CompareOptions()
     assert compare_options({"models": pd.Series(["a", "b"])}).models == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("notebook", "file"),
+    [
+        ("", "copilot_nb.comparison.sqlite"),
+        ("FOLDER/My study.ipynb", "FOLDER/My study.comparison.sqlite"),
+        ("/nowhere/of another machine.ipynb", "of another machine.comparison.sqlite"),
+        ("C:\\Users\\ann\\study.ipynb", "study.comparison.sqlite"),
+    ],
+)
+def test_the_file_is_by_default_beside_the_notebook(tmp_path: Path, notebook: str, file: str) -> None:
+    manager = cast("Manager", SimpleNamespace(notebook=notebook.replace("FOLDER", str(tmp_path))))
+    assert str(_path(manager, None)) == file.replace("FOLDER", str(tmp_path))
 
 
 def test_progress_is_one_line() -> None:

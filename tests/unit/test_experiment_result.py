@@ -16,6 +16,7 @@ from typing import Any, Literal
 import pytest
 
 from copilot_nb.errors import InputError, TurnInterrupted
+from copilot_nb.experiments.ballot import Ballot
 from copilot_nb.experiments.comparison import Comparison
 from copilot_nb.experiments.grid import Variant, make_grid
 from copilot_nb.experiments.prompts import Prompt
@@ -111,6 +112,7 @@ def test_a_score_is_of_the_value_and_not_of_its_json(path: Path) -> None:
 def test_a_prompt_is_shown_as_it_was_written_and_framed_as_it_was_sent(path: Path) -> None:
     result = compared(path, "7", int)
     assert [row[0] for row in result.table().rows] == ["one", "two"]
+    assert Ballot(result._grid, result.answers, "ann", lambda: Store(path)).rounds[0].prompt == "one"
     assert "JSON schema" in result.to_frame()["prompt"][0]
 
 
