@@ -63,8 +63,8 @@ def compare(prompts: object, template: Template = "", **options: Unpack[CompareO
     ----------
     prompts : object
         A text, or a list of prompts, each a text, a list of texts (several turns) or a mapping with a target or an
-        attachment (``{"prompt": …, "target": …, "attach": …}``). Or a table (pandas, polars, Arrow), or the path of a
-        ``.csv`` or ``.jsonl`` file.
+        attachment (``{"prompt": …, "target": …, "attach": …}``). Or a table (pandas, polars, Arrow, Hugging Face), or
+        the path of a ``.csv`` or ``.jsonl`` file.
     template : str or sequence of str, optional
         The text of each row's prompt, or of its turns: ``{{ column }}`` is the row's value.
     {options}

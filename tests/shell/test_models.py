@@ -133,7 +133,9 @@ def test_an_alias_stands_for_a_model_wherever_one_is_named(here: Notebook, serve
     here.settings.aliases = {"fast": "mine/m-1", "other": "m-2", "slashed": "not-a-provider/m"}
     assert here.run("%%copilot a -m fast\nhi").out.splitlines()[-1].startswith("[a · m-1 (mine)")
     assert "switched from m-1 (mine) to m-2 (mine)" in here.run("%%copilot a -m other\nhi").out
-    assert here.run("%%copilot both --models fast,other -p mine\nhi").ok
+    both = here.run("%%copilot both --models fast,other -p mine\nhi").out
+    assert "[both@fast · m-1 (mine) · " in both
+    assert "[both@other · m-2 (mine) · " in both
     here.run('import copilot_nb as cp\ncp.session("a").ask("hi", model="fast")')
     here.settings.provider, here.settings.model = "", "fast"
     here.run("%%copilot usual\nhi")
