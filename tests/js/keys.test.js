@@ -5,6 +5,7 @@ import { afterEach, beforeEach, test } from "node:test";
 import { press } from "./page.js";
 
 const { el, hide, Notice, panelRoot } = await import("../../copilot_nb/panels/static/dom.js");
+const { replaceText } = await import("../../copilot_nb/panels/static/keys.js");
 
 let root;
 let field;
@@ -61,6 +62,23 @@ test("JupyterLab looks for no shortcut at an element of a panel that has the foc
     node.focus();
     assert.equal(node.getAttribute("data-lm-suppress-shortcuts"), "true", node.tagName);
   }
+});
+
+test("a text of many lines is put into a field without the browser's slow undo", () => {
+  const command = document.execCommand;
+  const undoable = [];
+  document.execCommand = (_name, _show, text) => {
+    undoable.push(text);
+    field.value = text;
+    return true;
+  };
+  field.focus();
+  for (const text of ["two\nlines", "x\n".repeat(201)]) {
+    replaceText(field, text);
+    assert.equal(field.value, text);
+  }
+  document.execCommand = command;
+  assert.deepEqual(undoable, ["two\nlines"]);
 });
 
 test("a control that goes gives its focus to where one writes, and takes none from elsewhere", () => {
