@@ -82,7 +82,9 @@ class Analysis:
         ratings = self._ratings()
         rows = self.rows(scorer) if scorer or self._scores.scorers or not ratings.opinions else ()
         rated = {name: judged for name in ratings.sides if (judged := self._preferences(ratings, name))}
-        return summary(rows, rated, self.notes, agreement=ratings.agreement())
+        others = self._scores.others(scorer) if rows else ""
+        notes = (others, *self.notes) if others else self.notes
+        return summary(rows, rated, notes, agreement=ratings.agreement())
 
     @property
     def raters(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
+import threading
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -41,8 +42,10 @@ if TYPE_CHECKING:
 
 MAX_UNCONFIRMED = 10_000
 """The most answers that are requested without ``confirm=True`` (count)."""
-STOP_GRACE_S = 5.0
-"""How long an interrupt waits for the running answers to stop, in seconds."""
+STOP_GRACE_S, STOP_LIMIT_S = 5.0, 60.0
+"""How long an interrupt waits for the running answers to stop (in seconds): before it asks why, and if they do stop."""
+GO_ON = "run it again to go on"
+SLOW = "the running ones are still being stopped; run it again to go on"
 STUCK = (
     "the running ones could not be stopped, because a model in this kernel runs Python code that does not return; "
     "when it has, run it again to go on, or restart the kernel"
@@ -263,20 +266,24 @@ def _drive(manager: Manager, runner: Runner, on_progress: OnProgress, what: str 
                 concurrent.futures.wait([running], POLL_S)
         running.result()
     except KeyboardInterrupt as error:
-        is_stopped = _stop(manager, runner, running)
+        hint = _stop(manager, runner, running)
         progress = runner.progress
-        kept = f"stopped: {progress.done:,} of {count(progress.total, what)} are kept"
-        raise TurnInterrupted(kept, "run it again to go on" if is_stopped else STUCK) from error
+        raise TurnInterrupted(f"stopped: {progress.done:,} of {count(progress.total, what)} are kept", hint) from error
     except BaseException:  # from `on_progress`, or from the run itself
         _stop(manager, runner, running)
         raise
 
 
-def _stop(manager: Manager, runner: Runner, running: concurrent.futures.Future[None]) -> bool:
-    """Stop a run, and return whether it has ended; if not, its cells are released all the same."""
+def _stop(manager: Manager, runner: Runner, running: concurrent.futures.Future[None]) -> str:
+    """Stop a run, and return what to do next; the cells of a run that does not end are released all the same."""
+    is_stopping = threading.Event()
     manager.loop.call_soon(runner.stop)
+    manager.loop.call_soon(is_stopping.set)
     with suppress(KeyboardInterrupt):
         concurrent.futures.wait([running], STOP_GRACE_S)
-    if not running.done():
-        runner.release()
-    return running.done()
+        if is_stopping.is_set():  # the loop is not stuck, only slow, as on a busy machine
+            concurrent.futures.wait([running], STOP_LIMIT_S)
+    if running.done():
+        return GO_ON
+    runner.release()
+    return SLOW if is_stopping.is_set() else STUCK

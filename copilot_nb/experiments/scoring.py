@@ -170,6 +170,12 @@ class ScoreSheet:
             raise InputError(f"there are no scores of {wanted!r}", hint)
         return wanted or self.scorers[0].name
 
+    def others(self, scorer: str) -> str:
+        """Return a sentence that says whose scores are shown and how to see the others; ``""`` if there are none."""
+        name = self.name(scorer)
+        others = ", ".join(f"summary({each!r})" for each in self.outcomes if each != name)
+        return others and f"The scores are those of {name}. Those of other scorers: {others}."
+
     def rows(self, scorer: str, cells: Iterable[tuple[Cell, Answer]], cluster: str) -> tuple[ScoreRow, ...]:
         """Return the scores as input for the statistics.
 

@@ -103,6 +103,12 @@ def test_an_answer_that_rows_share_counts_once_and_a_million_has_its_digits(path
     assert line.split() == ["a", "a", "(p)", "2", "1.0", "s", "2,500,000", "2"]
 
 
+def test_with_several_scorers_a_summary_says_whose_scores_it_shows(path: Path) -> None:
+    result = compared(path).score([len, exact("an answer")])
+    assert "· The scores are those of exact. Those of other scorers: summary('len')." in str(result.summary("exact"))
+    assert "The scores are those of" not in str(result.score(len).summary())
+
+
 def test_a_score_is_of_the_value_and_not_of_its_json(path: Path) -> None:
     result = compared(path, '"yes"', Literal["yes", "no"])
     result.score([exact("yes"), of_callable(lambda _, value: value == "yes", id="own")])
