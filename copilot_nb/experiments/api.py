@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 MAX_UNCONFIRMED = 10_000
 """The most answers that are requested without ``confirm=True`` (count)."""
 STOP_GRACE_S, STOP_LIMIT_S = 5.0, 60.0
-"""How long an interrupt waits for the running answers to stop (in seconds): before it asks why, and if they do stop."""
+"""How long an interrupt waits for the running answers to stop, in seconds: at first, and then if the loop works."""
 GO_ON = "run it again to go on"
 SLOW = "the running ones are still being stopped; run it again to go on"
 STUCK = (
