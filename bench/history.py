@@ -48,14 +48,14 @@ def _page(manager: Manager) -> list[Result]:
     page = session.last_turns(PAGE_TURNS)
     assert [len(page), len(session.history)] == [PAGE_TURNS, LONG_TURNS]
 
-    from copilot_nb.runtime.logfile import _count_in
+    from copilot_nb.runtime.logfile import _facts_in
 
     def show() -> str:
         return session.last_turns(PAGE_TURNS)[:]._repr_html_()
 
     def show_first() -> str:
         _kept_html.cache_clear()
-        _count_in.cache_clear()
+        _facts_in.cache_clear()
         return show()
 
     @as_shipped()

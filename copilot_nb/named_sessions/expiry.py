@@ -39,7 +39,7 @@ async def delete_expired(archive: Archive, max_age: timedelta, here: Collection[
     old = await archive.unused_since(datetime.now(UTC) - max_age)
     entries = await archive.annotations(old)
     for session_id in old:
-        stored = StoredSession.from_metadata(session_id, entries.get(session_id, {}), "")
+        stored = StoredSession.from_metadata(session_id, entries.get(session_id, {}))
         if stored.user and not await archive.is_in_use(session_id):
             with suppress(CopilotNBError):  # another kernel has just deleted it
                 await archive.delete(session_id)

@@ -259,7 +259,7 @@ class Manager:
         return self.loop.blocking(self.open_sessions.open(name, expanded, dataclasses.replace(opening, user=user)))
 
     def stored(self, limit: int | None = None) -> list[StoredSession]:
-        """Return the stored sessions that copilot_nb created, at most `limit` of them, most recently changed first."""
+        """Return the stored sessions that copilot_nb created, at most `limit` of them, most recently used first."""
         return self.loop.blocking(self.engine.stored_sessions.listing(limit))
 
     def sessions(self, limit: int | None = None, *, everything: bool = False) -> SessionList:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from copilot_nb.named_sessions.options import SessionOptions
@@ -12,6 +11,8 @@ from copilot_nb.render.escape import well_formed
 from copilot_nb.render.words import age, count
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from copilot_nb.named_sessions.state import SessionState
 
 PREFIX = "copilot_nb/"
@@ -41,7 +42,7 @@ class StoredSession:
     cells : str
         Which cell sent which turn, as text (see `cells`).
     used_at : datetime or None
-        When it was last changed; ``None`` if unknown.
+        When its last turn ended, or it was created; ``None`` if unknown.
     is_own : bool
         Whether copilot_nb created it; otherwise it is another Copilot session of the user.
     is_elsewhere : bool
@@ -62,8 +63,10 @@ class StoredSession:
     is_elsewhere: bool = False
 
     @classmethod
-    def from_metadata(cls, session_id: str, entries: Mapping[str, str], changed: str) -> StoredSession:
-        """Return the session that the runtime stored with `entries`; `changed` is ISO 8601, or ``""`` if unknown."""
+    def from_metadata(
+        cls, session_id: str, entries: Mapping[str, str], used_at: datetime | None = None
+    ) -> StoredSession:
+        """Return the session that the runtime stored with `entries`."""
         return cls(
             session_id,
             entries.get(f"{PREFIX}name", session_id),
@@ -73,7 +76,7 @@ class StoredSession:
             provider_line=entries.get(f"{PREFIX}provider_line", ""),
             last=entries.get(f"{PREFIX}last", ""),
             cells=entries.get(f"{PREFIX}cells", ""),
-            used_at=datetime.fromisoformat(changed) if changed else None,
+            used_at=used_at,
             is_own=f"{PREFIX}name" in entries,
         )
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.metadata import PREFIX, StoredSession
 from copilot_nb.named_sessions.names import id_for, quoted
+from copilot_nb.system.threads import in_thread
 
 if TYPE_CHECKING:
     from copilot_nb.runtime.client import RuntimeClient
+    from copilot_nb.runtime.logfile import LogFacts
 
 MAX_NAMESAKES = 100
 STEADY_NS = 100_000_000
 """A session changed more recently than this is read again: its time stamp may not show another change (nanoseconds)."""
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 MIN_BATCH = 100
 """Smallest number of sessions whose metadata is read in one call."""
 
@@ -35,41 +40,38 @@ class StoredSessions:
         self._names: dict[str, tuple[int, str]] = {}
 
     async def listing(self, limit: int | None = None) -> list[StoredSession]:
-        """Return the sessions that copilot_nb created, at most `limit` of them, most recently changed first."""
-        return await self._counted(await self._found(limit))
+        """Return the sessions that copilot_nb created, at most `limit` of them, most recently used first."""
+        changed = await (await self._client()).archive.ids()
+        return await self._last_used(changed, len(changed) if limit is None else limit)
 
-    async def _found(self, limit: int | None = None) -> list[StoredSession]:
-        """Return the sessions that copilot_nb created, without their numbers of turns."""
+    async def _last_used(
+        self, changed: Mapping[str, str], limit: int, *, everything: bool = False
+    ) -> list[StoredSession]:
+        """Return the `limit` sessions last used among `changed`: those of copilot_nb, or all."""
         archive = (await self._client()).archive
-        changed = await archive.ids()
-        return [stored async for stored in self._own(changed, len(changed) if limit is None else limit)]
-
-    async def _counted(self, sessions: Sequence[StoredSession]) -> list[StoredSession]:
-        """Return `sessions` with their numbers of turns, counted in the logs: other processes may have added turns."""
-        turns = await (await self._client()).archive.turns_of([each.session_id for each in sessions])
-        return [dataclasses.replace(each, turns=turns[each.session_id]) for each in sessions]
-
-    async def _own(self, changed: Mapping[str, str], limit: int) -> AsyncIterator[StoredSession]:
-        """Yield the sessions of copilot_nb among `changed`; reads only as much metadata as `limit` requires."""
-        archive = (await self._client()).archive
-        ids, found, batch = list(changed), 0, max(limit, MIN_BATCH)
-        for start in range(0, len(ids), batch):
-            entries = await archive.annotations(ids[start : start + batch])
-            for session_id in ids[start : start + batch]:
-                if f"{PREFIX}name" in (entry := entries.get(session_id, {})):
-                    yield StoredSession.from_metadata(session_id, entry, changed[session_id])
-                    found += 1
-                if found == limit:
-                    return
+        order = archive.by_last_use(changed)
+        found: list[StoredSession] = []
+        while len(found) < limit and (used := await in_thread(_next, order, max(limit, MIN_BATCH))):
+            entries = await archive.annotations(list(used))
+            for each, facts in used.items():
+                stored = StoredSession.from_metadata(each, entries.get(each, {}), facts.used_at)
+                if stored.is_own or everything:
+                    found.append(dataclasses.replace(stored, turns=facts.turns))
+        return found[:limit]
 
     async def everything(self, limit: int) -> list[StoredSession]:
-        """Return the `limit` sessions last changed; those of other programs are named by the runtime's title."""
+        """Return the `limit` sessions last used; those of other programs are named by the runtime's title."""
         archive = (await self._client()).archive
-        changed, titles = await archive.ids(), await archive.titles(limit)
-        entries = await archive.annotations(list(titles))
-        listed = [StoredSession.from_metadata(each, entries.get(each, {}), changed.get(each, "")) for each in titles]
-        named = [each if each.is_own else dataclasses.replace(each, name=titles[each.session_id]) for each in listed]
-        return await self._counted(named)
+        changed = await archive.ids()
+        listed = await self._last_used(changed, limit, everything=True)
+        others = {each.session_id for each in listed if not each.is_own}
+        titles = await archive.titles(
+            max((place for place, each in enumerate(changed, 1) if each in others), default=0)
+        )
+        return [
+            dataclasses.replace(each, name=titles.get(each.session_id, "")) if each.session_id in others else each
+            for each in listed
+        ]
 
     async def seen_elsewhere(self, sessions: Sequence[StoredSession]) -> list[StoredSession]:
         """Return `sessions` with `is_elsewhere` set: whether another process has the session open."""
@@ -89,7 +91,7 @@ class StoredSessions:
         entries = await archive.annotations([direct])
         stored_name = entries.get(direct, {}).get(f"{PREFIX}name", name)
         if direct in entries and stored_name == name:
-            return StoredSession.from_metadata(direct, entries[direct], await archive.changed_at(direct))
+            return StoredSession.from_metadata(direct, entries[direct], await archive.used_at(direct))
         if direct in entries and session_id:
             raise InputError(
                 f"the id {session_id!r} belongs to session {stored_name!r}", f"%%copilot {quoted(stored_name)}"
@@ -99,15 +101,16 @@ class StoredSessions:
         return await self._called(name)
 
     async def _called(self, name: str) -> StoredSession | None:
-        """Return the session called `name`; if there are several, the most recently changed one."""
+        """Return the session called `name`; if there are several, the most recently used one."""
         archive = (await self._client()).archive
         stamps = await archive.stamps()
         called = [each for each, found in (await self._names_of(stamps)).items() if found == name]
         if not called:
             return None
-        session_id = max(called, key=lambda each: stamps[each])
+        used = {each: await archive.used_at(each) for each in called}
+        session_id = max(called, key=lambda each: used[each] or _LONG_AGO)
         entry = (await archive.annotations([session_id])).get(session_id, {})
-        return StoredSession.from_metadata(session_id, entry, await archive.changed_at(session_id))
+        return StoredSession.from_metadata(session_id, entry, used[session_id])
 
     async def names(self) -> dict[str, str]:
         """Return the names of the sessions that copilot_nb created, by session id."""
@@ -134,5 +137,9 @@ class StoredSessions:
 
     async def free_name(self, name: str) -> str:
         """Return the first free name of the form ``name~NUMBER``, counting from 1."""
-        taken = {stored.name for stored in await self._found()}
+        taken = {stored.name for stored in await self.listing()}
         return next(other for number in range(1, len(taken) + 2) if (other := f"{name}~{number}") not in taken)
+
+
+def _next(order: Iterator[tuple[str, LogFacts]], count: int) -> dict[str, LogFacts]:
+    return dict(islice(order, count))

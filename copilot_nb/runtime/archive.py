@@ -7,12 +7,14 @@ log, its lines are read one by one: the readable ones are shown and the others c
 from __future__ import annotations
 
 import asyncio
+import heapq
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,13 +25,11 @@ from copilot.session_events import SessionEvent
 from copilot_nb.errors import SessionError
 from copilot_nb.foreign_json import parsed
 from copilot_nb.runtime.events import history
-from copilot_nb.runtime.logfile import count_prompts, last_turn_id
+from copilot_nb.runtime.logfile import LogFacts, facts_of, last_turn_id
 from copilot_nb.runtime.sdk_errors import CALL_TIMEOUT_S, DAMAGED_HINT, SDK_ERRORS, translated
 from copilot_nb.system.threads import in_thread
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from copilot import CopilotClient
 
     from copilot_nb.conversation.transcript import TurnRecord
@@ -192,12 +192,31 @@ class Archive:
             self._as_left[session_id] = stamp_ns
         return is_as_left
 
-    async def changed_at(self, session_id: str) -> str:
-        """Return when the session was last changed (ISO 8601); ``""`` if it does not exist."""
+    async def used_at(self, session_id: str) -> datetime | None:
+        """Return when the session was last used; ``None`` if it does not exist."""
+        if (found := await in_thread(facts_of, self.log_path(session_id))).used_at is not None:
+            return found.used_at
         client = await self._ready()
         async with translated(f"looking at session {session_id}"):
             metadata = await client.get_session_metadata(session_id)
-        return metadata.modified_time.isoformat() if metadata else ""
+        return metadata.modified_time if metadata else None
+
+    def by_last_use(self, changed: Mapping[str, str]) -> Iterator[tuple[str, LogFacts]]:
+        """Yield the sessions of `changed`, which is as `ids` returns it, and what their logs say, the last used first.
+
+        A session is never changed before it is used, so only few logs are read (30 µs each, in the caller's thread)
+        before the first comes. One whose log does not tell counts as used when it was changed.
+        """
+        waiting: list[tuple[float, int, str, LogFacts]] = []
+        logs = self.logs_of(changed)
+        for place, (session_id, at) in enumerate(changed.items()):
+            changed_at, facts = datetime.fromisoformat(at), facts_of(logs[session_id])
+            while waiting and -waiting[0][0] >= changed_at.timestamp():
+                yield heapq.heappop(waiting)[2:]
+            used_at = facts.used_at or changed_at
+            heapq.heappush(waiting, (-used_at.timestamp(), place, session_id, LogFacts(facts.turns, used_at)))
+        while waiting:
+            yield heapq.heappop(waiting)[2:]
 
     async def last_turns(self, session_id: str, count: int) -> Reading:
         """Read the last `count` turns of a session."""
@@ -211,12 +230,7 @@ class Archive:
 
     async def count_turns(self, session_id: str) -> int:
         """Return how many prompts a session's log holds, without reading their text; 0 without a log."""
-        return await in_thread(count_prompts, self.log_path(session_id))
-
-    async def turns_of(self, session_ids: Sequence[str]) -> dict[str, int]:
-        """Return how many prompts the log of each session holds (30 µs a log of 10 kB)."""
-        logs = self.logs_of(session_ids)
-        return await in_thread(lambda: {each: count_prompts(log) for each, log in logs.items()})
+        return (await in_thread(facts_of, self.log_path(session_id))).turns
 
     async def _read(
         self,

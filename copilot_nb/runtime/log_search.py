@@ -11,15 +11,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 
 from copilot_nb.foreign_json import parsed
-from copilot_nb.runtime.logfile import PROMPT_MARK, is_prompt
+from copilot_nb.runtime.logfile import PROMPT_MARK, is_prompt, last_use_in
 
 ANSWER = b'{"type":"assistant.message"'
 SAID = (b"{" + PROMPT_MARK, ANSWER)
 """How the lines begin that hold what was said."""
 SNIPPET_CHARS = 120
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +49,16 @@ class LogSearch:
         self._is_ascii = text.isascii()
 
     def found_in(self, logs: Mapping[str, Path]) -> dict[str, list[Hit]]:
-        """Return where the text occurs in each of `logs` in which it does, the one last written to first."""
-        found = {name: hits for name, log in logs.items() if (hits := self.hits(log))}
-        return {name: found[name] for name in sorted(found, key=lambda name: _written_ns(logs[name]), reverse=True)}
+        """Return where the text occurs in each of `logs` in which it does, the one of the last turn first."""
+        found: list[tuple[datetime, str, list[Hit]]] = []
+        for name, log in logs.items():
+            content = _content(log)
+            if hits := self._hits(content):
+                found.append((last_use_in(content) or _LONG_AGO, name, hits))
+        return {name: hits for _, name, hits in sorted(found, key=itemgetter(0), reverse=True)}
 
-    def hits(self, log: Path) -> list[Hit]:
-        """Return the matches in the prompts and answers of a log; none if the log cannot be read."""
-        try:
-            content = log.read_bytes()
-        except OSError:
-            return []
+    def _hits(self, content: bytes) -> list[Hit]:
+        """Return the matches in the prompts and answers of a log."""
         is_there = self._bytes in content or self._bytes in self._folded(content)  # the first is ten times as fast
         return list(self._in_lines(content)) if is_there else []
 
@@ -76,11 +79,11 @@ class LogSearch:
                     yield Hit(turn, "you" if is_asked else "model", _around(said, place))
 
 
-def _written_ns(log: Path) -> int:
+def _content(log: Path) -> bytes:
     try:
-        return log.stat().st_mtime_ns
+        return log.read_bytes()
     except OSError:  # deleted meanwhile
-        return 0
+        return b""
 
 
 def _said(line: bytes) -> str:

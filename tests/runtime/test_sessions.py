@@ -3,10 +3,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -24,7 +26,7 @@ from copilot_nb.errors import (
     TurnInterrupted,
     TurnTimeout,
 )
-from copilot_nb.named_sessions import engine
+from copilot_nb.named_sessions import engine, stored_sessions
 from copilot_nb.named_sessions.manager import Manager, manager_of
 from copilot_nb.named_sessions.session import state_of
 from copilot_nb.named_sessions.turn import Turn
@@ -547,3 +549,31 @@ def test_a_session_that_was_renamed_elsewhere_is_found_by_its_new_name(own_manag
     renamed.rename("new name")
     elsewhere.close()
     assert [turn.prompt for turn in here.session("new name").history] == ["one"]
+
+
+def test_a_session_is_as_old_as_its_last_turn_whenever_its_kernel_ended(
+    own_manager: MakeManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored_sessions, "MIN_BATCH", 1)
+    manager = own_manager()
+    for name in ("early", "late"):
+        manager.session(name).ask(f"hello {name}")
+    logs = {name: Path(manager.settings.home, "session-state", name, "events.jsonl") for name in ("early", "late")}
+    manager.close()
+    ended = {}
+    for name, log in logs.items():
+        events = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+        assert events[-1]["type"] == "session.shutdown"
+        (end,) = [event for event in events if event["type"] == "assistant.turn_end"]
+        ended[name] = datetime.fromisoformat(end["timestamp"])
+    os.utime(logs["early"])  # as if its kernel had ended last
+    manager = own_manager()
+    assert [(each.name, each.used_at) for each in manager.sessions()] == [*reversed(ended.items())]
+    assert [each.name for each in manager.sessions(1)] == ["late"]
+    assert [each.name for each in manager.sessions(1, everything=True)] == ["late"]
+    assert [*dict.fromkeys(match.session for match in manager.search("hello"))] == ["late", "early"]
+    assert not manager.sessions().filter(older_than="1m")
+    log = logs["early"]
+    log.write_text(re.sub(r'"timestamp":"\d+-', '"timestamp":"2001-', log.read_text("utf-8")), "utf-8")
+    assert [each.name for each in manager.sessions().filter(older_than="52w")] == ["early"]
+    assert re.search(r"^resumed early: 1 turn, last used \d+ years ago", state_of(manager.session("early")).resume_note)

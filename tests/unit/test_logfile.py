@@ -17,7 +17,14 @@ from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.runtime.archive import Archive
 from copilot_nb.runtime.events import keep_line
 from copilot_nb.runtime.log_search import LogSearch
-from copilot_nb.runtime.logfile import COUNTED_BYTES, FIRST_BLOCK_BYTES, count_prompts, last_turn_id
+from copilot_nb.runtime.logfile import (
+    COUNTED_BYTES,
+    FIRST_BLOCK_BYTES,
+    LogFacts,
+    facts_of,
+    last_turn_id,
+    last_use_in,
+)
 
 OURS, ANOTHER = 11, 22
 
@@ -75,11 +82,45 @@ def test_the_last_turn_of_a_log(tmp_path: Path, lines: list[str], last: str) -> 
     ],
 )
 def test_the_number_of_turns_of_a_log(tmp_path: Path, lines: list[str], turns: int) -> None:
-    assert count_prompts(write(tmp_path / "events.jsonl", lines)) == turns
+    assert facts_of(write(tmp_path / "events.jsonl", lines)).turns == turns
 
 
 def test_a_log_that_is_not_there_has_no_last_turn(tmp_path: Path) -> None:
     assert last_turn_id(tmp_path / "events.jsonl") == ""
+    assert facts_of(tmp_path / "events.jsonl") == LogFacts()
+
+
+def at(second: int, kind: str, **data: Any) -> str:
+    time = f"2026-11-29T08:00:{second:02}.5Z"
+    return json.dumps({"type": kind, "data": data, "id": "1", "timestamp": time}, separators=(",", ":"))
+
+
+KEPT_AT_7 = at(7, "session.info", message=keep_line(TurnRecord("turn 9", "lost", state=TurnState.INTERRUPTED)))
+TURN = [at(1, "session.start"), at(2, "user.message", content="hello"), at(3, "assistant.turn_end")]
+
+
+@pytest.mark.parametrize(
+    ("lines", "second"),
+    [
+        ([at(1, "session.start"), at(2, "session.shutdown")], 1),
+        (TURN, 3),
+        ([*TURN, at(4, "session.shutdown"), at(5, "session.resume"), at(6, "session.model_change")], 3),
+        ([*TURN, at(4, "session.info", infoType="notification", message="note"), at(5, "session.shutdown")], 3),
+        ([*TURN, at(4, "session.shutdown", text="x" * 9 * FIRST_BLOCK_BYTES)], 3),
+        ([*TURN, at(4, "session.info", infoType="fork", message="Forked"), at(5, "session.shutdown")], 4),
+        ([*TURN, KEPT_AT_7, at(8, "session.shutdown")], 7),
+        ([*TURN, '{"type":"user.message","data":'], 3),
+        ([*TURN, '{"type":"user.message","timestamp":5}', '{"type":"x","timestamp":"soon"}', "[]"], 3),
+        ([*TURN[:2], TURN[2].replace("Z", "")], 3),
+        (["", "\0\0"], None),
+    ],
+)
+def test_the_last_use_of_a_log(tmp_path: Path, lines: list[str], second: int | None) -> None:
+    log = tmp_path / "events.jsonl"
+    log.write_text("".join(f"{each}\n" for each in lines))
+    used_at = None if second is None else datetime(2026, 11, 29, 8, 0, second, 500_000, UTC)
+    assert facts_of(log).used_at == used_at
+    assert last_use_in(log.read_bytes()) == used_at
 
 
 async def _no_client() -> Any:
@@ -129,10 +170,13 @@ def test_the_log_is_read_again_only_after_something_was_added_to_its_folder(tmp_
     assert not archive.is_as_left("s1", "turn 1", OURS)
 
 
-def test_hits_in_the_log_last_written_come_first(tmp_path: Path) -> None:
-    logs = {name: write(tmp_path / name / "events.jsonl", [prompt(1, "Find me"), answer(1)]) for name in "abc"}
+def test_hits_in_the_log_last_used_come_first(tmp_path: Path) -> None:
+    logs = {
+        name: write(tmp_path / name / "events.jsonl", [prompt(1, "Find me"), at(second, "assistant.turn_end")])
+        for second, name in enumerate("abc")
+    }
     write(logs["c"], [prompt(1), answer(1, "not here")])
-    os.utime(logs["a"], (1, 1))
+    os.utime(logs["b"], (1, 1))
     found = LogSearch("find ME").found_in(logs | {"gone": tmp_path / "gone" / "events.jsonl"})
     assert [(name, [(hit.turn, hit.role) for hit in hits]) for name, hits in found.items()] == [
         ("b", [(1, "you")]),
