@@ -25,7 +25,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     accept_any_text(sys.stdout)
     accept_any_text(sys.stderr)
     signal.signal(signal.SIGTERM, _terminated)
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if options.command is None:
+        parser.print_help(sys.stderr)
+        say("\ncopilot-nb: no command given → choose one of those above", sys.stderr)
+        return 2
     commands = {"install-runtime": _install_runtime, "install-model": _install_model, "doctor": _doctor, "demo": _demo}
     try:
         return commands[options.command](options)
@@ -43,7 +48,7 @@ def _terminated(_number: int, _frame: object) -> NoReturn:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("copilot-nb", description="Set up copilot_nb, check the set-up, and try it out.")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     runtime = commands.add_parser(
         "install-runtime", help="install the Copilot runtime (GitHub's software; 420 MB on disk)"
     )

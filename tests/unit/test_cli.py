@@ -200,11 +200,19 @@ def test_ctrl_c_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     assert capsys.readouterr().err == "copilot-nb: interrupted\n"
 
 
-@pytest.mark.parametrize("argv", [[], ["nonsense"], ["install-runtime", "--method", "brew"]])
+@pytest.mark.parametrize("argv", [["nonsense"], ["install-runtime", "--method", "brew"]])
 def test_wrong_usage(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         cli.main(argv)
     assert "usage: copilot-nb" in capsys.readouterr().err
+
+
+def test_without_a_command_all_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 2
+    out, err = capsys.readouterr()
+    assert not out
+    assert all(f"\n    {command}" in err for command in ("install-runtime", "install-model", "doctor", "demo"))
+    assert err.endswith("\ncopilot-nb: no command given → choose one of those above\n")
 
 
 def test_help_knows_the_methods_and_imports_nothing_heavy(capsys: pytest.CaptureFixture[str]) -> None:
