@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from copilot_nb.errors import ProviderError, RuntimeUnavailable
+from copilot_nb.providers.provider_error import NETWORK_HINT
 from copilot_nb.runtime.install.find_runtime import INSTALL_HINT, find_runtime, own_runtime
 from copilot_nb.runtime.install.sdk_pin import pinned_version
 from copilot_nb.system.environment import LOGIN_TOKENS, without_keys
@@ -43,6 +44,7 @@ _MAY_KEEP = re.compile(r"plaintext.*\(y/N\)")
 _DONE = re.compile(r"Signed in successfully as (\S+)")
 _NOT_KEPT = "the token was not saved"
 _TOKEN = re.compile(r"\b(?:gh[a-z]_|github_pat_)\w+")
+_NO_NETWORK = re.compile(r"network fetch failed|error sending request")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,11 @@ class DeviceCode:
 def token_variable() -> str:
     """Return the first environment variable that has a login; ``""`` if none has."""
     return next((name for name in LOGIN_TOKENS if os.environ.get(name)), "")
+
+
+def is_of_network(problem: str) -> bool:
+    """Whether the runtime could not reach GitHub, by its own words."""
+    return _NO_NETWORK.search(problem) is not None
 
 
 def login_program(runtime_path: str) -> Path:
@@ -127,6 +134,8 @@ def _failure(said: str, host: str) -> ProviderError:
         )
     last = (said.strip().splitlines() or ["no message"])[-1][:MAX_REASON_CHARS]
     reason = _TOKEN.sub("[token]", last).removeprefix("Login failed: ").removeprefix("Error: ").rstrip(".")
+    if is_of_network(reason):
+        return ProviderError(f"{host} cannot be reached: {reason}", f"{NETWORK_HINT}; then %copilot login")
     return ProviderError(f"the login at {host} failed: {reason}", "%copilot login again")
 
 

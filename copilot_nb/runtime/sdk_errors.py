@@ -23,7 +23,7 @@ from copilot_nb.errors import (
     TurnFailed,
 )
 from copilot_nb.providers.provider_error import NETWORK_HINT, from_runtime
-from copilot_nb.runtime.login import token_variable
+from copilot_nb.runtime.login import is_of_network, token_variable
 
 SDK_ERRORS = (JsonRpcError, ProcessExitedError, RuntimeError, OSError, ValueError)
 """What calls of the SDK raise (it wraps most things in plain `RuntimeError`)."""
@@ -82,8 +82,8 @@ def not_logged_in() -> ProviderError:
 def unusable_login(problem: str) -> ProviderError:
     """Return the error of a prompt to Copilot with a login of which the runtime reports a `problem`."""
     where = f"the login in {variable}" if (variable := token_variable()) else "its login"
-    is_network = re.search(r"network fetch failed|error sending request", problem)
-    return ProviderError(f"Copilot cannot use {where}: {problem}", NETWORK_HINT if is_network else _renew_hint())
+    hint = NETWORK_HINT if is_of_network(problem) else _renew_hint()
+    return ProviderError(f"Copilot cannot use {where}: {problem}", hint)
 
 
 def _renew_hint() -> str:

@@ -69,7 +69,7 @@ def test_a_code_that_is_not_entered_expires(github: GitHubStandIn, tmp_path: Pat
 
 
 def test_a_host_that_cannot_be_reached_is_one_line(github: GitHubStandIn, tmp_path: Path) -> None:
-    with pytest.raises(ProviderError, match=r"the login at http://127.0.0.1:1 failed: request failed: "):
+    with pytest.raises(ProviderError, match=r"^http://127.0.0.1:1 cannot be reached: .* → check the network, "):
         log_in(login_program(""), tmp_path, "http://127.0.0.1:1", [].append, lambda: True)
 
 
