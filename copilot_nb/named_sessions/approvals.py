@@ -42,6 +42,8 @@ Answer = Literal["once", "session", "denied"]
 MAX_WHY_CHARS = 200
 MAX_QUESTION_CHARS = 80
 QUESTION = question_form()
+NUMBER_SIGN = "#"
+"""Before a request's number it says that no session of that name is meant."""
 KEPT_DECISIONS = 200
 """Decisions that are remembered for those who answer too late (count)."""
 
@@ -284,8 +286,13 @@ class Approvals:
 
 
 def to_answer(request: ApprovalRequest, *, by_number: bool = False) -> str:
-    """Return what to type to answer a request, which its number names where its session has several."""
-    name = request.request_id if by_number else quoted(request.session)
+    """Return what to type to answer a request.
+
+    Its number names it where its session has several, or is called like a number.
+    """
+    name = quoted(request.session)
+    if by_number or request.session.removeprefix(NUMBER_SIGN).isdecimal():
+        name = f"{NUMBER_SIGN}{request.request_id}"
     if not request.is_question:
         return f"%copilot approve {name}, or %copilot deny {name} REASON"
     fields = request.form

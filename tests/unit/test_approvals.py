@@ -16,10 +16,11 @@ from copilot_nb.agent.tools import ToolSpec
 from copilot_nb.conversation.changes import Prompted, ToolStarted
 from copilot_nb.conversation.parts import Decision, Outcome
 from copilot_nb.conversation.transcript import Transcript, advance
-from copilot_nb.errors import CopilotNBError
+from copilot_nb.errors import CopilotNBError, InputError
 from copilot_nb.named_sessions.approvals import ApprovalRequest, Approvals, asking_lines, to_answer
 from copilot_nb.named_sessions.gate import Gate
 from copilot_nb.named_sessions.turn import Turn
+from copilot_nb.notebook.subcommands.approvals import request_of
 from copilot_nb.settings import CopilotNB
 
 LONG_S = 60.0
@@ -313,9 +314,9 @@ def test_what_waits_is_listed_with_what_to_type() -> None:
 
     alone, first, second = asyncio.run(run())
     assert alone == "s1 asks: run Python; to answer: %copilot approve s1, or %copilot deny s1 REASON"
-    assert first.endswith("%copilot approve 1, or %copilot deny 1 REASON")
+    assert first.endswith("%copilot approve #1, or %copilot deny #1 REASON")
     assert second.startswith("s1 asks: Which colour? Which colour? ")
-    assert second.endswith("Which colo…; to answer: %copilot answer 2 TEXT")
+    assert second.endswith("Which colo…; to answer: %copilot answer #2 TEXT")
 
 
 def test_a_question_without_an_answer() -> None:
@@ -331,3 +332,24 @@ def test_what_a_tool_is_asked_about() -> None:
     spec = ToolSpec("mine", "", lambda _arguments, _context: "", targets=lambda given: (given["to"],))
     call = spec.call("c1", {"to": "Ada", "text": "ü"})
     assert (call.kind, call.what, call.text) == ("tool", "mine: Ada", '{\n  "to": "Ada",\n  "text": "ü"\n}')
+
+
+def test_a_session_called_like_a_number_is_not_taken_for_a_request() -> None:
+    approvals = Approvals(lambda: True, lambda: LONG_S)
+    context = cast(Any, SimpleNamespace(manager=SimpleNamespace(approvals=approvals)))
+
+    async def run() -> None:
+        asking = [asyncio.ensure_future(approvals.ask((name, name), None, CODE, "run")) for name in ("2", "py")]
+        await asyncio.sleep(0)
+        first, second = approvals.pending
+        assert [request_of(context, name) for name in ("1", "#1", "#2", "py")] == [first, first, second, second]
+        with pytest.raises(
+            InputError, match=r"^2 requests wait .* give the number of one: #1 \(2 asks.*; #2 \(py asks"
+        ):
+            request_of(context, "2")
+        assert to_answer(first) == "%copilot approve #1, or %copilot deny #1 REASON"
+        assert to_answer(second).startswith("%copilot approve py, ")
+        for each in asking:
+            each.cancel()
+
+    asyncio.run(run())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from copilot_nb.agent.forms import DoesNotFit
 from copilot_nb.errors import InputError
-from copilot_nb.named_sessions.approvals import to_answer
+from copilot_nb.named_sessions.approvals import NUMBER_SIGN, to_answer
 from copilot_nb.named_sessions.names import quoted
 from copilot_nb.notebook.arguments import Option
 from copilot_nb.notebook.subcommands.base import Argument, Subcommand
@@ -24,7 +24,7 @@ BY = "you, by a command"
 
 def approve(context: MagicContext, args: argparse.Namespace) -> None:
     """Allow what a session asks for."""
-    request = _one(context, args.name, is_question=False)
+    request = request_of(context, args.name, is_question=False)
     if args.session and not request.session_scope:
         raise InputError("this can only be allowed once", f"%copilot approve {quoted(request.request_id)}")
     _decide(context, request, "session" if args.session else "once", "")
@@ -32,12 +32,12 @@ def approve(context: MagicContext, args: argparse.Namespace) -> None:
 
 def deny(context: MagicContext, args: argparse.Namespace) -> None:
     """Deny what a session asks for."""
-    _decide(context, _one(context, args.name), "denied", args.prompt)
+    _decide(context, request_of(context, args.name), "denied", args.prompt)
 
 
 def answer(context: MagicContext, args: argparse.Namespace) -> None:
     """Answer the question of a session."""
-    request = _one(context, args.name, is_question=True)
+    request = request_of(context, args.name, is_question=True)
     try:
         is_first = context.manager.approvals.answer(request.request_id, request.form.typed(args.prompt.strip()), BY)
     except DoesNotFit as error:
@@ -55,17 +55,19 @@ def _decide(context: MagicContext, request: ApprovalRequest, outcome: Outcome, r
     print(f"{words.get(outcome, 'Declined' if request.is_question else 'Denied')}: {request.title}")
 
 
-def _one(context: MagicContext, name: str, *, is_question: bool | None = None) -> ApprovalRequest:
+def request_of(context: MagicContext, name: str, *, is_question: bool | None = None) -> ApprovalRequest:
     """Return the request that a name or a number means; without either the only one."""
     pending = [
         each for each in context.manager.approvals.pending if is_question is None or each.is_question is is_question
     ]
-    found = [each for each in pending if name in ("", each.session)]
-    found = found or [each for each in pending if each.request_id == name]
+    number = name.removeprefix(NUMBER_SIGN)
+    found = [each for each in pending if name in ("", each.session) or number == each.request_id]
+    if name.startswith(NUMBER_SIGN):
+        found = [each for each in found if number == each.request_id] or found
     if len(found) == 1:
         return found[0]
-    if not found and name and context.manager.approvals.decision(name) is not None:
-        raise _decided(context, name)
+    if not found and name and context.manager.approvals.decision(number) is not None:
+        raise _decided(context, number)
     if not found:
         of = f" of {name}" if name else ""
         raise InputError(f"no request{of} waits for an answer", _listed(pending) or "see %copilot")
@@ -78,10 +80,15 @@ def _decided(context: MagicContext, request_id: str) -> InputError:
 
 
 def _listed(requests: Sequence[ApprovalRequest]) -> str:
-    return "; ".join(f"{each.request_id} ({each.title})" for each in requests)
+    return "; ".join(f"{NUMBER_SIGN}{each.request_id} ({each.title})" for each in requests)
 
 
-_WHICH = Argument("name", "the session, or the number of the request", "?", kind="session")
+_WHICH = Argument(
+    "name",
+    "the session, or the number of the request: 3, or #3 if a session that asks is called 3",
+    "?",
+    kind="session",
+)
 
 COMMANDS = (
     Subcommand(
