@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from copilot_nb.console import accept_any_text, say
 from copilot_nb.runtime.install.subprocesses import folder_size_mb, run_patiently
 
-SIZES_MB = {"demo": 730, "dev": 1200}
+SIZES_MB = {"demo": 610, "dev": 1200}
 TIMEOUT_S = 3600.0
 SHOWN_LINES = 15
 SEPARATOR = r"[/\\]"
@@ -38,10 +38,10 @@ def main(extra: str) -> int:
     prefix = Path(sys.prefix)
     size_mb = SIZES_MB[extra]
     say(f"Installing copilot-nb[{extra}] into {prefix.name} ({size_mb / 1000:g} GB)")
-    with tempfile.TemporaryDirectory(prefix="pip-", dir=prefix) as downloads:  # in there: they count as progress
+    with tempfile.TemporaryDirectory(prefix="pip-", dir=prefix) as downloads:
 
         def heartbeat(passed_s: float) -> None:
-            say(f"… {passed_s:.0f} s, {min(folder_size_mb(prefix), size_mb):.0f} of about {size_mb} MB")
+            say(f"… {passed_s:.0f} s, {progress(prefix, Path(downloads), size_mb)}")
 
         def pip(*argv: str) -> subprocess.CompletedProcess[str]:
             command = [sys.executable, *argv, *OPTIONS]
@@ -56,6 +56,13 @@ def main(extra: str) -> int:
     elif extra == "dev":  # the tests import most of it, in many processes; the demo little
         compile_packages(Path(sysconfig.get_path("purelib")))
     return done.returncode
+
+
+def progress(prefix: Path, downloads: Path, size_mb: float) -> str:
+    """Return how much is downloaded, and how much installed: pip keeps what it downloads until it has installed all."""
+    folders = [each for each in prefix.iterdir() if each != downloads and not each.is_symlink()]
+    installed_mb = min(sum(map(folder_size_mb, folders)), size_mb)
+    return f"{folder_size_mb(downloads):.0f} MB downloaded, {installed_mb:.0f} of about {size_mb} MB installed"
 
 
 def compile_packages(folder: Path) -> None:

