@@ -13,7 +13,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -60,8 +59,8 @@ def built(target: str, source: Path, folder: Path) -> Path:
 @pytest.fixture(name="sdist", scope="module")
 def unpacked_sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("unpacked")
-    with tarfile.open(built("sdist", ROOT, tmp_path_factory.mktemp("sdist"))) as archive:
-        archive.extractall(folder, filter="data")
+    # Python's own unpacking wants a filter since 3.12, which 3.11.2 does not know
+    run(["tar", "-xf", built("sdist", ROOT, tmp_path_factory.mktemp("sdist"))], folder)
     (unpacked,) = folder.iterdir()
     return unpacked
 
