@@ -43,6 +43,9 @@ _LIVE = re.compile(
     r"|(?P<tag><(?=[A-Za-z/!?])(?!https?:|mailto:))|(?P<picture>!(?=\[))",
     re.DOTALL,
 )
+_CODE_SPAN = re.compile(r"((?<!`)(?P<ticks>`+)(?!`)(?:(?!\n[ \t]*\n).){1,1000}?(?<!`)(?P=ticks)(?!`))", re.DOTALL)
+_MATHS = re.compile(r"\$|\\[(\[\])]|\\(?:begin|end)")
+_REACHES_OUT = re.compile(rf"\\(?:{_MACROS})", re.IGNORECASE)
 _SIGNS = re.compile(r"[\\`*_\[\]<>&$~|]")
 _BREAK = re.compile(r"<br\s{0,9}/?>\n?", re.IGNORECASE)
 _BRACES = re.compile(r"([`~]{3}[ \t]*)\{+([^\s{}]*)\}*")
@@ -103,7 +106,22 @@ def _parser(html: bool, tables: bool = True) -> MarkdownIt:
 
 def _is_harmless(source: str) -> bool:
     """Whether a viewer that allows HTML finds nothing harmful, with tables or without."""
-    return all(_finds_nothing(source, _parser(True, tables)) for tables in (True, False))
+    is_harmless = all(_finds_nothing(source, _parser(True, tables)) for tables in (True, False))
+    return is_harmless and not any(map(_has_code_in_maths, re.split(r"\n[ \t]*\n", source)))
+
+
+def _has_code_in_maths(block: str) -> bool:
+    """Whether code with a macro that reaches out may stand in a formula: JupyterLab looks for formulas before code."""
+    if "`" not in block or not _REACHES_OUT.search(block):
+        return False
+    pieces = _CODE_SPAN.split(block)
+    between, spans = pieces[::3], pieces[1::3]  # the third group is the ticks
+    return any(
+        _REACHES_OUT.search(span)
+        and _MATHS.search("".join(between[: place + 1]))
+        and _MATHS.search("".join(between[place + 1 :]))
+        for place, span in enumerate(spans)
+    )
 
 
 def _finds_nothing(source: str, parser: MarkdownIt) -> bool:

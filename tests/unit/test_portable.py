@@ -476,6 +476,25 @@ def test_harmless_markdown_stays_to_the_letter(text: str) -> None:
     assert inert(text) == text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"$`\href{javascript:x}{y}`$",
+        r"$$a `\href{javascript:x}{y}` $$",
+        r"\\(`\href{javascript:x}{y}`\\)",
+        "$\n```\n\\href{javascript:x}{y}\n```\n$",
+        "\\begin{align}`\\href{javascript:x}{y}`\\end{align}",
+    ],
+)
+def test_code_in_a_formula_is_no_code_to_a_viewer_that_looks_for_formulas_first(text: str) -> None:
+    assert inert(text).startswith("```")
+
+
+@pytest.mark.parametrize("text", [r"`$\href{x}{y}$`", r"Use `\newcommand` and then $x$.", r"$x$ `\sum` $y$"])
+def test_code_about_macros_stays(text: str) -> None:
+    assert inert(text) == text
+
+
 def test_what_is_not_harmless_is_changed_where_it_must_be() -> None:
     assert inert("a List<int> and `List<int>` <br>") == "a List\\<int> and `List<int>` <br>"
     assert inert("<br>\na <br onclick=b>") == "\\<br>\na \\<br onclick=b>"
