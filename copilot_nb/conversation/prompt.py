@@ -9,8 +9,12 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import TypeVar
 
 from copilot_nb.errors import InputError
+
+T = TypeVar("T")
 
 _LONE_HALF = re.compile("[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]")
 _OPENING = re.compile(r"\\?\{\{")
@@ -62,9 +66,55 @@ def require_text(value: object, what: str) -> str:
     InputError
         If it is none: a number that counts users, a file's path, a list of prompts.
     """
-    if not isinstance(value, str):
-        raise InputError(f"{what} is text, not {type(value).__name__}", "make it text, for example by str(…)")
+    return require_kind(value, str, f"{what} is text", "make it text, for example by str(…)")
+
+
+def require_kind(value: object, kind: type[T], expected: str, hint: str) -> T:
+    """Return a value that must be of a kind.
+
+    Parameters
+    ----------
+    value : object
+        What Python code has passed.
+    kind : type
+        The class it must have.
+    expected, hint : str
+        What an error says that the value is, such as ``"the prompt is text"``, and what to type.
+
+    Raises
+    ------
+    InputError
+        If it is of another kind.
+    """
+    if not isinstance(value, kind):
+        raise InputError(f"{expected}, not {type(value).__name__}", hint)
     return value
+
+
+def require_count(value: object, what: str) -> int:
+    """Return a number that must be a whole one from 0.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
+    hint = "give a number, or leave it out"
+    if (number := require_kind(value, int, f"{what} is a whole number", hint)) < 0:
+        raise InputError(f"{what} is at least 0, not {number}", hint)
+    return number
+
+
+def require_path(value: object) -> str | Path:
+    """Return what must be the path of a file.
+
+    Raises
+    ------
+    InputError
+        If it is neither text nor a `Path`.
+    """
+    hint = 'give it as text, for example "session1.json"'
+    return value if isinstance(value, str) else require_kind(value, Path, "a file's path is text or a Path", hint)
 
 
 def sendable(text: str, what: str) -> str:

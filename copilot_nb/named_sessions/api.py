@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, Unpack, overload
 
+from copilot_nb.conversation.prompt import require_count
 from copilot_nb.named_sessions.listing import SessionList
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.named_sessions.options import Opening, OptionValues, SessionOptions, takes_options
@@ -220,6 +221,8 @@ def sessions(limit: int | None = None, *, user: str | None = None) -> SessionLis
 
     Raises
     ------
+    InputError
+        If `limit` is no number.
     RuntimeUnavailable
         If the Copilot runtime cannot be started.
 
@@ -227,6 +230,8 @@ def sessions(limit: int | None = None, *, user: str | None = None) -> SessionLis
     --------
     >>> sessions().filter(model="gpt", older_than="30d")
     """
+    if limit is not None:
+        require_count(limit, "the number of sessions")
     if user is None:
         return shared_manager().sessions(limit)
     return shared_manager().sessions().of_user(_checked(user), limit)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
+from copilot_nb.conversation.prompt import require_count, require_kind
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import InputError, SessionNotFound
 from copilot_nb.named_sessions import rewind as rewinding
@@ -173,9 +174,12 @@ class Session:
 
         Raises
         ------
+        InputError
+            If `number` is no number.
         SessionError
             If the session's log cannot be read.
         """
+        require_count(number, "the number of turns")
         return self._engine.loop.blocking(read_last(self._state, self._engine, number))
 
     @property
@@ -397,7 +401,13 @@ class Session:
 
 def _turn_id(turn: int | str | Turn | TurnRecord) -> int | str:
     record = turn.record if isinstance(turn, Turn) else turn
-    return record.turn_id if isinstance(record, TurnRecord) else record
+    if isinstance(record, TurnRecord):
+        return record.turn_id
+    return (
+        record
+        if isinstance(record, str)
+        else require_kind(record, int, "a turn is a Turn or its number", "see %copilot show")
+    )
 
 
 def replaced_id(turn: Turn | TurnRecord | str) -> str:

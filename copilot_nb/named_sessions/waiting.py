@@ -213,6 +213,8 @@ def _interrupt(turns: Sequence[T], on_update: Callable[[T], object] | None) -> N
 
 
 def _deadline(timeout_s: float | None) -> float:
+    if timeout_s is not None and not isinstance(timeout_s, int | float):
+        raise InputError(f"timeout_s is a number of seconds, not {type(timeout_s).__name__}", "leave it out to wait on")
     return float("inf") if timeout_s is None else time.monotonic() + timeout_s
 
 

@@ -8,9 +8,10 @@ kernel, continues where the last one ended.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from copilot_nb.conversation.prompt import require_text
 from copilot_nb.errors import InputError
 from copilot_nb.experiments import rounds
 from copilot_nb.experiments.arena import Arena
@@ -222,7 +223,11 @@ def _opened(
     InputError
         If there are fewer than two.
     """
-    if isinstance(sessions, str) or len({*map(_name, sessions), *(each.name for each in listed)}) < LEAST:
+    if (
+        isinstance(sessions, str)
+        or not isinstance(sessions, Iterable)
+        or len({*map(_name, sessions), *(each.name for each in listed)}) < LEAST
+    ):
         hint = 'ComparePanel(["a", "b"]), ComparePanel(models=["m", "n"]) or ComparePanel(providers=["p", "q"])'
         raise InputError("a comparison needs two sessions, models or providers", hint)
     named = [each if isinstance(each, Session) else manager.session(each, provider=provider) for each in sessions]
@@ -231,4 +236,4 @@ def _opened(
 
 
 def _name(session: str | Session) -> str:
-    return session.name if isinstance(session, Session) else session
+    return session.name if isinstance(session, Session) else require_text(session, "a session's name")

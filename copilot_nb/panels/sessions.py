@@ -15,9 +15,11 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from copilot_nb.conversation.prompt import require_kind
 from copilot_nb.errors import CopilotNBError
 from copilot_nb.named_sessions.api import shared_manager
 from copilot_nb.named_sessions.listing import SHOWN_ROWS, STATE_LABELS, SessionList, merged
+from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.named_sessions.session import state_of
 from copilot_nb.panels.assets import script
 from copilot_nb.panels.base import Message, Panel
@@ -25,7 +27,6 @@ from copilot_nb.panels.chat import ChatPanel
 from copilot_nb.render.escape import well_formed
 
 if TYPE_CHECKING:
-    from copilot_nb.named_sessions.manager import Manager
     from copilot_nb.named_sessions.metadata import StoredSession
     from copilot_nb.named_sessions.session import Event, Session
     from copilot_nb.named_sessions.state import SessionState
@@ -148,6 +149,9 @@ class SessionsPanel(Panel):
         self._open: dict[str, str] | None = None
         self._sent_open: dict[str, str] | None = None
         self._problem = self._sent_problem = ""
+        if manager is not None:
+            hint = "SessionsPanel(), or ChatPanel(NAME) for one session"
+            require_kind(manager, Manager, "a SessionsPanel shows all sessions of a Manager", hint)
         self._rows = Rows(manager or shared_manager())
         super().__init__(manager or shared_manager())
 

@@ -27,6 +27,7 @@ from uuid import uuid4
 import anywidget
 from traitlets import Unicode
 
+from copilot_nb.errors import InputError
 from copilot_nb.panels.assets import script
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -49,6 +50,11 @@ class Visitor(anywidget.AnyWidget):
     user : str
         The visitor's name; ``""`` until the browser has answered.
 
+    Raises
+    ------
+    InputError
+        If `on_visitor` is no function.
+
     Examples
     --------
     >>> Visitor(lambda user: print("welcome", user))  # doctest: +SKIP
@@ -58,6 +64,8 @@ class Visitor(anywidget.AnyWidget):
     widget_id = Unicode(help="The id of the widget's comm.").tag(sync=True)
 
     def __init__(self, on_visitor: Callable[[str], object]) -> None:
+        if not callable(on_visitor):
+            raise InputError(f"a Visitor calls a function, not {type(on_visitor).__name__}", "Visitor(lambda user: …)")
         widget_id = uuid4().hex
         super().__init__(widget_id=widget_id, model_id=widget_id)
         self.user = ""

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+import copilot_nb as cp
 from copilot_nb.conversation.prompt import sendable
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import InputError
+from copilot_nb.named_sessions.formats.export import Exported, export, load
 from copilot_nb.named_sessions.history import History
 from copilot_nb.named_sessions.limits import check_timeout
 from copilot_nb.named_sessions.names import check_name
@@ -56,6 +58,42 @@ def test_what_is_no_time(timeout_s: Any) -> None:
         check_timeout(timeout_s)
 
 
+@pytest.mark.parametrize("call", [lambda time: wait([], time), lambda time: list(as_completed([], time))])
+def test_what_is_no_time_to_wait(call: Call) -> None:
+    with pytest.raises(InputError, match=r"^timeout_s is a number of seconds, not str → "):
+        call("5")
+
+
 @pytest.mark.parametrize("timeout_s", [0, 5, 0.5, float("inf")])
 def test_a_time(timeout_s: float) -> None:
     assert check_timeout(timeout_s) == timeout_s
+
+
+@pytest.mark.parametrize("path", [None, 5, b"x", ["x"], object()])
+@pytest.mark.parametrize("call", [load, lambda path: export([], Exported("a", "a", "p", "m"), path)])
+def test_what_is_no_path(call: Call, path: object) -> None:
+    with pytest.raises(InputError, match=rf"^a file's path is text or a Path, not {type(path).__name__} → "):
+        call(path)
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [("alice", "is a whole number, not str"), (1.5, "is a whole number, not float"), (-1, "is at least 0")],
+)
+def test_what_is_no_number_of_sessions(limit: Any, said: str) -> None:
+    with pytest.raises(InputError, match=f"^the number of sessions {said}"):
+        cp.sessions(limit)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (cp.SessionsPanel, "a SessionsPanel shows all sessions of a Manager, not int → SessionsPanel"),
+        (cp.ComparePanel, "a comparison needs two sessions, models or providers → "),
+        (lambda value: cp.ComparePanel([value, [value]]), "a session's name is text, not "),
+        (cp.Visitor, "a Visitor calls a function, not int → "),
+    ],
+)
+def test_what_a_panel_cannot_show(call: Call, said: str) -> None:
+    with pytest.raises(InputError, match=f"^{said}"):
+        call(5)

@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from copilot_nb.conversation.prompt import require_path
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import InputError
 from copilot_nb.foreign_json import parsed
@@ -50,7 +51,7 @@ def export(turns: Sequence[TurnRecord], facts: Exported, path: str | Path, *, fo
     InputError
         If the suffix is unknown, the file exists and `force` is not set, or it cannot be written.
     """
-    path = expanded(path)
+    path = expanded(require_path(path))
     written = _FORMATS.get(path.suffix.lower())
     if written is None:
         raise InputError(f"no export format for {str(path)[:80]!r}", f"end the name with {', '.join(_FORMATS)}")
@@ -72,7 +73,7 @@ def load(path: str | Path) -> Imported:
     InputError
         If the file cannot be read, or does not contain a conversation that this release supports.
     """
-    path = expanded(path)
+    path = expanded(require_path(path))
     try:
         return from_json(parsed(path.read_text("utf-8-sig")))
     except UnicodeDecodeError as error:
