@@ -57,7 +57,7 @@ def test_an_answer_that_fits_is_the_value_of_its_turn(manager: Manager) -> None:
 
 def test_an_answer_that_does_not_fit_is_asked_for_once_more(manager: Manager) -> None:
     model = script(manager, ScriptedModel([BAD, GOOD, "after"]))
-    session = manager.session("again")
+    session = manager.session("once-more")
     seen: list[str] = []
 
     def note(event: Event) -> None:
@@ -71,7 +71,7 @@ def test_an_answer_that_does_not_fit_is_asked_for_once_more(manager: Manager) ->
     forget()
     assert "the answer holds no JSON" in model.requests[1].prompt
     assert model.requests[1].user_texts[0].startswith("Classify")
-    assert [line[:11] for line in prompts(manager, "again")] == ["Classify: b", "Your answer", "Go on"]
+    assert [line[:11] for line in prompts(manager, "once-more")] == ["Classify: b", "Your answer", "Go on"]
     assert first.text == BAD
     assert first.correction is not None
     assert first.correction.text == GOOD
@@ -114,7 +114,7 @@ def test_a_cell_that_is_run_again_replaces_both_questions(manager: Manager) -> N
 
 def test_stop_reaches_the_second_question(manager: Manager) -> None:
     model = script(manager, ScriptedModel([BAD, Reply(GOOD, stall_after_chars=8), "next"]))
-    session = manager.session("stopped")
+    session = manager.session("stopped-twice")
     turn = session.send("Classify", schema=Label)
     model.wait_for_stalled(1)
     turn.stop()
@@ -129,9 +129,9 @@ def test_stop_reaches_the_second_question(manager: Manager) -> None:
 def test_an_invalid_schema_is_refused_before_anything_is_sent(manager: Manager) -> None:
     model = script(manager, ScriptedModel())
     with pytest.raises(InputError, match="is not a schema"):
-        manager.session("refused").send("Classify", schema=3)
+        manager.session("refused-schema").send("Classify", schema=3)
     with pytest.raises(InputError, match="empty"):
-        manager.session("refused").send("  ", schema=Label)
+        manager.session("refused-schema").send("  ", schema=Label)
     assert not model.requests
 
 
@@ -139,7 +139,7 @@ def test_a_second_question_can_be_withdrawn_before_it_is_sent(
     manager: Manager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = script(manager, ScriptedModel([BAD, "next"]))
-    session, loaded = manager.session("withdrawn"), manager.engine.loaded
+    session, loaded = manager.session("withdrawn-second"), manager.engine.loaded
 
     async def stopped(state: SessionState) -> Connection:
         for turn in state.pending[1:]:

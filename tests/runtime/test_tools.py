@@ -137,8 +137,8 @@ def test_where_nobody_is_there_nothing_runs(manager: Manager) -> None:
 
 
 def test_a_turn_that_is_stopped_while_it_asks_ends_at_once(manager: Manager, person: Person) -> None:
-    own(manager, "stopped", act)
-    session = manager.session("stopped")
+    own(manager, "stopped-asking", act)
+    session = manager.session("stopped-asking")
     answered(manager, calls("act"))
     turn = session.send("Act")
     person.wait_for(1)

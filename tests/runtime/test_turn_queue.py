@@ -97,7 +97,7 @@ def test_a_prompt_that_is_being_prepared_can_be_stopped_and_overtaken(
 
 def test_a_session_in_which_a_prompt_waits_for_a_seat_can_be_deleted(manager: Manager, one_seat: None) -> None:
     model = script(manager, ScriptedModel())
-    session = talked(manager, "doomed", "one")
+    session = talked(manager, "doomed-queued", "one")
     model.hold()
     other = manager.session("seated-too").send("first")
     turn = session.send("two")
@@ -203,7 +203,7 @@ def test_a_later_turn_asks_the_runtime_for_nothing_but_the_answer(
 
 def test_a_later_turn_takes_one_task(manager: Manager) -> None:
     session = talked(
-        manager, "quick", "first"
+        manager, "one-task", "first"
     )  # each further task is two more rounds of the loop that a turn waits for
     started: list[str] = []
 
