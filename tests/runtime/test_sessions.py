@@ -281,13 +281,13 @@ def test_new_keeps_the_earlier_session_under_another_name(manager: Manager) -> N
 
 
 def test_delete_and_list(manager: Manager) -> None:
-    manager.session("doomed").ask("a")
-    stored = next(stored for stored in manager.stored() if stored.name == "doomed")
+    manager.session("deleted-by-name").ask("a")
+    stored = next(stored for stored in manager.stored() if stored.name == "deleted-by-name")
     assert (stored.model, stored.provider, stored.turns) == ("scripted", "scripted", 1)
-    manager.delete("doomed")
-    assert "doomed" not in [stored.name for stored in manager.stored()]
+    manager.delete("deleted-by-name")
+    assert "deleted-by-name" not in [stored.name for stored in manager.stored()]
     with pytest.raises(SessionNotFound):
-        manager.delete("doomed")
+        manager.delete("deleted-by-name")
 
 
 def test_delete_stops_the_turn_under_way(manager: Manager) -> None:
