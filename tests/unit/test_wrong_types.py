@@ -21,6 +21,7 @@ from copilot_nb.named_sessions.users import check_user, name_for
 from copilot_nb.named_sessions.waiting import as_completed, wait
 
 NO_TEXT = [0, 5, 1.5, True, b"x", ["a"], {}, Path("x"), object()]
+NONE: Any = object()  # a manager that is not asked
 Call = Callable[[Any], object]
 
 
@@ -89,8 +90,8 @@ def test_what_is_no_number_of_sessions(limit: Any, said: str) -> None:
     ("call", "said"),
     [
         (cp.SessionsPanel, "a SessionsPanel shows all sessions of a Manager, not int → SessionsPanel"),
-        (cp.ComparePanel, "a comparison needs two sessions, models or providers → "),
-        (lambda value: cp.ComparePanel([value, [value]]), "a session's name is text, not "),
+        (lambda value: cp.ComparePanel(value, manager=NONE), "a comparison needs two sessions, models or providers → "),
+        (lambda value: cp.ComparePanel([value, [value]], manager=NONE), "a session's name is text, not "),
         (cp.Visitor, "a Visitor calls a function, not int → "),
     ],
 )
