@@ -6,7 +6,6 @@ Through the runtime each session would cost a call of milliseconds.
 from __future__ import annotations
 
 import functools
-import io
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -80,17 +79,25 @@ def _facts_in(log: Path, _size_bytes: int, _changed_ns: int) -> LogFacts:
                 is_prompt(line) or (KEPT_MARK in line and _kept_turn(line) not in last)
             ):
                 turns, last = turns + 1, line
-        return LogFacts(turns, _time(used) or _last_use(file))
+        return LogFacts(turns, _time(used) or _last_use(_lines_from_the_end(file)))
 
 
 def last_use_in(content: bytes) -> datetime | None:
     """Return when a log that has been read says that its session was last used (see `LogFacts`)."""
-    return _last_use(io.BytesIO(content))
+    return _last_use(_last_lines(content))
 
 
-def _last_use(file: BinaryIO) -> datetime | None:
-    times = (_time(line) for line in _lines_from_the_end(file) if _is_use(line))
-    return next(filter(None, times), None)
+def _last_use(lines: Iterator[bytes]) -> datetime | None:
+    return next(filter(None, (_time(line) for line in lines if _is_use(line))), None)
+
+
+def _last_lines(content: bytes) -> Iterator[bytes]:
+    """Yield the lines from the end; few are needed, so the others are not even found."""
+    end = len(content)
+    while end > 0:
+        start = content.rfind(b"\n", 0, end) + 1
+        yield content[start:end]
+        end = start - 1
 
 
 def _is_use(line: bytes) -> bool:
