@@ -6,6 +6,7 @@ import builtins
 import getpass
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -80,9 +81,10 @@ def has_rich_output(shell: InteractiveShell) -> bool:
 
     A kernel does not tell that much: consoles (`jupyter console`, Qt, Spyder, Positron) have one and take neither. So a
     front end must give a sign that it is a notebook; to one that gives none, text is printed, which all of them show.
-    What a model's code shows goes to the model, as text.
+    What a model's code shows goes to the model, as text; a cell of a subshell may run beside it.
     """
-    if not has_kernel(shell) or is_input_refused():
+    is_main = threading.current_thread() is threading.main_thread()
+    if not has_kernel(shell) or (is_input_refused() and is_main):
         return False
     request = _request(shell)
     if _cell_id(request) or is_headless(shell) or _VSCODE_FILE in shell.user_ns:

@@ -403,11 +403,9 @@ def _turn_id(turn: int | str | Turn | TurnRecord) -> int | str:
     record = turn.record if isinstance(turn, Turn) else turn
     if isinstance(record, TurnRecord):
         return record.turn_id
-    return (
-        record
-        if isinstance(record, str)
-        else require_kind(record, int, "a turn is a Turn or its number", "see %copilot show")
-    )
+    if isinstance(record, str):
+        return record
+    return require_kind(record, int, "a turn is a Turn or its number", "see %copilot show")
 
 
 def replaced_id(turn: Turn | TurnRecord | str) -> str:

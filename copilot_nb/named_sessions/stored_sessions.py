@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 MAX_NAMESAKES = 100
 STEADY_NS = 100_000_000
 """A session changed more recently than this is read again: its time stamp may not show another change (nanoseconds)."""
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 MIN_BATCH = 100
 """Smallest number of sessions whose metadata is read in one call."""
 
@@ -65,11 +63,10 @@ class StoredSessions:
         changed = await archive.ids()
         listed = await self._last_used(changed, limit, everything=True)
         others = {each.session_id for each in listed if not each.is_own}
-        titles = await archive.titles(
-            max((place for place, each in enumerate(changed, 1) if each in others), default=0)
-        )
+        places = [place for place, each in enumerate(changed, 1) if each in others]
+        titles = await archive.titles(places[-1]) if places else {}
         return [
-            dataclasses.replace(each, name=titles.get(each.session_id, "")) if each.session_id in others else each
+            dataclasses.replace(each, name=titles.get(each.session_id, each.name)) if not each.is_own else each
             for each in listed
         ]
 
@@ -108,7 +105,7 @@ class StoredSessions:
         if not called:
             return None
         used = {each: await archive.used_at(each) for each in called}
-        session_id = max(called, key=lambda each: used[each] or _LONG_AGO)
+        session_id = max(called, key=lambda each: at.timestamp() if (at := used[each]) else 0.0)
         entry = (await archive.annotations([session_id])).get(session_id, {})
         return StoredSession.from_metadata(session_id, entry, used[session_id])
 
@@ -137,7 +134,7 @@ class StoredSessions:
 
     async def free_name(self, name: str) -> str:
         """Return the first free name of the form ``name~NUMBER``, counting from 1."""
-        taken = {stored.name for stored in await self.listing()}
+        taken = set((await self.names()).values())
         return next(other for number in range(1, len(taken) + 2) if (other := f"{name}~{number}") not in taken)
 
 

@@ -20,6 +20,7 @@ from copilot_nb.render.markdown import CodeBlock, code_blocks
 from copilot_nb.render.turn import Label, turn_html, turn_metadata, turn_text
 from copilot_nb.render.words import count
 from copilot_nb.structured import read_json
+from copilot_nb.system.main_thread import is_main_thread
 
 if TYPE_CHECKING:
     from copilot_nb.runtime.loop import LoopThread
@@ -277,8 +278,7 @@ class Turn:
         """Wait until the turn has ended; on the main thread, do what the turn needs that thread for."""
         ended = asyncio.wrap_future(self.ended)
         while not ended.done():
-            is_main = threading.current_thread() is threading.main_thread()
-            await asyncio.wait([ended], timeout=waiting.AWAITED_POLL_S if is_main else None)
+            await asyncio.wait([ended], timeout=waiting.AWAITED_POLL_S if is_main_thread() else None)
             try:
                 waiting.attend([self])
             except KeyboardInterrupt:  # the kernel's loop must not end with it

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -11,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from copilot_nb.errors import CopilotNBError, InputError, TurnError, TurnInterrupted
 from copilot_nb.runtime.loop import POLL_S, LoopThread
-from copilot_nb.system.main_thread import MAIN_THREAD
+from copilot_nb.system.main_thread import MAIN_THREAD, is_main_thread
 
 
 class _Named(Protocol):
@@ -145,7 +144,7 @@ def attend(turns: Sequence[Waitable]) -> None:
     KeyboardInterrupt
         If the user interrupted it.
     """
-    if threading.current_thread() is threading.main_thread():
+    if is_main_thread():
         MAIN_THREAD.serve()
         for attendant in attendants:
             attendant(turns)

@@ -34,6 +34,7 @@ from copilot_nb.characters import without_escapes
 from copilot_nb.conversation.parts import Image, LiveOutput
 from copilot_nb.frontend import input_refused
 from copilot_nb.notebook.failures import kept_last_failure
+from copilot_nb.system.main_thread import is_main_thread
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -180,7 +181,7 @@ class _Stream:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        if not _is_main():
+        if not is_main_thread():
             return self._stream.write(text)
         self._shown.write(text)
         return len(text)
@@ -188,10 +189,6 @@ class _Stream:
     def writelines(self, lines: list[str]) -> None:
         for line in lines:
             self.write(line)
-
-
-def _is_main() -> bool:
-    return threading.current_thread() is threading.main_thread()
 
 
 @contextmanager
@@ -202,23 +199,23 @@ def _captured(shell: InteractiveShell, shown: Shown, code: str) -> Iterator[None
     show_traceback = shell._showtraceback  # noqa: SLF001 - what it shows cannot be taken in any other way
 
     def published(data: dict[str, Any], *rest: Any, **more: Any) -> None:
-        if _is_main():
+        if is_main_thread():
             shown.show(data)
         else:
             publish(data, *rest, **more)
 
     def cleared(*rest: Any, **more: Any) -> None:
-        if not _is_main():
+        if not is_main_thread():
             clear(*rest, **more)
 
     def has_result(value: object) -> None:
-        if not _is_main():
+        if not is_main_thread():
             hook(value)
         elif value is not None and not hook.semicolon_at_end_of_expression(code):
             shown.show(cast(Any, shell.display_formatter).format(value)[0])
 
     def traceback(kind: Any, error: Any, lines: list[str]) -> None:
-        if _is_main():
+        if is_main_thread():
             shown.line("\n".join(map(str, lines)))
         else:
             show_traceback(kind, error, lines)

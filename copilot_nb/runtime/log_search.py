@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from operator import itemgetter
 from pathlib import Path
 
@@ -22,7 +21,6 @@ ANSWER = b'{"type":"assistant.message"'
 SAID = (b"{" + PROMPT_MARK, ANSWER)
 """How the lines begin that hold what was said."""
 SNIPPET_CHARS = 120
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +48,12 @@ class LogSearch:
 
     def found_in(self, logs: Mapping[str, Path]) -> dict[str, list[Hit]]:
         """Return where the text occurs in each of `logs` in which it does, the one of the last turn first."""
-        found: list[tuple[datetime, str, list[Hit]]] = []
+        found: list[tuple[float, str, list[Hit]]] = []
         for name, log in logs.items():
             content = _content(log)
             if hits := self._hits(content):
-                found.append((last_use_in(content) or _LONG_AGO, name, hits))
+                used_at = last_use_in(content)
+                found.append((used_at.timestamp() if used_at else 0.0, name, hits))
         return {name: hits for _, name, hits in sorted(found, key=itemgetter(0), reverse=True)}
 
     def _hits(self, content: bytes) -> list[Hit]:

@@ -174,7 +174,7 @@ class MainThread:
     @contextmanager
     def attended(self) -> Iterator[None]:
         """Say that a call waits on the main thread, and serves the jobs; on another thread nothing."""
-        calls = int(_is_main_thread())
+        calls = int(is_main_thread())
         self._waiting += calls
         try:
             yield
@@ -208,7 +208,7 @@ class MainThread:
         KeyboardInterrupt
             If the user interrupted a job: the call that waits is interrupted too.
         """
-        if not _is_main_thread():
+        if not is_main_thread():
             return
         self._served_at_s = time.monotonic()
         while self._jobs:
@@ -232,7 +232,8 @@ class MainThread:
             raise KeyboardInterrupt
 
 
-def _is_main_thread() -> bool:
+def is_main_thread() -> bool:
+    """Whether this is the main thread, which runs the cells (those of subshells excepted)."""
     return threading.current_thread() is threading.main_thread()
 
 

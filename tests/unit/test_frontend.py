@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from copilot_nb.frontend import has_rich_output
+from copilot_nb.frontend import has_rich_output, input_refused
 
 PAGE = {"metadata": {"cellId": "c1"}, "header": {"msg_id": "2f9a", "session": "77aa"}}
 OLD_PAGE = {"metadata": {}, "header": {"msg_id": "2f9a", "session": "77aa"}}
@@ -41,3 +42,9 @@ def test_a_page_that_names_no_cells_is_known_by_its_server(monkeypatch: pytest.M
 @pytest.mark.parametrize("request_", [None, CONSOLE, OLD_PAGE, {}])
 def test_a_terminal_a_console_and_what_is_unknown_get_text(request_: dict[str, Any] | None) -> None:
     assert not has_rich_output(shell(request_))
+
+
+def test_the_code_of_a_model_gets_text_and_a_cell_of_a_subshell_beside_it_does_not() -> None:
+    with input_refused(), ThreadPoolExecutor(1) as subshell:
+        assert not has_rich_output(shell(PAGE))
+        assert subshell.submit(has_rich_output, shell(PAGE)).result()

@@ -11,7 +11,6 @@ import asyncio
 import functools
 import multiprocessing
 import signal
-import threading
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from copilot_nb.experiments.engines.base import EngineGone, Job, Outcome
 from copilot_nb.experiments.engines.executor import ExecutorEngine, new_run
 from copilot_nb.experiments.engines.worker import STOP_GRACE_S, Run, Setup
 from copilot_nb.experiments.extras import extra
+from copilot_nb.system.main_thread import is_main_thread
 from copilot_nb.system.threads import in_thread
 
 with extra("dask"):
@@ -71,7 +71,7 @@ def _ignore_interrupts() -> None:
     It would end the workers of a `LocalCluster`, and Dask does not start them again then. The nanny that has started a
     worker ends it.
     """
-    if multiprocessing.parent_process() is not None and threading.current_thread() is threading.main_thread():
+    if multiprocessing.parent_process() is not None and is_main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

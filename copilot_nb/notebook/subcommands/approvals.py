@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from copilot_nb.agent.forms import DoesNotFit
 from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.approvals import NUMBER_SIGN, to_answer
-from copilot_nb.named_sessions.names import quoted
 from copilot_nb.notebook.arguments import Option
 from copilot_nb.notebook.subcommands.base import Argument, Subcommand
 from copilot_nb.render.calls import decision_text
@@ -26,7 +25,7 @@ def approve(context: MagicContext, args: argparse.Namespace) -> None:
     """Allow what a session asks for."""
     request = request_of(context, args.name, is_question=False)
     if args.session and not request.session_scope:
-        raise InputError("this can only be allowed once", f"%copilot approve {quoted(request.request_id)}")
+        raise InputError("this can only be allowed once", f"%copilot approve {NUMBER_SIGN}{request.request_id}")
     _decide(context, request, "session" if args.session else "once", "")
 
 
