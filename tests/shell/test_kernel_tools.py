@@ -201,6 +201,7 @@ def test_in_the_background_a_command_answers_and_a_terminal_runs_no_code(nb: Not
     model = nb.answer(ScriptedModel([runs("ran = 1"), "Done."]))
     assert nb.run("%%copilot py -t kernel -b\nCompute").ok
     assert "no request of other waits for an answer" in nb.run("%copilot approve other").out
+    assert "no request #9999 waits for an answer" in nb.run("%copilot approve #9999").out
     asked = waiting_request()
     assert asked.title == "py asks: run Python"
     assert nb.run("%copilot approve py").out == "Allowed once: py asks: run Python\n"

@@ -68,8 +68,8 @@ def request_of(context: MagicContext, name: str, *, is_question: bool | None = N
     if not found and name and context.manager.approvals.decision(number) is not None:
         raise _decided(context, number)
     if not found:
-        of = f" of {name}" if name else ""
-        raise InputError(f"no request{of} waits for an answer", _listed(pending) or "see %copilot")
+        which = f" {name}" if name.startswith(NUMBER_SIGN) else f" of {name}" if name else ""
+        raise InputError(f"no request{which} waits for an answer", _listed(pending) or "see %copilot")
     raise InputError(f"{len(found)} requests wait for an answer", f"give the number of one: {_listed(found)}")
 
 
