@@ -4,13 +4,14 @@
 them concurrently, and commits each answer as it arrives. It waits for cells that another process on the same file has
 claimed, and runs them itself if that process dies.
 
-A session's id is made of the cell's key, the run and the attempt: it does not name the model, and no two attempts share
-a session.
+A session's id is made of the cell's key, the run and the attempt: it does not name the model, no two attempts share a
+session, and the sessions that a dead process has left are found by its run.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections import Counter
 from contextlib import suppress
@@ -39,6 +40,7 @@ CLAIMED_AT_ONCE = 16
 LOOK_AGAIN_S = 0.5
 """Seconds between checks of the cells that other processes have claimed."""
 KEY_DIGITS, RUN_DIGITS = 16, 8
+SESSION_ID = re.compile(rf"ab-[0-9a-f]{{{KEY_DIGITS}}}-(?P<run>[0-9a-f]{{{RUN_DIGITS}}})-\d+")
 
 
 class Runner:
@@ -147,8 +149,7 @@ class Runner:
 
     async def _begin(self) -> None:
         """Find the cells to run."""
-        left = await in_thread(self._store.free_the_dead)
-        await self._delete(left)
+        await self._clear_up()
         answers = await in_thread(self._store.answers, self._cells)
         for key, cell in self._cells.items():
             answer = answers[key]
@@ -195,15 +196,14 @@ class Runner:
                 self._elsewhere[cell.key] = cell
 
     def _job(self, cell: Cell) -> Job:
-        run = self._owner.rpartition("/")[2][:RUN_DIGITS]
-        session_id = f"ab-{cell.key[:KEY_DIGITS]}-{run}-{self._failures[cell.key] + 1}"
+        session_id = f"ab-{cell.key[:KEY_DIGITS]}-{_run(self._owner)}-{self._failures[cell.key] + 1}"
         prompt, options = cell.prompt, cell.variant.options
         return Job(session_id, options, prompt.turns, prompt.images, self._keeps_sessions)
 
     async def _look_elsewhere(self) -> None:
         """After a pause, check the cells that other processes have claimed."""
         await asyncio.sleep(LOOK_AGAIN_S)
-        await self._delete(await in_thread(self._store.free_the_dead))
+        await self._clear_up()
         for key, state in (await in_thread(self._store.states, list(self._elsewhere))).items():
             if state == "asking":
                 continue
@@ -270,12 +270,23 @@ class Runner:
         self._live.know({cell.key: Answer("failed", error=str(error))})
         self._failed += 1
 
-    async def _delete(self, session_ids: list[str]) -> None:
-        """Delete sessions that dead processes have left in this kernel's home; those in another home stay."""
-        if not session_ids:
+    async def _clear_up(self) -> None:
+        """Release the cells of dead processes, and delete the sessions that they have left in this kernel's home."""
+        runs = {_run(owner) for owner in await in_thread(self._store.free_the_dead)}
+        if not runs:
             return
+        kept = await in_thread(self._store.kept_sessions)
         with suppress(CopilotNBError):  # a leftover session does no harm
-            await delete_left((await self._manager.client()).archive, session_ids)
+            archive = (await self._manager.client()).archive
+            stored = await archive.stamps()
+            left = [each for each in stored if (found := SESSION_ID.match(each)) and found["run"] in runs]
+            await delete_left(archive, (each for each in left if each not in kept))
+
+    async def _delete_lost(self) -> None:
+        """Delete the sessions of workers that died, if they are in this kernel's home."""
+        if self._lost:
+            with suppress(CopilotNBError):
+                await delete_left((await self._manager.client()).archive, self._lost)
 
     async def _beat(self) -> None:
         while True:
@@ -288,7 +299,7 @@ class Runner:
         self.stop()
         await asyncio.gather(*self._going, return_exceptions=True)
         await self._engine.end()
-        await self._delete(self._lost)
+        await self._delete_lost()
         await in_thread(self._store.release, self._owner)
 
     def _conclude(self) -> None:
@@ -313,6 +324,11 @@ class Runner:
             budget.unknown,
             time.monotonic() - self._began_s,
         )
+
+
+def _run(owner: str) -> str:
+    """Return the digits by which the session ids of a run name it."""
+    return owner.rpartition("/")[2][:RUN_DIGITS]
 
 
 def _usage(turn: AnsweredTurn) -> Usage:

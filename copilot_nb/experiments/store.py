@@ -298,20 +298,25 @@ class Store:
             self._db.execute("INSERT OR REPLACE INTO owners VALUES (?, ?)", (owner, time.time()))
 
     def free_the_dead(self) -> list[str]:
-        """Release the claims of dead processes; return the ids of their sessions."""
+        """Release the claims of dead processes; return the names of their runs (see `new_owner`)."""
         stale_s = time.time() - STALE_S
-        left: list[str] = []
         with self._writing():
             query = (
-                "SELECT DISTINCT c.owner, o.beat_s FROM cells c LEFT JOIN owners o USING (owner) WHERE state = 'asking'"
+                "SELECT owner, max(beat_s) FROM (SELECT owner, beat_s FROM owners "
+                "UNION SELECT owner, 0 FROM cells WHERE state = 'asking') GROUP BY owner"
             )
-            for owner, beat_s in self._db.execute(query).fetchall():
-                if (beat_s or 0.0) < stale_s or is_dead(owner):
-                    found = self._db.execute("SELECT session_id FROM cells WHERE owner = ?", (owner,)).fetchall()
-                    left += [session_id for (session_id,) in found]
-                    self._db.execute(f"{_FREE} WHERE owner = ?", (owner,))
-                    self._db.execute("DELETE FROM owners WHERE owner = ?", (owner,))
-        return left
+            beats = self._db.execute(query).fetchall()
+            dead: list[str] = [owner for owner, beat_s in beats if beat_s < stale_s or is_dead(owner)]
+            for owner in dead:
+                self._db.execute(f"{_FREE} WHERE owner = ?", (owner,))
+                self._db.execute("DELETE FROM owners WHERE owner = ?", (owner,))
+        return dead
+
+    def kept_sessions(self) -> set[str]:
+        """Return the ids of the sessions that were kept with the answers."""
+        with self._translated():
+            query = "SELECT session_id FROM cells WHERE state = 'done' AND session_id <> ''"
+            return {session_id for (session_id,) in self._db.execute(query)}
 
     def keep_scores(self, scorer: str, scores: Mapping[tuple[str, str], float]) -> None:
         """Store scores of the scorer with this identity, by the cell's key and a hash of the scorer's other inputs."""

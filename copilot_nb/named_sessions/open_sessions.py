@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -284,11 +284,10 @@ class OpenSessions:
         self._sessions.pop(state.name, None)
         state.tell("gone")
 
-    async def discard(self, session: Session) -> None:
-        """Delete a session of this kernel and its history irreversibly; a running turn is stopped first."""
-        await self.forget(session)
-        if state_of(session).exists:
-            await (await self._engine.client()).archive.delete(session.session_id)
+    async def delete_forgotten(self, sessions: Iterable[Session]) -> None:
+        """Delete sessions that `forget` has removed from this kernel, and their histories, irreversibly."""
+        if stored := [session.session_id for session in sessions if state_of(session).exists]:
+            await (await self._engine.client()).archive.delete_all(stored)
 
     async def delete(self, name: str, user: str = "") -> None:
         """Delete a session and its history irreversibly; a running turn is stopped first.

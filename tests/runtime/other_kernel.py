@@ -1,6 +1,6 @@
 """Another kernel that works on the file `shared.sqlite`: it dies in the middle, or holds its answers back.
 
-It appends each prompt that it asks to `asked.txt`.
+Its arguments are what it does, a number for that, and its home. It appends each prompt that it asks to `asked.txt`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from copilot_nb.providers.in_kernel import InKernel
 from copilot_nb.settings import CopilotNB
 from copilot_nb.testing import ChatRequest, Reply, ScriptedModel
 
-MODE, NUMBER = sys.argv[1], int(sys.argv[2])
+MODE, NUMBER, HOME = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 
 
 def reply(request: ChatRequest) -> Reply:
@@ -37,7 +37,7 @@ def let_go_when_told(model: ScriptedModel) -> None:
     model.release()
 
 
-settings = CopilotNB(home=str(Path("other-home").resolve()), offline=True, provider="scripted", max_parallel_turns=2)
+settings = CopilotNB(home=HOME, offline=True, provider="scripted", max_parallel_turns=2)
 model = ScriptedModel(reply)
 manager = shared_manager(settings)
 manager.providers.add(InKernel("scripted", lambda: model))

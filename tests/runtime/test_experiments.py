@@ -29,6 +29,7 @@ from copilot_nb.experiments.judge import Judge
 from copilot_nb.experiments.progress import Progress
 from copilot_nb.experiments.scorers import Sample, Scorer
 from copilot_nb.named_sessions.manager import Manager
+from copilot_nb.system.paths import expanded
 from copilot_nb.testing import ChatError, ChatRequest, Reply, ScriptedModel
 
 from .conftest import script
@@ -230,19 +231,24 @@ def kept_in(path: Path) -> set[str]:
         }
 
 
-def test_what_a_killed_kernel_had_kept_is_not_asked_again(model: ScriptedModel, tmp_path: Path) -> None:
-    with another_kernel(tmp_path, "die-after", "5") as kernel:
+def test_what_a_killed_kernel_had_kept_is_not_asked_again(
+    manager: Manager, model: ScriptedModel, tmp_path: Path
+) -> None:
+    home = expanded(manager.settings.home)
+    with another_kernel(tmp_path, "die-after", "5", str(home)) as kernel:
         assert kernel.wait(60) == -signal.SIGKILL
     kept = kept_in(tmp_path / "shared.sqlite")
     assert len(kept) >= 5
+    assert list(home.glob("session-state/ab-*"))
     result = compare(texts(20), models="scripted", store="shared.sqlite")
     assert sorted(request.prompt for request in model.requests) == sorted(set(texts(20)) - kept)
     assert (result.plan().left, result.notes) == (0, ())
+    assert not list(home.glob("session-state/ab-*"))
 
 
 @pytest.mark.parametrize("end", ["answers", "is killed"])
 def test_two_kernels_share_the_work_of_one_file(model: ScriptedModel, tmp_path: Path, end: str) -> None:
-    with another_kernel(tmp_path, "hold", "2") as kernel:
+    with another_kernel(tmp_path, "hold", "2", str(tmp_path / "other-home")) as kernel:
         wait_for_lines(tmp_path / "asked.txt", 2, kernel)
 
         def end_it(progress: Progress) -> None:

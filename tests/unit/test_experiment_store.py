@@ -133,13 +133,25 @@ def test_an_answer_that_comes_late_does_not_replace_one(store: Store) -> None:
 
 def test_what_a_dead_process_had_claimed_is_free_at_once(store: Store) -> None:
     script = "import sys; from copilot_nb.experiments.store import *; o = new_owner(); s = Store(Path(sys.argv[1]));"
-    script += "s.beat(o); s.claim({'a': 'left-over'}, o)"
-    subprocess.run([sys.executable, "-c", script, str(store.path)], check=True)
+    script += "s.beat(o); s.claim({'a': 's-a'}, o); print(o)"
+    ran = subprocess.run([sys.executable, "-c", script, str(store.path)], check=True, capture_output=True, text=True)
     alive = new_owner()
     store.beat(alive)
     claim(store, alive, "b")
-    assert store.free_the_dead() == ["left-over"]
+    assert store.free_the_dead() == [ran.stdout.strip()]
     assert claim(store, new_owner()) == {"a": 2}
+
+
+def test_a_dead_process_is_found_after_its_last_answer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = new_owner()
+    store.beat(owner)
+    claim(store, owner, "ab")
+    keep(store, "a", owner, "an answer")
+    store.keep("b", owner, (), "", "a-kept-session")
+    monkeypatch.setattr(store_module, "STALE_S", -1.0)
+    assert store.free_the_dead() == [owner]
+    assert store.kept_sessions() == {"a-kept-session"}
+    assert store.free_the_dead() == []
 
 
 def test_a_process_that_is_silent_for_long_counts_as_dead(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +160,7 @@ def test_a_process_that_is_silent_for_long_counts_as_dead(store: Store, monkeypa
     claim(store, owner, "a")
     assert store.free_the_dead() == []
     monkeypatch.setattr(store_module, "STALE_S", -1.0)
-    assert store.free_the_dead() == ["s-a"]
+    assert store.free_the_dead() == [owner]
 
 
 def test_scores_are_kept_by_scorer_and_by_what_it_saw(store: Store) -> None:

@@ -26,7 +26,7 @@ class OneSession:
 
     def __init__(self) -> None:
         self.turn = Turn(cast(Any, self), "a question")
-        self.discarded = 0
+        self.forgotten = 0
 
     def open_new(self, *_: object, **__: object) -> OneSession:
         return self
@@ -34,8 +34,8 @@ class OneSession:
     def send(self, *_: object, **__: object) -> Turn:
         return self.turn
 
-    async def discard(self, _session: object) -> None:
-        self.discarded += 1
+    async def forget(self, _session: object) -> None:
+        self.forgotten += 1
 
 
 async def cancelled(session: OneSession, *, is_sent: bool) -> object:
@@ -52,11 +52,11 @@ async def cancelled(session: OneSession, *, is_sent: bool) -> object:
 def test_a_cell_whose_prompt_was_not_sent_was_no_attempt() -> None:
     session = OneSession()
     assert asyncio.run(cancelled(session, is_sent=False)) is None
-    assert session.discarded == 1
+    assert session.forgotten == 1
 
 
 def test_a_cell_whose_prompt_was_sent_was_one() -> None:
     session = OneSession()
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(cancelled(session, is_sent=True))
-    assert session.discarded == 1
+    assert session.forgotten == 1

@@ -259,6 +259,7 @@ class Host:
         finally:
             self._going.pop(asyncio.current_task(), None)
             await engine.discard(job)
+            await engine.end()
 
     async def _unused(self, session_id: str) -> str:
         """Return an id for a job's session, and delete those of workers that died while they ran the job.
