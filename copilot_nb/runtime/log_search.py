@@ -1,7 +1,7 @@
 """Searches the logs of sessions directly: reading thousands through the runtime would take minutes.
 
-A log is skipped unless the text occurs somewhere in its bytes; only then its lines are looked at. Texts in a log are
-JSON strings, so what is looked for in the bytes is the text as JSON writes it.
+Texts in a log are JSON strings, so what is looked for in its bytes is the text as JSON writes it. Only the lines that
+hold it are read, so that a log in which it does not occur costs little more than reading the file.
 
 Why: docs/decisions/0010-search-reads-logs.md.
 """
@@ -17,9 +17,10 @@ from pathlib import Path
 from copilot_nb.foreign_json import parsed
 from copilot_nb.runtime.logfile import PROMPT_MARK, is_prompt, last_use_in
 
-ANSWER = b'{"type":"assistant.message"'
-SAID = (b"{" + PROMPT_MARK, ANSWER)
+PROMPT, ANSWER = b"{" + PROMPT_MARK, b'{"type":"assistant.message"'
 """How the lines begin that hold what was said."""
+_MESSAGE = b'.message"'
+"""What these beginnings have in common."""
 SNIPPET_CHARS = 120
 
 
@@ -51,36 +52,52 @@ class LogSearch:
         found: list[tuple[float, str, list[Hit]]] = []
         for name, log in logs.items():
             content = _content(log)
-            if hits := self._hits(content):
+            if hits := list(self._hits(content)):
                 used_at = last_use_in(content)
                 found.append((used_at.timestamp() if used_at else 0.0, name, hits))
         return {name: hits for _, name, hits in sorted(found, key=itemgetter(0), reverse=True)}
 
-    def _hits(self, content: bytes) -> list[Hit]:
-        """Return the matches in the prompts and answers of a log."""
-        is_there = self._bytes in content or self._bytes in self._folded(content)  # the first is ten times as fast
-        return list(self._in_lines(content)) if is_there else []
-
-    def _folded(self, content: bytes) -> bytes:
-        return content.lower() if self._is_ascii else content.decode("utf-8", "replace").casefold().encode()
-
-    def _in_lines(self, content: bytes) -> Iterator[Hit]:
-        turn = 0
-        for line in content.splitlines():
-            if not line.startswith(SAID):
-                continue
-            is_asked = is_prompt(line)
-            turn += is_asked
-            if (is_asked or line.startswith(ANSWER)) and self._bytes in self._folded(line):
+    def _hits(self, content: bytes) -> Iterator[Hit]:
+        """Yield the matches in the prompts and answers of a log."""
+        turn = counted = 0
+        for start, end in self._lines_with_text(content):
+            line = content[start:end]
+            is_asked = line.startswith(PROMPT) and is_prompt(line)
+            if is_asked or line.startswith(ANSWER):
+                turn, counted = turn + _prompts_in(content[counted:end]), end
                 said = _said(line)
                 place = said.casefold().find(self._text)
                 if place >= 0:
                     yield Hit(turn, "you" if is_asked else "model", _around(said, place))
 
+    def _lines_with_text(self, content: bytes) -> Iterator[tuple[int, int]]:
+        """Yield where the lines begin and end that hold the text; they may be no messages."""
+        if self._is_ascii:
+            yield from _lines_with(self._bytes, content.lower())  # each byte stays at its place
+        else:
+            for start, end in _lines_with(_MESSAGE, content):
+                if self._bytes in content[start:end].decode("utf-8", "replace").casefold().encode():
+                    yield start, end
+
+
+def _lines_with(wanted: bytes, content: bytes) -> Iterator[tuple[int, int]]:
+    place = content.find(wanted)
+    while place >= 0:
+        end = content.find(b"\n", place)
+        end = len(content) if end < 0 else end
+        yield content.rfind(b"\n", 0, place) + 1, end
+        place = content.find(wanted, end)
+
+
+def _prompts_in(content: bytes) -> int:
+    lines = (content[start:end] for start, end in _lines_with(PROMPT, content))
+    return sum(line.startswith(PROMPT) and is_prompt(line) for line in lines)
+
 
 def _content(log: Path) -> bytes:
     try:
-        return log.read_bytes()
+        with log.open("rb", buffering=0) as file:  # a tenth faster
+            return file.read()
     except OSError:  # deleted meanwhile
         return b""
 

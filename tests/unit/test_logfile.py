@@ -30,7 +30,7 @@ OURS, ANOTHER = 11, 22
 
 
 def line(kind: str, number: int, **data: Any) -> str:
-    return json.dumps({"type": kind, "data": data, "id": f"event {number}"}, separators=(",", ":"))
+    return json.dumps({"type": kind, "data": data, "id": f"event {number}"}, ensure_ascii=False, separators=(",", ":"))
 
 
 def prompt(number: int, content: str = "hello", **more: Any) -> str:
@@ -182,3 +182,30 @@ def test_hits_in_the_log_last_used_come_first(tmp_path: Path) -> None:
         ("b", [(1, "you")]),
         ("a", [(1, "you")]),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("needle", [(1, "you"), (1, "model"), (3, "you")]),
+        ("größe", [(1, "you"), (3, "model")]),
+        ("of the NEEDLE, of", [(1, "model")]),
+        ("event 1", []),  # in the log, but nobody said it
+    ],
+)
+def test_a_hit_has_the_number_of_its_turn(tmp_path: Path, text: str, found: list[tuple[int, str]]) -> None:
+    lines = [
+        prompt(1, "Needle? GRÖSSE?", transformedContent="Needle? GRÖSSE? needle"),
+        line("tool.execution_complete", 1, result={"type": "user.message", "content": "needle größe"}),
+        answer(1, "of the needle, of the needle"),
+        prompt(2, "needle größe", source="skill-x"),  # not the user's, so no turn of its own
+        prompt(2, "hay"),
+        answer(2, "hay"),
+        prompt(3, "needle"),
+        answer(3, "Größe"),
+    ]
+    log = write(tmp_path / "a" / "events.jsonl", lines)
+    for written in (log.read_bytes(), log.read_bytes().partition(b"\n")[2].removesuffix(b"\n")):  # whole, and cut
+        log.write_bytes(written)
+        hits = LogSearch(text).found_in({"a": log}).get("a", [])
+        assert [(hit.turn, hit.role) for hit in hits] == found
