@@ -1,7 +1,7 @@
 """A stand-in for GitHub on this machine: the device flow, the user, the account's models.
 
-It speaks what the runtime asks of a host with data residency, whose address is its own. `elsewhere` is the proxy for
-everything else: it lets nothing through, and keeps what was asked for.
+It speaks what the runtime asks of a host with data residency, whose address is its own, and its models answer.
+`elsewhere` is the proxy for everything else: it lets nothing through, and keeps what was asked for.
 
 Shapes: https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps, and what the runtime
 1.0.102 reads.
@@ -15,9 +15,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.loopback import Asked, answer
 
 TOKEN = "gho_" + "planted1" * 4
 USER = "octocat"
@@ -56,6 +59,11 @@ class GitHubStandIn:
     ----------
     pending : int
         How often it says that nobody has entered the code yet; -1: always.
+
+    Attributes
+    ----------
+    prompts : list of str
+        What its models were asked, in order.
     """
 
     def __init__(self, pending: int = 1) -> None:
@@ -63,6 +71,7 @@ class GitHubStandIn:
         self.polled = 0
         self.asked: list[str] = []
         self.elsewhere: list[str] = []
+        self.prompts: list[str] = []
         self.expires_in_s = 900
         self.on_poll: Callable[[], None] = lambda: None
         self.models = [
@@ -92,6 +101,14 @@ class GitHubStandIn:
     def url(self) -> str:
         """Its address."""
         return f"http://127.0.0.1:{self._server.server_port}"
+
+    def keep_login(self, home: Path) -> None:
+        """Write the login into the runtime's folder, as the runtime does without a keychain."""
+        user = {"host": self.url, "login": USER}
+        tokens = {f"{self.url}:{USER}:github": {"token": TOKEN}, f"{self.url}:{USER}": {"token": TOKEN}}
+        config = {"authTokens": tokens, "loggedInUsers": [user | {"kind": "proxima"}], "lastLoggedInUser": user}
+        home.mkdir(exist_ok=True)
+        (home / "config.json").write_text(json.dumps(config))
 
     def answer(self, path: str) -> dict[str, Any] | None:
         """Return what it says to a request."""
@@ -129,15 +146,22 @@ def _handler(github: GitHubStandIn) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            self.rfile.read(int(self.headers.get("content-length") or 0))
+            sent = self.rfile.read(int(self.headers.get("content-length") or 0))
             if self.path.startswith("http"):  # asked as a proxy
                 self._refuse()
                 return
-            github.asked.append(self.path.partition("?")[0])
-            said = github.answer(github.asked[-1])
-            body = json.dumps(said or {}).encode()
-            self.send_response(200 if said is not None else 404)
-            self.send_header("content-type", "application/json")
+            path = self.path.partition("?")[0]
+            github.asked.append(path)
+            if path == "/responses":
+                self._say(200, "text/event-stream", _said(github, Asked(path, {}, json.loads(sent))))
+                return
+            said = github.answer(path)
+            self._say(404 if said is None else 200, "application/json", json.dumps(said or {}))
+
+        def _say(self, status: int, kind: str, text: str) -> None:
+            body = text.encode()
+            self.send_response(status)
+            self.send_header("content-type", kind)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -155,6 +179,12 @@ def _handler(github: GitHubStandIn) -> type[BaseHTTPRequestHandler]:
             pass
 
     return Handler
+
+
+def _said(github: GitHubStandIn, asked: Asked) -> str:
+    """Return the answer of a model, as a stream."""
+    github.prompts.append(asked.user_texts[-1])
+    return "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in answer(asked, "From GitHub."))
 
 
 @contextmanager

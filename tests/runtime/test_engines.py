@@ -154,6 +154,23 @@ def test_what_a_killed_worker_had_kept_is_not_asked_again(cluster: Client, model
     assert sessions_in(home) == []
 
 
+WATCH = """
+import sys
+sys.opened = []
+sys.addaudithook(lambda event, about: event in ("open", "sqlite3.connect") and sys.opened.append(str(about[0])))
+"""
+
+
+def test_the_kernel_alone_opens_the_file(cluster: Client, model: Model) -> None:
+    cluster.run(exec, WATCH)
+    result = compare(texts(4), models=BOTH, providers="served", client=cluster, store="one.sqlite")
+    assert (result.plan().left, model.counts.total()) == (0, 8)
+    cluster.run(exec, "import sys; open(sys.executable, 'rb').close()")
+    for opened in cluster.run(eval, "__import__('sys').opened").values():
+        assert sys.executable in opened, "the workers are watched"
+        assert not [path for path in opened if "one.sqlite" in path]
+
+
 def test_what_dask_gives_up_is_wanted_again(cluster: Client, model: Model, home: Path) -> None:
     """Dask runs a task again `allowed-failures` times, here never."""
     scheduler = cluster.cluster.scheduler

@@ -10,7 +10,7 @@ import pytest
 
 from copilot_nb.named_sessions.api import shared_manager
 from copilot_nb.providers.base import ModelInfo
-from tests.github import TOKEN, USER, GitHubStandIn, github_here, model
+from tests.github import GitHubStandIn, github_here, model
 from tests.loopback import Loopback
 from tests.shell.conftest import Notebook
 
@@ -32,13 +32,7 @@ def here(nb: Notebook, server: Loopback) -> Notebook:
 def logged_in(broken: Notebook) -> Iterator[tuple[Notebook, GitHubStandIn]]:
     """The shell online, logged in to a stand-in for GitHub."""
     with github_here() as github:
-        home = Path(broken.settings.home)
-        home.mkdir()
-        entry = {"token": TOKEN}
-        user = {"host": github.url, "login": USER}
-        tokens = {f"{github.url}:{USER}:github": entry, f"{github.url}:{USER}": entry}
-        config = {"authTokens": tokens, "loggedInUsers": [user | {"kind": "proxima"}], "lastLoggedInUser": user}
-        (home / "config.json").write_text(json.dumps(config))
+        github.keep_login(Path(broken.settings.home))
         broken.settings.offline = False
         yield broken, github
 
