@@ -32,6 +32,7 @@ from copilot_nb.experiments.runner import Runner
 from copilot_nb.experiments.scoring import checked
 from copilot_nb.experiments.store import Store, new_owner
 from copilot_nb.named_sessions.api import shared_manager
+from copilot_nb.render.escape import well_formed
 from copilot_nb.render.words import count
 from copilot_nb.runtime.loop import POLL_S
 from copilot_nb.structured import schema_of
@@ -207,7 +208,7 @@ def _path(manager: Manager, store: str | Path | None) -> Path:
     """Return the file of a comparison: by default in the notebook's folder, also after ``%cd``."""
     if store is not None:
         path = expanded(store)
-        if "\0" in str(path):
+        if "\0" in str(path) or well_formed(str(path)) != str(path):
             raise InputError(f"store= is not the name of a file: {str(store)!r}")
         try:
             is_folder = path.is_dir()

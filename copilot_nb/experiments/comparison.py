@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
+from copilot_nb.conversation.prompt import require_path
 from copilot_nb.errors import InputError
 from copilot_nb.experiments.analysis import Analysis
 from copilot_nb.experiments.ballot import Ballot, opinions_of_people
@@ -189,7 +190,8 @@ class Comparison(Analysis):
         ``output_tokens``, ``cost``, ``duration_s``, ``first_token_s``; ``answered_at`` (UTC); and, on the last turn's
         row, the values of a schema (``value``, if it is not flat), the score of each scorer under its name, and
         ``preferred_by_judge`` and ``preferred_by_people``: the share of the other answers to the prompt over which
-        they prefer this one. Unknown values are missing values.
+        they prefer this one. Unknown values are missing values. The types of the columns do not depend on the values,
+        except those of the input and of a schema.
 
         Raises
         ------
@@ -201,8 +203,9 @@ class Comparison(Analysis):
             (cell, self._answer(cell), self._read(cell) | {name: won.get(cell.key) for name, won in shares.items()})
             for cell in self._grid.by_row
         ]
-        columns = [*values_of(self._schema, _NOTHING), *self._scores.outcomes, *shares]
-        return to_frame(found, self._grid.prompts, columns)
+        values = dict.fromkeys(values_of(self._schema, _NOTHING), "")
+        scores = dict.fromkeys((*self._scores.outcomes, *shares), "Float64")
+        return to_frame(found, self._grid.prompts, values | scores)
 
     def to_csv(self, path: str | Path) -> Path:
         """Write `to_frame` to a CSV file, lists and objects as JSON, and return its path.
@@ -225,12 +228,13 @@ class Comparison(Analysis):
         InputError
             If inspect_ai is not installed, nothing has been asked yet, or a file cannot be written.
         """
+        into = expanded(require_path(folder))
         if not (asked := self._asked()):
             raise InputError("there are no answers yet", "run the comparison without ask=False")
         from copilot_nb.experiments.inspect_logs import write_logs
 
         cells = [(cell, answer, self._scores.of(cell)) for cell, answer in asked]
-        return write_logs(expanded(folder), cells)
+        return write_logs(into, cells)
 
     def to_parquet(self, path: str | Path) -> Path:
         """Write `to_frame` to a Parquet file, lists and objects as JSON, and return its path.
@@ -240,7 +244,9 @@ class Comparison(Analysis):
         InputError
             If pandas or pyarrow is not installed, or the file cannot be written.
         """
-        return written(self.to_frame(), path, lambda frame, file: frame.to_parquet(file, index=False))
+        return written(
+            self.to_frame(), path, lambda frame, file: frame.to_parquet(file, index=False), "to_csv writes any table"
+        )
 
     def table(self, repeat: int = 0) -> Table:
         """Return the answers side by side: a row for each prompt, a column for each variant.

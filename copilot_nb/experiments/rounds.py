@@ -254,10 +254,26 @@ def summary(rounds: Sequence[Round], sessions: Sequence[Session]) -> Table:
     return Table(("session", "model", "wins", "of votes"), tuple(rows), caption)
 
 
-_COLUMNS = (
-    *("round", "prompt", "blind", "column", "session", "model", "provider", "state", "vote", "won", "text"),
-    *("started_at", "ttft_s", "duration_s", "input_tokens", "output_tokens", "cost", "error"),
-)
+_COLUMNS = {
+    "round": "Int64",
+    "prompt": "string",
+    "blind": "boolean",
+    "column": "Int64",
+    "session": "string",
+    "model": "string",
+    "provider": "string",
+    "state": "string",
+    "vote": "string",
+    "won": "boolean",
+    "text": "string",
+    "started_at": "datetime64[us, UTC]",
+    "ttft_s": "Float64",
+    "duration_s": "Float64",
+    "input_tokens": "Int64",
+    "output_tokens": "Int64",
+    "cost": "Float64",
+    "error": "string",
+}
 _OF_A_HIDDEN_ROUND = ("round", "prompt", "blind", "column", "state", "text")
 
 

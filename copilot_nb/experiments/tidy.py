@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from copilot_nb.conversation.prompt import require_path
 from copilot_nb.errors import InputError
 from copilot_nb.experiments.grid import Cell, Grid, Variant
 from copilot_nb.experiments.prompts import ATTACH, Prompt
@@ -25,33 +26,33 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 _OF_TURN = ("prompt", "input_tokens", "output_tokens", "cost", "duration_s", "first_token_s")
-_COLUMNS = (
-    "variant",
-    "provider",
-    "model",
-    "system",
-    "effort",
-    "repeat",
-    "turn",
-    "prompt",
-    "answer",
-    "state",
-    "error",
-    "answered_by",
-    "attempts",
-    "input_tokens",
-    "output_tokens",
-    "cost",
-    "duration_s",
-    "first_token_s",
-    "answered_at",
-)
+_COLUMNS = {
+    "variant": "string",
+    "provider": "string",
+    "model": "string",
+    "system": "string",
+    "effort": "string",
+    "repeat": "Int64",
+    "turn": "Int64",
+    "prompt": "string",
+    "answer": "string",
+    "state": "string",
+    "error": "string",
+    "answered_by": "string",
+    "attempts": "Int64",
+    "input_tokens": "Int64",
+    "output_tokens": "Int64",
+    "cost": "Float64",
+    "duration_s": "Float64",
+    "first_token_s": "Float64",
+    "answered_at": "datetime64[us, UTC]",
+}
 
 Scored = tuple[Cell, Answer, Mapping[str, object]]
 
 
-def to_frame(cells: Iterable[Scored], prompts: Sequence[Prompt], more: Sequence[str]) -> DataFrame:
-    """Return one row for each turn, with `more` columns of values read from the answers.
+def to_frame(cells: Iterable[Scored], prompts: Sequence[Prompt], more: Mapping[str, str]) -> DataFrame:
+    """Return one row for each turn, with `more` columns of values read from the answers, and their types.
 
     Input columns that have the name of one of ours, and attachments, are left out. A value or score that has such a
     name gets the column ``read_NAME``.
@@ -61,13 +62,24 @@ def to_frame(cells: Iterable[Scored], prompts: Sequence[Prompt], more: Sequence[
     InputError
         If pandas is not installed.
     """
-    more = [_column_of(name) for name in more]
+    more = {_column_of(name): kind for name, kind in more.items()}
     own = {"row", ATTACH, *_COLUMNS, *more}
-    names = dict.fromkeys(name for prompt in prompts for name in prompt.variables if name not in own)
-    return frame([row for each in cells for row in _rows(*each)], ("row", *names, *_COLUMNS, *more))
+    names = dict.fromkeys((name for prompt in prompts for name in prompt.variables if name not in own), "")
+    return frame([row for each in cells for row in _rows(*each)], {"row": "Int64"} | names | _COLUMNS | more)
 
 
-_OF_OPINION = ("row", "repeat", "first", "second", "rater", "outcome", "flipped", "sent", "reply", "reply_swapped")
+_OF_OPINION = {
+    "row": "Int64",
+    "repeat": "Int64",
+    "first": "string",
+    "second": "string",
+    "rater": "string",
+    "outcome": "Float64",
+    "flipped": "boolean",
+    "sent": "string",
+    "reply": "string",
+    "reply_swapped": "string",
+}
 
 
 def judgements_frame(opinions: Iterable[Opinion]) -> DataFrame:
@@ -136,15 +148,15 @@ def values_of(schema: Schema | None, answer: Answer) -> dict[str, object]:
     return schema.row(found) if schema.columns else {"value": found.data}
 
 
-def written(frame: DataFrame, path: str | Path, write: Callable[[DataFrame, Path], object]) -> Path:
+def written(frame: DataFrame, path: str | Path, write: Callable[[DataFrame, Path], object], hint: str = "") -> Path:
     """Write a table to a file, the values of a column with lists or objects as JSON, and return the file's path.
 
     Raises
     ------
     InputError
-        If it cannot be written, or a library for it is not installed.
+        If it cannot be written, or a library for it is not installed; with `hint` if the format cannot hold the table.
     """
-    file = expanded(path)
+    file = expanded(require_path(path))
     plain = frame.copy()
     for name in frame:
         if any(isinstance(value, dict | list) for value in frame[name]):
@@ -153,8 +165,8 @@ def written(frame: DataFrame, path: str | Path, write: Callable[[DataFrame, Path
         write(plain, file)
     except OSError as error:
         raise InputError(f"cannot write {file}: {error.strerror or error}") from error
-    except (TypeError, ValueError) as error:  # pyarrow's own, such as for a column with values of several types
-        raise InputError(f"cannot write {file}: {' '.join(map(str, error.args))}", "to_csv writes any table") from error
+    except (TypeError, ValueError) as error:  # pyarrow's own, as for a column with values of several types; a path's
+        raise InputError(f"cannot write {file}: {' '.join(map(str, error.args))}", hint) from error
     except ImportError as error:
         raise InputError("Parquet needs pyarrow, which is not installed here", "pip install pyarrow") from error
     return file

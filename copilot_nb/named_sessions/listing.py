@@ -152,7 +152,8 @@ class SessionList(list[StoredSession]):
         """
         names = ("name", "session_id", "provider", "model", "turns", "used_at", "notebook")
         rows = [{**{name: getattr(each, name) for name in names}, "state": self.state(each)} for each in self]
-        return frame(rows, (*names, "state"))
+        types = {"turns": "Int64", "used_at": "datetime64[us, UTC]"}
+        return frame(rows, {name: types.get(name, "string") for name in (*names, "state")})
 
     def table(self) -> Table:
         """Return the sessions as a table to render."""

@@ -46,8 +46,8 @@ class SearchResults(list[Match]):
         InputError
             If pandas is not installed.
         """
-        names = ("session", "turn", "role", "snippet")
-        return frame([{name: getattr(match, name) for name in names} for match in self], names)
+        columns = {"session": "string", "turn": "Int64", "role": "string", "snippet": "string"}
+        return frame([{name: getattr(match, name) for name in columns} for match in self], columns)
 
     def table(self) -> Table:
         """Return the matches as a table; its caption names the command that shows a turn."""

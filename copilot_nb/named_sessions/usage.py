@@ -112,8 +112,9 @@ class UsageReport(list[SessionUsage]):
         InputError
             If pandas is not installed.
         """
-        names = ("name", "turns", "input_tokens", "output_tokens", "duration_s", "cost", "context_tokens")
-        columns = (*names, "window_tokens")
+        counts = ("turns", "input_tokens", "output_tokens")
+        columns = {"name": "string", **dict.fromkeys(counts, "Int64"), "duration_s": "Float64", "cost": "Float64"}
+        columns |= dict.fromkeys(("context_tokens", "window_tokens"), "Int64")
         return frame([{column: getattr(usage, column) for column in columns} for usage in self], columns)
 
     def table(self) -> Table:

@@ -5,12 +5,9 @@ What its log API and its models import is installed into a folder, without the r
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-from tests.documentation import ROOT
+from .beside import run_beside
 
 PACKAGES = (
     "inspect_ai==0.3.285",
@@ -20,21 +17,6 @@ PACKAGES = (
 
 
 def test_inspect_reads_our_logs_and_asks_our_models(tmp_path: Path) -> None:
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--no-compile",
-        "--target",
-        tmp_path / "site",
-    ]
-    run = [sys.executable, Path(__file__).with_name("inspect_steps.py"), tmp_path]
-    packages, home = os.pathsep.join([str(tmp_path / "site"), str(ROOT)]), tmp_path / "home"
-    environment = os.environ | {"PYTHONPATH": packages, "COPILOT_HOME": str(home)}
-    for command in ([*pip, *PACKAGES], run):
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
+    home = tmp_path / "home"
+    run_beside(PACKAGES, "inspect_steps.py", tmp_path, COPILOT_HOME=str(home))
     assert not list((home / "session-state").glob("inspect-*"))

@@ -404,6 +404,7 @@ def test_what_is_attached_goes_with_each_cell(model: ScriptedModel) -> None:
         ),
         ({"store": "."}, "store= names a folder, '.' → name a file in it"),
         ({"store": "a" * 300}, "store= is not the name of a file: File name too long → store='answers"),
+        ({"store": "\ud800.sqlite"}, "store= is not the name of a file: '\\ud800.sqlite'"),
         ({"keep": "all"}, "keep cannot be 'all'"),
         ({"max_cost": 0}, "max_cost must be greater than 0"),
         ({"scorers": [len, len]}, "two scorers are called 'len'"),

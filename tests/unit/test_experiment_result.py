@@ -88,6 +88,32 @@ def test_nested_values_are_written_as_json(path: Path, tmp_path: Path) -> None:
     assert next(csv.DictReader(io.StringIO(unfit.to_csv(tmp_path / "b.csv").read_text("utf-8"))))["value"] == ""
 
 
+def test_the_types_of_a_table_do_not_depend_on_its_values(path: Path) -> None:
+    answered = compared(path)
+    nothing = Comparison(answered._manager, answered._grid, path.with_name("none.sqlite"))
+    types = {name: str(kind) for name, kind in answered.to_frame().dtypes.items()}
+    assert {name: str(kind) for name, kind in nothing.to_frame().dtypes.items()} == types
+    assert (types["cost"], types["duration_s"], types["attempts"]) == ("Float64", "Float64", "Int64")
+    assert (types["effort"], types["answered_at"]) == ("string", "datetime64[us, UTC]")
+
+
+def test_half_a_character_in_the_users_table_is_replaced(path: Path, tmp_path: Path) -> None:
+    prompt = Prompt(0, ("one",), variables={"half \ud800": "\udfff", "prompt": "one"})
+    result = Comparison(compared(path)._manager, make_grid([prompt], (A,), 1, 0), path)
+    row = next(csv.DictReader(io.StringIO(result.to_csv(tmp_path / "a.csv").read_text("utf-8"))))
+    assert (row["half \ufffd"], row["answer"]) == ("\ufffd", "an answer")
+
+
+def test_what_is_not_the_name_of_a_file_is_one_line(path: Path) -> None:
+    result = compared(path)
+    for bad in ("a\0.csv", "\ud800.csv", "."):
+        with pytest.raises(InputError, match=r"cannot write [^→]*$"):
+            result.to_csv(bad)
+    for write in (result.to_csv, result.to_parquet, result.to_inspect):
+        with pytest.raises(InputError, match="a file's path is text or a Path"):
+            write(3)  # type: ignore[operator]
+
+
 def test_a_note_is_shown_in_full(path: Path) -> None:
     long = " ".join(["Note"] * 40)
     result = compared(path)
