@@ -20,7 +20,7 @@ from copilot_nb.render.markdown import CodeBlock, code_blocks
 from copilot_nb.render.turn import Label, turn_html, turn_metadata, turn_text
 from copilot_nb.render.words import count
 from copilot_nb.structured import read_json
-from copilot_nb.system.main_thread import is_main_thread
+from copilot_nb.system.main_thread import JobCancelled, is_main_thread
 
 if TYPE_CHECKING:
     from copilot_nb.runtime.loop import LoopThread
@@ -281,6 +281,8 @@ class Turn:
             await asyncio.wait([ended], timeout=waiting.AWAITED_POLL_S if is_main_thread() else None)
             try:
                 waiting.attend([self])
+            except JobCancelled:  # the turn that this code runs for was stopped, not this one
+                raise
             except KeyboardInterrupt:  # the kernel's loop must not end with it
                 self.stop()
 

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from copilot_nb.errors import CopilotNBError, InputError, TurnError, TurnInterrupted
 from copilot_nb.runtime.loop import POLL_S, LoopThread
-from copilot_nb.system.main_thread import MAIN_THREAD, is_main_thread
+from copilot_nb.system.main_thread import MAIN_THREAD, JobCancelled, is_main_thread
 
 
 class _Named(Protocol):
@@ -99,6 +99,8 @@ def wait(turns: Iterable[T], timeout_s: float | None = None, on_update: Callable
     try:
         with MAIN_THREAD.attended():
             _follow(turns, timeout_s, on_update)
+    except JobCancelled:  # the turn that this code runs for was stopped, not `turns`
+        raise
     except KeyboardInterrupt as interrupt:
         _interrupt(turns, on_update)
         if all(turn.error is None for turn in turns):  # a loop around this call must end too
@@ -142,7 +144,7 @@ def attend(turns: Sequence[Waitable]) -> None:
     Raises
     ------
     KeyboardInterrupt
-        If the user interrupted it.
+        If the user interrupted it; `JobCancelled` if this is code whose own turn was stopped.
     """
     if is_main_thread():
         MAIN_THREAD.serve()

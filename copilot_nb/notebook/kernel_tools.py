@@ -35,6 +35,7 @@ WAITS = "the code waits until the running cell has ended"
 GOES_ON = (
     "the code went on after the interrupt, and keeps the kernel until it ends: interrupt again, or restart the kernel"
 )
+ENDS_LATER = "its code is interrupted when the code of {name}, which it waits for, has ended"
 NO_MAIN_THREAD = (
     "Code can only run here while the user waits for the answer in a cell, and this prompt runs in the background. "
     "Tell the user to ask again without -b."
@@ -67,7 +68,10 @@ def kernel_tools(shell: InteractiveShell, find_turn: Find, hide: Hide) -> tuple[
         shown, turn = Shown(), find_turn(context.session_id)
         job = MAIN_THREAD.submit(partial(run_code, shell, code, shown), owner=context.session_id)
         show = _Live(turn, context.call_id, lambda: shown.live(hide)) if turn is not None else lambda: None
-        return _output(await _done(job, turn, show))
+        try:
+            return _output(await _done(job, turn, show))
+        finally:
+            _note_inner(job, turn, find_turn)
 
     return (
         ToolSpec(
@@ -106,6 +110,13 @@ def _proposed(arguments: Arguments, _context: CallContext) -> str:
 
 def _code(arguments: Arguments) -> str:
     return str(arguments.get("code", ""))
+
+
+def _note_inner(job: Job[Any], turn: Turn | None, find_turn: Find) -> None:
+    """Say in a stopped turn that its code goes on as long as the code of another session that it waits for."""
+    if turn is not None and (inner := job.inner) is not None:
+        other = find_turn(inner.owner)
+        turn.notes.append(ENDS_LATER.format(name=other.session.name if other is not None else "another session"))
 
 
 class _Live:

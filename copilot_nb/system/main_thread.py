@@ -10,6 +10,10 @@ does not end it, so it is sent again until the job has been interrupted. While a
 job, which raises KeyboardInterrupt only within the job's own work. So an interrupt that comes a moment too late cannot
 hit the code that runs next, and a job always gets a result.
 
+A job that waits may run another job within its work, usually one of another session. Only the innermost job gets
+signals. One that is cancelled while another runs within it is interrupted as soon as that one has ended. An interrupt
+of the user ends the innermost job, then the job around it, and so on.
+
 Why: docs/decisions/0047-code-on-the-main-thread.md.
 """
 
@@ -42,6 +46,10 @@ class JobInterrupted(Exception):
     """A job was interrupted: by the user, or because nobody needs it any more."""
 
 
+class JobCancelled(KeyboardInterrupt):
+    """Ends the work of a job that was cancelled while it ran; the user has not interrupted the kernel."""
+
+
 class Job(Generic[T]):
     """A job for the main thread.
 
@@ -60,15 +68,20 @@ class Job(Generic[T]):
         Whether the user interrupted the kernel while the job ran.
     is_cancelled : bool
         Whether `cancel` was called before the job had ended.
+    inner : Job or None
+        The job that runs within this one's work.
     """
 
     def __init__(self, work: Callable[[], T], owner: str = "") -> None:
         self.owner = owner
         self.result: Future[T] = Future()
         self.is_interrupted = self.is_cancelled = False
+        self.inner: Job[Any] | None = None
         self._work = work
         self._changing = threading.Lock()
         self._is_running = False
+        self._owed: KeyboardInterrupt | None = None  # is still to be raised in the work
+        self._was_raised = False
         self._sent = self._arrived = 0  # signals (count)
         self._sent_at_s = 0.0
 
@@ -80,7 +93,8 @@ class Job(Generic[T]):
     def cancel(self) -> None:
         """Withdraw the job, or interrupt it if it runs and was not interrupted (from any thread).
 
-        One that was interrupted and goes on may be closing what it opened; the user can interrupt it again.
+        One that was interrupted and goes on may be closing what it opened; the user can interrupt it again. One that
+        has another job run within its work is interrupted when that one has ended.
         """
         with self._changing:
             if self.is_cancelled or self.result.done():
@@ -88,11 +102,14 @@ class Job(Generic[T]):
             self.is_cancelled = True
             if not self._is_running:
                 self.result.cancel()
-                return
-            if self._arrived:
+            if not self._needs_signal():
                 return
             self._interrupt()
         threading.Thread(target=self._interrupt_again, name="copilot-nb-interrupt", daemon=True).start()
+
+    def _needs_signal(self) -> bool:
+        is_told = self._was_raised or self._owed is not None
+        return self._is_running and self.inner is None and not is_told
 
     def _interrupt(self) -> None:
         self._sent += 1
@@ -103,7 +120,7 @@ class Job(Generic[T]):
         while True:
             time.sleep(AGAIN_AFTER_S)
             with self._changing:
-                if not self._is_running or self._arrived:
+                if not self._needs_signal():
                     return
                 self._interrupt()
 
@@ -114,18 +131,14 @@ class Job(Generic[T]):
                 self.result.set_exception(error)
 
     def run(self) -> None:
-        """Run the job, on the main thread."""
-        previous = signal.signal(signal.SIGINT, self._on_signal)
-        try:
-            with self._changing:
-                self._is_running = not self.has_begun and self.result.set_running_or_notify_cancel()
-            if self._is_running:
-                self._settle()
-        finally:
-            with self._changing:
-                self._is_running = False
-            self._await_signal()
-            signal.signal(signal.SIGINT, previous)
+        """Run the job, on the main thread, while `on_signal` handles SIGINT."""
+        with self._changing:
+            self._is_running = not self.has_begun and self.result.set_running_or_notify_cancel()
+        if self._is_running:
+            self._settle()
+        with self._changing:
+            self._is_running = False
+        self._await_signal()
 
     def _settle(self) -> None:
         try:
@@ -137,16 +150,55 @@ class Job(Generic[T]):
             self.result.set_result(value)
 
     def _call(self) -> T:
+        self.raise_owed()
         return self._work()
 
-    def _on_signal(self, _number: int, frame: FrameType | None) -> None:
+    def on_signal(self, _number: int, frame: FrameType | None) -> None:
+        """Handle SIGINT while this is the innermost job: end its work, now or as soon as it is in its work again."""
         self._arrived += 1
         if self._arrived > self._sent:
-            self.is_interrupted = True
-        while frame is not None and frame.f_code is not Job._call.__code__:
+            self.take_interrupt()
+        else:
+            self._owed = self._owed or JobCancelled()
+        while frame is not None and frame.f_code not in _BORDERS:
             frame = frame.f_back
-        if frame is not None:
-            raise KeyboardInterrupt
+        if frame is not None and frame.f_code is Job._call.__code__:
+            self.raise_owed()
+
+    def take_interrupt(self) -> None:
+        """Note that the user interrupts the job, on the main thread."""
+        self.is_interrupted = True
+        self._owed = KeyboardInterrupt()
+
+    def raise_owed(self) -> None:
+        """Raise the interrupt that the job is still to get, if any, in its work.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If the user interrupted the job; `JobCancelled` if it was cancelled.
+        """
+        if self._owed is not None:
+            self._was_raised = True
+            owed, self._owed = self._owed, None
+            raise owed
+
+    def pause(self, inner: Job[Any]) -> bool:
+        """Send this job no signals, because `inner` is to run within its work; return whether it may.
+
+        It may not if this job is to be interrupted first.
+        """
+        with self._changing:
+            self.inner = inner
+        self._await_signal()
+        return self._owed is None
+
+    def go_on(self) -> None:
+        """Send this job signals again: the job within its work has ended."""
+        with self._changing:
+            self.inner = None
+            if self.is_cancelled and self._needs_signal():
+                self._owed = JobCancelled()
 
     def _await_signal(self) -> None:
         """Wait for a signal that was sent and has not arrived: it must not hit the code that runs next."""
@@ -211,9 +263,15 @@ class MainThread:
         if not is_main_thread():
             return
         self._served_at_s = time.monotonic()
-        while self._jobs:
-            self.run(self._jobs.popleft())
+        while (job := self._next()) is not None:
+            self.run(job)
             self._served_at_s = time.monotonic()
+
+    def _next(self) -> Job[Any] | None:
+        """Return the first job that has not begun; it stays in the queue until then, lest an interrupt loses it."""
+        while self._jobs and self._jobs[0].has_begun:
+            self._jobs.popleft()
+        return self._jobs[0] if self._jobs else None
 
     def run(self, job: Job[Any]) -> None:
         """Run a job, on the main thread.
@@ -221,15 +279,39 @@ class MainThread:
         Raises
         ------
         KeyboardInterrupt
-            If the user interrupted it.
+            If the user interrupted it; or if the job around it was interrupted, and is to end now.
         """
+        outer = self._running[-1] if self._running else None
+        if outer is None:
+            self._run(job)
+            if job.is_interrupted:
+                raise KeyboardInterrupt
+        else:
+            self._run_within(outer, job)
+            outer.raise_owed()
+
+    def _run_within(self, outer: Job[Any], job: Job[Any]) -> None:
+        try:
+            if outer.pause(job):
+                self._run(job)
+            if job.is_interrupted:
+                outer.take_interrupt()
+        finally:
+            outer.go_on()
+
+    def _run(self, job: Job[Any]) -> None:
+        handler = signal.signal(signal.SIGINT, job.on_signal)
         self._running.append(job)
         try:
             job.run()
         finally:
             self._running.remove(job)
-        if job.is_interrupted:
-            raise KeyboardInterrupt
+            signal.signal(signal.SIGINT, handler)
+
+
+_BORDERS = (Job._call.__code__, MainThread._run_within.__code__, MainThread._run.__code__)  # noqa: SLF001
+"""The innermost of these frames says where a signal arrives: in a job's work (`_call`), or in the code that begins and
+ends jobs, which an interrupt must not end."""
 
 
 def is_main_thread() -> bool:

@@ -13,7 +13,9 @@ import pytest
 
 from copilot_nb.named_sessions.api import shared_manager
 from copilot_nb.named_sessions.approvals import ApprovalRequest
+from copilot_nb.named_sessions.session import state_of
 from copilot_nb.notebook import streaming
+from copilot_nb.providers.chat import ChatRequest
 from copilot_nb.testing import FunctionCall, Reply, ScriptedModel
 
 from .conftest import Notebook
@@ -186,6 +188,47 @@ def test_running_code_gets_the_whole_answer_of_a_session_that_it_asks(
     typed("y")
     assert nb.run("%%copilot a -t kernel\nCompute").ok
     assert answer in told(model)
+
+
+def test_a_stop_of_code_that_waits_for_other_code_leaves_that_alone_and_ends_the_code_after_it(
+    nb: Notebook, typed: Callable[..., list[str]]
+) -> None:
+    asks = "try:\n    session('b').ask('Ask b')\nexcept KeyboardInterrupt:\n    seen.append('a')\n    raise"
+    codes = {"Once": "pass", "Ask a": asks, "Ask b": "begun.set(); go_on.wait(10); seen.append('b')"}
+
+    def answer(request: ChatRequest) -> Reply | str:
+        last = request.messages[-1]
+        asked = [prompt for prompt in codes if last.role == "user" and prompt in last.text]
+        return runs(codes[asked[0]]) if asked else "Done."
+
+    begun, go_on, seen, stopped = threading.Event(), threading.Event(), list[str](), list[str]()
+    session = shared_manager().session
+    nb.shell.user_ns |= {"begun": begun, "go_on": go_on, "seen": seen, "session": session}
+
+    def stop() -> None:
+        begun.wait(WAIT_S)
+        turn = state_of(session("a")).runner.current
+        assert turn is not None
+        turn.stop()
+        turn.ended.result(WAIT_S)  # b's code still runs
+        stopped.append(turn.state.value)
+        for _ in range(int(WAIT_S * 100)):  # until the call of the stopped turn has been withdrawn
+            if turn.notes or go_on.wait(0.01):
+                break
+        go_on.set()
+
+    nb.answer(ScriptedModel(answer))
+    typed("s", "y")
+    assert nb.run("%%copilot b -t kernel\nOnce").ok
+    thread = threading.Thread(target=stop)
+    thread.start()
+    ran = nb.run("%%copilot a -t kernel\nAsk a")
+    thread.join()
+    assert "TurnInterrupted" in ran.out
+    assert "its code is interrupted when the code of b, which it waits for, has ended" in ran.out
+    assert (stopped, seen) == (["interrupted"], ["b", "a"])
+    assert nb.run("%copilot wait b").ok
+    assert session("b").history[-1].text == "Done."
 
 
 def test_a_proposed_cell_is_put_below_and_does_not_run(nb: Notebook) -> None:

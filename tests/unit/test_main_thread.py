@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import signal
 import threading
@@ -214,3 +215,96 @@ def test_a_long_wait_for_the_loop_runs_the_job_that_it_waits_for() -> None:
     MAIN_THREAD.submit(done.set)
     loop.blocking(until_done(), timeout_s=LONG_S)
     loop.stop()
+
+
+class Nested:
+    """A job that runs another one within its work, and what it got then."""
+
+    def __init__(self, inner_work: Callable[[], object]) -> None:
+        self.main, self.got = MainThread(), list[str]()
+        self.inner = Job(inner_work)
+        self.outer = self.main.submit(self._work)
+
+    def _work(self) -> None:
+        try:
+            self.main.run(self.inner)
+        except KeyboardInterrupt as error:
+            self.got.append(type(error).__name__)
+            raise
+
+
+def interrupt() -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def test_a_job_that_is_cancelled_while_another_runs_within_it_is_interrupted_after_that() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def cancel() -> None:
+        begun.wait(LONG_S)
+        nested.outer.cancel()
+        go_on.set()
+
+    def inner() -> bool:
+        begun.set()
+        return go_on.wait(LONG_S)
+
+    nested = Nested(inner)
+    thread = soon(cancel)
+    nested.main.serve()
+    thread.join()
+    assert nested.inner.result.result() is True
+    assert nested.got == ["JobCancelled"]
+    assert isinstance(nested.outer.result.exception(), JobInterrupted)
+    assert (nested.outer.is_interrupted, nested.inner.is_cancelled, nested.inner.is_interrupted) == (False,) * 3
+
+
+def test_an_interrupt_of_the_kernel_ends_all_jobs_from_the_inside() -> None:
+    nested = Nested(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        nested.main.serve()
+    assert nested.got == ["KeyboardInterrupt"]
+    assert [type(job.result.exception()) for job in (nested.inner, nested.outer)] == [JobInterrupted] * 2
+    assert (nested.inner.is_interrupted, nested.outer.is_interrupted) == (True, True)
+
+
+def test_a_signal_that_arrives_as_a_job_ends_does_not_end_the_job_around_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    nested = Nested(lambda: "whole")
+    nested.inner._sent = 1  # by a cancellation just before
+    monkeypatch.setattr(nested.inner, "_await_signal", interrupt)
+    nested.main.serve()
+    assert nested.inner.result.result() == "whole"
+    assert nested.got == []
+    assert nested.outer.result.result() is None
+
+
+def test_an_interrupt_that_comes_before_the_next_job_begins_leaves_that_job_for_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    main = MainThread()
+    outer, inner = main.submit(main.serve), main.submit(lambda: "whole")
+    monkeypatch.setattr(outer, "_await_signal", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        main.run(outer)
+    assert isinstance(outer.result.exception(), JobInterrupted)
+    assert not inner.has_begun
+    main.serve()
+    assert inner.result.result() == "whole"
+
+
+@pytest.mark.parametrize("is_awaited", [False, True])
+def test_code_whose_turn_is_stopped_does_not_stop_the_turn_that_it_waits_for(
+    monkeypatch: pytest.MonkeyPatch, *, is_awaited: bool
+) -> None:
+    other, stopped = a_turn("b"), list[Turn]()
+    cast(Any, other.owner).stop = stopped.append
+    monkeypatch.setattr(waiting, "AWAITED_POLL_S", 0.0)
+    monkeypatch.setattr(waiting, "attendants", [lambda _turns: job.cancel()])  # while the code waits
+
+    async def awaited() -> None:
+        await other
+
+    job = MAIN_THREAD.submit(lambda: asyncio.run(awaited()) if is_awaited else wait([other]), owner="a")
+    MAIN_THREAD.serve()
+    assert isinstance(job.result.exception(), JobInterrupted)
+    assert (stopped, other.done) == ([], False)
