@@ -123,9 +123,10 @@ def processes() -> Iterator[BaseContext]:
 
 
 @pytest.fixture(scope="module")
-def cluster(processes: BaseContext) -> Iterator[Client]:
+def cluster(processes: BaseContext, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """Two workers of four threads."""
     with (
+        dask.config.set({"temporary-directory": str(tmp_path_factory.mktemp("dask"))}),  # Dask never removes its own
         LocalCluster(n_workers=2, threads_per_worker=4, dashboard_address=None, memory_limit=0) as cluster,
         Client(cluster) as client,
     ):

@@ -313,7 +313,8 @@ def test_a_program_ends_with_the_kernel(tmp_path: Path) -> None:
     os.mkfifo(wire)
     code = f"import time\nwire = open({str(wire)!r}, 'w')\nprint('up', file=wire, flush=True)\ntime.sleep(600)"
     kernel = f"from copilot_nb.experiments.program import run_python\nrun_python({code!r}, timeout_s=600)"
-    with subprocess.Popen([sys.executable, "-c", kernel]) as process, wire.open() as reader:
+    env = {**os.environ, "TMPDIR": str(tmp_path)}  # a killed kernel removes nothing
+    with subprocess.Popen([sys.executable, "-c", kernel], env=env) as process, wire.open() as reader:
         assert reader.readline() == "up\n"
         process.kill()
         assert select.select([reader], [], [], 10)[0], "the program still holds the pipe"
