@@ -36,8 +36,8 @@ _FOUND = ' style="display:block;padding-left:1em"'
 _TURN = ' style="margin:.4em 0 1em;padding-left:1em"'
 _WHOLE = ' style="white-space:nowrap"'
 _PROMPT = (
-    ' style="white-space:pre-wrap;overflow-wrap:anywhere;font-family:inherit;margin:0 0 .8em;padding:.4em .8em;'
-    'background:rgba(128,128,128,.1)"'
+    ' style="white-space:pre-wrap;overflow-wrap:anywhere;word-break:normal;font-family:inherit;'
+    'margin:0 0 .8em;padding:.4em .8em;background:rgba(128,128,128,.1)"'
 )
 _STATES = {
     TurnState.QUEUED: "… queued",

@@ -276,6 +276,7 @@ def test_inside_a_turn_each_speaker_is_named() -> None:
     assert you < prompt < model < answer
     assert "2.0 s (first token 0.5 s) · 10 tokens in, 1 out" in html
     assert html.count("session1") == 1
+    assert html.count("word-break:normal") == html.count("<pre")  # JupyterLab breaks a pre within words
 
 
 def test_a_long_prompt_is_shortened_in_its_line_only() -> None:
