@@ -331,8 +331,16 @@ class Turn:
     @property
     def label(self) -> Label:
         """The facts that a rendering needs in addition to the record."""
+        return self._label(self._queue_note())
+
+    @property
+    def panel_label(self) -> Label:
+        """The same without its place in the queue, which a panel shows with a button that withdraws the prompt."""
+        return self._label([])
+
+    def _label(self, queue_note: list[str]) -> Label:
         saying = [self._saying] if self._saying and not self.done else []
-        notes = [*self.notes, *self._queue_note(), *self._preparing_note(), *saying]
+        notes = [*self.notes, *queue_note, *self._preparing_note(), *saying]
         return Label(self.session.name, self.session.provider, " · ".join(notes))
 
     def _preparing_note(self) -> list[str]:

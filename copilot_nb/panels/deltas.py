@@ -112,7 +112,7 @@ class LiveTurn:
         if self._is_over:
             return {}
         is_final = self._is_over = self.turn.done
-        record, label, before = self.turn.record, self.turn.label, self.before
+        record, label, before = self.turn.record, self.turn.panel_label, self.before
         seen = (record, label, before, is_final)
         if seen == self._seen:
             return {}

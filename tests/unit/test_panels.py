@@ -320,6 +320,8 @@ def test_prompts_wait_in_a_queue_that_is_seen(panel: Watched, session: Stored) -
         ("queued", 2),
     ]
     key = next(key for key, turn in Page(panel.sent).turns.items() if turn["prompt"] == "last")
+    assert "to cancel: %copilot stop" in third.label.note
+    assert "%copilot" not in Page(panel.sent).turns[key]["head"]  # the page has a button for it
     panel.ask("stop", turn=key)
     assert third.stop_requested
     assert not first.stop_requested
