@@ -102,6 +102,20 @@ def with_files(prompt: str, files: Sequence[Message], hide: Callable[[str], str]
     return "\n".join([*texts, prompt]), images
 
 
+EXAMPLES = (
+    "Write a pandas function that finds duplicate rows, with an example",
+    "Explain this error, and how to mend it: ",
+    "Compare two ways to read a large CSV file",
+)
+"""What an empty conversation suggests to somebody who works in a notebook."""
+VISITORS_EXAMPLES = (
+    "What is the capital of Japan? One sentence.",
+    "Name three cities in Italy.",
+    "Write a Python function that adds two numbers.",
+)
+"""The same for a user of a web page, who has neither data nor errors there."""
+
+
 class ChatPanel(Panel):
     """A chat with one session. Turns that cells or Python send appear in the panel, too, and the other way round.
 
@@ -149,7 +163,8 @@ class ChatPanel(Panel):
 
     def whole(self) -> dict[str, Any]:
         """Return the last page of turns, the running turns, what is asked, and the session's facts."""
-        return {**self._deltas.whole(), "asks": self._asks.whole(), "choices": self._choices()}
+        examples = VISITORS_EXAMPLES if self.session.user else EXAMPLES
+        return {**self._deltas.whole(), "asks": self._asks.whole(), "choices": self._choices(), "examples": examples}
 
     def news(self) -> list[dict[str, Any]]:
         """Return the changes of the turns and of the session."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator
 
+from copilot_nb.named_sessions.listing import STATE_LABELS
 from copilot_nb.panels.sessions import SessionsPanel
 from copilot_nb.testing import Reply
 
@@ -91,6 +92,7 @@ def test_a_session_is_created_and_found(panel_page: PanelPage, panel: Locator) -
     panel.get_by_label("Model").press("Enter")
     row(panel, "new one").wait_for()
     assert "scripted-b" in repr(panel_page.manager.session("new one"))
+    panel.locator(".cnb-write:focus").wait_for()  # its conversation is open: the next thing is a prompt
     panel.get_by_role("searchbox").fill("ONE")
     panel.get_by_text("1 of 4 sessions").wait_for()
     assert names(panel) == ["new one"]
@@ -101,9 +103,18 @@ def test_a_session_is_created_and_found(panel_page: PanelPage, panel: Locator) -
 def test_a_page_that_is_reloaded_shows_the_open_session_again(panel_page: PanelPage, panel: Locator) -> None:
     row(panel, "beta").get_by_role("button", name="beta", exact=True).click()
     panel.locator(".cnb-chat .cnb-answer").get_by_text("Answer.").wait_for()
+    panel.locator(".cnb-write:focus").wait_for()
     panel_page.reload()
+    assert panel_page.page.evaluate("document.activeElement === document.body")
     panel.locator(".cnb-chat .cnb-answer").get_by_text("Answer.").wait_for()
     assert sorted(names(panel)) == ["alpha", "beta", "gamma"]
+
+
+def test_each_state_has_room_in_its_column(panel_page: PanelPage, panel: Locator) -> None:
+    panel_page.page.evaluate("document.querySelector('.cnb-panel').style.width = '53em'")  # the least for columns
+    fits = "(cell, text) => { cell.textContent = text; return cell.scrollWidth <= cell.clientWidth; }"
+    cell = row(panel, "beta").locator(".cnb-cell-state")
+    assert [state for state in STATE_LABELS.values() if not cell.evaluate(fits, state)] == []
 
 
 def test_names_are_shown_to_the_letter(panel_page: PanelPage, panel: Locator) -> None:

@@ -13,16 +13,16 @@ let composer;
 let notice;
 const over = new AbortController();
 
+function made() {
+  const stop = () => {};
+  const history = () => ["first", "second"];
+  return new Composer({ send: (draft) => sent.push(draft), stop, notice, signal: over.signal, history });
+}
+
 beforeEach(() => {
   sent = [];
   notice = new Notice();
-  composer = new Composer({
-    send: (draft) => sent.push(draft),
-    stop: () => {},
-    notice,
-    signal: over.signal,
-    history: () => ["first", "second"],
-  });
+  composer = made();
   document.body.append(composer.node);
 });
 afterEach(() => composer.node.remove());
@@ -156,6 +156,24 @@ test("a draft outlives an edit that is cancelled, and one that is sent", async (
       prompts,
     );
   }
+});
+
+test("a draft is there again when the page is reloaded, until it is sent; an edit is no draft", async () => {
+  const reloaded = (session) => {
+    const another = made();
+    another.keepFor(session);
+    return another.text.value;
+  };
+  composer.keepFor("s1");
+  type("a draft");
+  composer.edit(turn("old"), 0);
+  type("old, but better");
+  assert.equal(reloaded("s1"), "a draft");
+  assert.equal(reloaded("s2"), "");
+  press(composer.text, "Escape");
+  press(composer.text, "Enter");
+  await settled();
+  assert.equal(reloaded("s1"), "");
 });
 
 test("an edit that is refused is an edit again, and the draft waits", async () => {

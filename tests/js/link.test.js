@@ -43,6 +43,7 @@ class Wire {
   shown = [];
   trouble = "";
   isExpecting = false;
+  ends = 0;
   over = new AbortController();
 
   constructor(kernel = null) {
@@ -66,6 +67,9 @@ class Wire {
       news: (item) => this.shown.push(item),
       trouble: (text) => {
         this.trouble = text;
+      },
+      lost: () => {
+        this.ends += 1;
       },
       expecting: () => this.isExpecting,
     });
@@ -306,6 +310,7 @@ for (const [way, restart] of [
     mock.timers.tick(1);
     await Promise.all([before, later]);
     assert.equal(wire.trouble, RESTARTED);
+    assert.equal(wire.ends, 1);
     const { length } = wire.sent;
     pass(60_000);
     assert.equal(wire.sent.length, length);

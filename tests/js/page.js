@@ -6,7 +6,7 @@ const window = new Window({ url: "http://localhost/" });
 const names = [
   ...["document", "navigator", "Node", "Element", "HTMLElement", "HTMLInputElement", "HTMLTextAreaElement", "Event"],
   ...["KeyboardEvent", "CompositionEvent", "MathMLElement", "ResizeObserver", "IntersectionObserver"],
-  ...["MutationObserver", "File", "FileReader", "requestAnimationFrame"],
+  ...["MutationObserver", "File", "FileReader", "requestAnimationFrame", "sessionStorage"],
 ];
 for (const name of names) Object.defineProperty(globalThis, name, { value: window[name], configurable: true });
 

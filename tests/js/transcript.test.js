@@ -27,6 +27,20 @@ test("a turn that runs stands before those that wait, whether or not it was seen
   assert.deepEqual(order(), ["first", "asked again", "waits", "waits too"]);
 });
 
+test("what was under way when the kernel ended is not said to answer", () => {
+  apply("first", "done");
+  apply("second", "working");
+  apply("third", "queued", 1);
+  for (const turn of transcript.inOrder()) turn.lost();
+  const turns = transcript.inOrder();
+  const unanswered = "The kernel ended before this was answered.";
+  assert.deepEqual(
+    turns.map((turn) => turn.status.textContent),
+    ["", unanswered, unanswered],
+  );
+  assert.ok(turns.every((turn) => !turn.isUnderWay));
+});
+
 test("a turn that is put before others in the queue stands before them", () => {
   apply("first", "working");
   apply("waits", "queued", 1);

@@ -14,7 +14,7 @@ from copilot_nb.errors import InputError, SessionNotFound
 from copilot_nb.named_sessions import api
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.named_sessions.session import state_of
-from copilot_nb.panels.chat import ChatPanel
+from copilot_nb.panels.chat import EXAMPLES, VISITORS_EXAMPLES, ChatPanel
 from copilot_nb.panels.deltas import Deltas
 from copilot_nb.providers.in_kernel import InKernel
 from copilot_nb.runtime.archive import LOG_NAME, LOGS
@@ -121,6 +121,13 @@ def test_a_users_page_cannot_choose_who_is_paid(
     assert {name for name, _ in panel.do_models({})["choices"]} == {"scripted"}
     assert {name for name, _ in panel.whole()["choices"]} == {"scripted"}
     panel.close()
+
+
+def test_a_users_page_suggests_what_needs_no_data(manager: Manager) -> None:
+    panel, own = ChatPanel(api.session("chat", user="alice")), ChatPanel(manager.session("chat"))
+    assert (panel.whole()["examples"], own.whole()["examples"]) == (VISITORS_EXAMPLES, EXAMPLES)
+    panel.close()
+    own.close()
 
 
 def test_a_program_says_what_its_page_may_choose(manager: Manager) -> None:

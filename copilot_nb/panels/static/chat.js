@@ -12,12 +12,6 @@ import { Transcript } from "./transcript.js";
 
 /** @typedef {import("./turn.js").TurnView} TurnView */
 
-const EXAMPLES = [
-  "Write a pandas function that finds duplicate rows, with an example",
-  "Explain this error, and how to mend it: ",
-  "Compare two ways to read a large CSV file",
-];
-
 /**
  * Return a function that puts code into a new cell below the panel's cell; null if the front end does not permit that.
  * @param {import("./link.js").Model} model
@@ -43,6 +37,7 @@ class Chat {
   constructor({ model, el: host, signal }) {
     this.signal = signal;
     this.live = announcer();
+    this.examples = el("div", { class: "cnb-examples" });
     this.notice = new Notice();
     this.transcript = this.makeTranscript(signal);
     this.approvals = new Approvals(
@@ -75,6 +70,7 @@ class Chat {
       whole: (message) => this.whole(message),
       news: (item) => this.take(item),
       trouble: (text) => this.trouble(text),
+      lost: () => this.lost(),
       expecting: () => this.head.facts?.busy || this.transcript.isUnderWay,
     });
   }
@@ -94,11 +90,15 @@ class Chat {
 
   /** The contents of an empty transcript: suggested prompts, which a click puts into the field. */
   makeEmpty() {
-    const examples = EXAMPLES.map((text) =>
-      button(text, () => this.composer.suggest(text), { class: "cnb-button cnb-example" }),
-    );
     const about = el("p", {}, "Ask something, or begin with one of these.");
-    return el("div", {}, about, el("div", { class: "cnb-examples" }, ...examples));
+    return el("div", {}, about, this.examples);
+  }
+
+  /** @param {string[]} texts */
+  showExamples(texts) {
+    const show = (/** @type {string} */ text) =>
+      button(text, () => this.composer.suggest(text), { class: "cnb-button cnb-example" });
+    if (!this.examples.childElementCount) this.examples.append(...texts.map(show)); // later one may have the focus
   }
 
   /**
@@ -154,6 +154,7 @@ class Chat {
   /** @param {any} message */
   whole(message) {
     this.head.choices = message.choices;
+    this.showExamples(message.examples);
     this.transcript.whole(message.turns, message.first);
     this.approvals.show(message.asks);
     this.session(message.session);
@@ -173,6 +174,13 @@ class Chat {
     this.head.show(facts);
     this.root.setAttribute("aria-label", `Chat: ${facts.name}`);
     hide(this.composer.stop, !facts.busy);
+    this.composer.keepFor(facts.id);
+  }
+
+  /** The kernel has ended, and with it what was answering. */
+  lost() {
+    for (const turn of this.transcript.inOrder()) turn.lost();
+    if (this.head.facts) this.session({ ...this.head.facts, state: "", busy: false });
   }
 
   /**

@@ -2,6 +2,7 @@
 
 import { Approvals, decider } from "./approvals.js";
 import { announcer, button, el, hide, Notice, newId, panelRoot, saveFile, saveFocus } from "./dom.js";
+import { KeptDraft } from "./drafts.js";
 import { characterOf, onEnter, replaceText } from "./keys.js";
 import { Link } from "./link.js";
 import { RoundView, SharedScroll } from "./round.js";
@@ -54,6 +55,7 @@ class ComparePage {
     this.widths = new Widths(this.root, signal);
     place.append(this.root);
     keepHeight(this.input, "comparison", signal);
+    new KeptDraft(this.input).as(model.get("panel_id"));
     onEnter(this.input, () => this.send());
     this.root.addEventListener("keydown", (event) => this.key(event), { signal });
     this.link = new Link(model, signal, {
@@ -61,6 +63,7 @@ class ComparePage {
       whole: (message) => this.whole(message),
       news: (item) => this.take(item),
       trouble: (text) => (text ? this.trouble.show(text, "trouble") : this.trouble.clear()),
+      lost: () => this.lost(),
       expecting: () => this.isUnderWay,
     });
   }
@@ -111,6 +114,12 @@ class ComparePage {
     round.node.scrollIntoView({ block: "nearest" });
     if (this.goesOn) round.toVote();
     this.goesOn = false;
+  }
+
+  /** The kernel has ended, and with it what was answering. */
+  lost() {
+    for (const round of this.rounds.values()) for (const column of round.columns) column.turn.lost();
+    this.settle();
   }
 
   get last() {
@@ -240,9 +249,10 @@ class ComparePage {
   settle() {
     this.empty.hidden = this.list.childElementCount > 0;
     hide(this.csv, !this.rounds.size);
-    hide(this.stopButton, !this.isUnderWay);
-    if (this.isUnderWay) saveFocus(this.sendButton);
-    this.sendButton.disabled = this.isUnderWay;
+    const isWorking = this.isUnderWay && !this.link?.isDead;
+    hide(this.stopButton, !isWorking);
+    if (isWorking) saveFocus(this.sendButton);
+    this.sendButton.disabled = isWorking;
   }
 
   get isUnderWay() {

@@ -3,6 +3,7 @@
 import { Attachments } from "./attachments.js";
 import { escapeExpressions, isCommand, matchingCommands } from "./commands.js";
 import { button, el, newId } from "./dom.js";
+import { KeptDraft } from "./drafts.js";
 import { isComposing, onEnter, replaceText } from "./keys.js";
 
 const MAX_HEIGHT_PX = 240;
@@ -52,6 +53,7 @@ export class Composer {
   /** @type {TurnView | null} */
   editing = null;
   draft = ""; // the text before a turn was edited
+  kept = new KeptDraft(this.text, () => !this.editing);
 
   /** @param {ComposerOptions} options */
   constructor({ send, stop, notice, signal, history }) {
@@ -89,6 +91,15 @@ export class Composer {
     const widths = new ResizeObserver(() => this.text.clientWidth && this.fit());
     widths.observe(this.node);
     signal.addEventListener("abort", () => widths.disconnect());
+  }
+
+  /**
+   * Keep what is typed for this session, and show what was kept.
+   * @param {string} id of the session
+   */
+  keepFor(id) {
+    this.kept.as(id);
+    this.fit();
   }
 
   /** @param {string} text */

@@ -26,7 +26,8 @@ export class Grid {
     type: "search",
     class: "cnb-input",
     "data-home": true,
-    placeholder: "Find by name, model, notebook, state",
+    placeholder: "Find sessions",
+    title: "Find by name, model, notebook or state",
   });
   count = el("span", { class: "cnb-count", role: "status", "aria-live": "polite" });
   heads = HEADS.map(([key, label]) => {
@@ -91,6 +92,11 @@ export class Grid {
     const view = this.views.get(row.id);
     if (view) view.apply(row);
     else this.views.set(row.id, new RowView(this, row));
+  }
+
+  /** The kernel has ended: what its sessions do is not known any more. */
+  lost() {
+    for (const view of this.views.values()) view.apply({ ...view.row, state: "" });
   }
 
   /** Update how long ago each session was used. */

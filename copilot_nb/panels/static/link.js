@@ -38,13 +38,14 @@ export const BUSY = "The kernel is busy with a cell; this will be done when it h
 /**
  * * What a panel does with what it hears. `whole(message)` shows everything anew, `news(item)` what has changed, and
  * `updated()` is called after some of those; `trouble(text)` tells that the kernel does not answer, and `trouble("")`
- * that it does again; `expecting()` says whether something should be heard soon.
+ * that it does again; `lost()` that the kernel has ended; `expecting()` says whether something should be heard soon.
  * @typedef {object} Page
  * @property {HTMLElement} root
  * @property {(message: any) => void} whole
  * @property {(item: any) => void} news
  * @property {() => void} [updated]
  * @property {(text: string) => void} trouble
+ * @property {() => void} [lost]
  * @property {() => boolean} [expecting]
  */
 
@@ -76,12 +77,14 @@ export class Link {
    * @param {AbortSignal} signal
    * @param {Page} page
    */
-  constructor(model, signal, { root, whole, news, trouble, updated = () => {}, expecting = () => false }) {
+  constructor(model, signal, page) {
+    const { root, whole, news, trouble, updated = () => {}, lost = () => {}, expecting = () => false } = page;
     this.model = model;
     this.signal = signal;
     this.whole = whole;
     this.news = news;
     this.updated = updated;
+    this.lost = lost;
     this.expecting = expecting;
     this.place = placeOf(root, signal, model.widget_manager?.rendermime?.latexTypesetter);
     /** @param {string} text */
@@ -242,7 +245,9 @@ export class Link {
   }
 
   died() {
+    const isNew = !this.isDead;
     this.isDead = true;
+    if (isNew) this.lost();
     this.root.classList.toggle("cnb-lost", !this.hasBegun); // only the notice is visible
     const asked = [...this.waiting.values()];
     this.waiting.clear();

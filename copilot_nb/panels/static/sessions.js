@@ -29,6 +29,7 @@ class SessionsPage {
   opened = null;
   /** @type {AbortController | null} */
   viewing = null;
+  goesOn = false; // the user opens a conversation, and writes next
 
   /** @param {import("./link.js").View} view */
   constructor({ model, el: place, signal, host }) {
@@ -55,6 +56,7 @@ class SessionsPage {
       whole: (message) => this.whole(message),
       news: (item) => this.take(item),
       updated: () => this.grid.layout(),
+      lost: () => this.grid.lost(),
       trouble: (text) => (text ? this.trouble.show(text) : this.trouble.clear()),
     });
   }
@@ -193,7 +195,9 @@ class SessionsPage {
         await this.link.ask("create", wanted);
         return `Created ${wanted.name}.`;
       });
-      if (said !== null) close();
+      if (said === null) return;
+      close();
+      this.open({ id: "", name: wanted.name });
     };
     const modelFields = [el("label", { for: model }, "Model"), modelInput, models];
     const providerFields = [el("label", { for: provider }, "Provider"), providerInput];
@@ -227,10 +231,20 @@ class SessionsPage {
     });
   }
 
-  /** @param {import("./row.js").Row} row */
-  open(row) {
-    if (this.opened?.id === row.id) this.conversation.scrollIntoView({ block: "nearest" });
-    else this.ask("open", { name: row.name });
+  /** @param {{id: string, name: string}} row */
+  async open(row) {
+    this.goesOn = true;
+    if (this.opened?.id === row.id) this.toConversation();
+    else if ((await this.ask("open", { name: row.name })) === null) this.goesOn = false;
+  }
+
+  /** Show the conversation, and move the focus into its field if the user opens it, who is still in this panel. */
+  toConversation() {
+    this.conversation.scrollIntoView({ block: "nearest" });
+    /** @type {HTMLElement | null} */
+    const field = this.conversation.querySelector(".cnb-write");
+    if (this.goesOn && this.root.contains(document.activeElement)) field?.focus({ preventScroll: true });
+    this.goesOn = false;
   }
 
   // the open conversation
@@ -268,7 +282,7 @@ class SessionsPage {
     try {
       const widget = await this.widget(open.chat, viewing.signal);
       await widget.render({ el: place, signal: AbortSignal.any([viewing.signal, this.signal]) });
-      if (!viewing.signal.aborted) this.conversation.scrollIntoView({ block: "nearest" });
+      if (!viewing.signal.aborted) this.toConversation();
     } catch (error) {
       const inCell = `in a cell: cp.ChatPanel("${open.name}")`;
       if (!viewing.signal.aborted) place.textContent = `It cannot be shown here (${messageOf(error)}); ${inCell}`;

@@ -234,6 +234,13 @@ export class TurnView {
     this.showTools();
   }
 
+  /** The kernel has ended: what it had not answered stays as it is. */
+  lost() {
+    if (!this.isUnderWay) return;
+    this.setState({ state: "interrupted" });
+    this.status.textContent = "The kernel ended before this was answered.";
+  }
+
   showTools() {
     const held = this.tools.contains(document.activeElement);
     saveFocus(this.tools);
