@@ -18,8 +18,9 @@ from copilot_nb.errors import InputError
 from copilot_nb.experiments.agreement import Agreement
 from copilot_nb.experiments.extras import extra
 from copilot_nb.experiments.forest import interval, number, short
+from copilot_nb.experiments.tabular import percent
 from copilot_nb.render.table import Printer
-from copilot_nb.render.words import did_you_mean
+from copilot_nb.render.words import count, did_you_mean
 
 if TYPE_CHECKING:
     from copilot_nb.experiments.intervals import Interval
@@ -113,7 +114,7 @@ def plot(kind: str, data: PlotData) -> Picture:
 def _scores(data: PlotData) -> Picture:
     _require(data.scores, "scores", "run with `scorers=[…]`")
     drawn = [(short(one.variant), one.mean) for one in data.scores]
-    label = "mean score, with its interval"
+    label = _label("mean score", data.scores)
     failing = [(one.mean_with_failures.estimate, row) for row, one in enumerate(data.scores) if one.failed]
     crosses = [(estimate, row) for estimate, row in failing if estimate is not None]
     picture, axes = _forest(drawn, "Mean score by variant", label + ("; ×: failures as 0" if crosses else ""))
@@ -124,7 +125,7 @@ def _scores(data: PlotData) -> Picture:
 def _differences(data: PlotData) -> Picture:
     _require(data.differences, "pairs of variants", "compare two variants or more")
     drawn = [(f"{short(one.first)} −\n{short(one.second)}", one.effect) for one in data.differences]
-    label = "difference of the mean scores, with its interval"
+    label = _label("difference of the mean scores", data.differences)
     picture, axes = _forest(drawn, "Differences, paired by prompt", label, signed=True)
     axes.axvline(0, color=_INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     return picture
@@ -136,6 +137,13 @@ def _cost(data: PlotData) -> Picture:
 
 def _latency(data: PlotData) -> Picture:
     return _spread(data.latency_s, "Time of an answer", "seconds")
+
+
+def _label(value: str, found: Sequence[VariantSummary | Difference]) -> str:
+    """Return the label of an axis: the value, the level of its intervals, and on how many prompts it is based."""
+    fewest, most = min(one.prompts for one in found), max(one.prompts for one in found)
+    prompts = count(most, "prompt") if fewest == most else f"{fewest:,} to {count(most, 'prompt')}"
+    return f"{value} with its {percent(found[0].level)} interval, {prompts}"
 
 
 def _forest(
@@ -153,7 +161,7 @@ def _forest(
         axes.plot([value.estimate], [row], marker="o", markersize=7, color=_FILL, markerfacecolor=fill)
     axes.set_xlabel(label)
     lines = [f"{' '.join(name.split())}: {interval(value, signed=signed)}" for name, value in rows]
-    return _described(picture, title, lines), axes
+    return _described(picture, f"{title}: {label}", lines), axes
 
 
 def _spread(values: Values, title: str, unit: str) -> Picture:

@@ -51,6 +51,8 @@ class VariantSummary:
         The mean score of the prompts, without failed answers.
     mean_with_failures : Interval
         The mean score with each failed answer counted as 0.
+    level : float
+        The confidence level of the intervals.
     """
 
     variant: str
@@ -61,6 +63,7 @@ class VariantSummary:
     retried_share: float
     mean: Interval
     mean_with_failures: Interval
+    level: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +185,7 @@ def _summary(variant: str, rows: Sequence[ScoreRow], scores: tuple[Scores, Score
         retried_share=sum(row.retried for row in rows) / len(rows),
         mean=_mean(scores[0], level),
         mean_with_failures=_mean(scores[1], level),
+        level=level,
     )
 
 

@@ -211,6 +211,18 @@ def test_the_text_of_a_picture_has_its_numbers() -> None:
     assert f"a − b: {interval(estimate, signed=True)}" in plot("differences", data()).description
 
 
+def test_a_picture_says_of_what_level_its_intervals_are_and_on_how_many_prompts() -> None:
+    table = rows(("a", "b"), failed=[1], prompts=12)
+    drawn = PlotData(summarize(table, 0.9), differences(table, 0.9))
+    for kind, label in (
+        ("scores", "mean score with its 90% interval, 11 to 12 prompts; ×: failures as 0"),
+        ("differences", "difference of the mean scores with its 90% interval, 11 prompts"),
+    ):
+        picture = plot(kind, drawn)
+        assert picture.axes[0].get_xlabel() == label
+        assert picture.description.splitlines()[0].endswith(f": {label}")
+
+
 @pytest.mark.parametrize("kind", [*KINDS, "score", "nonsense"])
 def test_what_cannot_be_drawn_is_one_line(kind: str) -> None:
     with pytest.raises(InputError) as error:
