@@ -36,7 +36,7 @@ def test_a_limit_of_cost_stops_after_the_answers_that_fit_and_a_greater_one_goes
     plan = result.plan()
     assert (plan.kept, plan.cost, plan.expected_cost, len(github.prompts)) == (3, 0.75, 1.25, 3)
     assert result.notes == (
-        "stopped at a cost of 0.75: one more answer would pass max_cost=0.8",
+        "stopped at a cost of 0.75: one more answer could pass max_cost=0.8",
         "5 cells of 8 have no answer yet: run it again to go on",
     )
     assert compare(texts, models=CHEAP, providers="github", max_cost=0.2, ask=False).plan() == plan
@@ -49,4 +49,4 @@ def test_a_limit_of_cost_stops_after_the_answers_that_fit_and_a_greater_one_goes
     assert sorted(github.prompts) == texts, "none was paid for twice"
     result = compare(texts, models=[CHEAP, DEAR], providers="github", max_cost=2.5)
     assert result.to_frame().groupby("variant")["cost"].sum().to_dict() == {CHEAP: 8 * COST_CHEAP, DEAR: 2 * COST_DEAR}
-    assert "stopped at a cost of 2: one more answer would pass max_cost=2.5" in result.notes
+    assert "stopped at a cost of 2: one more answer could pass max_cost=2.5" in result.notes

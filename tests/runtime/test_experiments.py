@@ -357,7 +357,7 @@ def test_a_budget_stops_before_it_is_passed_and_keeps_what_is_there(model: Scrip
     one = compare(["question x"], models="scripted").plan().tokens
     result = compare(texts(9), models="scripted", max_tokens=4 * one)
     assert result.plan().kept == 4
-    assert result.notes[0] == f"stopped at {4 * one} tokens: one more answer would pass max_tokens={4 * one}"
+    assert result.notes[0] == f"stopped at {4 * one} tokens: one more answer could pass max_tokens={4 * one}"
     assert result.notes[1] == "5 cells of 9 have no answer yet: run it again to go on"
 
 

@@ -90,18 +90,31 @@ def test_a_budget_asks_one_cell_first_and_stops_before_it_is_passed() -> None:
     budget = Budget(max_tokens=100)
     assert (budget.has_room(0), budget.has_room(1)) == (True, False)
     budget.add([Usage(10, 10)])
-    assert (budget.has_room(3), budget.has_room(4)) == (True, False)
-    for _ in range(3):
+    assert (budget.has_room(1), budget.has_room(2)) == (True, False)
+    budget.add([Usage(10, 10)])
+    assert (budget.has_room(2), budget.has_room(3)) == (True, False)
+    for _ in range(2):
         budget.add([Usage(10, 10)])
     assert budget.reason() == ""
     budget.add([Usage(10, 10)])
-    assert budget.reason() == "stopped at 100 tokens: one more answer would pass max_tokens=100"
+    assert budget.reason() == "stopped at 100 tokens: one more answer could pass max_tokens=100"
+
+
+def test_a_dear_model_among_cheap_ones_passes_the_limit_by_one_answer_at_most() -> None:
+    budget, costs = Budget(max_cost=5.0), [0.25, 10.0] * 20
+    running: list[float] = []
+    while running or budget.has_room(0):
+        while costs and budget.has_room(len(running)):
+            running.append(costs.pop(0))
+        budget.add([Usage(1, 1, cost=running.pop(0))])
+    assert budget.cost <= 0.25 + 10.0 + 0.25
+    assert budget.reason() == "stopped at a cost of 10.5: one more answer could pass max_cost=5"
 
 
 def test_a_limit_of_cost_does_not_hold_where_the_cost_is_unknown() -> None:
     budget = Budget(max_cost=1.0)
     budget.add([Usage(1, 1, cost=0.25)])
-    assert (budget.has_room(2), budget.has_room(3)) == (True, False)
+    assert budget.has_room(0)
     budget.add([Usage(1, 1, cost=None)])
     assert not budget.has_room(0)
     assert budget.reason() == "stopped: max_cost cannot be kept, because an answer's cost is unknown; max_tokens can"
