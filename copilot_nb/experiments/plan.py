@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
-from copilot_nb.experiments.grid import Grid
+from copilot_nb.experiments.grid import Grid, Variant
 from copilot_nb.experiments.judging import Judging
 from copilot_nb.experiments.store import Answer
 from copilot_nb.render.table import Card
@@ -31,6 +33,9 @@ class Plan:
         Their cost in the runtime's unit; ``None``: no answer's cost is known.
     unknown : int
         Stored answers of unknown cost (count).
+    cost_of_missing : float or None
+        Expected cost of the missing answers, by the mean cost of their variant's stored ones; ``None``: it is not known
+        for one of the variants.
     path : Path
         The file that holds the answers.
     judging : Plan or None
@@ -45,24 +50,34 @@ class Plan:
     tokens: int
     cost: float | None
     unknown: int
+    cost_of_missing: float | None
     path: Path
     judging: Plan | None = None
 
     @classmethod
-    def of(cls, grid: Grid, answers: Mapping[str, Answer], path: Path, judging: Plan | None = None) -> Plan:
-        """Return the plan of a grid with these stored `answers`."""
-        done = [answer.turns for answer in answers.values() if answer.state == "done"]
-        costs = [_total([turn.cost for turn in turns]) for turns in done]
-        known = [cost for cost in costs if cost is not None]
+    def of(
+        cls,
+        grid: Grid,
+        answers: Mapping[str, Answer],
+        path: Path,
+        judging: Plan | None = None,
+        more: Mapping[Variant, int] | None = None,
+    ) -> Plan:
+        """Return the plan of a grid with these stored `answers`, and of `more` cells that are not in the grid yet."""
+        done = {key: answer.turns for key, answer in answers.items() if answer.state == "done"}
+        costs = {key: _total([turn.cost for turn in turns]) for key, turns in done.items()}
+        known = {key: cost for key, cost in costs.items() if cost is not None}
+        missing = Counter(more or {}) + Counter(cell.variant for key, cell in grid.unique.items() if key not in done)
         return cls(
             prompts=len(grid.prompts),
             variants=len(grid.variants),
             repeats=grid.repeats,
-            cells=len(grid.unique),
+            cells=len(grid.unique) + sum((more or {}).values()),
             kept=len(done),
-            tokens=sum((turn.input_tokens or 0) + (turn.output_tokens or 0) for turns in done for turn in turns),
-            cost=sum(known) if known else None,
+            tokens=sum((turn.input_tokens or 0) + (turn.output_tokens or 0) for turn in chain(*done.values())),
+            cost=sum(known.values()) if known else None,
             unknown=len(costs) - len(known),
+            cost_of_missing=_cost_of(missing, grid, known),
             path=path,
             judging=judging,
         )
@@ -86,11 +101,9 @@ class Plan:
 
     @property
     def expected_cost(self) -> float | None:
-        """Expected cost of the rest, by the mean of the stored answers of known cost; ``None``: unknown."""
-        known = self.kept - self.unknown
-        own = 0.0 if not self.missing else None if self.cost is None or not known else self.cost / known * self.missing
+        """Expected cost of the rest, including that of the judge; ``None``: unknown."""
         judging = self.judging.expected_cost if self.judging else 0.0
-        return None if own is None or judging is None else own + judging
+        return None if self.cost_of_missing is None or judging is None else self.cost_of_missing + judging
 
     @property
     def grid(self) -> str:
@@ -135,8 +148,22 @@ def planned(
     replies: Mapping[str, Answer] | None = None,
 ) -> Plan:
     """Return the plan of a grid with these stored `answers`, and of its judge with these stored `replies`."""
-    judged = replace(Plan.of(judging.grid, replies or {}, path), cells=judging.expected) if judging else None
+    judged = None
+    if judging:
+        later = {judging.variant: judging.expected - len(judging.grid.unique)}
+        judged = Plan.of(judging.grid, replies or {}, path, more=later)
     return Plan.of(grid, answers, path, judged)
+
+
+def _cost_of(missing: Mapping[Variant, int], grid: Grid, known: Mapping[str, float]) -> float | None:
+    """Return the cost of missing answers by the mean of their variant's; ``None`` if that of one variant is unknown."""
+    costs: dict[Variant, list[float]] = {}
+    for key, cell in grid.unique.items():
+        if key in known:
+            costs.setdefault(cell.variant, []).append(known[key])
+    if not missing.keys() <= costs.keys():
+        return None
+    return sum(number * sum(costs[variant]) / len(costs[variant]) for variant, number in missing.items())
 
 
 def _shown(path: Path) -> str:

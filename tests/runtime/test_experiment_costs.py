@@ -47,6 +47,9 @@ def test_a_limit_of_cost_stops_after_the_answers_that_fit_and_a_greater_one_goes
     assert seen[-1].startswith("8 of 8 answers · 3 kept from before · 70 tokens · cost 1.25")
     assert (result.plan().left, result.notes) == (0, ())
     assert sorted(github.prompts) == texts, "none was paid for twice"
+    plan = compare(texts, models=[CHEAP, DEAR], providers="github", ask=False).plan()
+    assert (plan.missing, plan.expected_cost) == (8, None), "the cheap answers do not tell what the dear ones cost"
     result = compare(texts, models=[CHEAP, DEAR], providers="github", max_cost=2.5)
+    assert result.plan().expected_cost == 6 * COST_DEAR
     assert result.to_frame().groupby("variant")["cost"].sum().to_dict() == {CHEAP: 8 * COST_CHEAP, DEAR: 2 * COST_DEAR}
     assert "stopped at a cost of 2: one more answer could pass max_cost=2.5" in result.notes

@@ -30,6 +30,8 @@ from copilot_nb.providers.in_kernel import InKernel
 from copilot_nb.testing import ScriptedModel
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from copilot_nb.named_sessions.manager import Manager
 
 A = Variant("a", SessionOptions(model="a", provider="p", system="s", effort="", context=""))
@@ -197,15 +199,21 @@ def test_progress_is_one_line() -> None:
 
 def test_a_plan_shows_what_the_rest_would_take() -> None:
     made = grid(["x", "y", "z"])
-    costs = [0.5, None]
-    answers = {
-        key: Answer("done", (AnsweredTurn("q", "a", "m", 60, 40, cost, None, None, None),))
-        for key, cost in zip(made.unique, costs, strict=False)
-    }
-    plan = Plan.of(made, answers, Path("f.sqlite"))
-    assert (plan.cells, plan.kept, plan.left, plan.cost, plan.unknown) == (6, 2, 4, 0.5, 1)
-    assert (plan.expected_tokens, plan.expected_cost) == (400, 2.0)
-    assert "to ask   4: tokens about 400, cost about 2" in str(plan)
+
+    def planned(costs: Sequence[float | None], of: Sequence[Variant]) -> Plan:
+        cells = [key for variant in of for key, cell in made.unique.items() if cell.variant == variant]
+        answers = {
+            key: Answer("done", (AnsweredTurn("q", "a", "m", 60, 40, cost, None, None, None),))
+            for key, cost in zip(cells, costs, strict=False)
+        }
+        return Plan.of(made, answers, Path("f.sqlite"))
+
+    plan = planned([0.5, None, 1.0, 4.0], [A, B])
+    assert (plan.cells, plan.kept, plan.left, plan.cost, plan.unknown) == (6, 4, 2, 5.5, 1)
+    assert (plan.expected_tokens, plan.expected_cost) == (200, 8.0)
+    assert "to ask   2: tokens about 200, cost about 8" in str(plan)
+    assert planned([0.5, 0.5, 0.5], [A]).outlook == "tokens about 300, cost unknown", "nothing is known of B's cost"
+    assert planned([0.5, None, 1.0, 4.0, 4.0, 4.0], [A, B]).expected_cost == 0
     nothing = Plan.of(made, {}, Path("f.sqlite"))
     assert (nothing.cost, nothing.expected_tokens, nothing.outlook) == (None, None, "tokens unknown, cost unknown")
 
