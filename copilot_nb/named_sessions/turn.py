@@ -46,6 +46,10 @@ class TurnSession(Protocol):
     def model(self) -> str:
         """Its model."""
 
+    @property
+    def user(self) -> str:
+        """The user it belongs to; ``""`` if none."""
+
 
 class TurnOwner(Protocol):
     """The queue that runs a turn."""
@@ -72,6 +76,7 @@ class PastSession:
     session_id: str
     provider: str
     model: str = ""
+    user: str = ""
 
 
 class Turn:
@@ -140,7 +145,8 @@ class Turn:
     def __reduce__(self) -> tuple[Any, ...]:
         if not self.done:
             raise TypeError(f"{self!r} cannot be pickled before it has ended")
-        session = PastSession(self.session.name, self.session.session_id, self.session.provider, self.session.model)
+        of = self.session
+        session = PastSession(of.name, of.session_id, of.provider, of.model, of.user)
         structured = {name: vars(self)[name] for name in ("checked", "correction", "_first_error")}
         return _restored, (session, self._record, list(self.notes), self._error, structured)
 
@@ -306,11 +312,21 @@ class Turn:
         if self.done:
             return
         self._error = error
-        if error is not None and not self._record.state.is_final:
-            state = TurnState.INTERRUPTED if isinstance(error, TurnInterrupted) else TurnState.FAILED
-            self._record = dataclasses.replace(self._record, state=state, error=self._record.error or str(error))
+        if error is not None:
+            self._record = self._ended_by(error)
         self.ended.set_result(None)
         self._notify()
+
+    def _ended_by(self, error: CopilotNBError) -> TurnRecord:
+        """Return the record with the error's words: those of the runtime name no remedy, and addresses of ours."""
+        record = self._record
+        said = error.message if self.session.user else str(error)  # a visitor cannot do what the hint says
+        if record.state is TurnState.FAILED:
+            return dataclasses.replace(record, error=said)
+        if record.state.is_final:
+            return record
+        state = TurnState.INTERRUPTED if isinstance(error, TurnInterrupted) else TurnState.FAILED
+        return dataclasses.replace(record, state=state, error=record.error or said)
 
     def _update(self, record: TurnRecord) -> None:
         self._record = record

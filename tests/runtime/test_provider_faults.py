@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from copilot_nb.conversation.parts import TurnState
 from copilot_nb.errors import CopilotNBError, ProviderError, TurnFailed, TurnInterrupted, TurnTimeout
 from copilot_nb.named_sessions.manager import Manager, manager_of
 from copilot_nb.named_sessions.session import Session
@@ -67,6 +68,7 @@ def failure(turn: Turn) -> CopilotNBError:
     with pytest.raises(CopilotNBError) as caught:
         turn.wait()
     assert "\n" not in str(caught.value)
+    assert turn.state is not TurnState.FAILED or turn.record.error == str(caught.value)  # what a panel shows
     return caught.value
 
 

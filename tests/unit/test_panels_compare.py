@@ -121,7 +121,7 @@ def finish(turn: Turn, error: CopilotNBError | None = None) -> None:
         turn.apply(UsageReported(Usage(10, 5, 0.25), turn.session.model))
         turn.apply(Ended(at=end))
     else:
-        turn.apply(Ended(TurnState.FAILED, f"{turn.session.model} of {turn.session.name} is down", at=end))
+        turn.apply(Ended(TurnState.FAILED, "what the runtime says", at=end))
     turn.finish(error)
 
 
@@ -164,7 +164,7 @@ def test_a_blind_round_tells_nothing_of_whose_it_is_before_the_vote(
     page.item(kind="answer", column=0)
     assert "still being answered" in page.ask("vote", round=1, choice=1)["error"]
     finish(first)
-    finish(second, TurnFailed("down"))
+    finish(second, TurnFailed(f"{second.session.model} of {second.session.name} is down"))
     page.item(kind="answer", column=1, over=True)
     state_of(pair[0]).tell("session")
     page.ask("hello")  # a page that is reloaded learns no more

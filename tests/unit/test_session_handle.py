@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from copilot_nb.conversation.transcript import TurnRecord, TurnState
+from copilot_nb.errors import ProviderError
 from copilot_nb.named_sessions.options import SessionOptions
 from copilot_nb.named_sessions.session import Session
 from copilot_nb.named_sessions.state import SessionState
@@ -33,3 +37,13 @@ def test_what_a_session_does_is_read_from_its_state() -> None:
     assert state.activity == "queued"
     state.tell("turn", turn)
     assert told == [("turn", turn)]
+
+
+@pytest.mark.parametrize(
+    ("user", "said"), [("", "srv refused the key → check MY_KEY"), ("alice", "srv refused the key")]
+)
+def test_a_failed_turn_says_what_its_error_says_and_a_visitor_no_remedy(user: str, said: str) -> None:
+    turn = Turn(PastSession("s1", "s1-id", "srv", user=user), "Hello")
+    turn.begin(TurnRecord("m", "Hello", state=TurnState.FAILED, error="401 at http://srv.copilot-nb.invalid/v1"))
+    turn.finish(ProviderError("srv refused the key", "check MY_KEY"))
+    assert turn.record.error == said
