@@ -36,10 +36,14 @@ def tool_of(function: Callable[..., Any], name: str = "", *, asks: bool = True) 
     Raises
     ------
     InputError
-        If the name, a parameter or its type cannot be used.
+        If it is not a function, or the name, a parameter or its type cannot be used.
     """
+    given: object = function
+    if not callable(given):
+        example = given if isinstance(given, str) else "weather"
+        raise InputError(f"a tool is a function, not {type(given).__name__}", f'to name it: @cp.tool(name="{example}")')
     name = name or str(getattr(function, "__name__", ""))
-    if not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InputError(f"a tool cannot be called {name!r}", "use letters, digits, - and _: @cp.tool(name=…)")
     model = _model_of(function, name)
     schema = model.model_json_schema()

@@ -91,6 +91,18 @@ def require_kind(value: object, kind: type[T], expected: str, hint: str) -> T:
     return value
 
 
+def require_function(value: object, what: str) -> None:
+    """Check that a value is a function.
+
+    Raises
+    ------
+    InputError
+        If it cannot be called.
+    """
+    if not callable(value):
+        raise InputError(f"{what} is a function, not {type(value).__name__}", "give a function, or leave it out")
+
+
 def require_count(value: object, what: str) -> int:
     """Return a number that must be a whole one from 0.
 

@@ -178,7 +178,7 @@ class Analysis:
         from copilot_nb.experiments.plots import PlotData, plot
 
         scored = {"scores": self.rows, "differences": self._rows_of_pairs}
-        rows = scored[kind](scorer) if kind in scored else ()
+        rows = scored[kind](scorer) if kind in list(scored) else ()
         return plot(
             kind,
             PlotData(

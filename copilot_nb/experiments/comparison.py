@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
-from copilot_nb.conversation.prompt import require_path
+from copilot_nb.conversation.prompt import require_function, require_path
 from copilot_nb.errors import InputError
 from copilot_nb.experiments.analysis import Analysis
 from copilot_nb.experiments.ballot import Ballot, opinions_of_people
@@ -142,11 +142,13 @@ class Comparison(Analysis):
         Raises
         ------
         InputError
-            If one of them is not a scorer. An error that a scorer raises is reported in `notes`, and loses nothing.
+            If one of them is not a scorer, or `on_progress` is not a function. An error that a scorer raises is
+            reported in `notes`, and loses nothing.
         TurnInterrupted
             If the kernel is interrupted; the scores so far are kept.
         """
         found = checked(scorers)
+        require_function(on_progress, "on_progress")
         with self._store() as store:
             self._scores = ScoreSheet.computed(found, self._asked(), store, on_progress, self._schema)
         return self

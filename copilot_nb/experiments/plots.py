@@ -104,7 +104,7 @@ def plot(kind: str, data: PlotData) -> Picture:
     InputError
         If there is no such kind, or it has no data.
     """
-    if kind not in _KINDS:
+    if kind not in list(_KINDS):  # a list cannot be looked up in a mapping
         raise InputError(
             f"there is no plot {kind!r}", f"{did_you_mean(str(kind), _KINDS)}it is one of {', '.join(_KINDS)}"
         )

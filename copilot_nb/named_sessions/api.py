@@ -140,7 +140,7 @@ def tool(function: F | None = None, /, *, name: str = "", session: str = "", ask
     Raises
     ------
     InputError
-        If a parameter has no type that JSON knows, or another tool has the name.
+        If it is not a function, a parameter has no type that JSON knows, or another tool has the name.
 
     Examples
     --------

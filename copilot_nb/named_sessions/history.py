@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, overload
 
-from copilot_nb.conversation.prompt import require_text
+from copilot_nb.conversation.prompt import require_kind, require_text
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.dataframes import pandas
@@ -101,6 +101,7 @@ class History(Sequence[TurnRecord]):
         InputError
             If this history does not contain the turn.
         """
+        require_kind(number, int, "the number of a turn is a whole number", "turns are numbered from 1")
         if number in self._numbers:
             return self._turns[self._numbers.index(number)]
         name = self._label.session

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from copilot_nb.conversation.prompt import require_kind, require_text
 from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.ages import parse_age
 from copilot_nb.named_sessions.approvals import asking_lines
@@ -43,6 +44,12 @@ _KEYS: Mapping[str, Callable[[StoredSession], Any]] = {
     "model": lambda stored: (stored.provider, stored.model),
 }
 SORTS = tuple(_KEYS)
+
+
+def _age(given: str | timedelta) -> timedelta:
+    if isinstance(given, str):
+        return parse_age(given)
+    return require_kind(given, timedelta, "older_than is a time span", 'for example "30d", or a timedelta')
 
 
 class SessionList(list[StoredSession]):
@@ -89,10 +96,12 @@ class SessionList(list[StoredSession]):
         Raises
         ------
         InputError
-            If `older_than` is not a time span.
+            If `older_than` is not a time span, or another criterion is not text.
         """
-        age = parse_age(older_than) if isinstance(older_than, str) and older_than else older_than
-        before = datetime.now().astimezone() - age if isinstance(age, timedelta) else None
+        require_text(pattern, "the pattern")
+        require_text(model, "the model")
+        require_text(notebook, "the notebook")
+        before = datetime.now().astimezone() - _age(older_than) if older_than != "" else None
         return self._like(
             stored
             for stored in self
@@ -121,7 +130,7 @@ class SessionList(list[StoredSession]):
         InputError
             If `key` is none of these.
         """
-        if key not in _KEYS:
+        if key not in SORTS:
             raise InputError(f"sessions cannot be sorted by {key!r}", f"by one of: {', '.join(SORTS)}")
         return self._like(sorted(self, key=_KEYS[key]))
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Protocol, TypeVar
 
+from copilot_nb.conversation.prompt import require_function
 from copilot_nb.errors import CopilotNBError, InputError, TurnError, TurnInterrupted
 from copilot_nb.runtime.loop import POLL_S, LoopThread
 from copilot_nb.system.main_thread import MAIN_THREAD, JobCancelled, is_main_thread
@@ -93,6 +94,8 @@ def wait(turns: Iterable[T], timeout_s: float | None = None, on_update: Callable
     >>> wait(turns)
     """
     turns = _turns_of(turns)
+    if on_update is not None:
+        require_function(on_update, "on_update")
     if (loop := _loop_of(turns)) is not None and loop.is_current():
         raise RuntimeError("await the turns instead: this thread receives the answers")
     _check_owners(turns)

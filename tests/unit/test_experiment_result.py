@@ -104,6 +104,11 @@ def test_half_a_character_in_the_users_table_is_replaced(path: Path, tmp_path: P
     assert (row["half \ufffd"], row["answer"]) == ("\ufffd", "an answer")
 
 
+def test_progress_is_reported_to_a_function(path: Path) -> None:
+    with pytest.raises(InputError, match="on_progress is a function, not int"):
+        compared(path).score(len, 5)  # type: ignore[arg-type]
+
+
 def test_what_is_not_the_name_of_a_file_is_one_line(path: Path) -> None:
     result = compared(path)
     for bad in ("a\0.csv", "\ud800.csv", "."):

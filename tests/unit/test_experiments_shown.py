@@ -235,6 +235,8 @@ def test_a_typo_is_corrected() -> None:
         plot("score", data())
     with pytest.raises(InputError, match="there is no plot None → it is one of scores, "):
         plot(None, data())  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="there is no plot "):
+        plot(["cost"], data())  # type: ignore[arg-type]
 
 
 def test_an_axis_of_costs_begins_at_0() -> None:

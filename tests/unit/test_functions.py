@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import pytest
@@ -74,13 +73,14 @@ def unknown(product: Missing) -> None: ...  # type: ignore[name-defined]  # noqa
         (odd, "", "odd cannot be a tool: "),
         (unknown, "", "unknown cannot be a tool: name 'Missing' is not defined"),
         (lambda: None, "", "a tool cannot be called '<lambda>'"),
+        ("stock", "", '^a tool is a function, not str → to name it: @cp.tool\\(name="stock"\\)$'),
+        (5, "x", "^a tool is a function, not int"),
+        (stock, 5, "a tool cannot be called 5"),
         (stock, "two words", "a tool cannot be called 'two words'"),
         (stock, "x" * 65, "a tool cannot be called"),
     ],
 )
-def test_a_function_that_cannot_be_a_tool_is_refused_in_one_line(
-    function: Callable[..., Any], name: str, said: str
-) -> None:
+def test_a_function_that_cannot_be_a_tool_is_refused_in_one_line(function: Any, name: Any, said: str) -> None:
     with pytest.raises(InputError, match=said) as raised:
         tool_of(function, name)
     assert "\n" not in str(raised.value)

@@ -15,6 +15,7 @@ from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.formats.export import Exported, export, load
 from copilot_nb.named_sessions.history import History
 from copilot_nb.named_sessions.limits import check_timeout
+from copilot_nb.named_sessions.listing import SessionList
 from copilot_nb.named_sessions.names import check_name
 from copilot_nb.named_sessions.options import FLAGS, SessionOptions
 from copilot_nb.named_sessions.users import check_user, name_for
@@ -75,6 +76,31 @@ def test_a_time(timeout_s: float) -> None:
 def test_what_is_no_path(call: Call, path: object) -> None:
     with pytest.raises(InputError, match=rf"^a file's path is text or a Path, not {type(path).__name__} → "):
         call(path)
+
+
+@pytest.mark.parametrize("kind", ["pattern", "model", "notebook"])
+def test_what_sessions_cannot_be_filtered_by(kind: str) -> None:
+    with pytest.raises(InputError, match=f"^the {kind} is text, not int → "):
+        SessionList().filter(**{kind: 5})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("span", [5, None, [1]])
+def test_what_is_no_time_span(span: Any) -> None:
+    with pytest.raises(InputError, match=f"^older_than is a time span, not {type(span).__name__} → "):
+        SessionList().filter(older_than=span)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda value: wait([], on_update=value), "on_update is a function, not list"),
+        (SessionList().sorted_by, "sessions cannot be sorted by "),
+        (History("a", "p", [TurnRecord("t", "x")]).turn, "the number of a turn is a whole number, not list"),
+    ],
+)
+def test_what_is_no_function_no_order_and_no_number(call: Call, said: str) -> None:
+    with pytest.raises(InputError, match=f"^{said}"):
+        call(["x"])
 
 
 @pytest.mark.parametrize(
