@@ -29,7 +29,11 @@ from copilot_nb.system.paths import expanded
 
 PROMPT, TARGET, ATTACH = "prompt", "target", "attach"
 SUFFIXES = (".csv", ".jsonl", ".ndjson")
-_SHOWN_COLUMNS, _SHOWN_CHARS = 12, 60
+_TABLES = (*SUFFIXES, ".tsv", ".xlsx", ".xls", ".ods", ".parquet", ".feather", ".arrow")
+"""A line that ends so is the name of a file."""
+_FILES = (".json", ".txt", ".md", ".yaml", ".yml", ".xml", ".html", ".pkl", ".pickle", ".db", ".sqlite", ".gz", ".zip")
+"""A word that ends so is the name of a file; a sentence may end so, too."""
+_SHOWN_COLUMNS, _SHOWN_CHARS, _SHOWN_PATH_CHARS = 12, 60, 200
 
 _COLUMN = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 
@@ -95,7 +99,8 @@ def read_prompts(prompts: object, template: Template = "", hide: Callable[[str],
     if not rows:
         raise InputError("there are no prompts", 'for example: cp.compare(["Why is the sky blue?"], models=[…])')
     _check_template(template, rows)
-    return tuple(_prompt(number, row, template, hide) for number, row in enumerate(rows))
+    targets = _targets(rows)
+    return tuple(_prompt(number, row, template, hide, targets[number]) for number, row in enumerate(rows))
 
 
 def _check_template(template: Template, rows: Sequence[Row]) -> None:
@@ -116,7 +121,7 @@ def _items(prompts: object) -> Iterable[object]:
     match prompts:
         case Path():
             return _file(prompts)
-        case str() if prompts.endswith(SUFFIXES) or _is_file(prompts):
+        case str() if names_file(prompts):
             return _file(Path(prompts))
         case str() | Mapping():
             return [prompts]
@@ -128,8 +133,15 @@ def _items(prompts: object) -> Iterable[object]:
     return prompts
 
 
+def names_file(text: str) -> bool:
+    """Whether a text given for prompts is the name of a file, even of one that does not exist: it is not sent then."""
+    lowered, words = text.casefold(), text.split()
+    is_named_so = lowered.endswith(_TABLES) and len(text.splitlines()) == 1
+    return is_named_so or (lowered.endswith(_FILES) and len(words) == 1) or _is_file(text)
+
+
 def _is_file(text: str) -> bool:
-    """Whether a prompt is the name of a file; `os.path` finds no file for a long prompt, where `Path` raises."""
+    """Whether there is a file of this name; `os.path` finds none for a long prompt, where `Path` raises."""
     return bool(Path(text).suffix) and os.path.isfile(os.path.expanduser(text))  # noqa: PTH113 - see above
 
 
@@ -158,11 +170,14 @@ def _exchanged(table: Any) -> Iterable[object]:
 
 def _file(path: Path) -> list[object]:
     if path.suffix.lower() not in SUFFIXES:
+        if not os.path.exists(expanded(path)):  # noqa: PTH110 - `Path` raises for a long text
+            hint = 'check the path; to send this as a prompt, put it into a list: ["…"]'
+            raise InputError(f"there is no file {shortened(str(path), _SHOWN_PATH_CHARS)}", hint)
         hint = f"a table's name ends with {', '.join(SUFFIXES)}; read another file by pandas, and give the table"
         raise InputError(f"{path} is not a table of prompts", hint)
     try:
         text = expanded(path).read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # it is not UTF-8 text, or this can be no file's name
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"cannot read the prompts in {path}: {reason}") from error
     return _csv(path, text) if path.suffix.lower() == ".csv" else _json_lines(path, text)
@@ -197,10 +212,18 @@ def _row(item: object, number: int) -> Row:
     )
 
 
-def _prompt(number: int, row: Row, template: Template, hide: Callable[[str], str]) -> Prompt:
+def _targets(rows: Sequence[Row]) -> list[str]:
+    """Return the expected answers; pandas makes floats of whole numbers if some are missing: 42.0 is 42 then."""
+    values = [row.get(TARGET) for row in rows]
+    given = [value for value in values if not is_missing(value)]
+    has_gaps = any(_is_nan(value) for value in values)
+    is_whole = has_gaps and all(isinstance(value, float) and value.is_integer() for value in given)
+    return ["" if is_missing(value) else f"{value:.0f}" if is_whole else str(value) for value in values]
+
+
+def _prompt(number: int, row: Row, template: Template, hide: Callable[[str], str], target: str) -> Prompt:
     where = f"prompt {number + 1}"
     turns = _turns(row, template, where)
-    target = "" if is_missing(row.get(TARGET)) else str(row[TARGET])
     things = () if is_missing(row.get(ATTACH)) else row[ATTACH]
     try:
         first, images = attached(turns[0], things, hide)
@@ -243,5 +266,8 @@ def _columns(row: Row, name: str = "") -> str:
 
 def is_missing(value: object) -> bool:
     """Whether a table's cell is empty: ``None``, NaN, or a missing value of pandas."""
-    is_nan = isinstance(value, float) and math.isnan(value)
-    return value is None or is_nan or type(value).__name__ in ("NAType", "NaTType")
+    return value is None or _is_nan(value) or type(value).__name__ in ("NAType", "NaTType")
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)

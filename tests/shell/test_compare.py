@@ -113,6 +113,7 @@ def test_an_interrupt_keeps_what_is_done(nb: Notebook, monkeypatch: pytest.Monke
             "there is nothing to compare: this is one prompt to one model → name others",
         ),
         ("%%copilot compare --over nothing\n{{ x }}", "--over nothing: name 'nothing' is not defined"),
+        ("%%copilot compare --over no.xlsx\n{{ x }}", "there is no file no.xlsx → "),
         ("%%copilot compare --over no.csv\n{{ x }}", "cannot read the prompts in no.csv: No such file"),
         ("%%copilot compare --over reviews\n{{ txt }}", "names a column 'txt' that is not there → did you mean text?"),
         ("%%copilot compare --scorer 1/0\nx", "--scorer 1/0: division by zero"),

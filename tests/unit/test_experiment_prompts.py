@@ -120,13 +120,41 @@ def test_files_are_read_as_csv_or_json_lines(tmp_path: Path) -> None:
         (TABLE, "{{ target }}", "prompt 2 has no value in the column 'target'"),
         ([{"prompt": "a", "attach": "nowhere.png"}], "", "prompt 1: cannot attach nowhere.png"),
         ("nowhere.csv", "", "cannot read the prompts in nowhere.csv: No such file"),
-        (Path("a.xlsx"), "", "a.xlsx is not a table of prompts"),
+        ("NOWHERE.CSV", "", "cannot read the prompts in NOWHERE.CSV: No such file"),
+        (Path("a.xlsx"), "", "there is no file a.xlsx → check the path; to send this as a prompt, put it into a list"),
+        ("my prompts.xlsx", "", "there is no file my prompts.xlsx → "),
+        ("a\0.csv", "", "embedded null byte"),
+        ("word " * 999 + "a.xlsx", "", "there is no file word word "),
+        ("~/q.parquet", "", "there is no file ~/q.parquet → "),
+        ("data/prompts.JSON", "", "there is no file data/prompts.JSON → "),
     ],
 )
 def test_what_cannot_be_used_is_one_line(prompts: object, template: str, said: str) -> None:
     with pytest.raises(InputError) as caught:
         read_prompts(prompts, template)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "targets"),
+    [
+        ([42, None], ["42", ""]),
+        ([4.5, 42, None], ["4.5", "42.0", ""]),
+        ([42.0, 1.0], ["42.0", "1.0"]),
+        ([10**17, None], [str(10**17), ""]),
+        (["a", None], ["a", ""]),
+        ([None, None], ["", ""]),
+    ],
+)
+def test_whole_numbers_of_a_column_with_gaps_stay_whole(given: list[object], targets: list[str]) -> None:
+    """pandas holds such a column as floats."""
+    table = pd.DataFrame({"prompt": ["x"] * len(given), "target": given})
+    assert [each.target for each in read_prompts(table)] == targets
+
+
+@pytest.mark.parametrize("text", ["Explain package.json", "What is\nin a.csv", "e.g.", "Use numpy.sum", "a.b"])
+def test_a_text_that_ends_like_a_file_is_sent(text: str) -> None:
+    assert read_prompts(text)[0].turns == (text,)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from copilot_nb.conversation.prompt import interpolate
 from copilot_nb.errors import InputError
 from copilot_nb.experiments import scorers
 from copilot_nb.experiments.judge import Judge
-from copilot_nb.experiments.prompts import ATTACH, PROMPT, SUFFIXES
+from copilot_nb.experiments.prompts import ATTACH, PROMPT, names_file
 from copilot_nb.named_sessions.ages import parse_age
 from copilot_nb.notebook.arguments import TURN_OPTIONS, Option, listed, masked, text_of
 from copilot_nb.notebook.comparing import compare
@@ -72,7 +72,7 @@ def _prompts(context: MagicContext, args: argparse.Namespace) -> tuple[object, s
     if args.attach:
         raise InputError("--attach and --over cannot be combined", f"attach by a column {ATTACH!r} of the table")
     path = expanded(args.over)
-    is_file = args.over.endswith(SUFFIXES) or path.is_file()
+    is_file = names_file(args.over) or path.is_file()
     return path if is_file else option_value(context.shell, "--over", args.over), args.prompt
 
 
