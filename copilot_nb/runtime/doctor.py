@@ -20,7 +20,7 @@ from copilot_nb.providers.local.model_file import find_local_model
 from copilot_nb.providers.spec import from_environment, is_custom_named
 from copilot_nb.runtime.home import check_user
 from copilot_nb.runtime.install.find_runtime import DOCTOR_HINT, RuntimeLocation, check_runtime, find_runtime
-from copilot_nb.runtime.install.sdk_pin import pinned_version
+from copilot_nb.runtime.install.sdk_pin import SDK, pinned_version, sdk_install_command
 from copilot_nb.runtime.lab_extension import server_environment
 from copilot_nb.settings import CopilotNB
 from copilot_nb.system.paths import expanded
@@ -92,15 +92,18 @@ def _version_of(distribution: str) -> str | None:
 def _own_version() -> Finding:
     version = _version_of("copilot-nb")
     return Finding(
-        "copilot-nb", version is not None, version or "not installed", "" if version else "pip install copilot-nb"
+        "copilot-nb",
+        version is not None,
+        version or "not installed",
+        "" if version else "pip install . (in its source)",
     )
 
 
 def _sdk() -> Finding:
-    version, pin = _version_of("github-copilot-sdk"), pinned_version()
+    version, pin = _version_of(SDK), pinned_version()
     if version is None or pin is None:
         detail = f"{version}, which names no runtime version" if version else "not installed"
-        return Finding("Copilot SDK", False, detail, "pip install --upgrade --force-reinstall copilot-nb")
+        return Finding("Copilot SDK", False, detail, sdk_install_command())
     return Finding("Copilot SDK", True, f"{version}, asks for runtime {pin}")
 
 

@@ -367,7 +367,10 @@ def test_a_platform_without_a_runtime(cache: Path, monkeypatch: pytest.MonkeyPat
 
 def test_without_the_sdk(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installer, "pinned_version", lambda: None)
-    assert failure().message.startswith("the Copilot SDK is not installed")
+    error = failure()
+    assert error.message.startswith("the Copilot SDK is not installed")
+    command = rf"run: {re.escape(sys.executable)} -m pip install --force-reinstall github-copilot-sdk==\d+\.\d+\.\d+"
+    assert re.fullmatch(command, error.hint)
 
 
 # Several installers, and their death

@@ -32,7 +32,7 @@ from copilot_nb.runtime.install.find_runtime import (
 )
 from copilot_nb.runtime.install.integrity import check_npm_package
 from copilot_nb.runtime.install.remove_older import remove_older
-from copilot_nb.runtime.install.sdk_pin import checksums_url, pinned_version, runtime_platform
+from copilot_nb.runtime.install.sdk_pin import checksums_url, pinned_version, runtime_platform, sdk_install_command
 from copilot_nb.runtime.install.subprocesses import (
     DOWNLOAD_TIMEOUT_S,
     Progress,
@@ -101,7 +101,7 @@ def _wanted() -> tuple[str, str]:
     if version is None:
         raise RuntimeUnavailable(
             "the Copilot SDK is not installed, or names no version of the runtime",
-            "run: pip install --upgrade --force-reinstall copilot-nb",
+            f"run: {sdk_install_command()}",
         )
     if platform is None:
         raise RuntimeUnavailable(

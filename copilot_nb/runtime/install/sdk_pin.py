@@ -6,10 +6,14 @@ loaded by itself, because `import copilot` takes 0.3 s.
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
+import sys
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+
+SDK = "github-copilot-sdk"
 
 
 @cache
@@ -25,6 +29,16 @@ def sdk_versions() -> ModuleType | None:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def sdk_install_command() -> str:
+    """Return the command that installs into this Python the SDK that this package needs."""
+    try:
+        needed = importlib.metadata.requires("copilot-nb") or []
+    except importlib.metadata.PackageNotFoundError:
+        needed = []
+    sdk = next((each for each in needed if each.startswith(SDK)), SDK)
+    return f"{sys.executable} -m pip install --force-reinstall {sdk}"
 
 
 def pinned_version() -> str | None:
