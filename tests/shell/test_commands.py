@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import copilot_nb
+from copilot_nb.named_sessions import waiting
 from copilot_nb.named_sessions.session import engine_of, state_of
 from copilot_nb.notebook.arguments import ASK_OPTIONS
 from copilot_nb.notebook.subcommands import SUBCOMMANDS
@@ -260,7 +261,19 @@ def test_an_answer_from_the_background_is_ready_until_it_is_waited_for(nb: Noteb
     assert "1 of 1 turn ended\na: done, " in nb.run("%copilot wait").out
     states += [nb.run("%copilot ls").result.table().rows[0][-1]]
     assert states == ["✓ answer ready", "○ idle"]
-    assert nb.run("%copilot wait").out == "No turn in the background is left to wait for.\n"
+    assert nb.run("%copilot wait").out == "No turn is left to wait for.\n"
+
+
+def test_waiting_is_for_what_python_code_or_a_panel_has_sent_too(nb: Notebook, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = nb.answer(ScriptedModel("Yes."))
+    monkeypatch.setattr(waiting, "attendants", [lambda _turns: model.release()])  # as soon as something waits
+    for line, ended in (("%copilot wait a", 2), ("%copilot wait", 3)):
+        model.hold()
+        turns = [copilot_nb.session(name).send("x") for name in "aab"]
+        assert f"{ended} of {ended} turns ended\na: done, " in nb.run(line).out
+        assert all(turn.done for turn in turns[:ended])
+        turns[2].wait()
+    assert nb.run("%copilot wait").out == "No turn is left to wait for.\n"
 
 
 def test_waiting_does_not_fail_for_what_was_stopped_on_purpose(nb: Notebook) -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.names import check_name
+from copilot_nb.named_sessions.session import state_of
 from copilot_nb.named_sessions.waiting import as_completed
 from copilot_nb.notebook.answer import answer
 from copilot_nb.notebook.arguments import ASK_OPTIONS, SESSION_OPTIONS, TURN_OPTIONS, Option
 from copilot_nb.notebook.fix import fix
 from copilot_nb.notebook.progress import wait_for
 from copilot_nb.notebook.subcommands.base import MAYBE_ONE_SESSION, MAYBE_SESSIONS, ONE_SESSION, Subcommand
+from copilot_nb.system.main_thread import MAIN_THREAD
 
 if TYPE_CHECKING:
+    from copilot_nb.named_sessions.turn import Turn
     from copilot_nb.notebook.context import MagicContext
 
 
@@ -24,12 +28,14 @@ def ask(context: MagicContext, args: argparse.Namespace) -> None:
 
 
 def wait(context: MagicContext, args: argparse.Namespace) -> None:
-    """Wait for the turns that run in the background, and raise if one of them failed."""
-    turns = context.background.take_turns([check_name(name) for name in args.names])
+    """Wait for the turns of background cells and for all that are under way, and raise if one of them failed."""
+    names = [check_name(name) for name in args.names]
+    turns = context.background.take_turns(names)
+    turns += [turn for turn in _under_way(context, names) if turn not in turns]
     stopped = [turn for turn in turns if turn.stop_requested]
     going = [turn for turn in turns if turn not in stopped]
     if not going:
-        print("No turn in the background is left to wait for.")
+        print("No turn is left to wait for.")
     try:
         for _ in as_completed(stopped):
             pass  # stopped on purpose, so not a failure
@@ -37,6 +43,19 @@ def wait(context: MagicContext, args: argparse.Namespace) -> None:
             wait_for(context.shell, going)
     finally:
         context.background.settle()
+
+
+def _under_way(context: MagicContext, names: Sequence[str]) -> list[Turn]:
+    """Return the turns that run or are queued, also those of panels and of Python code, of the sessions `names`.
+
+    Without names, of all sessions but those whose model runs the code that waits.
+    """
+    waited = [
+        session
+        for session in context.manager
+        if (session.name in names if names else session.session_id not in MAIN_THREAD.owners)
+    ]
+    return [turn for session in waited for turn in list(state_of(session).pending)]
 
 
 def stop(context: MagicContext, args: argparse.Namespace) -> None:
@@ -77,7 +96,8 @@ COMMANDS = (
     ),
     Subcommand(
         "wait",
-        "Wait for the turns in the background and say how each ended; fails if one of them failed.",
+        "Wait for the turns under way, sent by a cell with -b, a panel or Python, and say how each ended; "
+        "fails if one of them failed.",
         wait,
         (MAYBE_SESSIONS,),
     ),
