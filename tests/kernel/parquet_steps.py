@@ -1,4 +1,4 @@
-"""What `test_parquet.py` runs beside pyarrow: the answers of a comparison become a file, which pandas reads."""
+"""What `test_parquet.py` runs beside pyarrow: answers become a file, which pandas reads, and its tables are prompts."""
 
 from __future__ import annotations
 
@@ -39,9 +39,14 @@ def types(folder: Path) -> None:
     assert schemas[0].equals(schemas[1])
 
 
+def prompts(_: Path) -> None:
+    found = read_prompts(pyarrow.table({"text": ["a", "b"], "target": [1, None]}), "Say {{ text }}", lambda text: text)
+    assert [(prompt.turns, prompt.target) for prompt in found] == [(("Say a",), "1"), (("Say b",), "")]
+
+
 def refusals(folder: Path) -> None:
-    prompts = read_prompts([{"prompt": "a", "x": 1}, {"prompt": "b", "x": "no number"}], "", lambda text: text)
-    mixed = Comparison(compared(folder / "c.sqlite")._manager, make_grid(prompts, (A,), 1, 0), folder / "c.sqlite")
+    rows = read_prompts([{"prompt": "a", "x": 1}, {"prompt": "b", "x": "no number"}], "", lambda text: text)
+    mixed = Comparison(compared(folder / "c.sqlite")._manager, make_grid(rows, (A,), 1, 0), folder / "c.sqlite")
     before = (folder / "a.parquet").read_bytes()
     with pytest.raises(InputError, match=r"cannot write .*a\.parquet: .* → to_csv writes any table") as caught:
         mixed.to_parquet(folder / "a.parquet")
@@ -53,5 +58,5 @@ def refusals(folder: Path) -> None:
 
 if __name__ == "__main__":
     warnings.simplefilter("error")
-    for step in (table, types, refusals):
+    for step in (table, types, prompts, refusals):
         step(Path(sys.argv[1]))
