@@ -126,16 +126,16 @@ class Engine:
         """
         if self._is_closing:
             raise RuntimeUnavailable(CLOSING)
-        if self._client is None:
+        if (client := self._client) is None:
             from copilot_nb.runtime.client import RuntimeClient
 
             self._home = self.settings.home
-            self._client = RuntimeClient(
+            client = self._client = RuntimeClient(
                 self.settings, self.providers.route, self._is_busy, self._lost_runtime, self._note_activity
             )
             self._tidying = asyncio.create_task(self._tidy_by_time())
-        await self._client.ready()
-        return self._client
+        await client.ready()
+        return client  # not the attribute: a restart clears it at any moment
 
     @property
     def running_client(self) -> RuntimeClient | None:

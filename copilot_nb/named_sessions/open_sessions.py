@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from copilot_nb.errors import InputError, SessionNotFound
+from copilot_nb.errors import CopilotNBError, InputError, SessionNotFound
 from copilot_nb.named_sessions.metadata import PREFIX, StoredSession
-from copilot_nb.named_sessions.names import id_for, title_for
+from copilot_nb.named_sessions.names import id_for, quoted, title_for
 from copilot_nb.named_sessions.options import Opening, SessionOptions
 from copilot_nb.named_sessions.rewind import check_stored, turn_number
 from copilot_nb.named_sessions.session import Session, queue_of, state_of
@@ -71,11 +72,14 @@ class OpenSessions:
         Raises
         ------
         InputError
-            If its id differs from the requested one, or it belongs to another user.
+            If its id differs from the requested one, that id is taken, or it belongs to another user.
         """
         async with self._naming():
             await self.check_owner(name, opening.user, opening.session_id)
             session = None if opening.new else self._sessions.get(name)
+            if session is not None and opening.session_id not in ("", session.session_id):
+                said = f"session {name!r} already has the id {session.session_id!r}"
+                raise InputError(said, "use another name for that id")
             if opening.take_over and (copy := await self._copied(name)) is not None:
                 session = copy
             elif session is None:
@@ -84,10 +88,6 @@ class OpenSessions:
                 await self._engine.selector.settled(session.options, options)
         state = state_of(session)
         state.requested = state.requested.merged_with(options)
-        if opening.session_id and state.session_id != opening.session_id:
-            raise InputError(
-                f"session {state.name!r} already has the id {state.session_id!r}", "use another name for that id"
-            )
         return session
 
     async def reopen(self, session: Session) -> Session:
@@ -104,13 +104,31 @@ class OpenSessions:
         stored = await stored_sessions.find(name, opening.session_id)
         if stored is not None and not opening.new:
             return await self._resumed(name, stored)
-        if (before := self._sessions.get(name) or stored) is not None:
+        if opening.session_id:
+            self._check_id_free(name, opening.session_id, stored)
+        known = self._sessions.get(name)
+        if (before := known or stored) is not None:
             options = _restart_options(before.options).merged_with(options)
         chosen = await self._engine.selector.for_new(options)
+        if known is not None:
+            await self.forget(known)
+            stored = await stored_sessions.find(name)  # its first prompt may have stored it meanwhile
         if stored is not None:
             await self._set_aside(stored)
-        free_id = await stored_sessions.free_id(opening.session_id or id_for(name))
+        ids = {session.session_id for session in self}
+        free_id = await stored_sessions.free_id(opening.session_id or id_for(name), ids)
         return SessionState(name=name, session_id=free_id, options=chosen, user=opening.user)
+
+    def _check_id_free(self, name: str, session_id: str, stored: StoredSession | None) -> None:
+        """Check that a new session called `name` can have an id; `stored` is the stored session with it, if any."""
+        owner = next((each.name for each in self if each.session_id == session_id), stored.name if stored else "")
+        if owner:
+            hint = "leave the id out" if owner == name else f"%%copilot {quoted(owner)}"
+            raise InputError(f"the id {session_id!r} belongs to session {owner!r}", hint)
+
+    async def _free_name(self, name: str) -> str:
+        """Return the first name of the form ``name~NUMBER`` that no session has, here or stored."""
+        return await self._engine.stored_sessions.free_name(name, self._sessions)
 
     async def find_stored(self, name: str, user: str = "") -> Session:
         """Return the session called `name`: this kernel's, else a stored one.
@@ -171,7 +189,7 @@ class OpenSessions:
         stored = await self._engine.stored_sessions.find(name)
         if stored is None or not await archive.is_in_use(stored.session_id):
             return None
-        copy_name = await self._engine.stored_sessions.free_name(name)
+        copy_name = await self._free_name(name)
         copy_id = await archive.fork(stored.session_id, title_for(copy_name))
         state = await self._resumed(copy_name, dataclasses.replace(stored, session_id=copy_id))
         state.resume_note = f"{name} is open in another process; continuing in a copy, {copy_name}"
@@ -190,10 +208,8 @@ class OpenSessions:
         check_stored(state)
         engine = self._engine
         archive = (await engine.client()).archive
-        if name is None:
-            name = await engine.stored_sessions.free_name(state.name)
-        name = self._checked_name(state, name)
         async with self._naming():
+            name = self._checked_name(state, await self._free_name(state.name) if name is None else name)
             await self.check_free(name)
             await engine.settle(state)
             turns = (await archive.history(state.session_id)).turns
@@ -212,7 +228,13 @@ class OpenSessions:
                 cells=state.cells.copied(),
             )
             session = self.add(copy)
-        await engine.loaded(copy)  # writes the new name to the runtime's metadata, which still has the original's
+        try:
+            await engine.loaded(copy)  # writes the new name to the runtime's metadata, which still has the original's
+        except BaseException:  # also an interrupt: a copy under the name of the original must not stay
+            with suppress(CopilotNBError):
+                await self.forget(session)
+                await self.delete_forgotten([session])
+            raise
         copy.tell("listed")
         return session
 
@@ -270,9 +292,7 @@ class OpenSessions:
 
     async def _set_aside(self, stored: StoredSession) -> None:
         """Rename an older session so that a new one can use its name."""
-        if (session := self._sessions.get(stored.name)) is not None:
-            await self.forget(session)
-        aside = await self._resumed(await self._engine.stored_sessions.free_name(stored.name), stored)
+        aside = await self._resumed(await self._free_name(stored.name), stored)
         await self._engine.loaded(aside)
         await aside.runner.disconnect()
 
@@ -281,7 +301,8 @@ class OpenSessions:
         state = state_of(session)
         state.is_gone = True
         await queue_of(session).quiesce()
-        self._sessions.pop(state.name, None)
+        if self._sessions.get(state.name) is session:
+            del self._sessions[state.name]
         state.tell("gone")
 
     async def delete_forgotten(self, sessions: Iterable[Session]) -> None:
@@ -299,18 +320,20 @@ class OpenSessions:
         SessionInUse
             If another process has the session open.
         """
-        session = self._sessions.get(name)
-        stored = await self._engine.stored_sessions.find(name, session.session_id if session else "")
-        if user and any(known is not None and known.user != user for known in (session, stored)):
-            raise SessionNotFound(f"there is no session {name!r}", "see cp.sessions(user=…)")
-        if session is not None:
-            await self.forget(session)
-        if stored is not None:
-            await (await self._engine.client()).archive.delete(stored.session_id)
-            if session is None:
+        async with self._naming():
+            session = self._sessions.get(name)
+            stored = await self._engine.stored_sessions.find(name, session.session_id if session else "")
+            if user and any(known is not None and known.user != user for known in (session, stored)):
+                raise SessionNotFound(f"there is no session {name!r}", "see cp.sessions(user=…)")
+            if session is not None:
+                await self.forget(session)  # until then its first prompt may store it
+                if stored is not None or state_of(session).exists:
+                    await (await self._engine.client()).archive.delete(session.session_id)
+            elif stored is not None:
+                await (await self._engine.client()).archive.delete(stored.session_id)
                 self._never_used(stored).tell("gone")
-        elif session is None:
-            raise SessionNotFound(f"there is no session {name!r}", "see %copilot ls")
+            else:
+                raise SessionNotFound(f"there is no session {name!r}", "see %copilot ls")
 
     def _never_used(self, stored: StoredSession) -> SessionState:
         """Return the state of a session that this kernel has never used, so that observers can identify it."""

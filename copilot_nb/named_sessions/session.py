@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from copilot_nb.conversation.prompt import require_count, require_kind
 from copilot_nb.conversation.transcript import TurnRecord
-from copilot_nb.errors import InputError, SessionNotFound
+from copilot_nb.errors import InputError, SessionInUse, SessionNotFound
 from copilot_nb.named_sessions import rewind as rewinding
 from copilot_nb.named_sessions.attach import Attachable
 from copilot_nb.named_sessions.limits import check_timeout
@@ -258,11 +258,16 @@ class Session:
             raise SessionNotFound(f"session {self.name!r} is gone", f'open it again: copilot_nb.session("{self.name}")')
         turn = Turn(self, plan.text, plan.images, replaced_id(replaces), owner=self._queue, schema=plan.schema)
         turn.on_change = self._turn_changed
-        turn.notes, state.resume_note = [state.resume_note] if state.resume_note else [], ""
+        note, state.resume_note = state.resume_note, ""
+        turn.notes = [note] if note else []
         cell = state.cells.key_of(plan.prompt, engine.notebook) if cell is None else cell
-        requested, state.requested = state.requested.merged_with(asked), SessionOptions()
-        queued = QueuedTurn(turn, requested, silence_s, cell, _may_append(replaces))
-        self._queue.add(queued, now=now)
+        requested, state.requested = state.requested, SessionOptions()
+        queued = QueuedTurn(turn, asked, silence_s, cell, _may_append(replaces), requested)
+        try:
+            self._queue.add(queued, now=now)
+        except SessionInUse:  # the next prompt needs them
+            state.resume_note, state.requested = note, requested
+            raise
         return turn
 
     def _turn_changed(self, turn: Turn) -> None:

@@ -35,6 +35,8 @@ class SessionState:
         The user it belongs to; ``""`` if none.
     options : SessionOptions
         Its current options; none is unset.
+    applied : SessionOptions
+        The options that its connection has had since the last prompt; others are applied before the next one.
     requested : SessionOptions
         Changes to the options that take effect with the next prompt.
     exists : bool
@@ -82,9 +84,10 @@ class SessionState:
     on_event: Callable[[Kind, Turn | None], None] = _ignore_event
     _lock: PerLoop[asyncio.Lock] = field(default_factory=lambda: PerLoop(asyncio.Lock))
     _loading: PerLoop[asyncio.Lock] = field(default_factory=lambda: PerLoop(asyncio.Lock))
+    applied: SessionOptions = field(init=False)
 
     def __post_init__(self) -> None:
-        self.options = self.options.settled()
+        self.options = self.applied = self.options.settled()
 
     @property
     def lock(self) -> asyncio.Lock:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -17,11 +18,10 @@ if TYPE_CHECKING:
     from copilot_nb.runtime.client import RuntimeClient
     from copilot_nb.runtime.logfile import LogFacts
 
-MAX_NAMESAKES = 100
 STEADY_NS = 100_000_000
 """A session changed more recently than this is read again: its time stamp may not show another change (nanoseconds)."""
 MIN_BATCH = 100
-"""Smallest number of sessions whose metadata is read in one call."""
+"""Smallest number of sessions whose metadata is read in one call, but for a single one."""
 
 
 class StoredSessions:
@@ -125,16 +125,21 @@ class StoredSessions:
             self._names[each] = stamp, entries.get(each, {}).get(f"{PREFIX}name", "")
         return {each: self._names[each][1] for each in stamps}
 
-    async def free_id(self, wanted: str) -> str:
-        """Return `wanted`, with a number appended if that id is taken."""
+    async def free_id(self, wanted: str, used: Collection[str] = ()) -> str:
+        """Return `wanted`, with a number appended if that id is stored or is one of those `used`."""
         archive = (await self._client()).archive
-        candidates = [wanted, *(f"{wanted[:240]}-{number}" for number in range(2, MAX_NAMESAKES))]
-        taken = await archive.annotations(candidates)
-        return next(candidate for candidate in candidates if candidate not in taken)
+        numbered = (f"{wanted[:240]}-{number}" for number in itertools.count(2))
+        candidates = [wanted]
+        while True:
+            taken = {*used, *await archive.annotations(candidates)}
+            for each in candidates:
+                if each not in taken:
+                    return each
+            candidates = list(islice(numbered, MIN_BATCH))
 
-    async def free_name(self, name: str) -> str:
-        """Return the first free name of the form ``name~NUMBER``, counting from 1."""
-        taken = set((await self.names()).values())
+    async def free_name(self, name: str, used: Collection[str] = ()) -> str:
+        """Return the first name of the form ``name~NUMBER`` that is neither stored nor one of those `used`."""
+        taken = {*used, *(await self.names()).values()}
         return next(other for number in range(1, len(taken) + 2) if (other := f"{name}~{number}") not in taken)
 
 

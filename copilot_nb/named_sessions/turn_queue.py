@@ -21,7 +21,7 @@ from copilot_nb.named_sessions.cells import second_key
 from copilot_nb.named_sessions.checked_answer import does_not_fit
 from copilot_nb.named_sessions.limits import allowance
 from copilot_nb.named_sessions.metadata import PREFIX, cells_entry
-from copilot_nb.named_sessions.options import SessionOptions
+from copilot_nb.named_sessions.options import UNSET, SessionOptions
 from copilot_nb.named_sessions.rerun import take_back_cell
 from copilot_nb.named_sessions.rewind import busy_error, remove_from, restore_turns
 from copilot_nb.named_sessions.stored_history import read_all, refresh
@@ -47,13 +47,16 @@ class QueuedTurn:
     turn : Turn
         The turn.
     requested : SessionOptions
-        The changes it makes to the session's options.
+        The changes that its prompt makes to the session's options.
     timeout_s : float
         Stop the turn if the model sends nothing for this many seconds.
     cell : str
         The cell that sent it; ``""`` if none.
     may_append : bool
         Whether the turn is appended if the turn that it replaces is gone.
+    of_session : SessionOptions
+        The changes that were requested for the session before its prompt; the next prompt makes them if this one is
+        withdrawn.
     """
 
     turn: Turn
@@ -61,6 +64,7 @@ class QueuedTurn:
     timeout_s: float
     cell: str
     may_append: bool = False
+    of_session: SessionOptions = UNSET
 
 
 class TurnQueue:
@@ -80,6 +84,7 @@ class TurnQueue:
         self._adding = threading.Lock()
         self._moved = PerLoop(asyncio.Condition)
         self._served: Turn | None = None
+        self._left = UNSET  # what the session was to change with turns that were withdrawn
         self._place: asyncio.Future[None] | None = None
 
     def add(self, queued: QueuedTurn, *, now: bool = False) -> None:
@@ -152,6 +157,7 @@ class TurnQueue:
         try:
             async with (moved := self._moved()):
                 await moved.wait_for(lambda: queued.turn.done or self._state.pending[0] is queued.turn)
+            self._left = self._left.merged_with(queued.of_session)  # before any later turn is served
             if queued.turn in self._state.pending:
                 self._served = queued.turn
                 async with self._state.lock:
@@ -185,7 +191,8 @@ class TurnQueue:
         is_new = not state.exists
         try:
             async with self._seat_for(turn):
-                await self._prepare(turn, queued.requested)
+                changes, self._left = self._left.merged_with(queued.requested), UNSET
+                await self._prepare(turn, changes)
                 await self._send_turn(queued)
                 if turn.schema is not None:
                     await self._check(queued, turn.schema)
@@ -219,15 +226,14 @@ class TurnQueue:
 
     async def _prepare(self, turn: Turn, requested: SessionOptions) -> None:
         """Load the session into the runtime's memory with the option changes of this turn."""
-        state, engine = self._state, self._engine
-        before = state.options
         await self._apply_options(turn, requested)
-        await refresh(state, engine)
-        await self._load(before)
+        await refresh(self._state, self._engine)
+        await self._load()
 
-    async def _load(self, before: SessionOptions) -> None:
-        """Load the session if it is not loaded, and again if these options or tools need that."""
+    async def _load(self) -> None:
+        """Load the session if it is not loaded, and again if its options or tools need that."""
         state, engine = self._state, self._engine
+        before = state.applied  # not the options before this prompt: an earlier one may have failed to apply them
         connection, toolkit = state.runner.connection, engine.toolkit(state)
         if state.options.needs_reload(before) or (connection and toolkit.needs_reload(connection.toolkit)):
             await state.runner.disconnect()
@@ -239,12 +245,13 @@ class TurnQueue:
         changed = {name: getattr(state.options, name) or "" for name in ("effort", "tools")}
         if changed != {name: getattr(before, name) or "" for name in changed}:
             await state.runner.annotate({f"{PREFIX}{name}": value for name, value in changed.items()})
+        state.applied = state.options
 
     async def _apply_options(self, turn: Turn, requested: SessionOptions) -> None:
         """Apply the option changes of this turn to the session."""
         state, engine, selector = self._state, self._engine, self._engine.selector
-        before = state.options
-        state.options = after = await selector.settled(before, requested, has_images=bool(turn.images))
+        before = state.applied
+        state.options = after = await selector.settled(state.options, requested, has_images=bool(turn.images))
         turn.notes += engine.providers.warnings(after.provider)
         if requested.tools not in (None, "", "none") and level_of(after, engine.settings, engine.providers) == "none":
             turn.notes.append(f"{after.label} cannot use tools; attach what it should see (-a NAME)")
@@ -274,6 +281,7 @@ class TurnQueue:
         state, turn = self._state, queued.turn
 
         def entries(turn_id: str) -> Mapping[str, str]:
+            state.turn_count += 1
             if not queued.cell:
                 return {}
             state.cells.mark(queued.cell, turn_id)
@@ -281,7 +289,6 @@ class TurnQueue:
 
         _check_not_stopped(turn)
         allowed = await allowance(state, self._engine, is_again=is_again)
-        state.turn_count += 1
         self._engine.gate(state).begin(allowed.more)
         await state.runner.run(turn, queued.timeout_s, entries, allowed.after)
         self._raise_if_failed(turn)

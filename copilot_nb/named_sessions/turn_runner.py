@@ -111,7 +111,7 @@ class TurnRunner:
         `connect` writes the missing turn.
         """
         last = turns[-1] if turns else None
-        self.last_turn_id = last.turn_id if last else ""
+        known, self.last_turn_id = self.last_turn_id, last.turn_id if last else ""
         unstored = self._unstored
         if (
             unstored is not None
@@ -120,8 +120,9 @@ class TurnRunner:
             and last.state is TurnState.DONE
         ):
             self._unstored, self._reminder = None, ""
-        elif not self._reminder and last is not None and last.state is TurnState.INTERRUPTED:
-            self._reminder = well_formed(last.text[-MAX_REMINDER_CHARS:])
+        elif unstored is None and (not self._reminder or known != self.last_turn_id):  # else it is of the last turn
+            partial = last.text if last is not None and last.state is TurnState.INTERRUPTED else ""
+            self._reminder = well_formed(partial[-MAX_REMINDER_CHARS:])
         return int(self._unstored is not None and self._unstored.turn_id != self.last_turn_id)
 
     def rewound(self, turns: Sequence[TurnRecord]) -> None:

@@ -133,6 +133,7 @@ class RuntimeClient:
         self._watcher: asyncio.Task[None] | None = None
         self._failure: RuntimeUnavailable | None = None
         self._failed_s = 0.0
+        self._is_stopped = False
 
     @functools.cached_property
     def _home_folder(self) -> Path:
@@ -154,9 +155,11 @@ class RuntimeClient:
         Raises
         ------
         RuntimeUnavailable
-            If there is no runtime or it cannot be started.
+            If there is no runtime or it cannot be started, or `stop` was called.
         """
         async with self._starting:
+            if self._is_stopped:  # by a restart: whoever still has this client must not start a second runtime
+                raise RuntimeUnavailable("the Copilot runtime was restarted meanwhile", "run it again")
             if self._client is not None and has_ended(self._client):
                 await self._lose(self._client, GONE)
             if self._client is None:
@@ -242,8 +245,9 @@ class RuntimeClient:
             self._none_is_ending.set()
 
     async def stop(self) -> None:
-        """Stop the runtime: gracefully, by force after `STOP_TIMEOUT_S` seconds; one that starts is waited for."""
+        """Stop the runtime for good: gracefully, by force after `STOP_TIMEOUT_S`; one that starts is waited for."""
         async with self._starting:
+            self._is_stopped = True
             client, self._client = self._client, None
         if self._watcher is not None:
             self._watcher.cancel()

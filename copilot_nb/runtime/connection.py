@@ -90,10 +90,15 @@ class Connection:
 
     async def use(self, toolkit: Toolkit) -> None:
         """Give the session other tools from its next request on; see `Toolkit.needs_reload`."""
-        async with translated(f"changing the tools of {self.session_id}"):
-            self._tools.toolkit = toolkit
-            await self._session.set_tools(self._tools.definitions())
-            await self._session.rpc.options.update(rpc.SessionUpdateOptionsParams(available_tools=toolkit.available))
+        before, self._tools.toolkit = self._tools.toolkit, toolkit
+        options = rpc.SessionUpdateOptionsParams(available_tools=toolkit.available)
+        try:
+            async with translated(f"changing the tools of {self.session_id}"):
+                await self._session.set_tools(self._tools.definitions())
+                await self._session.rpc.options.update(options)
+        except BaseException:  # the next prompt tries it again
+            self._tools.toolkit = before
+            raise
 
     async def keep_decision(self, call_id: str, decision: Decision, question: str = "") -> None:
         """Write a decision about a call of a tool, or what came of a `question` of it, to the session's log."""

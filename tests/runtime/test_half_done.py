@@ -1,0 +1,216 @@
+"""What a refused, failed or withdrawn call leaves behind: nothing that changes what the next one does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from copilot_nb.errors import InputError, RuntimeUnavailable, SessionError, SessionInUse, SessionNotFound
+from copilot_nb.named_sessions import turn_queue
+from copilot_nb.named_sessions.manager import Manager
+from copilot_nb.named_sessions.session import Session, state_of
+from copilot_nb.named_sessions.turn import Turn
+from copilot_nb.testing import Reply, ScriptedModel
+from tests.runtime.conftest import script
+
+Makes = Callable[..., Manager]
+
+
+@pytest.fixture
+def manager(manager: Manager) -> Manager:
+    """Have a second provider, and one whose answer stops after some words."""
+    script(manager, ScriptedModel("Here I am."), "elsewhere")
+    script(manager, ScriptedModel(lambda _: Reply("word " * 99, stall_after_chars=99)), "stalling")
+    return manager
+
+
+def stored(manager: Manager, start: str) -> list[tuple[str, str]]:
+    return sorted((each.name, each.session_id) for each in manager.stored() if each.name.startswith(start))
+
+
+def answering(session: Session) -> Turn:
+    """Return a turn that has begun to answer and does not end by itself."""
+    turn = session.send("go on", provider="stalling")
+    while not turn.text and not turn.done:
+        turn.wait_for_change(1.0)
+    return turn
+
+
+def test_a_refused_prompt_leaves_the_chosen_provider_to_the_next(manager: Manager) -> None:
+    session = manager.session("chosen")
+    last = session.ask("one")
+    running = answering(session)
+    manager.session("chosen", provider="elsewhere")
+    with pytest.raises(SessionInUse):
+        session.send("two", replaces=last)
+    session.send("withdrawn before it began").stop()
+    running.stop()
+    assert session.ask("three").text == "Here I am."
+
+
+def test_a_refused_id_changes_nothing(manager: Manager) -> None:
+    session = manager.session("refused")
+    session.ask("one")
+    with pytest.raises(InputError, match="already has the id"):
+        manager.session("refused", session_id="another", provider="elsewhere")
+    with pytest.raises(InputError, match="belongs to session 'refused' → leave the id out"):
+        manager.session("refused", session_id="refused", new=True)
+    assert session.ask("two").text != "Here I am."
+    assert stored(manager, "refused") == [("refused", "refused")]
+
+
+def test_two_sessions_that_are_not_stored_yet_have_two_ids(manager: Manager) -> None:
+    first, second = manager.session("unstored"), manager.session("unstored", new=True)
+    with pytest.raises(SessionNotFound, match="is gone"):
+        first.send("one")
+    second.rename("unstored-still")
+    third = manager.session("unstored")
+    with pytest.raises(InputError, match="belongs to session 'unstored'"):
+        manager.session("unstored-too", session_id=third.session_id)
+    assert [[turn.prompt for turn in each.ask(each.name).session.history] for each in (second, third)] == [
+        ["unstored-still"],
+        ["unstored"],
+    ]
+
+
+def test_a_free_name_is_none_of_a_session_that_is_not_stored_yet(manager: Manager) -> None:
+    session = manager.session("copied")
+    session.ask("one")
+    manager.session("copied~1")
+    with ThreadPoolExecutor() as threads:
+        names = [each.name for each in threads.map(lambda _: session.fork(), range(2))]
+    assert sorted(names) == ["copied~2", "copied~3"]
+
+
+def test_the_hundredth_session_of_a_name_has_an_id(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = manager.loop.blocking(manager.client()).archive
+
+    async def annotations(ids: list[str]) -> dict[str, dict[str, str]]:
+        return {each: {} for each in ids if each != "often-250"}
+
+    monkeypatch.setattr(archive, "annotations", annotations)
+    assert manager.loop.blocking(manager.engine.stored_sessions.free_id("often")) == "often-250"
+
+
+def test_a_copy_that_cannot_be_loaded_does_not_stay(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
+    session, loaded = manager.session("original"), manager.engine.loaded
+    session.ask("one")
+
+    async def failing(state: Any) -> Any:
+        if state.name == "original-copy":
+            raise RuntimeUnavailable("gone")
+        return await loaded(state)
+
+    monkeypatch.setattr(manager.engine, "loaded", failing)
+    with pytest.raises(RuntimeUnavailable):
+        session.fork("original-copy")
+    assert stored(manager, "original") == [("original", "original")]
+    assert "original-copy" not in manager.names()
+
+
+def test_a_session_is_deleted_although_its_first_prompt_is_about_to_store_it(manager: Manager) -> None:
+    session = manager.session("short-lived")
+    session.send("one")
+    session.delete()
+    assert not stored(manager, "short-lived")
+
+
+def test_a_new_session_of_a_name_survives_the_deletion_of_the_old_one(manager: Manager) -> None:
+    old = manager.session("heir")
+    old.ask("one")
+    answering(old)
+    with ThreadPoolExecutor() as threads:
+        deleting = threads.submit(old.delete)
+        new = threads.submit(manager.session, "heir", new=True)
+        deleting.result()
+    if not state_of(new.result()).is_gone:  # it came second
+        assert manager.open_sessions.get("heir") is new.result()
+        assert new.result().ask("two", provider="scripted").text
+
+
+def test_a_restored_turn_ends_the_reminder_of_an_earlier_one(manager: Manager) -> None:
+    session = manager.session("reminded")
+    answering(session).stop()
+    session.ask("two", provider="scripted")
+    session.rewind()
+    session.undo_rewind()
+    assert "interrupted by the user" not in session.ask("three").text
+
+
+def test_the_provider_is_changed_although_the_first_attempt_failed(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = manager.session("changed")
+    session.ask("one")
+
+    async def in_use(*_: object) -> None:
+        raise SessionInUse("is open elsewhere")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(turn_queue, "refresh", in_use)
+        with pytest.raises(SessionInUse):
+            session.ask("two", provider="elsewhere")
+    turn = session.ask("three")
+    assert (turn.text, turn.notes) == ("Here I am.", ["switched from scripted (scripted) to scripted (elsewhere)"])
+
+
+def test_tools_are_changed_although_the_first_attempt_failed(manager: Manager) -> None:
+    session = manager.session("tooled", tools="none")
+    session.ask("one")
+    connection: Any = state_of(session).runner.connection
+    set_tools, calls = connection._session.set_tools, []
+
+    async def failing_once(tools: Any) -> None:
+        calls.append(tools)
+        if len(calls) == 1:
+            raise ValueError("no")
+        await set_tools(tools)
+
+    connection._session.set_tools = failing_once
+    with pytest.raises(SessionError):
+        session.ask("two", tools="read")
+    session.ask("three")
+    assert len(calls) == 2
+
+
+def test_a_prompt_that_the_runtime_does_not_take_is_not_counted(manager: Manager) -> None:
+    session = manager.session("counted")
+    session.ask("one")
+    connection: Any = state_of(session).runner.connection
+
+    async def refusing(*_: object, **__: object) -> None:
+        raise ValueError("no")
+
+    connection._session.send = refusing
+    with pytest.raises(SessionError):
+        session.ask("two")
+    assert state_of(session).turn_count == 1
+
+
+def test_no_second_runtime_is_started_by_what_still_uses_the_first(own_manager: Makes) -> None:
+    manager = own_manager()
+    before = manager.loop.blocking(manager.client())
+    manager.restart()
+    with pytest.raises(RuntimeUnavailable, match="was restarted meanwhile"):
+        manager.loop.blocking(before.archive.ids())
+    assert not before.process_id
+
+
+def test_a_restart_while_the_client_is_requested_gives_no_nothing(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = manager.engine
+    client = manager.loop.blocking(engine.client())
+    ready = client.ready
+
+    async def restarted_meanwhile() -> Any:
+        try:
+            return await ready()
+        finally:
+            monkeypatch.setattr(engine, "_client", None)
+
+    monkeypatch.setattr(client, "ready", restarted_meanwhile)
+    assert manager.loop.blocking(engine.client()) is client
