@@ -96,9 +96,7 @@ def wait(turns: Iterable[T], timeout_s: float | None = None, on_update: Callable
     turns = _turns_of(turns)
     if on_update is not None:
         require_function(on_update, "on_update")
-    if (loop := _loop_of(turns)) is not None and loop.is_current():
-        raise RuntimeError("await the turns instead: this thread receives the answers")
-    _check_owners(turns)
+    _check_can_wait(turns)
     try:
         with MAIN_THREAD.attended():
             _follow(turns, timeout_s, on_update)
@@ -120,6 +118,8 @@ def as_completed(turns: Iterable[T], timeout_s: float | None = None) -> Iterator
     ------
     TimeoutError
         If not all turns have ended after `timeout_s` seconds.
+    RuntimeError
+        If called on the thread that receives the answers, which would wait for itself.
 
     Examples
     --------
@@ -128,7 +128,7 @@ def as_completed(turns: Iterable[T], timeout_s: float | None = None) -> Iterator
     ...     print(turn.session.name, turn.error or turn.text)
     """
     pending = _turns_of(turns)
-    _loop_of(pending)
+    _check_can_wait(pending)
     deadline = _deadline(timeout_s)
     while pending:
         ended = [turn for turn in pending if turn.done]
@@ -172,7 +172,18 @@ def _turns_of(turns: Iterable[T]) -> list[T]:
     return given
 
 
-def _check_owners(turns: Sequence[Waitable]) -> None:
+def _check_can_wait(turns: Sequence[Waitable]) -> None:
+    """Check that this thread can wait for `turns`, and that they can end while it waits.
+
+    Raises
+    ------
+    InputError
+        In a forked child, and in code that runs for one of the turns.
+    RuntimeError
+        On the thread that receives the answers.
+    """
+    if (loop := _loop_of(turns)) is not None and loop.is_current():
+        raise RuntimeError("await the turns instead: this thread receives the answers")
     for turn in turns:
         if not turn.done and turn.session.session_id in MAIN_THREAD.owners:
             name = turn.session.name

@@ -108,9 +108,10 @@ class LoopThread:
         result: concurrent.futures.Future[T] = concurrent.futures.Future()
 
         def start() -> None:
-            task = self.loop.create_task(coroutine)
+            loop = asyncio.get_running_loop()  # not `self.loop`, which starts another one once this one is stopped
+            task = loop.create_task(coroutine)
             task.add_done_callback(lambda done: _copy_outcome(done, result))
-            result.add_done_callback(lambda waited: self.call_soon(task.cancel) if waited.cancelled() else None)
+            result.add_done_callback(lambda _: None if task.done() else loop.call_soon_threadsafe(task.cancel))
 
         self.call_soon(start)
         return result

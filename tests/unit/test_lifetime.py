@@ -9,13 +9,17 @@ import asyncio
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.turn import PastSession, Turn
+from copilot_nb.named_sessions.waiting import as_completed, wait
 from copilot_nb.runtime.loop import LoopThread
+from copilot_nb.system.main_thread import MAIN_THREAD
 from copilot_nb.system.threads import DaemonPool
 
 LIMIT_S = 30.0
@@ -141,6 +145,7 @@ def test_what_still_runs_when_the_loop_is_stopped_cleans_up() -> None:
     loop.stop()
     assert cleaned.is_set()
     assert waiter.cancelled()
+    assert not loop.is_running  # the end of the waiter does not start another loop
 
 
 def test_a_waiter_that_gives_up_leaves_the_turn_to_the_others() -> None:
@@ -158,3 +163,14 @@ def test_a_waiter_that_gives_up_leaves_the_turn_to_the_others() -> None:
     assert not turn.ended.cancel()
     turn.finish()
     assert asyncio.run(wait()) is turn
+
+
+@pytest.mark.parametrize("waits", [wait, as_completed])
+def test_code_that_runs_for_a_turn_cannot_wait_for_that_turn(
+    waits: Callable[[list[Turn], float], Iterable[Turn]],
+) -> None:
+    turn = Turn(PastSession("s1", "s1-id", "p"), "Hello", owner=cast(Any, SimpleNamespace(loop=LoopThread())))
+    job = MAIN_THREAD.submit(lambda: list(waits([turn], 5.0)), "s1-id")
+    MAIN_THREAD.serve()
+    with pytest.raises(InputError, match="cannot answer before the code has ended"):
+        job.result.result()
