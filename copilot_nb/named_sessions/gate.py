@@ -183,11 +183,10 @@ class Gate:
 
     async def _refused_after_many(self, call: Call) -> Decision | None:
         """Return a denial if a turn has made its calls and may not go on; its limit is raised if it may."""
-        turn = self._runner.current
-        if turn is None or not self._settings.max_tool_calls:
+        if self._runner.current is None:
             return None
         number = self._calls(call.call_id).index(call.call_id) + 1
-        while number > self._calls_allowed:
+        while self._settings.max_tool_calls and number > self._calls_allowed:
             if self._more is None:
                 self._more = asyncio.ensure_future(self._asked_to_go_on(call.call_id))
             decision = await asyncio.shield(self._more)

@@ -268,6 +268,19 @@ def test_calls_at_the_same_time_share_one_question_and_end_with_one_refusal() ->
     assert runner.breaches == ["session 's1' has made 2 calls of tools for one prompt"]
 
 
+def test_a_limit_that_is_lifted_while_somebody_is_asked_asks_no_more() -> None:
+    gate, _, desk, _ = limited(*[("once", "you")] * 3)
+    tell = desk.tell
+
+    def lift(turn: object = None) -> None:
+        gate._settings.max_tool_calls = 0
+        tell(turn)
+
+    gate._tell = lift
+    assert [each[0] for each in decisions(gate, look(3), look(4))] == ["rule", "rule"]
+    assert len(desk.seen) == 1
+
+
 QUESTION = Call(call_id="", kind="question", tool="ask_user", text="Which colour?")
 FORM = form_of({"properties": {"name": {"type": "string"}, "age": {"type": "integer"}}, "required": ["age"]})
 
