@@ -24,34 +24,35 @@ def fingerprint(function: Callable[..., object]) -> str:
     versions, which compile differently.
     """
     digest = hashlib.sha256()
-    for part in _Parts(function).of(function):
+    for part in _Parts(getattr(function, "__module__", None)).of(function):
         digest.update(part.encode("utf-8", "surrogatepass") + b"\0")
     return digest.hexdigest()[:16]
 
 
 class _Parts:
-    """Yields text that distinguishes values. Code is followed only within the module of one function, its home."""
+    """Yields text that distinguishes values. Code is followed only within one module, the home."""
 
-    def __init__(self, function: Callable[..., object]) -> None:
-        self._home = getattr(function, "__module__", None)
-        self._seen: dict[int, object] = {}  # keeps them alive: the id of a deleted object is reused
+    def __init__(self, home: str | None) -> None:
+        self._home = home
+        self._seen: dict[int, tuple[int, object]] = {}  # keeps them alive: the id of a deleted object is reused
 
     def of(self, value: object) -> Iterator[str]:
-        """Yield the parts of `value`; for an object already seen, only its type."""
+        """Yield the parts of `value`; for an object already seen, only its type and its number."""
         yield type(value).__qualname__
         if isinstance(value, _PLAIN):
             yield repr(value)
             return
-        if id(value) in self._seen:
+        if (seen := self._seen.get(id(value))) is not None:
+            yield f"#{seen[0]}"
             return
-        self._seen[id(value)] = value
+        self._seen[id(value)] = len(self._seen), value
         match value:
             case list() | tuple():
                 yield from self._of_all(value)
             case dict():
                 yield from self._of_all([item for pair in value.items() for item in pair])
             case set() | frozenset():
-                yield from sorted("\0".join(self.of(item)) for item in value)
+                yield from self._of_all(sorted(value, key=self._alone))  # their own order differs between processes
             case functools.partial():
                 yield from self._of_all([value.func, value.args, value.keywords])
             case MethodType():
@@ -68,6 +69,10 @@ class _Parts:
                 yield f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', value.__name__)}"
             case _:
                 yield from self._of_object(value)
+
+    def _alone(self, value: object) -> list[str]:
+        """Return the parts of a value by themselves, whatever has been seen."""
+        return list(_Parts(self._home).of(value))
 
     def _of_all(self, values: Sequence[object]) -> Iterator[str]:
         yield str(len(values))

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from typing import Any, cast
 
 from copilot_nb.errors import InputError, TurnInterrupted
@@ -21,6 +21,7 @@ from copilot_nb.experiments.scores import ScoreRow
 from copilot_nb.experiments.store import Answer, Store
 from copilot_nb.render.words import count, did_you_mean
 from copilot_nb.structured import Schema
+from copilot_nb.system.threads import DaemonPool
 
 BATCH = 50
 """Scores that are committed together (count)."""
@@ -97,26 +98,30 @@ def score_missing(
     known = store.scores(scorer.identity)
     found = {place: Outcome(known[place]) for place in places if place in known}
     missing = [place for place in places if place not in known]
-    with ThreadPoolExecutor(os.cpu_count(), "copilot-nb-scores") as pool:
-        jobs = {pool.submit(score, scorer, sample_at(place)): place for place in missing}
-        try:
-            unkept: dict[Place, float] = {}
-            for number, job in enumerate(as_completed(jobs), 1):
-                outcome = found[jobs[job]] = job.result()
-                if outcome.value is not None:
-                    unkept[jobs[job]] = outcome.value
-                if len(unkept) == BATCH or number == len(jobs):
-                    store.keep_scores(scorer.identity, unkept)
-                    unkept = {}
-                on_progress(number, len(jobs))
-        except BaseException as error:
-            pool.shutdown(cancel_futures=True)
-            store.keep_scores(scorer.identity, unkept)
-            if isinstance(error, KeyboardInterrupt):
-                kept = sum(outcome.value is not None for outcome in found.values())
-                said = f"stopped: {kept:,} of {count(len(places), 'score')} of {scorer.name} are kept"
-                raise TurnInterrupted(said, "run it again to go on") from error
-            raise
+    unkept: dict[Place, float] = {}
+    jobs: dict[Future[Outcome], Place] = {}
+    pool = DaemonPool(os.cpu_count() or 1, "copilot-nb-scores")  # nobody waits for a scorer that never returns
+    try:
+        jobs |= {pool.submit(score, scorer, sample_at(place)): place for place in missing}
+        for number, job in enumerate(as_completed(jobs), 1):
+            outcome = found[jobs[job]] = job.result()
+            if outcome.value is not None:
+                unkept[jobs[job]] = outcome.value
+            if len(unkept) == BATCH or number == len(jobs):
+                store.keep_scores(scorer.identity, unkept)
+                unkept = {}
+            on_progress(number, len(jobs))
+    except BaseException as error:
+        for job in jobs:
+            job.cancel()
+        store.keep_scores(scorer.identity, unkept)
+        if isinstance(error, KeyboardInterrupt):
+            kept = sum(outcome.value is not None for outcome in found.values())
+            said = f"stopped: {kept:,} of {count(len(places), 'score')} of {scorer.name} are kept"
+            raise TurnInterrupted(said, "run it again to go on") from error
+        raise
+    finally:
+        pool.shutdown()
     return found
 
 

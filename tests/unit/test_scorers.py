@@ -8,15 +8,17 @@ import select
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from copilot_nb.errors import InputError
+from copilot_nb.errors import InputError, TurnInterrupted
 from copilot_nb.experiments.program import run_python
 from copilot_nb.experiments.scorers import (
     Sample,
@@ -32,7 +34,7 @@ from copilot_nb.experiments.scorers import (
     score,
     similarity,
 )
-from copilot_nb.experiments.scoring import checked
+from copilot_nb.experiments.scoring import checked, score_missing
 
 
 def value(scorer: Scorer, answer: str, target: str = "") -> float | None:
@@ -223,6 +225,35 @@ def test_the_identity_of_built_in_scorers_follows_their_options() -> None:
     ]
     assert len({scorer.identity for scorer in scorers}) == len(scorers)
     assert exact("a").identity == exact("a").identity
+
+
+def test_the_identity_tells_which_of_two_objects_is_used_again() -> None:
+    source = "YES, NO = ['y'], ['n']\ndef f(answer, words=(YES, NO, {})):\n    return 1.0\n"
+    assert identity(source.format("YES")) != identity(source.format("NO"))
+
+
+def test_the_identity_does_not_depend_on_the_order_of_a_set() -> None:
+    source = "A, B = (1, 'a'), (2, 'b')\nBOTH = set()\n{}\ndef f(answer, of=(BOTH, A)):\n    return 1.0\n"
+    orders = ("BOTH.add(A); BOTH.add(B)", "BOTH.add(B); BOTH.add(A)")
+    assert identity(source.format(orders[0])) == identity(source.format(orders[1]))
+
+
+def test_an_interrupt_does_not_wait_for_a_scorer_that_never_returns() -> None:
+    release = threading.Event()
+    kept: dict[tuple[str, str], float] = {}
+
+    def measure(sample: Sample) -> float:
+        return 1.0 if sample.answer == "quick" else float(release.wait(30))
+
+    def interrupt(_done: int, _total: int) -> None:
+        raise KeyboardInterrupt
+
+    store: Any = SimpleNamespace(scores=lambda _: {}, keep_scores=lambda _, scores: kept.update(scores))
+    places = [("stuck", ""), ("quick", "")]
+    with pytest.raises(TurnInterrupted, match="1 of 2 scores"):
+        score_missing(store, Scorer("mine", "mine@1", measure), places, lambda place: Sample(place[0]), interrupt)
+    assert (release.is_set(), kept) == (False, {("quick", ""): 1.0})
+    release.set()
 
 
 def test_a_version_of_the_user_replaces_the_fingerprint() -> None:
