@@ -8,6 +8,8 @@ Why: docs/decisions/0010-search-reads-logs.md.
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -68,7 +70,7 @@ class LogSearch:
                 said = _said(line)
                 place = said.casefold().find(self._text)
                 if place >= 0:
-                    yield Hit(turn, "you" if is_asked else "model", _around(said, place))
+                    yield Hit(turn, "you" if is_asked else "model", _around(said, _unfolded(said, place)))
 
     def _lines_with_text(self, content: bytes) -> Iterator[tuple[int, int]]:
         """Yield where the lines begin and end that hold the text; they may be no messages."""
@@ -107,6 +109,12 @@ def _said(line: bytes) -> str:
         return str(parsed(line)["data"]["content"])
     except (ValueError, KeyError, TypeError):  # a damaged line
         return ""
+
+
+def _unfolded(text: str, place: int) -> int:
+    """Return the place in a text of a place in its case-folded form, which is longer: "ß" becomes "ss"."""
+    ends = list(itertools.accumulate(len(character.casefold()) for character in text[: place + 1]))
+    return bisect.bisect_right(ends, place)
 
 
 def _around(text: str, place: int) -> str:

@@ -62,9 +62,9 @@ def facts_of(log: Path) -> LogFacts:
     """Return what a log says; where there is none, no turns and no time."""
     try:
         found = log.stat()
-    except OSError:
+        return _facts_in(log, found.st_size, found.st_mtime_ns)
+    except OSError:  # another process may delete it at any moment
         return LogFacts()
-    return _facts_in(log, found.st_size, found.st_mtime_ns)
 
 
 @functools.lru_cache(KEPT_LOGS)

@@ -209,3 +209,19 @@ def test_a_hit_has_the_number_of_its_turn(tmp_path: Path, text: str, found: list
         log.write_bytes(written)
         hits = LogSearch(text).found_in({"a": log}).get("a", [])
         assert [(hit.turn, hit.role) for hit in hits] == found
+
+
+def test_a_snippet_is_around_the_hit_also_where_case_folding_makes_a_text_longer(tmp_path: Path) -> None:
+    log = write(tmp_path / "events.jsonl", [prompt(1, f"{'ß' * 400} needle {'x' * 400}")])
+    ((hit,),) = LogSearch("NEEDLE").found_in({"a": log}).values()
+    assert "ß needle x" in hit.snippet
+
+
+def test_a_log_that_is_deleted_while_it_is_opened_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = write(tmp_path / "events.jsonl", [prompt(1)])
+
+    def gone(path: Path, *_: object, **__: object) -> None:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(Path, "open", gone)
+    assert facts_of(log) == LogFacts()
