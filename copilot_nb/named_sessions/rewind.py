@@ -168,12 +168,13 @@ def busy_error(state: SessionState) -> SessionInUse:
 
 
 def check_stored(state: SessionState) -> None:
-    """Check that the session is stored.
+    """Check that the session is stored, and has not been deleted.
 
     Raises
     ------
     SessionNotFound
-        If it is not.
+        If it is not, or has been.
     """
-    if state.is_gone or not state.exists:
+    state.check_here()
+    if not state.exists:
         raise SessionNotFound(f"session {state.name!r} is not stored yet", f"%%copilot {quoted(state.name)}")

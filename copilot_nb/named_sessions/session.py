@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from copilot_nb.conversation.prompt import require_count, require_kind
 from copilot_nb.conversation.transcript import TurnRecord
-from copilot_nb.errors import InputError, SessionInUse, SessionNotFound
+from copilot_nb.errors import InputError, SessionInUse
 from copilot_nb.named_sessions import rewind as rewinding
 from copilot_nb.named_sessions.attach import Attachable
 from copilot_nb.named_sessions.limits import check_timeout
@@ -254,8 +254,7 @@ class Session:
         state, engine = self._state, self._engine
         silence_s = check_timeout(timeout_s) or engine.settings.timeout_s
         asked = engine.selector.expanded(options)
-        if state.is_gone:
-            raise SessionNotFound(f"session {self.name!r} is gone", f'open it again: copilot_nb.session("{self.name}")')
+        state.check_here()
         turn = Turn(self, plan.text, plan.images, replaced_id(replaces), owner=self._queue, schema=plan.schema)
         turn.on_change = self._turn_changed
         note, state.resume_note = state.resume_note, ""
@@ -290,7 +289,10 @@ class Session:
         ------
         InputError
             If the session is already stored.
+        SessionNotFound
+            If it has been deleted.
         """
+        self._state.check_here()
         if self._state.exists:
             raise InputError(f"session {self.name!r} exists already", "use it, or start again with --new")
         self._engine.loop.blocking(self._create())
@@ -311,7 +313,10 @@ class Session:
         ------
         InputError
             If the name is invalid or another session has it.
+        SessionNotFound
+            If the session has been deleted.
         """
+        self._state.check_here()
         self._engine.loop.blocking(self._home.rename(self._state, name))
 
     def fork(self, name: str | None = None, at: int | None = None) -> Session:
@@ -400,7 +405,16 @@ class Session:
         return export(self.history, facts, path, force=force)
 
     def delete(self) -> None:
-        """Delete the session and its history irreversibly; a running turn is stopped first."""
+        """Delete the session and its history irreversibly; a running turn is stopped first.
+
+        Raises
+        ------
+        SessionNotFound
+            If it has been deleted before; another session of its name stays.
+        SessionInUse
+            If another process has the session open.
+        """
+        self._state.check_here()
         self._home.delete(self.name)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from copilot_nb.errors import SessionNotFound
 from copilot_nb.named_sessions.cells import CellMarks
 from copilot_nb.named_sessions.options import SessionOptions
 from copilot_nb.named_sessions.turn_runner import TurnRunner
@@ -98,6 +99,17 @@ class SessionState:
     def loading(self) -> asyncio.Lock:
         """The lock that is held while the session is being loaded into the runtime."""
         return self._loading()
+
+    def check_here(self) -> None:
+        """Check that the session was neither deleted nor replaced by another one of its name.
+
+        Raises
+        ------
+        SessionNotFound
+            If it was.
+        """
+        if self.is_gone:
+            raise SessionNotFound(f"session {self.name!r} is gone", f'open it again: copilot_nb.session("{self.name}")')
 
     @property
     def is_busy(self) -> bool:

@@ -11,15 +11,14 @@ from copilot_nb.render.words import count
 if TYPE_CHECKING:
     from copilot_nb.named_sessions.engine import Engine
     from copilot_nb.named_sessions.state import SessionState
-    from copilot_nb.runtime.archive import Reading
+    from copilot_nb.runtime.archive import Archive, Reading
 
 
 async def read_all(state: SessionState, engine: Engine) -> History:
     """Return the whole history of a session."""
     if not state.exists:
         return History(state.name, state.options.provider, ())
-    await engine.settle(state)
-    archive = (await engine.client()).archive
+    archive = await _archive(state, engine)
     reading = await archive.history(state.session_id)
     return History(state.name, state.options.provider, reading.turns, note=_note(reading))
 
@@ -28,8 +27,7 @@ async def read_last(state: SessionState, engine: Engine, number: int) -> History
     """Return the last `number` turns of a session, with their numbers in the session."""
     if not state.exists:
         return History(state.name, state.options.provider, ())
-    await engine.settle(state)
-    archive = (await engine.client()).archive
+    archive = await _archive(state, engine)
     reading, total = await asyncio.gather(
         archive.last_turns(state.session_id, number), archive.count_turns(state.session_id)
     )
@@ -42,6 +40,16 @@ async def read_last(state: SessionState, engine: Engine, number: int) -> History
         total=total,
         note=_note(reading),
     )
+
+
+async def _archive(state: SessionState, engine: Engine) -> Archive:
+    """Return the archive to read a session from; one that was replaced can be read, one that was deleted cannot."""
+    archive = (await engine.client()).archive
+    if not archive.log_path(state.session_id).exists():
+        state.check_here()
+    if not state.is_gone:
+        await engine.settle(state)
+    return archive
 
 
 async def refresh(state: SessionState, engine: Engine) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -40,10 +41,10 @@ def answering(session: Session) -> Turn:
 
 
 def test_a_refused_prompt_leaves_the_chosen_provider_to_the_next(manager: Manager) -> None:
-    session = manager.session("chosen")
+    session = manager.session("left-chosen")
     last = session.ask("one")
     running = answering(session)
-    manager.session("chosen", provider="elsewhere")
+    manager.session("left-chosen", provider="elsewhere")
     with pytest.raises(SessionInUse):
         session.send("two", replaces=last)
     session.send("withdrawn before it began").stop()
@@ -52,37 +53,37 @@ def test_a_refused_prompt_leaves_the_chosen_provider_to_the_next(manager: Manage
 
 
 def test_a_refused_id_changes_nothing(manager: Manager) -> None:
-    session = manager.session("refused")
+    session = manager.session("left-refused")
     session.ask("one")
     with pytest.raises(InputError, match="already has the id"):
-        manager.session("refused", session_id="another", provider="elsewhere")
-    with pytest.raises(InputError, match="belongs to session 'refused' → leave the id out"):
-        manager.session("refused", session_id="refused", new=True)
+        manager.session("left-refused", session_id="another", provider="elsewhere")
+    with pytest.raises(InputError, match="belongs to session 'left-refused' → leave the id out"):
+        manager.session("left-refused", session_id="left-refused", new=True)
     assert session.ask("two").text != "Here I am."
-    assert stored(manager, "refused") == [("refused", "refused")]
+    assert stored(manager, "left-refused") == [("left-refused", "left-refused")]
 
 
 def test_two_sessions_that_are_not_stored_yet_have_two_ids(manager: Manager) -> None:
-    first, second = manager.session("unstored"), manager.session("unstored", new=True)
+    first, second = manager.session("left-unstored"), manager.session("left-unstored", new=True)
     with pytest.raises(SessionNotFound, match="is gone"):
         first.send("one")
-    second.rename("unstored-still")
-    third = manager.session("unstored")
-    with pytest.raises(InputError, match="belongs to session 'unstored'"):
-        manager.session("unstored-too", session_id=third.session_id)
+    second.rename("left-unstored-still")
+    third = manager.session("left-unstored")
+    with pytest.raises(InputError, match="belongs to session 'left-unstored'"):
+        manager.session("left-unstored-too", session_id=third.session_id)
     assert [[turn.prompt for turn in each.ask(each.name).session.history] for each in (second, third)] == [
-        ["unstored-still"],
-        ["unstored"],
+        ["left-unstored-still"],
+        ["left-unstored"],
     ]
 
 
 def test_a_free_name_is_none_of_a_session_that_is_not_stored_yet(manager: Manager) -> None:
-    session = manager.session("copied")
+    session = manager.session("left-copied")
     session.ask("one")
-    manager.session("copied~1")
+    manager.session("left-copied~1")
     with ThreadPoolExecutor() as threads:
         names = [each.name for each in threads.map(lambda _: session.fork(), range(2))]
-    assert sorted(names) == ["copied~2", "copied~3"]
+    assert sorted(names) == ["left-copied~2", "left-copied~3"]
 
 
 def test_the_hundredth_session_of_a_name_has_an_id(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,43 +97,68 @@ def test_the_hundredth_session_of_a_name_has_an_id(manager: Manager, monkeypatch
 
 
 def test_a_copy_that_cannot_be_loaded_does_not_stay(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
-    session, loaded = manager.session("original"), manager.engine.loaded
+    session, loaded = manager.session("left-original"), manager.engine.loaded
     session.ask("one")
 
     async def failing(state: Any) -> Any:
-        if state.name == "original-copy":
+        if state.name == "left-original-copy":
             raise RuntimeUnavailable("gone")
         return await loaded(state)
 
     monkeypatch.setattr(manager.engine, "loaded", failing)
     with pytest.raises(RuntimeUnavailable):
-        session.fork("original-copy")
-    assert stored(manager, "original") == [("original", "original")]
-    assert "original-copy" not in manager.names()
+        session.fork("left-original-copy")
+    assert stored(manager, "left-original") == [("left-original", "left-original")]
+    assert "left-original-copy" not in manager.names()
 
 
 def test_a_session_is_deleted_although_its_first_prompt_is_about_to_store_it(manager: Manager) -> None:
-    session = manager.session("short-lived")
+    session = manager.session("left-short-lived")
     session.send("one")
     session.delete()
-    assert not stored(manager, "short-lived")
+    assert not stored(manager, "left-short-lived")
 
 
 def test_a_new_session_of_a_name_survives_the_deletion_of_the_old_one(manager: Manager) -> None:
-    old = manager.session("heir")
+    old = manager.session("left-heir")
     old.ask("one")
     answering(old)
     with ThreadPoolExecutor() as threads:
         deleting = threads.submit(old.delete)
-        new = threads.submit(manager.session, "heir", new=True)
+        new = threads.submit(manager.session, "left-heir", new=True)
         deleting.result()
     if not state_of(new.result()).is_gone:  # it came second
-        assert manager.open_sessions.get("heir") is new.result()
+        assert manager.open_sessions.get("left-heir") is new.result()
         assert new.result().ask("two", provider="scripted").text
 
 
+def test_the_handle_of_a_replaced_session_changes_no_other(manager: Manager) -> None:
+    old = manager.session("left-replaced")
+    old.ask("one")
+    new = manager.session("left-replaced", new=True)
+    new.ask("two")
+    for change in (
+        old.delete,
+        old.create,
+        old.fork,
+        old.rewind,
+        partial(old.rename, "left-replaced-not"),
+        partial(old.ask, "x"),
+    ):
+        with pytest.raises(SessionNotFound, match="'left-replaced' is gone → open it again"):
+            change()
+    assert [[turn.prompt for turn in each.history] for each in (old, new)] == [["one"], ["two"]]
+    assert stored(manager, "left-replaced") == [
+        ("left-replaced", "left-replaced-2"),
+        ("left-replaced~1", "left-replaced"),
+    ]
+    new.delete()
+    with pytest.raises(SessionNotFound, match="is gone"):
+        new.history  # noqa: B018 - reads the log
+
+
 def test_a_restored_turn_ends_the_reminder_of_an_earlier_one(manager: Manager) -> None:
-    session = manager.session("reminded")
+    session = manager.session("left-reminded")
     answering(session).stop()
     session.ask("two", provider="scripted")
     session.rewind()
@@ -143,7 +169,7 @@ def test_a_restored_turn_ends_the_reminder_of_an_earlier_one(manager: Manager) -
 def test_the_provider_is_changed_although_the_first_attempt_failed(
     manager: Manager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session = manager.session("changed")
+    session = manager.session("left-changed")
     session.ask("one")
 
     async def in_use(*_: object) -> None:
@@ -158,7 +184,7 @@ def test_the_provider_is_changed_although_the_first_attempt_failed(
 
 
 def test_tools_are_changed_although_the_first_attempt_failed(manager: Manager) -> None:
-    session = manager.session("tooled", tools="none")
+    session = manager.session("left-tooled", tools="none")
     session.ask("one")
     connection: Any = state_of(session).runner.connection
     set_tools, calls = connection._session.set_tools, []
@@ -177,7 +203,7 @@ def test_tools_are_changed_although_the_first_attempt_failed(manager: Manager) -
 
 
 def test_a_prompt_that_the_runtime_does_not_take_is_not_counted(manager: Manager) -> None:
-    session = manager.session("counted")
+    session = manager.session("left-counted")
     session.ask("one")
     connection: Any = state_of(session).runner.connection
 
