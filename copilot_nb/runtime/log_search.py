@@ -113,6 +113,8 @@ def _said(line: bytes) -> str:
 
 def _unfolded(text: str, place: int) -> int:
     """Return the place in a text of a place in its case-folded form, which is longer: "ß" becomes "ss"."""
+    if text.isascii():
+        return place
     ends = list(itertools.accumulate(len(character.casefold()) for character in text[: place + 1]))
     return bisect.bisect_right(ends, place)
 
