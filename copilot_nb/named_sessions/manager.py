@@ -144,7 +144,7 @@ class Manager:
         """Rename a session."""
         await self.open_sessions.rename(state, name)
 
-    async def fork(self, state: SessionState, name: str | None, at: int | None) -> Session:
+    async def fork(self, state: SessionState, name: str | None, at: int | str | None) -> Session:
         """Copy a session, or its first `at` turns, and return the new session."""
         return await self.open_sessions.fork(state, name, at)
 

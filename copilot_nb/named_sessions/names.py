@@ -89,7 +89,7 @@ def check_id(session_id: str) -> str:
     InputError
         If the runtime would reject it.
     """
-    if not _LEGAL_ID.fullmatch(session_id):
+    if not _LEGAL_ID.fullmatch(require_text(session_id, "a session's id")):
         raise InputError(f"{session_id[:60]!r} is not a session id", "use 1 to 250 letters A-Z a-z, digits, _ and -")
     return session_id
 

@@ -195,7 +195,7 @@ class OpenSessions:
         state.resume_note = f"{name} is open in another process; continuing in a copy, {copy_name}"
         return self._add_new(state)
 
-    async def fork(self, state: SessionState, name: str | None, at: int | None) -> Session:
+    async def fork(self, state: SessionState, name: str | None, at: int | str | None) -> Session:
         """Copy a session up to turn `at` (``None``: all turns) and return the new session, called `name`.
 
         Without `name`, the new name is the original name with a number. A running turn is not copied.

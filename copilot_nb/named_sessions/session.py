@@ -56,7 +56,7 @@ class Home(Protocol):
     async def rename(self, state: SessionState, name: str) -> None:
         """Give a session another name."""
 
-    async def fork(self, state: SessionState, name: str | None, at: int | None) -> Session:
+    async def fork(self, state: SessionState, name: str | None, at: int | str | None) -> Session:
         """Return a copy of a session."""
 
     def delete(self, name: str) -> None:
@@ -319,15 +319,15 @@ class Session:
         self._state.check_here()
         self._engine.loop.blocking(self._home.rename(self._state, name))
 
-    def fork(self, name: str | None = None, at: int | None = None) -> Session:
+    def fork(self, name: str | None = None, at: int | Turn | TurnRecord | None = None) -> Session:
         """Copy the session, or its first `at` turns, and return the new session.
 
         Parameters
         ----------
         name : str, optional
             The name of the new session; by default ``name~1``.
-        at : int, optional
-            The number of the last turn to copy, counted from 1; ``None`` to copy all turns except a running one.
+        at : int or Turn or TurnRecord, optional
+            The last turn to copy, or its number, counted from 1; ``None`` to copy all turns except a running one.
 
         Raises
         ------
@@ -340,7 +340,8 @@ class Session:
         --------
         >>> s1.fork("s1-shorter", at=2).ask("Now in one sentence.").text
         """
-        return self._engine.loop.blocking(self._home.fork(self._state, name, at))
+        last = None if at is None else _turn_id(at)
+        return self._engine.loop.blocking(self._home.fork(self._state, name, last))
 
     def rewind(self, to: int | Turn | TurnRecord | None = None) -> int:
         """Remove the turns after `to` and return how many were removed.

@@ -112,6 +112,17 @@ def test_a_copy_that_cannot_be_loaded_does_not_stay(manager: Manager, monkeypatc
     assert "left-original-copy" not in manager.names()
 
 
+def test_a_session_is_copied_up_to_a_turn(manager: Manager) -> None:
+    session = manager.session("left-cut")
+    first = session.ask("one")
+    session.ask("two")
+    copies = [session.fork(f"left-cut-{number}", at=at) for number, at in enumerate((1, first, session.history[0]))]
+    assert [[turn.prompt for turn in copy.history] for copy in copies] == [["one"]] * 3
+    wrong: Any = 1.5
+    with pytest.raises(InputError, match="a turn is a Turn or its number, not float"):
+        session.fork("left-cut-never", at=wrong)
+
+
 def test_a_session_is_deleted_although_its_first_prompt_is_about_to_store_it(manager: Manager) -> None:
     session = manager.session("left-short-lived")
     session.send("one")

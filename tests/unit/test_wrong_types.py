@@ -16,7 +16,7 @@ from copilot_nb.named_sessions.formats.export import Exported, export, load
 from copilot_nb.named_sessions.history import History
 from copilot_nb.named_sessions.limits import check_timeout
 from copilot_nb.named_sessions.listing import SessionList
-from copilot_nb.named_sessions.names import check_name
+from copilot_nb.named_sessions.names import check_id, check_name
 from copilot_nb.named_sessions.options import FLAGS, SessionOptions
 from copilot_nb.named_sessions.users import check_user, name_for
 from copilot_nb.named_sessions.waiting import as_completed, wait
@@ -32,6 +32,7 @@ Call = Callable[[Any], object]
     [
         (lambda value: sendable(value, "the prompt"), "the prompt"),
         (check_name, "a session's name"),
+        (check_id, "a session's id"),
         (check_user, "a user's name"),
         (lambda value: name_for(value, "ada", "{user}-{name}"), "a session's name"),
         (History("a", "p", [TurnRecord("t", "x")]).search, "the search text"),
