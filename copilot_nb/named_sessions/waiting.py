@@ -184,8 +184,9 @@ def _check_can_wait(turns: Sequence[Waitable]) -> None:
     """
     if (loop := _loop_of(turns)) is not None and loop.is_current():
         raise RuntimeError("await the turns instead: this thread receives the answers")
+    owners = MAIN_THREAD.owners if is_main_thread() else ()  # other threads are the user's, and may wait for the code
     for turn in turns:
-        if not turn.done and turn.session.session_id in MAIN_THREAD.owners:
+        if not turn.done and turn.session.session_id in owners:
             name = turn.session.name
             raise InputError(f"this code runs for a turn of {name}, so {name} cannot answer before the code has ended")
 

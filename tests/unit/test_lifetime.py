@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -174,3 +175,15 @@ def test_code_that_runs_for_a_turn_cannot_wait_for_that_turn(
     MAIN_THREAD.serve()
     with pytest.raises(InputError, match="cannot answer before the code has ended"):
         job.result.result()
+
+
+def test_another_thread_can_wait_for_a_turn_whose_code_runs() -> None:
+    turn = Turn(PastSession("s1", "s1-id", "p"), "Hello", owner=cast(Any, SimpleNamespace(loop=LoopThread())))
+
+    def watched() -> None:
+        with ThreadPoolExecutor(1) as threads, pytest.raises(TimeoutError):
+            threads.submit(wait, [turn], 0.01).result()
+
+    job = MAIN_THREAD.submit(watched, "s1-id")
+    MAIN_THREAD.serve()
+    job.result.result()
