@@ -251,6 +251,17 @@ def test_threads_use_the_sessions_of_this_kernel(kernel: Manager, model: Model) 
             compare(texts(5), models="served/m-b", executor=executor, store="c.sqlite")
 
 
+def test_a_limit_of_cost_stops_after_one_answer_of_unknown_cost(model: Model) -> None:
+    seen: list[str] = []
+    result = compare(
+        texts(3), models="served/m-a", max_cost=5.0, on_progress=lambda progress: seen.append(str(progress))
+    )
+    assert (model.counts.total(), result.plan().kept, result.plan().unknown) == (1, 1, 1)
+    assert "cost of 1 answer unknown" in seen[-1]
+    assert result.notes[0] == ("stopped: max_cost cannot be kept, because an answer's cost is unknown; max_tokens can")
+    assert compare(texts(3), models="served/m-a", max_tokens=10_000).plan().left == 0
+
+
 def test_a_broken_pool_loses_no_answer(processes: BaseContext, model: Model, home: Path) -> None:
     model.at_once = 2
 
