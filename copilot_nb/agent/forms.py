@@ -210,8 +210,8 @@ class FormField:
         low, high = self.minimum, self.maximum
         if (low is None or number >= low) and (high is None or number <= high):
             return
-        limits = [f"at least {low:g}"] if low is not None else []
-        limits += [f"at most {high:g}"] if high is not None else []
+        limits = [f"at least {_limit(low)}"] if low is not None else []
+        limits += [f"at most {_limit(high)}"] if high is not None else []
         raise DoesNotFit(self.name, f"{self.label} {words.format(' and '.join(limits))}{unit}.")
 
 
@@ -292,6 +292,10 @@ def _finite(kind: type[int] | type[float], text: str) -> int | float | None:
     except ValueError:
         return None
     return number if isinstance(number, int) or math.isfinite(number) else None
+
+
+def _limit(number: float) -> str:
+    return f"{number:,}" if isinstance(number, int) else f"{number:.15g}"  # an integer may be too large for a float
 
 
 def _words(text: str) -> list[str]:

@@ -163,3 +163,19 @@ def test_a_number_means_a_choice_only_where_it_is_typed_beside_the_numbers() -> 
     assert form.read({"answer": "2"}) == {"answer": "2"}  # a panel shows no numbers
     assert form.read(form.typed("2")) == {"answer": "10"}
     assert FormField(name="n", kind="integer").read("9" * 400) == int("9" * 400)
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit", "said"),
+    [
+        ("integer", 2_147_483_647, "at most 2,147,483,647"),
+        ("integer", 10**399, "at most 1,000,000,"),
+        ("number", 0.1, "at most 0.1."),
+        ("number", 1234567.5, "at most 1234567.5."),
+    ],
+    ids=["large", "larger than a float", "small", "with a fraction"],
+)
+def test_a_limit_is_said_as_it_is(kind: str, limit: float, said: str) -> None:
+    field = form_of({"properties": {"n": {"type": kind, "maximum": limit}}}).fields[0]
+    with pytest.raises(DoesNotFit, match=said):
+        field.read(str(int(limit) + 1))
