@@ -6,7 +6,7 @@ itself (no login, say) would take its place. A magic such as ``%run`` shows an e
 An error keeps the variables of its calls alive, so only the last few are remembered, and one of each cell.
 
 Of an error that the kernel does not know, because it was restarted, the notebook still shows the text. JupyterLab's
-button gives that text to the kernel (`remember_saved`, labextension/static/fix.js).
+button gives that text to the kernel (`remember_saved`, labextension/scripts/fix.js).
 
 Why: docs/decisions/0059-the-button-brings-the-error.md.
 """

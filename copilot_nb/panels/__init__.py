@@ -35,7 +35,7 @@ def open_panel(names: Sequence[str], evaluate: Callable[[str], object]) -> objec
 
 
 def panel_beside() -> SessionsPanel:
-    """Return the panel that JupyterLab shows beside the notebook (labextension/static/side.js).
+    """Return the panel that JupyterLab shows beside the notebook (labextension/scripts/side.js).
 
     A kernel has one, so that a page that was reloaded finds it as it was, with the conversation that is open in it.
     """

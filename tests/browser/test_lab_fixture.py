@@ -12,7 +12,7 @@ from .conftest import LABEXTENSION, Server
 
 KEEP = "() => { localStorage.setItem('mine', '1'); document.cookie = 'mine=1; max-age=1000'; }"
 KEPT = "() => localStorage.getItem('mine') ?? document.cookie"
-SCRIPTS = list((LABEXTENSION / "static").glob("*.js"))
+SCRIPTS = list((LABEXTENSION / "scripts").glob("*.js"))
 SLOW = "import time\nprint('begun', flush=True)\ntime.sleep(60)"
 
 

@@ -270,7 +270,7 @@ def test_in_notebook_7(lab: Lab) -> None:
 def test_an_extension_that_cannot_be_loaded_leaves_jupyterlab_as_it_is(lab: Lab) -> None:
     broken = {"body": "this is no script", "content_type": "text/javascript"}
     lab.on_page.append(
-        lambda page: page.route("**/copilot-nb/static/plugins.js", lambda route: route.fulfill(**broken))
+        lambda page: page.route("**/copilot-nb/scripts/plugins.js", lambda route: route.fulfill(**broken))
     )
     notebook = lab.open("%load_ext copilot_nb", "1 / 0")
     notebook.run(0)

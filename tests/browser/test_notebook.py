@@ -207,7 +207,7 @@ def test_voila_shows_the_answer(lab: Any) -> None:
     page = lab.visit(f"voila/render/{path.name}")
     assert_answer_is_rendered(page.locator(".copilot-nb"))
     page.get_by_role("cell", name="s1").first.wait_for()
-    assert any("copilot-nb/static/plugins.js" in url for url in asked), "Voilà loads JupyterLab's extension"
+    assert any("copilot-nb/scripts/plugins.js" in url for url in asked), "Voilà loads JupyterLab's extension"
     assert [text for text in said if "copilot" in text] == []
 
 

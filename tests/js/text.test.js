@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-const text = await import("../../labextension/static/text.js");
+const text = await import("../../labextension/scripts/text.js");
 const EXPRESSIONS = JSON.parse(readFileSync(new URL("expressions.json", import.meta.url), "utf-8"));
 
 test("a prompt is a cell that begins with %%copilot, unless it holds back a model's code", () => {

@@ -110,7 +110,7 @@ def test_the_command_lines_of_a_page_can_be_typed(page: Path) -> None:
             case ["pip", "install", ".", *_] | ["pip", "install", "--no-deps", "."] | ["pip", "install", "voila"]:
                 pass
             case ["jupyter", "labextension", "disable", name]:
-                scripts = (ROOT / "labextension" / "static").glob("*.js")
+                scripts = (ROOT / "labextension" / "scripts").glob("*.js")
                 assert name == "copilot-nb" or any(f'id: "{name}"' in script.read_text("utf-8") for script in scripts)
             case ["voila", notebook, *_]:
                 assert (ROOT / notebook).exists()

@@ -21,7 +21,7 @@ from copilot_nb.runtime.lab_extension import ServerEnvironment, environment_of
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "labextension"
-STATIC = FOLDER / "static"
+SCRIPTS = FOLDER / "scripts"
 PACKAGE = json.loads((FOLDER / "package.json").read_text("utf-8"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 INSTALLED = "share/jupyter/labextensions/copilot-nb"
@@ -31,6 +31,12 @@ EXPRESSIONS = json.loads((ROOT / "tests" / "js" / "expressions.json").read_text(
 def test_its_version_is_the_packages() -> None:
     assert PACKAGE["name"] == PROJECT["name"]
     assert PACKAGE["version"] == PROJECT["version"]
+
+
+def test_a_browser_does_not_keep_its_files_over_an_upgrade() -> None:
+    """JupyterLab lets browsers keep for a year, unasked, what is in a folder called static; our files have no hash."""
+    assert PACKAGE["jupyterlab"]["_build"]["load"] == "scripts/remoteEntry.js"
+    assert [path for path in FOLDER.rglob("*") if "static" in path.relative_to(FOLDER).parts] == []
 
 
 def test_a_wheel_brings_each_of_its_files_and_no_other(tmp_path: Path) -> None:
@@ -52,13 +58,13 @@ def test_a_wheel_brings_each_of_its_files_and_no_other(tmp_path: Path) -> None:
 def test_its_settings_are_those_of_a_plugin() -> None:
     """JupyterLab finds them by that name, and leaves them out with the plugin."""
     for schema in (FOLDER / "schemas").rglob("*.json"):
-        assert f'id: "{PACKAGE["name"]}:{schema.stem}"' in (STATIC / f"{schema.stem}.js").read_text("utf-8")
+        assert f'id: "{PACKAGE["name"]}:{schema.stem}"' in (SCRIPTS / f"{schema.stem}.js").read_text("utf-8")
         (buttons,) = json.loads(schema.read_text("utf-8"))["jupyter.lab.toolbars"].values()
         assert [each["command"] for each in buttons] == [f"{PACKAGE['name']}:{schema.stem}"]
 
 
 def test_it_knows_the_options_without_a_value_and_the_line_that_holds_code_back() -> None:
-    source = (STATIC / "text.js").read_text("utf-8")
+    source = (SCRIPTS / "text.js").read_text("utf-8")
     (listed,) = re.findall(r"SWITCHES = \[(.*?)\]", source, re.DOTALL)
     assert sorted(re.findall(r'"(.*?)"', listed)) == sorted(
         flag for option in ASK_OPTIONS if not option.value for flag in option.flags
@@ -67,7 +73,7 @@ def test_it_knows_the_options_without_a_value_and_the_line_that_holds_code_back(
 
 
 def test_it_knows_the_errors_of_turns() -> None:
-    source = (STATIC / "text.js").read_text("utf-8")
+    source = (SCRIPTS / "text.js").read_text("utf-8")
     (listed,) = re.findall(r"OF_ERRORS = new Map\(\[(.*?)\]\);", source, re.DOTALL)
     turn_errors = {error.__name__ for error in errors.TurnError.__subclasses__()}
     named = set(re.findall(r'\["(\w+)"', listed))

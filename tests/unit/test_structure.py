@@ -172,7 +172,7 @@ class Import:
 
 MODULES = [Module(path) for path in sorted(PACKAGE.rglob("*.py"))]
 NAMES = {module.name for module in MODULES}
-PAGES = sorted([*(PACKAGE / "panels" / "static").iterdir(), *(ROOT / "labextension" / "static").iterdir()])
+PAGES = sorted([*(PACKAGE / "panels" / "static").iterdir(), *(ROOT / "labextension" / "scripts").iterdir()])
 each_module = pytest.mark.parametrize("module", MODULES, ids=lambda module: module.place)
 
 
