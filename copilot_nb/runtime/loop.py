@@ -17,6 +17,7 @@ import contextvars
 import os
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from copilot_nb.errors import InputError
@@ -27,6 +28,8 @@ T = TypeVar("T")
 
 STOP_GRACE_S = 5.0
 """The time that cancelled tasks have to clean up (seconds), for example to end a runtime that is starting."""
+LATE_GRACE_S = 1.0
+"""The same for what is submitted while the loop ends."""
 POLL_S = 0.1
 """How often a waiting main thread looks up, in seconds: an interrupt is seen within this time on any platform."""
 PATIENCE_S = 1.0
@@ -77,7 +80,7 @@ class LoopThread:
                 self._loop = asyncio.new_event_loop()
                 self._loop.set_default_executor(DaemonPool(SDK_THREADS, "copilot-nb-sdk"))
                 file_threads()
-                self._thread = threading.Thread(target=self._loop.run_forever, name="copilot-nb", daemon=True)
+                self._thread = threading.Thread(target=_run, args=(self._loop,), name="copilot-nb", daemon=True)
                 self._thread.start()
             return self._loop
 
@@ -153,12 +156,20 @@ class LoopThread:
                 loop.close()
 
 
-async def _cancel_tasks() -> None:
-    """Cancel all other tasks of the loop and wait until they have ended."""
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    """Run a loop until it is stopped, then cancel what was submitted meanwhile, or its waiters would wait for ever."""
+    loop.run_forever()
+    with suppress(TimeoutError):
+        loop.run_until_complete(_cancel_tasks(LATE_GRACE_S))
+
+
+async def _cancel_tasks(grace_s: float | None = None) -> None:
+    """Cancel all other tasks of the loop and wait until they have ended, at most `grace_s` seconds."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
+    async with asyncio.timeout(grace_s):
+        await asyncio.gather(*others, return_exceptions=True)
 
 
 class PerLoop(Generic[T]):

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -147,6 +147,24 @@ def test_what_still_runs_when_the_loop_is_stopped_cleans_up() -> None:
     assert cleaned.is_set()
     assert waiter.cancelled()
     assert not loop.is_running  # the end of the waiter does not start another loop
+
+
+def test_what_is_submitted_while_the_loop_ends_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = LoopThread()
+    waiters: list[Future[Any]] = []
+    ending = loop.loop
+    call_soon = ending.call_soon_threadsafe
+
+    def submit_first(callback: Any, *args: Any, **more: Any) -> asyncio.Handle:
+        if callback == ending.stop:
+            with monkeypatch.context() as patch:  # as one that had looked at the loop just before
+                patch.setattr(loop, "_loop", ending)
+                waiters.append(loop.submit(asyncio.Event().wait()))
+        return call_soon(callback, *args, **more)
+
+    monkeypatch.setattr(ending, "call_soon_threadsafe", submit_first)
+    loop.stop()
+    assert [waiter.cancelled() for waiter in waiters] == [True]
 
 
 def test_a_waiter_that_gives_up_leaves_the_turn_to_the_others() -> None:
