@@ -85,7 +85,7 @@ def assert_a_chat_and_the_list_follow_each_other(page: Page, chat: Locator) -> N
     page.get_by_role("button", name="New session").click()
     page.get_by_label("Name", exact=True).fill("garden")
     page.get_by_label("Name", exact=True).press("Enter")
-    row(page, "garden").wait_for()
+    page.locator(".cnb-sessions .cnb-write:focus").wait_for()  # its conversation is open
     row(page, "s1").focus()
     page.keyboard.press("F2")
     page.keyboard.type("kitchen")

@@ -110,6 +110,18 @@ def test_a_page_that_is_reloaded_shows_the_open_session_again(panel_page: PanelP
     assert sorted(names(panel)) == ["alpha", "beta", "gamma"]
 
 
+def test_an_opened_conversation_leaves_the_focus_to_a_user_who_goes_on(panel_page: PanelPage, panel: Locator) -> None:
+    opens_and_renames = """name => {
+        name.click();
+        name.dispatchEvent(new KeyboardEvent("keydown", { key: "F2", bubbles: true, cancelable: true }));
+    }"""
+    row(panel, "beta").get_by_role("button", name="beta", exact=True).evaluate(opens_and_renames)
+    panel.locator(".cnb-chat .cnb-answer").get_by_text("Answer.").wait_for()
+    panel_page.page.keyboard.type("bertha")
+    panel_page.page.keyboard.press("Enter")
+    row(panel, "bertha").wait_for()
+
+
 def test_each_state_has_room_in_its_column(panel_page: PanelPage, panel: Locator) -> None:
     panel_page.page.evaluate("document.querySelector('.cnb-panel').style.width = '53em'")  # the least for columns
     fits = "(cell, text) => { cell.textContent = text; return cell.scrollWidth <= cell.clientWidth; }"

@@ -29,7 +29,8 @@ class SessionsPage {
   opened = null;
   /** @type {AbortController | null} */
   viewing = null;
-  goesOn = false; // the user opens a conversation, and writes next
+  acts = 0; // keys and buttons that the user has pressed in this panel
+  openedAt = -1; // `acts` when the user opened the conversation that is coming, and writes next
 
   /** @param {import("./link.js").View} view */
   constructor({ model, el: place, signal, host }) {
@@ -45,6 +46,9 @@ class SessionsPage {
     });
     this.root = this.build();
     place.append(this.root);
+    for (const kind of ["keydown", "pointerdown"]) {
+      this.root.addEventListener(kind, () => this.acts++, { capture: true, signal });
+    }
     keepHeight(this.grid.node, "sessions", signal);
     const ages = setInterval(() => this.grid.age(), AGES_MS);
     signal.addEventListener("abort", () => {
@@ -190,6 +194,7 @@ class SessionsPage {
     const first = el("option", { value: "" }, "the default");
     const providerInput = el("select", { id: provider, class: "cnb-input" }, first, ...providers);
     const submit = async () => {
+      const { acts } = this;
       const wanted = { name: name.value.trim(), model: modelInput.value.trim(), provider: providerInput.value };
       const said = await this.showResult(async () => {
         await this.link.ask("create", wanted);
@@ -197,7 +202,7 @@ class SessionsPage {
       });
       if (said === null) return;
       close();
-      this.open({ id: "", name: wanted.name });
+      this.open({ id: "", name: wanted.name }, acts);
     };
     const modelFields = [el("label", { for: model }, "Model"), modelInput, models];
     const providerFields = [el("label", { for: provider }, "Provider"), providerInput];
@@ -231,20 +236,24 @@ class SessionsPage {
     });
   }
 
-  /** @param {{id: string, name: string}} row */
-  async open(row) {
-    this.goesOn = true;
+  /**
+   * @param {{id: string, name: string}} row
+   * @param {number} [acts] those until the user decided to open it
+   */
+  async open(row, acts = this.acts) {
+    this.openedAt = acts;
     if (this.opened?.id === row.id) this.toConversation();
-    else if ((await this.ask("open", { name: row.name })) === null) this.goesOn = false;
+    else if ((await this.ask("open", { name: row.name })) === null) this.openedAt = -1;
   }
 
-  /** Show the conversation, and move the focus into its field if the user opens it, who is still in this panel. */
+  /** Show the conversation, and move the focus into its field if the user, who opened it, has done nothing since. */
   toConversation() {
     this.conversation.scrollIntoView({ block: "nearest" });
     /** @type {HTMLElement | null} */
     const field = this.conversation.querySelector(".cnb-write");
-    if (this.goesOn && this.root.contains(document.activeElement)) field?.focus({ preventScroll: true });
-    this.goesOn = false;
+    const isAwaited = this.acts === this.openedAt && this.root.contains(document.activeElement);
+    if (isAwaited) field?.focus({ preventScroll: true });
+    this.openedAt = -1;
   }
 
   // the open conversation
