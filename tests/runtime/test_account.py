@@ -110,7 +110,11 @@ def test_the_running_runtime_finds_the_login_and_forgets_it(github: GitHubStandI
 
 async def _come_and_go(github: GitHubStandIn, home: Path) -> None:
     network = Network()
-    client = RuntimeClient(CopilotNB(home=str(home), offline=False), lambda _host: network, lambda: False, print)
+
+    def new_client() -> RuntimeClient:
+        return RuntimeClient(CopilotNB(home=str(home), offline=False), lambda _host: network, lambda: False, print)
+
+    client = new_client()
     account = client.account
     try:
         assert await account.login() is None
@@ -125,7 +129,8 @@ async def _come_and_go(github: GitHubStandIn, home: Path) -> None:
         assert Quota("premium interactions", 38, 300, 87.5, "") in await account.quota()
         assert await account.log_out(login), "the runtime has to be started again"
         await client.stop()
-        assert await account.login() is None
+        client = new_client()
+        assert await client.account.login() is None
     finally:
         await client.stop()
         await network.aclose()
