@@ -39,6 +39,8 @@ CLAIMED_AT_ONCE = 16
 """How many cells are claimed by one write to the file (count): the first ones open their sessions meanwhile."""
 LOOK_AGAIN_S = 0.5
 """Seconds between checks of the cells that other processes have claimed."""
+MAX_RUNNING_PER_SEAT = 2
+"""The cells that run or are being stored, for each seat (count): where storing is slow, the next ones wait for it."""
 KEY_DIGITS, RUN_DIGITS = 16, 8
 SESSION_ID = re.compile(rf"ab-[0-9a-f]{{{KEY_DIGITS}}}-(?P<run>[0-9a-f]{{{RUN_DIGITS}}})-\d+")
 
@@ -99,7 +101,9 @@ class Runner:
         self._losses: Counter[str] = Counter()
         self._lost: list[str] = []
         self._dropped: dict[Variant, CopilotNBError] = {}
-        self._going: dict[asyncio.Task[None], Cell] = {}
+        self._going: set[asyncio.Task[None]] = set()
+        self._seated: dict[str, Cell] = {}  # by their sessions' ids: those whose answers are still to come
+        self._moved = asyncio.Event()
         self._is_stopping = False
         self._began_s = time.monotonic()
         self._kept = self._done = self._failed = 0
@@ -127,8 +131,10 @@ class Runner:
             if self._waiting:
                 await self._engine.begin()
             while not self._is_stopping and await self._fill():
-                ended, _ = await asyncio.wait(self._going, timeout=LOOK_AGAIN_S, return_when=asyncio.FIRST_COMPLETED)
-                await self._collect(ended)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._moved.wait(), LOOK_AGAIN_S)
+                self._moved.clear()
+                self._collect()
         finally:
             beating.cancel()
             await self._stop_all()
@@ -175,8 +181,9 @@ class Runner:
     def _next(self) -> list[Cell]:
         """Return the next cells to claim, as many as the seats and the budget allow."""
         wanted: list[Cell] = []
-        while len(wanted) < CLAIMED_AT_ONCE and self._budget.has_room(len(self._going) + len(wanted)):
-            if (cell := self._waiting.take([*self._going.values(), *wanted])) is None:
+        room = min(CLAIMED_AT_ONCE, MAX_RUNNING_PER_SEAT * self._engine.seats - len(self._going))
+        while len(wanted) < room and self._budget.has_room(len(self._seated) + len(wanted)):
+            if (cell := self._waiting.take([*self._seated.values(), *wanted])) is None:
                 break
             if cell.variant not in self._dropped:
                 wanted.append(cell)
@@ -191,7 +198,10 @@ class Runner:
         for cell in cells:
             if cell.key in claimed:
                 self._live.begin(cell.key, ids[cell.key])
-                self._going[asyncio.create_task(self._ask(cell, jobs[cell.key]))] = cell
+                self._seated[ids[cell.key]] = cell
+                task = asyncio.create_task(self._ask(cell, jobs[cell.key]))
+                self._going.add(task)
+                task.add_done_callback(lambda _: self._moved.set())
             else:
                 self._elsewhere[cell.key] = cell
 
@@ -214,9 +224,9 @@ class Runner:
                 self._waiting.add(cell)
         self._report()
 
-    async def _collect(self, ended: set[asyncio.Task[None]]) -> None:
-        for task in ended:
-            del self._going[task]
+    def _collect(self) -> None:
+        for task in [task for task in self._going if task.done()]:
+            self._going.remove(task)
             if not task.cancelled():
                 task.result()  # an error of the store ends the run
         self._report()
@@ -229,9 +239,15 @@ class Runner:
             self._lost += rerun_ids(job.session_id)
             await self._note_loss(cell, error)
         else:
+            self._free_seat(job)  # the next cell runs while this one's answer is stored
             await self._note(cell, job, outcome)
         finally:
+            self._free_seat(job)
             await asyncio.shield(self._engine.discard(job))
+
+    def _free_seat(self, job: Job) -> None:
+        self._seated.pop(job.session_id, None)
+        self._moved.set()
 
     async def _note(self, cell: Cell, job: Job, outcome: Outcome | None) -> None:
         if outcome is None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from copilot_nb.experiments.engines.base import CellEngine, Job, Outcome
 from copilot_nb.experiments.grid import Grid, Variant, make_grid
@@ -75,3 +76,40 @@ def test_the_first_cells_begin_before_the_last_seats_are_claimed(tmp_path: Path)
     assert noted[0] == f"claim {CLAIMED_AT_ONCE}"
     claims = [place for place, what in enumerate(noted) if what.startswith("claim")]
     assert "ask" in noted[: claims[2]]
+
+
+class OneSeat(NotingEngine):
+    """An engine with one seat, which announces its second cell."""
+
+    seats = 1
+
+    def __init__(self) -> None:
+        super().__init__([])
+        self.second = threading.Event()
+
+    async def ask(self, job: Job) -> Outcome:
+        outcome = await super().ask(job)
+        if len(self._noted) == 2:
+            self.second.set()
+        return outcome
+
+
+class SlowStore(Store):
+    """A store that keeps an answer only once the second cell runs."""
+
+    second: threading.Event
+
+    def keep(self, *answer: Any) -> None:
+        assert self.second.wait(30), "the seat was not free"
+        super().keep(*answer)
+
+
+def test_the_next_cell_begins_while_an_answer_is_stored(tmp_path: Path) -> None:
+    grid = make_grid(read_prompts(["one", "two"]), (VARIANT,), 1, 0)
+    engine = OneSeat()
+    with SlowStore(tmp_path / "store.sqlite") as store:
+        store.second = engine.second
+        store.want(dict.fromkeys(grid.unique, "{}"))
+        runner = Runner(cast(Manager, None), cast(CellEngine, engine), grid, store, CompareOptions(), owner=new_owner())
+        asyncio.run(runner.run())
+        assert {answer.state for answer in store.answers(grid.unique).values()} == {"done"}
