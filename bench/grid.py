@@ -51,7 +51,7 @@ def _at(latency_s: float) -> list[Result]:
     model = ScriptedModel("ok 42", delay_s=latency_s, models=MODELS)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            grids = _Grids(model, Path(folder))
+            grids = _Grids(model, Path(folder), f"{1000 * latency_s:.0f} ms")
             results = [result for size in SIZES for result in _compared(grids, size, latency_s)]
             return results + ([] if latency_s else _of_a_finished_one(grids, model))
     finally:
@@ -64,7 +64,7 @@ def _compared(grids: _Grids, size: int, latency_s: float) -> list[Result]:
     for number in range(ROUNDS[size]):
         for side in sides[:: 1 if number % 2 else -1]:
             grids.start_runtime()
-            marks[side].append(side(size, f"{size} {number}"))
+            marks[side].append(side(size, f"{grids.kind} {size} {number}"))
     ours, bare = ([each[-1] for each in marks[side]] for side in sides)
     name = f"grid: {size} cells, {1000 * latency_s:.0f} ms"
     results = [
@@ -103,7 +103,7 @@ def _took(loads: list[Load]) -> list[float]:
 def _of_a_finished_one(grids: _Grids, model: ScriptedModel) -> list[Result]:
     """Measure on the file of the last large grid: a second run, and the cost of the file."""
     asked = len(model.requests)
-    again = [grids.again(LARGE, f"{LARGE} {ROUNDS[LARGE] - 1}") for _ in range(3)]
+    again = [grids.again(LARGE, f"{grids.kind} {LARGE} {ROUNDS[LARGE] - 1}") for _ in range(3)]
     assert len(model.requests) == asked, "a finished grid was asked again"
     return [
         Result(
@@ -139,6 +139,9 @@ class _Grids:
         Answers.
     folder : Path
         Where the comparisons are stored.
+    kind : str
+        Begins the names of these grids: the ids of bare sessions are made of them, and a session that is made over one
+        on disk costs less.
 
     Attributes
     ----------
@@ -146,7 +149,8 @@ class _Grids:
         The processor time of a cell in the last of ours (seconds).
     """
 
-    def __init__(self, model: ScriptedModel, folder: Path) -> None:
+    def __init__(self, model: ScriptedModel, folder: Path, kind: str) -> None:
+        self.kind = kind
         self._model = model
         self._folder = folder
         self._warm_ups = itertools.count()
@@ -157,7 +161,7 @@ class _Grids:
         drop_manager()
         install(self._model)
         shared_manager().settings.max_parallel_turns = SEATS
-        name = f"warm-up {next(self._warm_ups)}"
+        name = f"{self.kind} warm-up {next(self._warm_ups)}"
         self.ours(2, name)
         self.bare(2, name)
 
