@@ -8,6 +8,7 @@ and `search` are timed with their table, over stored sessions of which most have
 
 from __future__ import annotations
 
+import gc
 import tempfile
 import time
 from collections.abc import Callable
@@ -120,10 +121,11 @@ def _thousands(manager: Manager) -> list[Result]:
 
 
 def _interleaved(*functions: Callable[[], object], repetitions: int = REPETITIONS) -> list[list[float]]:
-    """Call the functions alternately; return the seconds that each took."""
+    """Call the functions alternately, each without the garbage of the last one; return the seconds that each took."""
     samples: list[list[float]] = [[] for _ in functions]
     for number in range(repetitions + 1):  # the first time fills caches and is not counted
         for function, taken in zip(functions, samples, strict=True):
+            gc.collect()
             began_s = time.perf_counter()
             function()
             if number:
