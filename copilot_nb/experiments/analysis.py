@@ -177,8 +177,11 @@ class Analysis:
         """
         from copilot_nb.experiments.plots import PlotData, plot
 
-        scored = {"scores": self.rows, "differences": self._rows_of_pairs}
-        rows = scored[kind](scorer) if kind in list(scored) else ()
+        rows: tuple[ScoreRow, ...] = ()
+        if kind == "scores":
+            rows = self.rows(scorer)
+        elif kind == "differences":
+            rows = self._rows_of_pairs(scorer)
         return plot(
             kind,
             PlotData(

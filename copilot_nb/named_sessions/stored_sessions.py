@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 STEADY_NS = 100_000_000
 """A session changed more recently than this is read again: its time stamp may not show another change (nanoseconds)."""
 MIN_BATCH = 100
-"""Smallest number of sessions whose metadata is read in one call, but for a single one."""
+"""Smallest number of sessions whose metadata is read in one call, except where only one is looked up."""
 
 
 class StoredSessions:

@@ -158,7 +158,7 @@ class RuntimeClient:
             If there is no runtime or it cannot be started, or `stop` was called.
         """
         async with self._starting:
-            if self._is_stopped:  # by a restart: whoever still has this client must not start a second runtime
+            if self._is_stopped:  # by a restart: a caller that still has this client must not start a second runtime
                 raise RuntimeUnavailable("the Copilot runtime was restarted meanwhile", "run it again")
             if self._client is not None and has_ended(self._client):
                 await self._lose(self._client, GONE)

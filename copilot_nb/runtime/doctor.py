@@ -95,7 +95,7 @@ def _own_version() -> Finding:
         "copilot-nb",
         version is not None,
         version or "not installed",
-        "" if version else "pip install . (in its source)",
+        "" if version else "pip install . (in a checkout)",
     )
 
 

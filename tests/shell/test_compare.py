@@ -30,6 +30,13 @@ def asked(model: ScriptedModel) -> list[tuple[str, str]]:
     return sorted((request.model, request.prompt) for request in model.requests)
 
 
+def test_an_attribute_that_is_called_like_a_file_is_no_file(nb: Notebook) -> None:
+    model = nb.answer(ScriptedModel())
+    nb.run("import types; data = types.SimpleNamespace(arrow=[{'prompt': 'from the attribute'}])")
+    nb.run("%%copilot compare --over data.arrow -q\n")
+    assert [request.prompt for request in model.requests] == ["from the attribute"]
+
+
 def test_a_line_shows_a_column_for_each_model_with_its_footer_and_asks_once(nb: Notebook) -> None:
     model = nb.answer(ScriptedModel(lambda request: f"I am **{request.model}**."))
     line = f"%copilot compare {MODELS} What's {{this}} \"really?"

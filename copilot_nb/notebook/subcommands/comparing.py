@@ -72,7 +72,8 @@ def _prompts(context: MagicContext, args: argparse.Namespace) -> tuple[object, s
     if args.attach:
         raise InputError("--attach and --over cannot be combined", f"attach by a column {ATTACH!r} of the table")
     path = expanded(args.over)
-    is_file = names_file(args.over) or path.is_file()
+    is_of_variable = args.over.partition(".")[0] in context.shell.user_ns  # `data.arrow` may be an attribute
+    is_file = path.is_file() or (names_file(args.over) and not is_of_variable)
     return path if is_file else option_value(context.shell, "--over", args.over), args.prompt
 
 

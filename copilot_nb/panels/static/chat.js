@@ -98,7 +98,7 @@ class Chat {
   showExamples(texts) {
     const show = (/** @type {string} */ text) =>
       button(text, () => this.composer.suggest(text), { class: "cnb-button cnb-example" });
-    if (!this.examples.childElementCount) this.examples.append(...texts.map(show)); // later one may have the focus
+    if (!this.examples.childElementCount) this.examples.append(...texts.map(show)); // once, as a button keeps its focus
   }
 
   /**

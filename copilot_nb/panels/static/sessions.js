@@ -29,8 +29,8 @@ class SessionsPage {
   opened = null;
   /** @type {AbortController | null} */
   viewing = null;
-  acts = 0; // keys and buttons that the user has pressed in this panel
-  openedAt = -1; // `acts` when the user opened the conversation that is coming, and writes next
+  presses = 0; // of keys and of the pointer's buttons, in this panel
+  pressesAtOpen = -1; // when the user opened the conversation that is coming
 
   /** @param {import("./link.js").View} view */
   constructor({ model, el: place, signal, host }) {
@@ -47,7 +47,7 @@ class SessionsPage {
     this.root = this.build();
     place.append(this.root);
     for (const kind of ["keydown", "pointerdown"]) {
-      this.root.addEventListener(kind, () => this.acts++, { capture: true, signal });
+      this.root.addEventListener(kind, () => this.presses++, { capture: true, signal });
     }
     keepHeight(this.grid.node, "sessions", signal);
     const ages = setInterval(() => this.grid.age(), AGES_MS);
@@ -194,7 +194,7 @@ class SessionsPage {
     const first = el("option", { value: "" }, "the default");
     const providerInput = el("select", { id: provider, class: "cnb-input" }, first, ...providers);
     const submit = async () => {
-      const { acts } = this;
+      const { presses } = this;
       const wanted = { name: name.value.trim(), model: modelInput.value.trim(), provider: providerInput.value };
       const said = await this.showResult(async () => {
         await this.link.ask("create", wanted);
@@ -202,7 +202,7 @@ class SessionsPage {
       });
       if (said === null) return;
       close();
-      this.open({ id: "", name: wanted.name }, acts);
+      this.open({ id: "", name: wanted.name }, presses);
     };
     const modelFields = [el("label", { for: model }, "Model"), modelInput, models];
     const providerFields = [el("label", { for: provider }, "Provider"), providerInput];
@@ -238,12 +238,12 @@ class SessionsPage {
 
   /**
    * @param {{id: string, name: string}} row
-   * @param {number} [acts] those until the user decided to open it
+   * @param {number} [presses] until the user decided to open it
    */
-  async open(row, acts = this.acts) {
-    this.openedAt = acts;
+  async open(row, presses = this.presses) {
+    this.pressesAtOpen = presses;
     if (this.opened?.id === row.id) this.toConversation();
-    else if ((await this.ask("open", { name: row.name })) === null) this.openedAt = -1;
+    else if ((await this.ask("open", { name: row.name })) === null) this.pressesAtOpen = -1;
   }
 
   /** Show the conversation, and move the focus into its field if the user, who opened it, has done nothing since. */
@@ -251,9 +251,9 @@ class SessionsPage {
     this.conversation.scrollIntoView({ block: "nearest" });
     /** @type {HTMLElement | null} */
     const field = this.conversation.querySelector(".cnb-write");
-    const isAwaited = this.acts === this.openedAt && this.root.contains(document.activeElement);
+    const isAwaited = this.presses === this.pressesAtOpen && this.root.contains(document.activeElement);
     if (isAwaited) field?.focus({ preventScroll: true });
-    this.openedAt = -1;
+    this.pressesAtOpen = -1;
   }
 
   // the open conversation
