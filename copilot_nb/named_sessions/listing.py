@@ -165,22 +165,22 @@ class SessionList(list[StoredSession]):
         return frame(rows, {name: types.get(name, "string") for name in (*names, "state")})
 
     def table(self) -> Table:
-        """Return the sessions as a table to render."""
+        """Return the sessions as a table to render; a narrow place shows its first columns only."""
         now = datetime.now().astimezone()
         has_ids = any(stored.session_id != stored.name for stored in self[:SHOWN_ROWS])
         rows = tuple(
             (
                 stored.name,
-                *([stored.session_id] if has_ids else []),
-                f"{stored.model or 'default'} ({stored.provider})" if stored.is_own else "",
+                STATE_LABELS.get(self.state(stored), self.state(stored)),
                 str(stored.turns) if stored.is_own else "",
                 stored.used(now),
+                f"{stored.model or 'default'} ({stored.provider})" if stored.is_own else "",
                 stored.notebook_name,
-                STATE_LABELS.get(self.state(stored), self.state(stored)),
+                *([stored.session_id] if has_ids else []),
             )
             for stored in self[:SHOWN_ROWS]
         )
-        columns = ("name", *(["session id"] if has_ids else []), "model", "turns", "last used", "notebook", "state")
+        columns = ("name", "state", "turns", "last used", "model", "notebook", *(["session id"] if has_ids else []))
         empty = "No sessions. Start one with: %%copilot session1"
         return Table(columns, rows, caption=self._caption(), empty=empty, is_dense=True)
 

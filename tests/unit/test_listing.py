@@ -61,3 +61,12 @@ def test_the_list_says_what_its_sessions_ask() -> None:
     found = SessionList([stored("py"), stored("hers")], {"py-id": "asking"}, "the last used", asks)
     assert found.filter("py").table().caption == "py asks: run Python\nthe last used"
     assert "? asks you" in str(found)
+
+
+def test_a_place_of_few_columns_shows_what_matters_most_of_each_session() -> None:
+    options = SessionOptions(provider="local", model="smollm2-135m:creative")
+    found = SessionList([stored("thesis, chapter 3", turns=12, options=options, notebook="figures.ipynb")])
+    assert found.table().columns == ("name", "state", "turns", "last used", "model", "notebook", "session id")
+    assert [line[:48].split("  ")[:3] for line in str(found).splitlines()[2:]] == [
+        ["thesis, chapter 3", "○ idle", "12"]
+    ]
