@@ -10,10 +10,9 @@ from copilot_nb.named_sessions.names import check_name
 from copilot_nb.notebook import arguments
 from copilot_nb.notebook.answer import answer
 from copilot_nb.notebook.code import HELD
-from copilot_nb.notebook.subcommands import SUBCOMMANDS
+from copilot_nb.notebook.subcommands import SUBCOMMANDS, suggestion
 from copilot_nb.notebook.subcommands.comparing import COMPARE, compare_cell
 from copilot_nb.notebook.workspace import evaluate
-from copilot_nb.render.words import did_you_mean
 
 if TYPE_CHECKING:
     from copilot_nb.notebook.context import MagicContext
@@ -44,7 +43,7 @@ def run_line(context: MagicContext, line: str) -> object:
     word, _, rest = line.strip().partition(" ")
     name = word or "status"
     if name not in SUBCOMMANDS:
-        hint = f"{did_you_mean(word, SUBCOMMANDS)}see %copilot help; to ask: %copilot ask NAME PROMPT"
+        hint = f"{suggestion(word)}see %copilot help; to ask: %copilot ask NAME PROMPT"
         raise InputError(f"%copilot does not know {arguments.masked(repr(word))}", hint)
     command = SUBCOMMANDS[name]
     return command.run(context, command.parse(rest))

@@ -107,6 +107,10 @@ OF_THE_LINE = [
     ("%copilot ls --here", "InputError: the front end does not say which notebook this is → name it: --notebook NAME"),
     ("%copilot ls a b", "InputError: %copilot ls: unrecognized arguments: b → see %copilot help ls"),
     ("%copilot modls", "InputError: %copilot does not know 'modls' → did you mean models? see %copilot help; to ask: "),
+    (
+        "%copilot Delete a",
+        "InputError: %copilot does not know 'Delete' → did you mean %copilot rm NAME? see %copilot help",
+    ),
     ("%copilot sk-0123456789abcdefghij", "InputError: %copilot does not know '…' → "),
     (
         "%copilot help modls",

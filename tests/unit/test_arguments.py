@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.options import SessionOptions
 from copilot_nb.notebook.arguments import ASK_OPTIONS, options_of, parse_cell, split_head, split_words
 from copilot_nb.notebook.input_transform import TOKEN_TRANSFORMERS, Whole
-from copilot_nb.notebook.subcommands import SUBCOMMANDS
+from copilot_nb.notebook.subcommands import OTHER_WORDS, SUBCOMMANDS, help_text, suggestion
 
 
 @pytest.mark.parametrize(
@@ -115,3 +116,40 @@ def test_a_cell_is_called_with_its_body_to_the_letter() -> None:
     assert Whole()(["%%time\n", "%%copilot a\n"]) == ["%%time\n", "%%copilot a\n"]
     assert Whole()(["%%copilot?\n"]) == Whole()(["%%copilot ??\n"]) == [CALL.format("help") + "\n"]
     assert Whole()([]) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("undo", "rewind NAME --undo"),
+        ("delete Delete remove", "rm NAME?"),
+        ("list sessions", "ls?"),
+        ("history", "show NAME?"),
+        ("cancel quit exit close interrupt", "stop NAME?"),
+        ("clear reset", "rewind NAME --to 0?"),
+        ("switch", "use NAME?"),
+        ("config set settings", "%config CopilotNB?"),
+        ("version", "doctor?"),
+        ("info", "status?"),
+        ("save", "export NAME FILE?"),
+        ("load", "import FILE?"),
+        ("copy branch", "fork NAME NEW_NAME?"),
+        ("retry edit", "run the cell of the prompt again"),
+        ("modls", "models?"),
+    ],
+)
+def test_a_word_of_other_programs_leads_to_the_subcommand(words: str, meant: str) -> None:
+    for word in words.split():
+        said = suggestion(word)
+        assert said.startswith("did you mean ")
+        assert meant in said
+        with pytest.raises(InputError, match=f"→ {re.escape(said)}there are: "):
+            help_text(word)
+
+
+@pytest.mark.parametrize("word", OTHER_WORDS)
+def test_what_is_suggested_can_be_typed(word: str) -> None:
+    assert word not in SUBCOMMANDS
+    for line in re.findall(r"%copilot ([a-z]+(?: [-A-Z0_]\S*\b)*)", OTHER_WORDS[word]):
+        subcommand, _, rest = line.partition(" ")
+        SUBCOMMANDS[subcommand].parse(rest)

@@ -50,6 +50,34 @@ _ALL: tuple[Subcommand, ...] = (
 )
 SUBCOMMANDS = {subcommand.word: subcommand for subcommand in _ALL}
 
+_MEANT = {
+    "%copilot ls": "list sessions",
+    "%copilot use NAME": "switch select choose",
+    "%copilot fork NAME NEW_NAME": "copy branch duplicate clone",
+    "%copilot rewind NAME to take the last turn back, or %copilot rewind NAME --undo to bring it back": "undo redo",
+    "%copilot rewind NAME --to 0": "clear reset",
+    "%copilot rm NAME": "delete remove del",
+    "%copilot show NAME": "history log print",
+    "%copilot search TEXT": "find grep",
+    "%copilot export NAME FILE": "save download",
+    "%copilot import FILE": "load",
+    "%copilot ask NAME PROMPT": "send prompt",
+    "to run the cell of the prompt again, which replaces its turn": "retry edit resend",
+    "%copilot stop NAME": "cancel abort interrupt kill quit exit close",
+    "%copilot panel NAME": "chat open",
+    "%copilot status": "info",
+    "%copilot doctor": "version versions",
+    "%config CopilotNB": "config set settings options",
+}
+OTHER_WORDS = {word: line for line, words in _MEANT.items() for word in words.split()}
+"""What to type here for the words that other programs have."""
+
+
+def suggestion(word: str) -> str:
+    """Return ``"did you mean ls? "`` for a misspelt subcommand, and for the word that other programs have for one."""
+    meant = OTHER_WORDS.get(word.lower())
+    return f"did you mean {meant}? " if meant else did_you_mean(word, SUBCOMMANDS)
+
 
 def help_text(word: str) -> str:
     """Return the help of a subcommand; ``""``: of all.
@@ -67,6 +95,6 @@ def help_text(word: str) -> str:
     if word not in SUBCOMMANDS:
         raise InputError(
             f"%copilot has no subcommand {word!r}",
-            f"{did_you_mean(word, SUBCOMMANDS)}there are: {', '.join(SUBCOMMANDS)}",
+            f"{suggestion(word)}there are: {', '.join(SUBCOMMANDS)}",
         )
     return SUBCOMMANDS[word].parser().format_help()
