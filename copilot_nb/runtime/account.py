@@ -20,7 +20,7 @@ from copilot.generated import rpc
 from copilot_nb.errors import ProviderError, RuntimeUnavailable
 from copilot_nb.foreign_json import parsed
 from copilot_nb.providers.base import ModelInfo
-from copilot_nb.runtime.login import token_variable
+from copilot_nb.runtime.login import github_cli_logins, token_variable
 from copilot_nb.runtime.sdk_errors import SDK_ERRORS, not_logged_in, translated, unusable_login
 
 if TYPE_CHECKING:
@@ -77,11 +77,16 @@ class Account:
         Returns the SDK's client, connected.
     home : callable
         Returns the folder in which the runtime keeps what it knows.
+    misses_login : callable
+        Whether there may be a login for which the running runtime does not look.
     """
 
-    def __init__(self, ready: Callable[[], Awaitable[CopilotClient]], home: Callable[[], Path]) -> None:
+    def __init__(
+        self, ready: Callable[[], Awaitable[CopilotClient]], home: Callable[[], Path], misses_login: Callable[[], bool]
+    ) -> None:
         self._ready = ready
         self._home = home
+        self._misses_login = misses_login
 
     async def login(self) -> Login | None:
         """Return who is logged in; ``None`` if nobody is."""
@@ -110,8 +115,11 @@ class Account:
             return list((await client.rpc.account.get_current_auth()).auth_errors or [])
 
     async def login_problem(self) -> ProviderError | None:
-        """Return the error of a login that cannot be used; ``None`` if there is no such login."""
+        """Return the error of a login that cannot be used, or not yet; ``None`` if there is no such login."""
         problems = await self.problems()
+        if self._misses_login():
+            said = "the new Copilot login is used when no turn is under way"
+            return ProviderError(said, "%copilot wait, then ask again")
         return unusable_login(problems[0]) if problems else None
 
     async def log_out(self, login: Login) -> bool:
@@ -172,6 +180,11 @@ class Account:
             )
             for name, each in found.items()
         ]
+
+
+def may_find_login(home: Path) -> bool:
+    """Whether the runtime may find a login: in a variable, by the file in its home, or of the GitHub CLI."""
+    return bool(token_variable()) or (home / CONFIG).exists() or github_cli_logins().exists()
 
 
 def _model(entry: Mapping[str, Any]) -> ModelInfo:

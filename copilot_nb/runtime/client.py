@@ -3,15 +3,18 @@
 Objects and exceptions of the SDK do not leave this folder. It is imported on the
 loop's own thread (`import copilot` alone takes about 0.3 s) and everything in it runs there.
 
-The SDK leaves three things to us, measured on 1.0.25:
+The SDK leaves four things to us, measured on 1.0.25:
 
 * A process started with the kernel gets the kernel's interrupts (SIGINT goes to the whole process group) and
   ends; `process.own_session` starts it in a session of its own. It still ends when its standard input closes, so a
   killed kernel leaves nothing behind.
 * A waiter is not woken when the runtime dies. While a turn is under way, `_watch` pings.
 * `mode="empty"` would hide a login kept in the system keychain, so its lean defaults are spelt out in `_LEAN`.
+* Where nobody is logged in, the runtime forks at each opening of a session to run `gh auth token`. A fork costs more,
+  the more memory the runtime has, so it looks for a login only where there may be one.
 
-Why: docs/decisions/0002-copilot-cli-mode.md, and docs/decisions/0041-no-runtime-served-elsewhere.md.
+Why: docs/decisions/0002-copilot-cli-mode.md, docs/decisions/0041-no-runtime-served-elsewhere.md, and
+docs/decisions/0053-look-for-a-login-where-one-may-be.md.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ from copilot import CopilotClient
 
 from copilot_nb.errors import RuntimeUnavailable
 from copilot_nb.providers.secrets import named_secrets
-from copilot_nb.runtime.account import Account
+from copilot_nb.runtime.account import Account, may_find_login
 from copilot_nb.runtime.archive import Archive
 from copilot_nb.runtime.connection import Connection
 from copilot_nb.runtime.home import require_home
@@ -125,7 +128,7 @@ class RuntimeClient:
         self._home = settings.home
         self._folder = ""
         self.archive = Archive(self.ready, lambda: self._home_folder)
-        self.account = Account(self.ready, lambda: self._home_folder)
+        self.account = Account(self.ready, lambda: self._home_folder, self._misses_login)
         self._client: CopilotClient | None = None
         self._starting = asyncio.Lock()
         self._none_is_ending = asyncio.Event()
@@ -134,6 +137,7 @@ class RuntimeClient:
         self._failure: RuntimeUnavailable | None = None
         self._failed_s = 0.0
         self._is_stopped = False
+        self._finds_logins = False
 
     @functools.cached_property
     def _home_folder(self) -> Path:
@@ -152,6 +156,8 @@ class RuntimeClient:
     async def ready(self) -> CopilotClient:
         """Return the connected client; start it if necessary, and replace it if it no longer answers.
 
+        It is also replaced, unless a turn is under way, where a login has come since it was started without one.
+
         Raises
         ------
         RuntimeUnavailable
@@ -162,10 +168,15 @@ class RuntimeClient:
                 raise RuntimeUnavailable("the Copilot runtime was restarted meanwhile", "run it again")
             if self._client is not None and has_ended(self._client):
                 await self._lose(self._client, GONE)
+            if self._client is not None and self._misses_login() and not self._is_busy():
+                await self._lose(self._client, "there is a Copilot login now, for which the runtime did not look")
             if self._client is None:
                 self._client = await self._start_or_wait()
                 self._watcher = asyncio.create_task(self._watch(self._client))
             return self._client
+
+    def _misses_login(self) -> bool:
+        return not self._finds_logins and may_find_login(self._home_folder)
 
     async def _start_or_wait(self) -> CopilotClient:
         """Start the runtime; if that has just failed, all waiting callers get that error instead of trying again."""
@@ -184,6 +195,7 @@ class RuntimeClient:
     async def _start(self) -> CopilotClient:
         location, home = find_runtime(self._settings.runtime_path), require_home(self._home)
         self._folder = str(_current_folder() or home)
+        self._finds_logins = may_find_login(home)
         client = CopilotClient(
             connection=own_session(str(location.path)),
             env=self._environment(),
@@ -192,6 +204,7 @@ class RuntimeClient:
             request_handler=Router(self._route, self._on_activity),
             log_level="error",
             client_info={"application_name": CLIENT_NAME},
+            use_logged_in_user=self._finds_logins,
         )
         try:
             async with translated(f"starting {location.path} ({location.source})", hint="see %copilot doctor"):

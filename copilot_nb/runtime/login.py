@@ -26,6 +26,7 @@ from copilot_nb.providers.provider_error import NETWORK_HINT
 from copilot_nb.runtime.install.find_runtime import INSTALL_HINT, find_runtime, own_runtime
 from copilot_nb.runtime.install.sdk_pin import pinned_version
 from copilot_nb.system.environment import LOGIN_TOKENS, without_keys
+from copilot_nb.system.paths import expanded
 
 GITHUB = "https://github.com"
 POLL_S = 0.1
@@ -58,6 +59,17 @@ class DeviceCode:
 def token_variable() -> str:
     """Return the first environment variable that has a login; ``""`` if none has."""
     return next((name for name in LOGIN_TOKENS if os.environ.get(name)), "")
+
+
+def github_cli_logins() -> Path:
+    """Return the file in which the GitHub CLI lists its logins, also those whose tokens a keychain has."""
+    if folder := os.environ.get("GH_CONFIG_DIR"):
+        return Path(folder, "hosts.yml")
+    if folder := os.environ.get("XDG_CONFIG_HOME"):
+        return Path(folder, "gh", "hosts.yml")
+    if sys.platform == "win32" and (folder := os.environ.get("APPDATA")):
+        return Path(folder, "GitHub CLI", "hosts.yml")
+    return expanded("~/.config/gh/hosts.yml")
 
 
 def is_of_network(problem: str) -> bool:

@@ -18,13 +18,14 @@ import pytest
 
 from copilot_nb.errors import ProviderError
 from copilot_nb.providers.network import Network
-from copilot_nb.runtime.account import Login, Quota
+from copilot_nb.runtime.account import Login, Quota, may_find_login
 from copilot_nb.runtime.client import RuntimeClient
 from copilot_nb.runtime.login import DeviceCode, log_in, login_program
 from copilot_nb.settings import CopilotNB
 from tests.github import CODE, TOKEN, USER, GitHubStandIn, github_here
 
 END_S = 10.0
+NO_LOGIN = "--no-auto-login"
 WAITING = """
 import sys
 from pathlib import Path
@@ -136,6 +137,61 @@ async def _come_and_go(github: GitHubStandIn, home: Path) -> None:
         await network.aclose()
 
 
+def test_a_runtime_that_looks_for_no_login_is_replaced_when_there_is_one(github: GitHubStandIn, tmp_path: Path) -> None:
+    asyncio.run(_come_later(github, tmp_path))
+
+
+async def _come_later(github: GitHubStandIn, home: Path) -> None:
+    network, is_busy = Network(), True
+    client = RuntimeClient(CopilotNB(home=str(home), offline=False), lambda _host: network, lambda: is_busy, print)
+
+    async def started() -> psutil.Process:
+        await client.ready()
+        return psutil.Process(client.process_id)
+
+    try:
+        first = await started()
+        assert NO_LOGIN in first.cmdline(), "the runtime forks for each session, to ask the GitHub CLI"
+        await asyncio.to_thread(sign_in, github, home)
+        assert await started() == first, "a turn is under way"
+        assert await client.account.login() is None
+        assert str(await client.account.login_problem()).startswith("the new Copilot login is used when no turn is")
+        is_busy = False
+        assert NO_LOGIN not in (await started()).cmdline()
+        login = await client.account.login()
+        assert login is not None
+        assert login.user == USER
+        assert await client.account.login_problem() is None
+    finally:
+        await client.stop()
+        await network.aclose()
+
+
+@pytest.mark.parametrize(
+    ("variable", "file"),
+    [
+        ("GH_TOKEN", ""),
+        ("COPILOT_HOME", "config.json"),
+        ("GH_CONFIG_DIR", "hosts.yml"),
+        ("XDG_CONFIG_HOME", "gh/hosts.yml"),
+        ("HOME", ".config/gh/hosts.yml"),
+    ],
+)
+def test_the_runtime_looks_for_a_login_where_there_is_a_trace_of_one(
+    variable: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GH_CONFIG_DIR", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    folder = tmp_path / "folder"
+    assert not may_find_login(folder)
+    monkeypatch.setenv(variable, str(folder))
+    if file:
+        (folder / file).parent.mkdir(parents=True)
+        (folder / file).touch()
+    assert may_find_login(folder)
+
+
 def test_a_token_that_github_refuses_is_reported(
     github: GitHubStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,7 +233,7 @@ def test_a_login_from_the_environment_is_not_ours_to_end(monkeypatch: pytest.Mon
     async def ready() -> Any:
         return FakeStatus()
 
-    account = Account(ready, lambda: tmp_path)
+    account = Account(ready, lambda: tmp_path, lambda: False)
     login = asyncio.run(account.login())
     assert login is not None
     assert (login.account, login.where) == ("octocat (github.com)", "the environment variable GH_TOKEN")
