@@ -7,10 +7,11 @@ braces. An expression may hold braces itself: it ends at the first ``}}`` that m
 from __future__ import annotations
 
 import ast
+import operator
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import SupportsIndex, TypeVar, cast
 
 from copilot_nb.errors import InputError
 
@@ -103,6 +104,33 @@ def require_function(value: object, what: str) -> None:
         raise InputError(f"{what} is a function, not {type(value).__name__}", "give a function, or leave it out")
 
 
+def require_texts(value: object, what: str) -> tuple[str, ...]:
+    """Return texts that must be given as a list.
+
+    Raises
+    ------
+    InputError
+        If they are not: one text alone would be taken for its letters.
+    """
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise InputError(f"{what} is a list of texts, not {type(value).__name__}", f'{what}=["…", "…"]')
+    return tuple(require_text(each, f"each of {what}") for each in value)
+
+
+def require_whole(value: object, expected: str, hint: str) -> int:
+    """Return a whole number, also one of numpy or of a table of pandas.
+
+    Raises
+    ------
+    InputError
+        If it is none; `expected` and `hint` are as for `require_kind`.
+    """
+    try:
+        return operator.index(cast(SupportsIndex, value))
+    except TypeError:
+        raise InputError(f"{expected}, not {type(value).__name__}", hint) from None
+
+
 def require_count(value: object, what: str) -> int:
     """Return a number that must be a whole one from 0.
 
@@ -112,7 +140,7 @@ def require_count(value: object, what: str) -> int:
         If it is not.
     """
     hint = "give a number, or leave it out"
-    if (number := require_kind(value, int, f"{what} is a whole number", hint)) < 0:
+    if (number := require_whole(value, f"{what} is a whole number", hint)) < 0:
         raise InputError(f"{what} is at least 0, not {number}", hint)
     return number
 

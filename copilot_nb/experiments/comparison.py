@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
-from copilot_nb.conversation.prompt import require_function, require_path
+from copilot_nb.conversation.prompt import require_function, require_kind, require_path, require_whole
 from copilot_nb.errors import InputError
 from copilot_nb.experiments.analysis import Analysis
 from copilot_nb.experiments.ballot import Ballot, opinions_of_people
@@ -284,13 +284,16 @@ class Comparison(Analysis):
         InputError
             If there is no such cell, or its session was not kept.
         """
-        wanted = (row, variant or self.variants[0].name, repeat)
+        names = ", ".join(each.name for each in self.variants)
+        hint = f"rows and repeats are counted from 0; variants: {names}"
+        wanted = (
+            require_whole(row, "the row of a prompt is a whole number", hint),
+            require_kind(variant or self.variants[0].name, str, "a variant is named by text", hint),
+            require_whole(repeat, "a repeat is a whole number", hint),
+        )
         cells = {(cell.prompt.row, cell.variant.name, cell.repeat): cell for cell in self._grid.cells}
         if wanted not in cells:
-            known = ", ".join(each.name for each in self.variants)
-            raise InputError(
-                f"there is no cell of row {row}, variant {wanted[1]!r}, repeat {repeat}", f"variants: {known}"
-            )
+            raise InputError(f"there is no cell of row {row}, variant {wanted[1]!r}, repeat {repeat}", hint)
         answer = self._answer(cells[wanted])
         if answer.state != "done" or not answer.session_id:
             raise InputError("the session of this answer was not kept", 'ask in a new file with keep="sessions"')

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from copilot_nb.conversation.prompt import require_kind
 from copilot_nb.errors import InputError
 from copilot_nb.experiments.agreement import Agreement, agreement
 from copilot_nb.experiments.grid import Cell
@@ -108,9 +109,10 @@ class Ratings:
         known = self.raters
         if not known:
             raise InputError("no answers were judged", "compare(…, judge=MODEL), or vote in result.open_panel()")
-        if rater and rater not in known:
-            raise InputError(f"{rater!r} has rated nothing", f"{did_you_mean(rater, known)}raters: {', '.join(known)}")
-        name = rater or known[0]
+        raters = f"raters: {', '.join(known)}"
+        name = require_kind(rater or known[0], str, "a rater is named by text", raters)
+        if name not in known:
+            raise InputError(f"{name!r} has rated nothing", did_you_mean(name, known) + raters)
         return tuple(one for one in self.opinions if one.rater == name or (name == PEOPLE and not one.is_of_judge))
 
     def preferences(self, rater: str, unit: Callable[[Cell], str]) -> tuple[Preference, ...]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, as_completed
 from typing import Any, cast
 
+from copilot_nb.conversation.prompt import require_kind
 from copilot_nb.errors import InputError, TurnInterrupted
 from copilot_nb.experiments.grid import Cell
 from copilot_nb.experiments.prompts import ATTACH, Prompt
@@ -170,10 +171,11 @@ class ScoreSheet:
         """
         if not self.scorers:
             raise InputError("there are no scores", "add scorers: result.score([…]), or compare(…, scorers=[…])")
-        if wanted and wanted not in self.outcomes:
-            hint = f"{did_you_mean(wanted, self.outcomes)}there are: {', '.join(self.outcomes)}"
-            raise InputError(f"there are no scores of {wanted!r}", hint)
-        return wanted or self.scorers[0].name
+        known = f"there are: {', '.join(self.outcomes)}"
+        name = require_kind(wanted or self.scorers[0].name, str, "a scorer is named by text", known)
+        if name not in self.outcomes:
+            raise InputError(f"there are no scores of {name!r}", did_you_mean(name, self.outcomes) + known)
+        return name
 
     def others(self, scorer: str) -> str:
         """Return a sentence that says whose scores are shown and how to see the others; ``""`` if there are none."""

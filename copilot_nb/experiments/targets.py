@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from copilot_nb.conversation.prompt import require_texts
 from copilot_nb.errors import InputError
 
 
@@ -34,8 +35,9 @@ def one_each(
     Raises
     ------
     InputError
-        If both are listed, or an option is both listed and given for all.
+        If both are listed, or an option is both listed and given for all, or one is not a list of texts.
     """
+    models, providers = require_texts(models or (), "models"), require_texts(providers or (), "providers")
     if (models and providers) or (models and model) or (providers and provider):
         raise InputError(
             "models and providers cannot be combined like this",

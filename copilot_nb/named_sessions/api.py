@@ -231,7 +231,7 @@ def sessions(limit: int | None = None, *, user: str | None = None) -> SessionLis
     >>> sessions().filter(model="gpt", older_than="30d")
     """
     if limit is not None:
-        require_count(limit, "the number of sessions")
+        limit = require_count(limit, "the number of sessions")
     if user is None:
         return shared_manager().sessions(limit)
     return shared_manager().sessions().of_user(_checked(user), limit)

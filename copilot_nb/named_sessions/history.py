@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, overload
 
-from copilot_nb.conversation.prompt import require_kind, require_text
+from copilot_nb.conversation.prompt import require_text, require_whole
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.dataframes import pandas
@@ -72,9 +72,13 @@ class History(Sequence[TurnRecord]):
     @overload
     def __getitem__(self, index: slice) -> History: ...
     def __getitem__(self, index: int | slice) -> TurnRecord | History:
-        if not isinstance(index, slice):
-            return self._turns[index]
-        return self._part(range(len(self))[index], _is_sliced=True)
+        places = range(len(self))
+        try:
+            found = places[index]
+        except TypeError as error:
+            said = f"a history is indexed by whole numbers and slices, not {type(index).__name__}"
+            raise InputError(said, 'history[-1] is the last turn; history.search("…") finds a text') from error
+        return self._part(found, _is_sliced=True) if isinstance(found, range) else self._turns[found]
 
     def __len__(self) -> int:
         return len(self._turns)
@@ -101,7 +105,7 @@ class History(Sequence[TurnRecord]):
         InputError
             If this history does not contain the turn.
         """
-        require_kind(number, int, "the number of a turn is a whole number", "turns are numbered from 1")
+        number = require_whole(number, "the number of a turn is a whole number", "turns are numbered from 1")
         if number in self._numbers:
             return self._turns[self._numbers.index(number)]
         name = self._label.session

@@ -6,9 +6,9 @@ import dataclasses
 import fnmatch
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
-from copilot_nb.conversation.prompt import require_kind, require_text
+from copilot_nb.conversation.prompt import require_count, require_kind, require_text, require_texts
 from copilot_nb.errors import InputError
 from copilot_nb.named_sessions.ages import parse_age
 from copilot_nb.named_sessions.approvals import asking_lines
@@ -44,6 +44,7 @@ _KEYS: Mapping[str, Callable[[StoredSession], Any]] = {
     "model": lambda stored: (stored.provider, stored.model),
 }
 SORTS = tuple(_KEYS)
+_NAMED = 'to open a session by its name: cp.session("…")'
 
 
 def _age(given: str | timedelta) -> timedelta:
@@ -79,6 +80,18 @@ class SessionList(list[StoredSession]):
         self._hidden = hidden
         self._asks = tuple(asks)
 
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> StoredSession: ...
+    @overload
+    def __getitem__(self, index: slice) -> SessionList: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> StoredSession | SessionList:
+        try:
+            found = super().__getitem__(index)
+        except TypeError as error:
+            said = f"a list of sessions is indexed by whole numbers and slices, not {type(index).__name__}"
+            raise InputError(said, _NAMED) from error
+        return self._like(found) if isinstance(found, list) else found
+
     def filter(
         self, pattern: str = "", *, model: str = "", notebook: str = "", older_than: str | timedelta = ""
     ) -> SessionList:
@@ -112,7 +125,16 @@ class SessionList(list[StoredSession]):
         )
 
     def of_user(self, user: str, limit: int | None = None) -> SessionList:
-        """Return the sessions of one user, at most the first `limit` of them."""
+        """Return the sessions of one user, at most the first `limit` of them.
+
+        Raises
+        ------
+        InputError
+            If `user` is not text, or `limit` is no number.
+        """
+        require_text(user, "a user's name")
+        if limit is not None:
+            limit = require_count(limit, "the number of sessions")
         return self._like([stored for stored in self if stored.user == user][:limit])
 
     def without_turns(self) -> SessionList:
@@ -136,14 +158,23 @@ class SessionList(list[StoredSession]):
 
     def marked_ready(self, session_ids: Iterable[str]) -> SessionList:
         """Return the same sessions; the table shows idle ones among `session_ids` as "answer ready"."""
-        ready = {each: "ready" for each in session_ids if self._states.get(each) == "idle"}
+        ready = {
+            each: "ready" for each in require_texts(session_ids, "session_ids") if self._states.get(each) == "idle"
+        }
         return SessionList(self, self._states | ready, self._hidden, self._asks)
 
     def _like(self, sessions: Iterable[StoredSession]) -> SessionList:
         return SessionList(sessions, self._states, self._hidden, self._asks)
 
     def state(self, stored: StoredSession) -> str:
-        """Return the state of a session: its activity, or how its last turn ended."""
+        """Return the state of a session of the list: its activity, or how its last turn ended.
+
+        Raises
+        ------
+        InputError
+            If `stored` is not a session of a list.
+        """
+        require_kind(stored, StoredSession, "the session of a list is a StoredSession", _NAMED)
         if not stored.is_own:
             return OTHER
         here = self._states.get(stored.session_id, "")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
-from copilot_nb.conversation.prompt import require_count, require_kind
+from copilot_nb.conversation.prompt import require_count, require_text, require_whole
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import InputError, SessionInUse
 from copilot_nb.named_sessions import rewind as rewinding
@@ -179,7 +179,7 @@ class Session:
         SessionError
             If the session's log cannot be read.
         """
-        require_count(number, "the number of turns")
+        number = require_count(number, "the number of turns")
         return self._engine.loop.blocking(read_last(self._state, self._engine, number))
 
     @property
@@ -252,6 +252,8 @@ class Session:
         replaces: Turn | TurnRecord | str = "",
     ) -> Turn:
         state, engine = self._state, self._engine
+        if cell is not None:
+            require_text(cell, "the cell")
         silence_s = check_timeout(timeout_s) or engine.settings.timeout_s
         asked = engine.selector.expanded(options)
         state.check_here()
@@ -425,7 +427,7 @@ def _turn_id(turn: int | str | Turn | TurnRecord) -> int | str:
         return record.turn_id
     if isinstance(record, str):
         return record
-    return require_kind(record, int, "a turn is a Turn or its number", "see %copilot show")
+    return require_whole(record, "a turn is a Turn or its number", "see %copilot show")
 
 
 def replaced_id(turn: Turn | TurnRecord | str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from copilot_nb.agent.tools import LEVELS, Level, ToolSpec
+from copilot_nb.conversation.prompt import require_kind
 from copilot_nb.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from copilot_nb.providers.registry import Providers
     from copilot_nb.settings import CopilotNB
 
+_BY_NAME = ("the session of a tool is named by text", 'session="session1"')
 RUNTIMES_OWN = frozenset(
     (
         *("bash", "read_bash", "write_bash", "stop_bash", "list_bash", "powershell"),
@@ -49,8 +51,9 @@ class ToolBox:
         Raises
         ------
         InputError
-            If another tool has that name.
+            If another tool has that name, or `session` is not a name.
         """
+        require_kind(session, str, *_BY_NAME)
         offered = {each.name for specs in self._offered.values() for each in specs}
         if spec.name in offered | RUNTIMES_OWN:
             raise InputError(f"{spec.name!r} is the name of another tool", "rename the function, or give name=…")
@@ -62,8 +65,9 @@ class ToolBox:
         Raises
         ------
         InputError
-            If there is none.
+            If there is none, or `session` is not a name.
         """
+        require_kind(session, str, *_BY_NAME)
         kept = {key: spec for key, spec in self._own.items() if key[1] != name or session not in ("", key[0])}
         if len(kept) == len(self._own):
             whose = f" of {session}" if session else ""

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
-from copilot_nb.conversation.prompt import interpolate
+from copilot_nb.conversation.prompt import interpolate, require_function, require_texts
 from copilot_nb.errors import CopilotNBError, InputError
 from copilot_nb.named_sessions import models
 from copilot_nb.named_sessions.aliases import split
@@ -146,10 +146,11 @@ class ChatPanel(Panel):
     def __init__(
         self, session: str | Session, *, evaluate: Evaluate = in_main, models: Sequence[str] | None = None
     ) -> None:
+        require_function(evaluate, "evaluate")
+        self._models = None if models is None else require_texts(models, "models")
         self.session = session if isinstance(session, Session) else shared_manager().session(session)
         chosen = as_written if self.session.user and evaluate is in_main else evaluate
         self._evaluate = partial(value_of, evaluate=chosen)
-        self._models = models
         self._deltas = Deltas(self.session)
         manager = manager_of(self.session)
         self._asks = Asks(manager.approvals, self._concerns, self.session.user)

@@ -7,12 +7,14 @@ import csv
 import io
 import json
 import pickle
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 
 from copilot_nb.errors import InputError, TurnInterrupted
@@ -188,6 +190,30 @@ def test_a_repeat_that_is_not_there_is_one_line(path: Path) -> None:
     for repeat in (1, "x"):
         with pytest.raises(InputError, match=f"there is no repeat {repeat} → they are counted from 0 to 0"):
             compared(path).table(repeat)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda result: result.session([1]), "the row of a prompt is a whole number, not list → rows and repeats are "),
+        (lambda result: result.session("x"), "the row of a prompt is a whole number, not str → "),
+        (lambda result: result.session(0, result.variants[0]), "a variant is named by text, not Variant → "),
+        (lambda result: result.session(0, "a", [0]), "a repeat is a whole number, not list → "),
+        (lambda result: result.session(7), "there is no cell of row 7, variant 'a', repeat 0 → "),
+        (lambda result: result.rows(len), "a scorer is named by text, not builtin_function_or_method → there are: len"),
+        (lambda result: result.summary([1]), "a scorer is named by text, not list → there are: len"),
+        (lambda result: result.plot("scores", 5), "a scorer is named by text, not int → there are: len"),
+        (lambda result: result.rows("lem"), "there are no scores of 'lem' → did you mean len? there are: len"),
+    ],
+)
+def test_what_names_no_cell_and_no_scorer_is_one_line(path: Path, call: Callable[[Any], object], said: str) -> None:
+    with pytest.raises(InputError, match=f"^{re.escape(said)}"):
+        call(compared(path).score(len))
+
+
+def test_the_row_may_come_from_a_table(path: Path) -> None:
+    with pytest.raises(InputError, match="the session of this answer was not kept"):
+        compared(path).session(np.int64(1), "b")  # type: ignore[arg-type]
 
 
 def test_an_interrupt_while_scoring_keeps_the_scores_and_is_one_line(path: Path) -> None:

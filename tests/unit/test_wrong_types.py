@@ -6,18 +6,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import copilot_nb as cp
 from copilot_nb.conversation.prompt import sendable
 from copilot_nb.conversation.transcript import TurnRecord
 from copilot_nb.errors import InputError
+from copilot_nb.experiments.targets import one_each
 from copilot_nb.named_sessions.formats.export import Exported, export, load
 from copilot_nb.named_sessions.history import History
 from copilot_nb.named_sessions.limits import check_timeout
 from copilot_nb.named_sessions.listing import SessionList
+from copilot_nb.named_sessions.metadata import StoredSession
 from copilot_nb.named_sessions.names import check_id, check_name
 from copilot_nb.named_sessions.options import FLAGS, SessionOptions
+from copilot_nb.named_sessions.session import Session, send_planned
+from copilot_nb.named_sessions.state import SessionState
+from copilot_nb.named_sessions.toolbox import ToolBox
 from copilot_nb.named_sessions.users import check_user, name_for
 from copilot_nb.named_sessions.waiting import as_completed, wait
 
@@ -102,6 +108,64 @@ def test_what_is_no_time_span(span: Any) -> None:
 def test_what_is_no_function_no_order_and_no_number(call: Call, said: str) -> None:
     with pytest.raises(InputError, match=f"^{said}"):
         call(["x"])
+
+
+ONE_TURN = History("a", "p", [TurnRecord("t", "x")])
+SESSION = Session(SessionState(name="s1", session_id="s1-id"), NONE, NONE)
+ONE_SESSION = SessionList([StoredSession("a", "a")])
+
+
+@pytest.mark.parametrize("place", ["x", None, 1.5, [0], (0, 1), slice("a", "b")])
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (ONE_TURN, r"a history is indexed by whole numbers and slices, not \w+ → history\[-1\] is the last turn"),
+        (ONE_SESSION, r"a list of sessions is indexed by whole numbers and slices, not \w+ → to open a session by its"),
+    ],
+)
+def test_what_is_no_place_in_a_list(found: Any, said: str, place: object) -> None:
+    with pytest.raises(InputError, match=f"^{said}"):
+        found[place]
+
+
+@pytest.mark.parametrize("found", [ONE_TURN, ONE_SESSION])
+def test_a_list_is_still_a_sequence(found: Any) -> None:
+    assert found[0] is found[-1] is found[np.int64(0)] is next(iter(found))
+    assert type(found[:1]) is type(found)
+    assert len(found[1:]) == 0
+    with pytest.raises(IndexError):
+        found[1]
+
+
+def test_a_whole_number_may_come_from_a_table() -> None:
+    assert ONE_TURN.turn(np.int64(1)) is ONE_TURN[0]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (ONE_SESSION.of_user, "a user's name is text, not int → "),
+        (lambda value: ONE_SESSION.of_user("ada", [value]), "the number of sessions is a whole number, not list → "),
+        (ONE_SESSION.state, "the session of a list is a StoredSession, not int → to open a session by its name: "),
+        (ONE_SESSION.marked_ready, "session_ids is a list of texts, not int → "),
+        (lambda value: send_planned(SESSION, NONE, cell=value), "the cell is text, not int → "),
+        (lambda value: one_each("a", models=value), "models is a list of texts, not int → models="),
+        (lambda value: one_each("a", providers=[value]), "each of providers is text, not int → "),
+        (lambda value: cp.ComparePanel(models=value, manager=NONE), "models is a list of texts, not int → "),
+        (lambda value: cp.ChatPanel(NONE, models=value), "models is a list of texts, not int → "),
+        (lambda value: cp.ChatPanel(NONE, evaluate=value), "evaluate is a function, not int → "),
+        (lambda value: ToolBox().add(NONE, value), "the session of a tool is named by text, not int → session="),
+        (lambda value: ToolBox().remove("f", value), "the session of a tool is named by text, not int → session="),
+    ],
+)
+def test_what_is_no_name_and_no_list_of_names(call: Call, said: str) -> None:
+    with pytest.raises(InputError, match=f"^{said}"):
+        call(5)
+
+
+def test_a_text_is_no_list_of_models() -> None:
+    with pytest.raises(InputError, match=r"^models is a list of texts, not str → models=\["):
+        cp.ChatPanel(NONE, models="gpt-5")
 
 
 @pytest.mark.parametrize(
