@@ -14,6 +14,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ _TABLES = (*SUFFIXES, ".tsv", ".xlsx", ".xls", ".ods", ".parquet", ".feather", "
 """A line that ends so is the name of a file."""
 _FILES = (".json", ".txt", ".md", ".yaml", ".yml", ".xml", ".html", ".pkl", ".pickle", ".db", ".sqlite", ".gz", ".zip")
 """A word that ends so is the name of a file; a sentence may end so, too."""
+_COMPUTED_BY = ("toPandas", "compute", "collect")
+"""What computes a table of Spark or Dask, or a `LazyFrame` of polars."""
 _SHOWN_COLUMNS, _SHOWN_CHARS, _SHOWN_PATH_CHARS = 12, 60, 200
 
 _COLUMN = re.compile(r"\{\{.*?\}\}", re.DOTALL)
@@ -120,17 +123,20 @@ def _check_template(template: Template, rows: Sequence[Row]) -> None:
 def _items(prompts: object) -> Iterable[object]:
     match prompts:
         case Path():
-            return _file(prompts)
+            return _file(prompts, "check the path")
         case str() if names_file(prompts):
-            return _file(Path(prompts))
+            return _file(Path(prompts), 'check the path; to send this as a prompt, put it into a list: ["…"]')
         case str() | Mapping():
             return [prompts]
+    if way := _computed_by(prompts):
+        raise InputError(f"a {type(prompts).__name__} has no rows until it is computed", f"give its table: .{way}()")
     if (rows := _table(prompts)) is not None:
         return rows
-    if not isinstance(prompts, Iterable):
-        shown = shortened(repr(prompts), _SHOWN_CHARS)
-        raise InputError(f"{shown} contains no prompts", "give a list of texts, a table or a file")
-    return prompts
+    with suppress(TypeError):  # an array without dimensions says that it is iterable
+        if isinstance(prompts, Iterable):
+            return iter(prompts)
+    shown = shortened(repr(prompts), _SHOWN_CHARS)
+    raise InputError(f"{shown} contains no prompts", "give a list of texts, a table or a file")
 
 
 def names_file(text: str) -> bool:
@@ -154,8 +160,15 @@ def _table(thing: Any) -> Iterable[object] | None:
         "to_dict": lambda table: table.to_dict("records"),  # pandas
         "__dataframe__": _exchanged,
     }
-    is_column = not any(hasattr(thing, name) for name in ("columns", "column_names", "__dataframe__"))
-    return None if is_column else next((rows(thing) for way, rows in ways.items() if hasattr(thing, way)), None)
+    rows = next((rows for way, rows in ways.items() if hasattr(thing, way)), None)
+    is_table = rows and any(hasattr(thing, name) for name in ("columns", "column_names", "__dataframe__"))
+    return rows(thing) if rows and is_table else None
+
+
+def _computed_by(thing: object) -> str:
+    """Return the method that computes a table whose rows are not there yet; ``""`` if `thing` is no such table."""
+    is_list = isinstance(thing, Iterable) and getattr(thing, "ndim", 1) == 1  # of a table, it gives names of columns
+    return "" if is_list else next((name for name in _COMPUTED_BY if hasattr(thing, name)), "")
 
 
 def _exchanged(table: Any) -> Iterable[object]:
@@ -168,11 +181,10 @@ def _exchanged(table: Any) -> Iterable[object]:
     return rows
 
 
-def _file(path: Path) -> list[object]:
+def _file(path: Path, hint: str) -> list[object]:
+    if not os.path.exists(expanded(path)):  # noqa: PTH110 - `Path` raises for a long text
+        raise InputError(f"there is no file {shortened(str(path), _SHOWN_PATH_CHARS)}", hint)
     if path.suffix.lower() not in SUFFIXES:
-        if not os.path.exists(expanded(path)):  # noqa: PTH110 - `Path` raises for a long text
-            hint = 'check the path; to send this as a prompt, put it into a list: ["…"]'
-            raise InputError(f"there is no file {shortened(str(path), _SHOWN_PATH_CHARS)}", hint)
         hint = f"a table's name ends with {', '.join(SUFFIXES)}; read another file by pandas, and give the table"
         raise InputError(f"{path} is not a table of prompts", hint)
     try:

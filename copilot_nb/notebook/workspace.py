@@ -35,7 +35,7 @@ def evaluate(shell: InteractiveShell, expression: str) -> str:
 
 
 def option_value(
-    shell: InteractiveShell, option: str, expression: str, known: Mapping[str, object] | None = None
+    shell: InteractiveShell, option: str, expression: str, known: Mapping[str, object] | None = None, *, hint: str = ""
 ) -> object:
     """Return the value of an option that takes a variable or another expression of the user.
 
@@ -49,6 +49,8 @@ def option_value(
         What was typed after it.
     known : mapping of str to object, optional
         Names that can be used, too; a variable of the user hides them.
+    hint : str, optional
+        What fits the option, for the error.
 
     Raises
     ------
@@ -58,7 +60,7 @@ def option_value(
     try:
         return _value(shell, expression, known or {})
     except Exception as error:  # the user's own code may raise anything
-        raise InputError(f"{option} {expression[:60]}: {error or type(error).__name__}") from error
+        raise InputError(f"{option} {expression[:60]}: {error or type(error).__name__}", hint) from error
 
 
 def _value(shell: InteractiveShell, expression: str, known: Mapping[str, object] | None = None) -> object:

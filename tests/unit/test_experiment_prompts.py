@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,40 @@ class HuggingFace:
         return [{"text": "good"}, {"text": "bad"}]
 
 
+class Lazy:
+    """What polars has before it has read anything."""
+
+    columns = ("text",)
+
+    def collect(self) -> Polars:
+        return Polars()
+
+
+class Distributed:
+    """A table of Dask, whose iteration gives the names of its columns, and whose exchange raises."""
+
+    ndim = 2
+    columns = ("text",)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def __dataframe__(self, **options: bool) -> object:
+        raise AttributeError
+
+    def compute(self) -> pd.DataFrame:
+        return TABLE
+
+
+class Column(list[str]):
+    """A column of Dask, whose iteration gives its values."""
+
+    ndim = 1
+
+    def compute(self) -> pd.Series[str]:
+        return pd.Series(self)
+
+
 class Exchanged:
     def __dataframe__(self, **options: bool) -> object:
         return TABLE.__dataframe__(**options)
@@ -61,8 +96,8 @@ def test_secrets_are_hidden_in_what_is_attached() -> None:
 
 @pytest.mark.parametrize(
     "table",
-    [TABLE, Polars(), Arrow(), HuggingFace(), Exchanged(), TABLE["text"], ["good", "bad"]],
-    ids=["pandas", "polars", "arrow", "hugging-face", "exchanged", "series", "list"],
+    [TABLE, Polars(), Arrow(), HuggingFace(), Exchanged(), TABLE["text"], Column(["good", "bad"]), ["good", "bad"]],
+    ids=["pandas", "polars", "arrow", "hugging-face", "exchanged", "series", "dask-series", "list"],
 )
 def test_tables_of_any_library_and_columns_are_rows(table: object) -> None:
     template = "" if isinstance(table, list | pd.Series) else "Say {{ text }}"
@@ -119,11 +154,19 @@ def test_files_are_read_as_csv_or_json_lines(tmp_path: Path) -> None:
         (TABLE, "{{ text[0] }}", "'text[0]' that is not there"),
         (TABLE, "{{ target }}", "prompt 2 has no value in the column 'target'"),
         ([{"prompt": "a", "attach": "nowhere.png"}], "", "prompt 1: cannot attach nowhere.png"),
-        ("nowhere.csv", "", "cannot read the prompts in nowhere.csv: No such file"),
-        ("NOWHERE.CSV", "", "cannot read the prompts in NOWHERE.CSV: No such file"),
-        (Path("a.xlsx"), "", "there is no file a.xlsx → check the path; to send this as a prompt, put it into a list"),
+        (
+            "nowhere.csv",
+            "",
+            "there is no file nowhere.csv → check the path; to send this as a prompt, put it into a list",
+        ),
+        ("NOWHERE.CSV", "", "there is no file NOWHERE.CSV → "),
+        (Path("nowhere.csv"), "", "there is no file nowhere.csv → check the path"),
+        ("a.xlsx", "", "there is no file a.xlsx → check the path; to send this as a prompt, put it into a list"),
         ("my prompts.xlsx", "", "there is no file my prompts.xlsx → "),
-        ("a\0.csv", "", "embedded null byte"),
+        ("a\0.csv", "", "there is no file a␀.csv → "),
+        (Lazy(), "{{ text }}", "a Lazy has no rows until it is computed → give its table: .collect()"),
+        (Distributed(), "", "a Distributed has no rows until it is computed → give its table: .compute()"),
+        (np.array("a"), "", "array('a', dtype='<U1') contains no prompts → "),
         ("word " * 999 + "a.xlsx", "", "there is no file word word "),
         ("~/q.parquet", "", "there is no file ~/q.parquet → "),
         ("data/prompts.JSON", "", "there is no file data/prompts.JSON → "),

@@ -10,12 +10,13 @@ from copilot_nb.conversation.prompt import interpolate
 from copilot_nb.errors import InputError
 from copilot_nb.experiments import scorers
 from copilot_nb.experiments.judge import Judge
-from copilot_nb.experiments.prompts import ATTACH, PROMPT, names_file
+from copilot_nb.experiments.prompts import ATTACH, PROMPT, SUFFIXES, names_file
 from copilot_nb.named_sessions.ages import parse_age
 from copilot_nb.notebook.arguments import TURN_OPTIONS, Option, listed, masked, text_of
 from copilot_nb.notebook.comparing import compare
 from copilot_nb.notebook.subcommands.base import Subcommand
 from copilot_nb.notebook.workspace import assign, attachable, check_variable, option_value
+from copilot_nb.render.words import shortened
 from copilot_nb.system.paths import expanded
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 SCORERS = {factory.__name__: factory for factory in scorers.FACTORIES}
 """The built-in scorers by their names."""
+MAX_PATH_CHARS = 200
 
 
 def compare_line(context: MagicContext, args: argparse.Namespace) -> object:
@@ -71,10 +73,18 @@ def _prompts(context: MagicContext, args: argparse.Namespace) -> tuple[object, s
         return [{PROMPT: args.prompt, **({ATTACH: attached} if attached else {})}], ""
     if args.attach:
         raise InputError("--attach and --over cannot be combined", f"attach by a column {ATTACH!r} of the table")
-    path = expanded(args.over)
-    is_of_variable = args.over.partition(".")[0] in context.shell.user_ns  # `data.arrow` may be an attribute
-    is_file = path.is_file() or (names_file(args.over) and not is_of_variable)
-    return path if is_file else option_value(context.shell, "--over", args.over), args.prompt
+    return _table(context, args.over), args.prompt
+
+
+def _table(context: MagicContext, over: str) -> object:
+    """Return the table of ``--over``: the path of a file, or the value of a variable."""
+    path = expanded(over)
+    if path.is_file():
+        return path
+    is_of_variable = over.partition(".")[0] in context.shell.user_ns  # `data.arrow` may be an attribute
+    if names_file(over) and not is_of_variable:
+        raise InputError(f"--over: there is no file {shortened(over, MAX_PATH_CHARS)}", _TABLES)
+    return option_value(context.shell, "--over", over, hint=_TABLES)
 
 
 def _options(context: MagicContext, args: argparse.Namespace) -> Mapping[str, Any]:
@@ -119,6 +129,7 @@ def _scorer(context: MagicContext, word: str) -> Any:
     return option_value(context.shell, "--scorer", f"{word}()", SCORERS) if is_bare else found
 
 
+_TABLES = f"name a file that ends with {', '.join(SUFFIXES)}, or a variable that holds a table"
 _AS_TYPED = ("repeats", "cluster", "seed", "store", "max_cost", "max_tokens", "retries", "confirm")
 
 COMPARE_OPTIONS = (
