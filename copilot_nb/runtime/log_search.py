@@ -11,6 +11,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
@@ -24,6 +25,12 @@ PROMPT, ANSWER = b"{" + PROMPT_MARK, b'{"type":"assistant.message"'
 _MESSAGE = b'.message"'
 """What these beginnings have in common."""
 SNIPPET_CHARS = 120
+_SHARP_S = "ß".encode()
+_RARE = {
+    letters[0].encode()[0]: tuple(letter.encode() for letter in letters)
+    for letters in ("\u017f\u0149", "\u1e9a\u1e9e", "\u212a", "\ufb00\ufb01\ufb02\ufb03\ufb04\ufb05\ufb06")
+}
+"""The other letters that become ASCII letters by case folding, such as the ligature of "fi", by their first byte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,7 @@ class LogSearch:
     def __init__(self, text: str) -> None:
         self._text = text.casefold()
         self._bytes = json.dumps(text, ensure_ascii=False)[1:-1].casefold().encode("utf-8", "replace")
-        self._is_ascii = text.isascii()
+        self._is_ascii = self._text.isascii()
 
     def found_in(self, logs: Mapping[str, Path]) -> dict[str, list[Hit]]:
         """Return where the text occurs in each of `logs` in which it does, the one of the last turn first."""
@@ -74,9 +81,13 @@ class LogSearch:
 
     def _lines_with_text(self, content: bytes) -> Iterator[tuple[int, int]]:
         """Yield where the lines begin and end that hold the text; they may be no messages."""
-        if self._is_ascii:
-            yield from _lines_with(self._bytes, content.lower())  # each byte stays at its place
-        else:
+        is_ascii = content.isascii()
+        if self._is_ascii and (is_ascii or not _has_rare(content)):
+            folded = content.lower()
+            if not is_ascii and b"s" in self._bytes and _holds(folded, _SHARP_S):
+                folded = folded.replace(_SHARP_S, b"ss")
+            yield from _lines_with(self._bytes, folded)  # each byte stays at its place
+        elif not is_ascii:
             for start, end in _lines_with(_MESSAGE, content):
                 if self._bytes in content[start:end].decode("utf-8", "replace").casefold().encode():
                     yield start, end
@@ -91,6 +102,15 @@ def _lines_with(wanted: bytes, content: bytes) -> Iterator[tuple[int, int]]:
         place = content.find(wanted, end)
 
 
+def _has_rare(content: bytes) -> bool:
+    return any(first in content and any(_holds(content, rare) for rare in letters) for first, letters in _RARE.items())
+
+
+def _holds(content: bytes, letter: bytes) -> bool:
+    """Whether a letter is in a log; a single byte is found 50 times as fast, and most logs lack one of the letter's."""
+    return all(byte in content for byte in letter) and letter in content
+
+
 def _prompts_in(content: bytes) -> int:
     lines = (content[start:end] for start, end in _lines_with(PROMPT, content))
     return sum(line.startswith(PROMPT) and is_prompt(line) for line in lines)
@@ -98,8 +118,11 @@ def _prompts_in(content: bytes) -> int:
 
 def _content(log: Path) -> bytes:
     try:
-        with log.open("rb", buffering=0) as file:  # a tenth faster
-            return file.read()
+        file = os.open(log, os.O_RDONLY)  # a quarter faster than a file object
+        try:
+            return os.read(file, os.fstat(file).st_size)
+        finally:
+            os.close(file)
     except OSError:  # deleted meanwhile
         return b""
 

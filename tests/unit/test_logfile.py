@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from copilot_nb.conversation.parts import TurnState
 from copilot_nb.conversation.transcript import TurnRecord
+from copilot_nb.render.search import Needle
 from copilot_nb.runtime.archive import Archive
 from copilot_nb.runtime.events import keep_line
 from copilot_nb.runtime.log_search import LogSearch
@@ -209,6 +211,30 @@ def test_a_hit_has_the_number_of_its_turn(tmp_path: Path, text: str, found: list
         log.write_bytes(written)
         hits = LogSearch(text).found_in({"a": log}).get("a", [])
         assert [(hit.turn, hit.role) for hit in hits] == found
+
+
+FOLDED_TO_ASCII = [letter for letter in map(chr, range(0x80, sys.maxunicode + 1)) if letter.casefold().isascii()]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("strasse", "die Straße"),
+        ("STRASSE", "die Straße"),
+        ("straße", "DIE STRASSE"),
+        ("straße", "straße: “1”"),
+        ("masse", "“Maße”"),
+        *((letter.casefold(), f"a {letter} b") for letter in FOLDED_TO_ASCII),
+        *((letter, f"a {letter.casefold().upper()} b") for letter in FOLDED_TO_ASCII),
+        ("n", "\u0149"),
+        ("a", "\u1e9a"),
+    ],
+)
+def test_letters_are_found_in_each_case_as_in_a_history(tmp_path: Path, text: str, said: str) -> None:
+    log = write(tmp_path / "events.jsonl", [prompt(1), answer(1, said)])
+    ((hit,),) = LogSearch(text).found_in({"a": log}).values()
+    assert (hit.turn, hit.role, hit.snippet) == (1, "model", said)
+    assert Needle(text).is_in(TurnRecord("t", said))
 
 
 def test_a_snippet_is_around_the_hit_also_where_case_folding_makes_a_text_longer(tmp_path: Path) -> None:
