@@ -21,7 +21,7 @@ from copilot_nb.providers.spec import from_environment, is_custom_named
 from copilot_nb.runtime.home import check_user
 from copilot_nb.runtime.install.find_runtime import DOCTOR_HINT, RuntimeLocation, check_runtime, find_runtime
 from copilot_nb.runtime.install.sdk_pin import SDK, pinned_version, sdk_install_command
-from copilot_nb.runtime.lab_extension import server_environment
+from copilot_nb.runtime.lab_extension import CHECKOUT, install_command, server_environment
 from copilot_nb.settings import CopilotNB
 from copilot_nb.system.paths import expanded
 
@@ -95,7 +95,7 @@ def _own_version() -> Finding:
         "copilot-nb",
         version is not None,
         version or "not installed",
-        "" if version else "pip install . (in a checkout)",
+        "" if version else f"pip install {CHECKOUT}",
     )
 
 
@@ -178,7 +178,7 @@ def _lab_extension() -> Iterator[Finding]:
     """JupyterLab works without the extension, so that it is missing is a note, never a fault."""
     if (server := server_environment()) is None:
         return
-    own, install = _version_of("copilot-nb"), f"{server.python} -m pip install --no-deps --upgrade copilot-nb"
+    own, install = _version_of("copilot-nb"), install_command(server.python)
     if not server.version:
         yield Finding("JupyterLab", True, f"without our extension: it is not where {server.python} looks", install)
     else:

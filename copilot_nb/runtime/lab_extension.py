@@ -5,12 +5,17 @@ A kernel does not hear of its server, but is started by it, so that the server i
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import psutil
 
@@ -19,6 +24,7 @@ from copilot_nb.system.paths import expanded
 
 _PLACE = Path("labextensions", "copilot-nb", "package.json")
 _USER_FOLDERS = ("~/.local/share/jupyter", "~/Library/Jupyter")
+CHECKOUT = ". (in a checkout)"
 _SERVERS = ("jupyter", "notebook", "voila")
 
 
@@ -66,6 +72,30 @@ def environment_of(argv: Sequence[str], environ: Mapping[str, str]) -> ServerEnv
     own = environ.get("JUPYTER_DATA_DIR")
     folders = [shared, *([Path(own)] if own else [expanded(folder) for folder in _USER_FOLDERS])]
     return ServerEnvironment(Path(python), next(filter(None, map(_version_in, folders)), ""))
+
+
+def install_command(python: Path) -> str:
+    """Return the command that installs the extension into the environment of `python`, in the version of this kernel.
+
+    It names what pip has installed this package from: a folder, a file, a repository (PEP 610), or the package index.
+    """
+    try:
+        own = importlib.metadata.distribution("copilot-nb")
+        origin = parsed(own.read_text("direct_url.json") or "{}")
+        source = _source(origin) if origin else f"copilot-nb=={own.version}"
+    except (importlib.metadata.PackageNotFoundError, ValueError, KeyError, TypeError):
+        source = CHECKOUT
+    return f"{python} -m pip install --no-deps {source}"
+
+
+def _source(origin: Mapping[str, Any]) -> str:
+    url = str(origin["url"])
+    if "vcs_info" in origin:
+        return shlex.quote(f"{origin['vcs_info']['vcs']}+{url}@{origin['vcs_info']['commit_id']}")
+    if not url.startswith("file:"):
+        return shlex.quote(url)
+    path = Path(url2pathname(urlsplit(url).path))
+    return shlex.quote(str(path)) if path.exists() else CHECKOUT
 
 
 def _version_in(folder: Path) -> str:

@@ -9,6 +9,7 @@ import sys
 import tomllib
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from copilot_nb.conversation.prompt import interpolate
 from copilot_nb.notebook.arguments import ASK_OPTIONS
 from copilot_nb.notebook.code import HELD
 from copilot_nb.runtime import doctor
-from copilot_nb.runtime.lab_extension import ServerEnvironment, environment_of
+from copilot_nb.runtime.lab_extension import ServerEnvironment, environment_of, install_command
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "labextension"
@@ -123,7 +124,32 @@ def test_the_doctor_says_what_the_server_lacks(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(doctor, "server_environment", lambda: found)
     (finding,) = doctor._lab_extension()
     assert finding.ok
-    assert finding.fix == ("/env/bin/python -m pip install --no-deps --upgrade copilot-nb" if has_fix else "")
+    assert finding.fix == (install_command(found.python) if has_fix else "")
+
+
+@pytest.mark.parametrize(
+    ("origin", "source"),
+    [
+        (None, "copilot-nb==9.8"),
+        ({"url": "file://HERE/my%20checkout", "dir_info": {"editable": True}}, "'HERE/my checkout'"),
+        ({"url": "file://HERE/gone", "dir_info": {}}, ". (in a checkout)"),
+        ({"url": "https://a.example/own.whl", "archive_info": {}}, "https://a.example/own.whl"),
+        ({"url": "https://a.example/b", "vcs_info": {"vcs": "git", "commit_id": "0a"}}, "git+https://a.example/b@0a"),
+        ({"dir_info": {}}, ". (in a checkout)"),
+    ],
+)
+def test_the_extension_is_installed_from_where_the_kernel_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, origin: dict[str, Any] | None, source: str
+) -> None:
+    facts = tmp_path / "copilot_nb-9.8.dist-info"
+    facts.mkdir()
+    (tmp_path / "my checkout").mkdir()
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: copilot-nb\nVersion: 9.8\n")
+    if origin:
+        (facts / "direct_url.json").write_text(json.dumps(origin).replace("HERE", str(tmp_path)))
+    monkeypatch.syspath_prepend(tmp_path)
+    command = install_command(Path("/env/bin/python"))
+    assert command == f"/env/bin/python -m pip install --no-deps {source.replace('HERE', str(tmp_path))}"
 
 
 def test_the_doctor_says_nothing_of_a_server_that_it_cannot_see(monkeypatch: pytest.MonkeyPatch) -> None:
