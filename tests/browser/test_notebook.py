@@ -163,7 +163,7 @@ def test_run_all_twice_ends_with_the_same_turns(lab: Any) -> None:
             notebook.restart()
     notebook.run(3)
     notebook.run(4)
-    assert "s1\tscripted (scripted)\t4\t" in notebook.output(4).inner_text()
+    assert "s1\t○ idle\t4\t" in notebook.output(4).inner_text()
 
 
 @pytest.mark.usefixtures("used_page")

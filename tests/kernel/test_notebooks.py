@@ -119,7 +119,7 @@ def turns_by_session(notebook: Node) -> dict[str, int]:
     """Count the turns as the notebook itself lists them, before it deletes anything."""
     listing = next(cell for cell in notebook.cells if cell.source == "%copilot ls").outputs[0].data["text/plain"]
     rows = [re.split(r"\s{2,}", row) for row in listing.splitlines()[2:]]
-    return {row[0]: int(row[3]) for row in rows}
+    return {row[0]: int(row[2]) for row in rows}
 
 
 def unsure_answers(notebook: Node) -> list[str]:

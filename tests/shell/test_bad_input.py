@@ -193,7 +193,7 @@ def test_a_session_open_in_another_kernel(nb: Notebook) -> None:
             "copy: --take-over in a cell, /fork in a panel",
             nb.run("%%copilot a\ny").complaint,
         )
-        assert [nb.run("%copilot ls").result.table().rows[0][-1]] == ["⇄ in use elsewhere"]
+        assert [nb.run("%copilot ls").result.table().rows[0][1]] == ["⇄ in use elsewhere"]
         assert nb.run("%copilot rm a -y").complaint.startswith("SessionInUse: ")
         assert len(other.session("a").history) == 2
     finally:

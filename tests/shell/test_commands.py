@@ -257,9 +257,9 @@ def test_the_documented_scripted_model_answers_once_and_then_fails(nb: Notebook)
 def test_an_answer_from_the_background_is_ready_until_it_is_waited_for(nb: Notebook) -> None:
     nb.run("%%copilot a -b -o turn\nx")
     nb.shell.user_ns["turn"].wait()
-    states = [nb.run("%copilot ls").result.table().rows[0][-1]]
+    states = [nb.run("%copilot ls").result.table().rows[0][1]]
     assert "1 of 1 turn ended\na: done, " in nb.run("%copilot wait").out
-    states += [nb.run("%copilot ls").result.table().rows[0][-1]]
+    states += [nb.run("%copilot ls").result.table().rows[0][1]]
     assert states == ["✓ answer ready", "○ idle"]
     assert nb.run("%copilot wait").out == "No turn is left to wait for.\n"
 
