@@ -1,6 +1,7 @@
 """Another kernel that works on the file `shared.sqlite`: it dies in the middle, or holds its answers back.
 
-Its arguments are what it does, a number for that, and its home. It appends each prompt that it asks to `asked.txt`.
+Its arguments are what it does, a number for that, its home, and what it keeps (by default the answers). It appends
+each prompt that it asks to `asked.txt`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from copilot_nb.providers.in_kernel import InKernel
 from copilot_nb.settings import CopilotNB
 from copilot_nb.testing import ChatRequest, Reply, ScriptedModel
 
-MODE, NUMBER, HOME = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+MODE, NUMBER, HOME, KEEP = sys.argv[1], int(sys.argv[2]), sys.argv[3], "".join(sys.argv[4:]) or "answers"
 
 
 def reply(request: ChatRequest) -> Reply:
@@ -43,5 +44,6 @@ manager = shared_manager(settings)
 manager.providers.add(InKernel("scripted", lambda: model))
 if MODE == "hold":
     threading.Thread(target=let_go_when_told, args=(model,), daemon=True).start()
-compare([f"question {each}" for each in range(20)], models="scripted", store="shared.sqlite", on_progress=die_after)
+prompts = [f"question {each}" for each in range(20)]
+compare(prompts, models="scripted", store="shared.sqlite", keep=KEEP, on_progress=die_after)
 drop_manager()

@@ -223,27 +223,34 @@ def asked_elsewhere(folder: Path) -> list[str]:
     return (folder / "asked.txt").read_text("utf-8").splitlines()
 
 
-def kept_in(path: Path) -> set[str]:
-    """Return the prompts that the file has an answer to."""
+def kept_in(path: Path) -> dict[str, str]:
+    """Return the prompts that the file has an answer to, and the sessions that were kept with the answers."""
     with closing(sqlite3.connect(path)) as db:
-        return {
-            json.loads(turns)[0]["prompt"] for (turns,) in db.execute("SELECT turns FROM cells WHERE state = 'done'")
-        }
+        rows = db.execute("SELECT turns, session_id FROM cells WHERE state = 'done'")
+        return {json.loads(turns)[0]["prompt"]: session_id for turns, session_id in rows}
 
 
+def sessions_in(home: Path) -> set[str]:
+    """Return the sessions that comparisons have left."""
+    return {each.name for each in home.glob("session-state/ab-*")}
+
+
+@pytest.mark.parametrize("keep", ["answers", "sessions"])
 def test_what_a_killed_kernel_had_kept_is_not_asked_again(
-    manager: Manager, model: ScriptedModel, tmp_path: Path
+    manager: Manager, model: ScriptedModel, tmp_path: Path, keep: str
 ) -> None:
     home = expanded(manager.settings.home)
-    with another_kernel(tmp_path, "die-after", "5", str(home)) as kernel:
+    before = sessions_in(home)
+    with another_kernel(tmp_path, "die-after", "5", str(home), keep) as kernel:
         assert kernel.wait(60) == -signal.SIGKILL
     kept = kept_in(tmp_path / "shared.sqlite")
     assert len(kept) >= 5
-    assert list(home.glob("session-state/ab-*"))
+    sessions = set(kept.values()) if keep == "sessions" else set()
+    assert sessions_in(home) - before > sessions
     result = compare(texts(20), models="scripted", store="shared.sqlite")
-    assert sorted(request.prompt for request in model.requests) == sorted(set(texts(20)) - kept)
+    assert sorted(request.prompt for request in model.requests) == sorted(set(texts(20)) - set(kept))
     assert (result.plan().left, result.notes) == (0, ())
-    assert not list(home.glob("session-state/ab-*"))
+    assert sessions_in(home) - before == sessions
 
 
 @pytest.mark.parametrize("end", ["answers", "is killed"])

@@ -21,7 +21,7 @@ from copilot_nb.runtime import doctor
 from copilot_nb.runtime.doctor import Finding, diagnose
 from copilot_nb.runtime.install import install_model
 from copilot_nb.runtime.install import install_runtime as installer
-from copilot_nb.runtime.install.sdk_pin import pinned_version
+from copilot_nb.runtime.install.sdk_pin import pinned_version, sdk_install_command
 from copilot_nb.settings import CopilotNB
 
 DEADLINE_S = 60.0
@@ -138,7 +138,7 @@ def test_a_missing_distribution(runtime: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(doctor, "_version_of", lambda _: None)
     findings = by_name(CopilotNB())
     assert not findings["copilot-nb"].ok
-    assert findings["Copilot SDK"].detail == "not installed"
+    assert (findings["Copilot SDK"].detail, findings["Copilot SDK"].fix) == ("not installed", sdk_install_command())
 
 
 def test_a_finding_is_plain_data() -> None:

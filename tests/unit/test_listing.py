@@ -12,9 +12,12 @@ from copilot_nb.named_sessions.listing import SessionList
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.named_sessions.metadata import StoredSession
 from copilot_nb.named_sessions.options import SessionOptions
+from copilot_nb.named_sessions.search import Match, SearchResults
 from copilot_nb.named_sessions.state import SessionState
+from copilot_nb.named_sessions.usage import SessionUsage, UsageReport
 from copilot_nb.settings import CopilotNB
 
+Tabular = SessionList | SearchResults | UsageReport
 USED = datetime(2026, 11, 23, 14, 5, tzinfo=UTC)
 
 
@@ -35,6 +38,20 @@ def manager(monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager]:
 
 def test_each_session_is_known_once(manager: Manager) -> None:
     assert [each.name for each in manager.known()] == ["here", "there", "both"]
+
+
+@pytest.mark.parametrize(
+    ("empty", "filled"),
+    [
+        (SessionList(), SessionList([stored("a", turns=1)])),
+        (SearchResults("x", []), SearchResults("x", [Match("a", 1, "you", "x")])),
+        (UsageReport(), UsageReport([SessionUsage("a", 1, 2, 3, 4.0, 0.5, 6, None, ())])),
+    ],
+    ids=["list", "matches", "usage"],
+)
+def test_the_types_of_a_table_do_not_depend_on_its_values(empty: Tabular, filled: Tabular) -> None:
+    assert empty.to_frame().dtypes.equals(filled.to_frame().dtypes)
+    assert "object" not in empty.to_frame().dtypes.astype(str).tolist()
 
 
 def test_completion_offers_the_sessions_of_a_kernel_without_a_runtime(manager: Manager) -> None:

@@ -285,11 +285,11 @@ def test_an_interrupt_that_comes_before_the_next_job_begins_leaves_that_job_for_
     outer, inner = main.submit(main.serve), main.submit(lambda: "whole")
     monkeypatch.setattr(outer, "_await_signal", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        main.run(outer)
+        main.serve()
     assert isinstance(outer.result.exception(), JobInterrupted)
     assert not inner.has_begun
     main.serve()
-    assert inner.result.result() == "whole"
+    assert inner.result.result(0) == "whole"
 
 
 @pytest.mark.parametrize("is_awaited", [False, True])
@@ -297,7 +297,12 @@ def test_code_whose_turn_is_stopped_does_not_stop_the_turn_that_it_waits_for(
     monkeypatch: pytest.MonkeyPatch, *, is_awaited: bool
 ) -> None:
     other, stopped = a_turn("b"), list[Turn]()
-    cast(Any, other.owner).stop = stopped.append
+
+    def stop(turn: Turn) -> None:
+        stopped.append(turn)
+        turn.finish()
+
+    cast(Any, other.owner).stop = stop
     monkeypatch.setattr(waiting, "AWAITED_POLL_S", 0.0)
     monkeypatch.setattr(waiting, "attendants", [lambda _turns: job.cancel()])  # while the code waits
 

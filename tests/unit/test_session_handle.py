@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
@@ -47,3 +48,4 @@ def test_a_failed_turn_says_what_its_error_says_and_a_visitor_no_remedy(user: st
     turn.begin(TurnRecord("m", "Hello", state=TurnState.FAILED, error="401 at http://srv.copilot-nb.invalid/v1"))
     turn.finish(ProviderError("srv refused the key", "check MY_KEY"))
     assert turn.record.error == said
+    assert pickle.loads(pickle.dumps(turn)).record.error == said
