@@ -148,6 +148,10 @@ class Manager:
         """Copy a session, or its first `at` turns, and return the new session."""
         return await self.open_sessions.fork(state, name, at)
 
+    async def discard(self, session: Session) -> None:
+        """Delete a session of this kernel and its history irreversibly; a running turn is stopped first."""
+        await self.open_sessions.discard(session)
+
     def __iter__(self) -> Iterator[Session]:
         return iter(self.open_sessions)
 

@@ -77,9 +77,8 @@ class OpenSessions:
         async with self._naming():
             await self.check_owner(name, opening.user, opening.session_id)
             session = None if opening.new else self._sessions.get(name)
-            if session is not None and opening.session_id not in ("", session.session_id):
-                said = f"session {name!r} already has the id {session.session_id!r}"
-                raise InputError(said, "use another name for that id")
+            if session is not None:
+                _check_same_id(session, opening.session_id)
             if opening.take_over and (copy := await self._copied(name)) is not None:
                 session = copy
             elif session is None:
@@ -106,6 +105,9 @@ class OpenSessions:
             return await self._resumed(name, stored)
         if opening.session_id:
             self._check_id_free(name, opening.session_id, stored)
+            stored = await stored_sessions.find(name)
+            if stored is not None and not opening.new:
+                _check_same_id(stored, opening.session_id)
         known = self._sessions.get(name)
         if (before := known or stored) is not None:
             options = _restart_options(before.options).merged_with(options)
@@ -245,11 +247,14 @@ class OpenSessions:
         ------
         InputError
             If the name is invalid or another session has it.
+        SessionNotFound
+            If the session has been deleted.
         """
         name = self._checked_name(state, name)
         if name == state.name:
             return
         async with self._naming():
+            state.check_here()
             await self.check_free(name)
             if state.exists or state.is_busy:  # busy: its first prompt is about to store it
                 connection = await self._engine.loaded(state)
@@ -300,7 +305,11 @@ class OpenSessions:
         """Stop the turns of a session and remove it from this kernel; its stored history stays."""
         state = state_of(session)
         state.is_gone = True
-        await queue_of(session).quiesce()
+        try:
+            await queue_of(session).quiesce()
+        except BaseException:  # also an interrupt: the session stays
+            state.is_gone = False
+            raise
         if self._sessions.get(state.name) is session:
             del self._sessions[state.name]
         state.tell("gone")
@@ -322,24 +331,51 @@ class OpenSessions:
         """
         async with self._naming():
             session = self._sessions.get(name)
-            stored = await self._engine.stored_sessions.find(name, session.session_id if session else "")
-            if user and any(known is not None and known.user != user for known in (session, stored)):
-                raise SessionNotFound(f"there is no session {name!r}", "see cp.sessions(user=…)")
-            if session is not None:
-                await self.forget(session)  # until then its first prompt may store it
-                if stored is not None or state_of(session).exists:
-                    await (await self._engine.client()).archive.delete(session.session_id)
-            elif stored is not None:
+            stored = await self._engine.stored_sessions.find(name) if session is None else None
+            known = session or stored
+            if known is None or (user and known.user != user):
+                hint = "see cp.sessions(user=…)" if user else "see %copilot ls"
+                raise SessionNotFound(f"there is no session {name!r}", hint)
+            if stored is not None:
                 await (await self._engine.client()).archive.delete(stored.session_id)
                 self._never_used(stored).tell("gone")
-            else:
-                raise SessionNotFound(f"there is no session {name!r}", "see %copilot ls")
+        if session is not None:
+            await self.discard(session)
+
+    async def discard(self, session: Session) -> None:
+        """Delete a session of this kernel and its history irreversibly; a running turn is stopped first.
+
+        Raises
+        ------
+        SessionNotFound
+            If it has been deleted before, or another one has replaced it.
+        SessionInUse
+            If another process has the session open.
+        """
+        await queue_of(session).stopped()  # it may take seconds, in which others open sessions
+        async with self._naming():
+            state = state_of(session)
+            state.check_here()
+            archive = (await self._engine.client()).archive
+            stored = await self._engine.stored_sessions.find(state.name, state.session_id)
+            if stored is not None and await archive.is_in_use(state.session_id):
+                raise await self._engine.in_use(state)
+            await self.forget(session)  # until then its first prompt may store it
+            if stored is not None or state.exists:
+                await archive.delete(state.session_id)
 
     def _never_used(self, stored: StoredSession) -> SessionState:
         """Return the state of a session that this kernel has never used, so that observers can identify it."""
         state = SessionState(name=stored.name, session_id=stored.session_id, options=stored.options)
         Session(state, self._engine, self._home)
         return state
+
+
+def _check_same_id(session: Session | StoredSession, wanted: str) -> None:
+    """Check that a session has the id that is wanted for its name, if any."""
+    if wanted not in ("", session.session_id):
+        said = f"session {session.name!r} already has the id {session.session_id!r}"
+        raise InputError(said, "use another name for that id")
 
 
 def _restart_options(options: SessionOptions) -> SessionOptions:

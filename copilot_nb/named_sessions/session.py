@@ -59,7 +59,7 @@ class Home(Protocol):
     async def fork(self, state: SessionState, name: str | None, at: int | str | None) -> Session:
         """Return a copy of a session."""
 
-    def delete(self, name: str) -> None:
+    async def discard(self, session: Session) -> None:
         """Delete a session and its history."""
 
 
@@ -259,15 +259,14 @@ class Session:
         state.check_here()
         turn = Turn(self, plan.text, plan.images, replaced_id(replaces), owner=self._queue, schema=plan.schema)
         turn.on_change = self._turn_changed
-        note, state.resume_note = state.resume_note, ""
-        turn.notes = [note] if note else []
+        turn.notes, state.resume_note = [state.resume_note] if state.resume_note else [], ""
         cell = state.cells.key_of(plan.prompt, engine.notebook) if cell is None else cell
         requested, state.requested = state.requested, SessionOptions()
         queued = QueuedTurn(turn, asked, silence_s, cell, _may_append(replaces), requested)
         try:
             self._queue.add(queued, now=now)
         except SessionInUse:  # the next prompt needs them
-            state.resume_note, state.requested = note, requested
+            state.requested = requested
             raise
         return turn
 
@@ -301,6 +300,7 @@ class Session:
 
     async def _create(self) -> None:
         async with self._state.lock:
+            self._state.check_here()
             connection = await self._engine.loaded(self._state)
             await connection.flush()  # until then the runtime does not list a session that has no prompt
 
@@ -318,7 +318,6 @@ class Session:
         SessionNotFound
             If the session has been deleted.
         """
-        self._state.check_here()
         self._engine.loop.blocking(self._home.rename(self._state, name))
 
     def fork(self, name: str | None = None, at: int | Turn | TurnRecord | None = None) -> Session:
@@ -417,8 +416,7 @@ class Session:
         SessionInUse
             If another process has the session open.
         """
-        self._state.check_here()
-        self._home.delete(self.name)
+        self._engine.loop.blocking(self._home.discard(self))
 
 
 def _turn_id(turn: int | str | Turn | TurnRecord) -> int | str:

@@ -175,11 +175,21 @@ class TurnQueue:
         async with (moved := self._moved()):
             moved.notify_all()
 
+    async def stopped(self) -> None:
+        """Stop the turns that are running or queued now, and wait until they have ended."""
+        turns = list(self._state.pending)
+        for turn in turns:
+            turn.stop()
+        async with (moved := self._moved()):
+            await moved.wait_for(lambda: not any(turn in self._state.pending for turn in turns))
+
     async def quiesce(self) -> None:
         """Stop all turns, wait until they have ended, and unload the session from the runtime's memory."""
         self.stop_all()
         await self.emptied()
-        await self._state.runner.disconnect()
+        async with self._state.lock:  # it may be stored or rewound, which is no turn
+            with suppress(CopilotNBError):  # a runtime that is gone has no session in memory
+                await self._state.runner.disconnect()
 
     async def emptied(self) -> None:
         """Wait until no turn is running or queued."""
@@ -191,6 +201,7 @@ class TurnQueue:
         is_new = not state.exists
         try:
             async with self._seat_for(turn):
+                state.check_here()  # it may be deleted just as a prompt is sent
                 changes, self._left = self._left.merged_with(queued.requested), UNSET
                 await self._prepare(turn, changes)
                 await self._send_turn(queued)

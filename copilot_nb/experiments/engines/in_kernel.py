@@ -107,8 +107,7 @@ class InKernelEngine:
         """Stop a job's turn, unload its session unless it is kept, and delete it soon: `end` deletes the last ones."""
         self._turns.pop(job.session_id, None)
         if (session := self._open.pop(job.session_id, None)) is not None:
-            with suppress(CopilotNBError):  # a runtime that is gone has no session in memory
-                await self._manager.open_sessions.forget(session)
+            await self._manager.open_sessions.forget(session)
             self._ended.append(session)
             if len(self._ended) >= DELETED_AT_ONCE:
                 await self._delete_ended()
