@@ -275,6 +275,7 @@ class Turn:
     def __await__(self) -> Generator[Any, None, Turn]:
         if not self.done and self.owner is not None:
             self.owner.loop.check_own()
+            waiting.check_owners([self])
         yield from self._awaited().__await__()
         if self._error is not None:
             raise self._error

@@ -184,6 +184,17 @@ def _check_can_wait(turns: Sequence[Waitable]) -> None:
     """
     if (loop := _loop_of(turns)) is not None and loop.is_current():
         raise RuntimeError("await the turns instead: this thread receives the answers")
+    check_owners(turns)
+
+
+def check_owners(turns: Sequence[Waitable]) -> None:
+    """Check that the code that waits does not run for one of `turns`, which end after it.
+
+    Raises
+    ------
+    InputError
+        If it does.
+    """
     owners = MAIN_THREAD.owners if is_main_thread() else ()  # other threads are the user's, and may wait for the code
     for turn in turns:
         if not turn.done and turn.session.session_id in owners:

@@ -184,15 +184,37 @@ def test_a_waiter_that_gives_up_leaves_the_turn_to_the_others() -> None:
     assert asyncio.run(wait()) is turn
 
 
-@pytest.mark.parametrize("waits", [wait, as_completed])
+def awaited(turns: list[Turn], timeout_s: float) -> list[Turn]:
+    async def waiting() -> list[Turn]:
+        async with asyncio.timeout(timeout_s):
+            return [await turn for turn in turns]
+
+    return asyncio.run(waiting())
+
+
+@pytest.mark.parametrize("waits", [wait, as_completed, awaited])
 def test_code_that_runs_for_a_turn_cannot_wait_for_that_turn(
     waits: Callable[[list[Turn], float], Iterable[Turn]],
 ) -> None:
     turn = Turn(PastSession("s1", "s1-id", "p"), "Hello", owner=cast(Any, SimpleNamespace(loop=LoopThread())))
-    job = MAIN_THREAD.submit(lambda: list(waits([turn], 5.0)), "s1-id")
+    job = MAIN_THREAD.submit(lambda: list(waits([turn], 0.1)), "s1-id")
     MAIN_THREAD.serve()
     with pytest.raises(InputError, match="cannot answer before the code has ended"):
         job.result.result()
+
+
+@pytest.mark.parametrize("waits", [wait, as_completed])
+def test_the_thread_that_receives_the_answers_cannot_wait_for_one(
+    waits: Callable[[list[Turn], float], Iterable[Turn]],
+) -> None:
+    loop = LoopThread()
+    turn = Turn(PastSession("s1", "s1-id", "p"), "Hello", owner=cast(Any, SimpleNamespace(loop=loop)))
+
+    async def waiting() -> None:
+        list(waits([turn], 0.0))
+
+    with pytest.raises(RuntimeError, match="await the turns instead"):
+        loop.blocking(waiting())
 
 
 def test_another_thread_can_wait_for_a_turn_whose_code_runs() -> None:
