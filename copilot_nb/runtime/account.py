@@ -184,7 +184,7 @@ class Account:
 
 def may_find_login(home: Path) -> bool:
     """Whether the runtime may find a login: in a variable, by the file in its home, or of the GitHub CLI."""
-    return bool(token_variable()) or (home / CONFIG).exists() or github_cli_logins().exists()
+    return bool(token_variable()) or _names_users(home / CONFIG) or github_cli_logins().exists()
 
 
 def _model(entry: Mapping[str, Any]) -> ModelInfo:
@@ -229,6 +229,14 @@ def _config(path: Path) -> tuple[str, dict[str, Any]]:
     except ValueError:
         return head, {}
     return head, data if isinstance(data, dict) else {}
+
+
+def _names_users(path: Path) -> bool:
+    """Whether the runtime's file may name logins, whose tokens it or a keychain has."""
+    if not path.exists():
+        return False
+    data = _config(path)[1]
+    return not data or bool(data.get("loggedInUsers") or data.get(_OWN[0]))
 
 
 def _is_of(key: str, user: str, host: str) -> bool:

@@ -169,7 +169,8 @@ class RuntimeClient:
             if self._client is not None and has_ended(self._client):
                 await self._lose(self._client, GONE)
             if self._client is not None and self._misses_login() and not self._is_busy():
-                await self._lose(self._client, "there is a Copilot login now, for which the runtime did not look")
+                reason = "there is a Copilot login now, for which the Copilot runtime did not look"
+                await self._lose(self._client, reason, is_well=True)  # so that it writes its logs
             if self._client is None:
                 self._client = await self._start_or_wait()
                 self._watcher = asyncio.create_task(self._watch(self._client))
@@ -245,7 +246,8 @@ class RuntimeClient:
             if self._is_busy():
                 await self._check(client)
 
-    async def _lose(self, client: CopilotClient, reason: str) -> None:
+    async def _lose(self, client: CopilotClient, reason: str, *, is_well: bool = False) -> None:
+        """Take leave of the runtime, by force unless it `is_well`; the next use starts another one."""
         if self._client is not client:
             return
         self._client = None
@@ -253,7 +255,7 @@ class RuntimeClient:
         self._none_is_ending.clear()
         self._on_lost(reason)
         try:
-            await end(client, client.force_stop())
+            await (_stopped(client) if is_well else end(client, client.force_stop()))
         finally:
             self._none_is_ending.set()
 
@@ -264,13 +266,8 @@ class RuntimeClient:
             client, self._client = self._client, None
         if self._watcher is not None:
             self._watcher.cancel()
-        if client is None:
-            return
-        try:
-            await end(client, asyncio.wait_for(client.stop(), STOP_TIMEOUT_S))
-        except* (TimeoutError, *SDK_ERRORS):
-            log.info("the Copilot runtime did not stop by itself; ending it", exc_info=True)
-            await end(client, client.force_stop())
+        if client is not None:
+            await _stopped(client)
 
     async def open(
         self,
@@ -308,6 +305,15 @@ class RuntimeClient:
         client = await self.ready()
         async with translated("asking for the login"):
             return bool((await client.get_auth_status()).isAuthenticated)
+
+
+async def _stopped(client: CopilotClient) -> None:
+    """Stop a runtime: gracefully, by force after `STOP_TIMEOUT_S`."""
+    try:
+        await end(client, asyncio.wait_for(client.stop(), STOP_TIMEOUT_S))
+    except* (TimeoutError, *SDK_ERRORS):
+        log.info("the Copilot runtime did not stop by itself; ending it", exc_info=True)
+        await end(client, client.force_stop())
 
 
 def _current_folder() -> Path | None:

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,15 @@ import psutil
 import pytest
 
 from copilot_nb.errors import ProviderError
+from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.providers.network import Network
 from copilot_nb.runtime.account import Login, Quota, may_find_login
 from copilot_nb.runtime.client import RuntimeClient
 from copilot_nb.runtime.login import DeviceCode, log_in, login_program
 from copilot_nb.settings import CopilotNB
+from copilot_nb.testing import ScriptedModel
 from tests.github import CODE, TOKEN, USER, GitHubStandIn, github_here
+from tests.runtime.conftest import script
 
 END_S = 10.0
 NO_LOGIN = "--no-auto-login"
@@ -167,11 +171,23 @@ async def _come_later(github: GitHubStandIn, home: Path) -> None:
         await network.aclose()
 
 
+def test_sessions_go_on_where_a_login_has_the_runtime_replaced(github: GitHubStandIn, tmp_path: Path) -> None:
+    with closing(Manager(CopilotNB(home=str(tmp_path), offline=False, provider="scripted"))) as manager:
+        model = script(manager, ScriptedModel())
+        session = manager.session("mine")
+        session.ask("before")
+        sign_in(github, tmp_path)
+        assert manager.session("theirs", provider="github", model="gpt-5").model == "gpt-5"
+        session.ask("after")
+        assert model.requests[-1].user_texts == ("before", "after")
+        assert [turn.prompt for turn in session.history] == ["before", "after"]
+
+
 @pytest.mark.parametrize(
     ("variable", "file"),
     [
         ("GH_TOKEN", ""),
-        ("COPILOT_HOME", "config.json"),
+        ("COPILOT_HOME", "config.json"),  # one that cannot be read
         ("GH_CONFIG_DIR", "hosts.yml"),
         ("XDG_CONFIG_HOME", "gh/hosts.yml"),
         ("HOME", ".config/gh/hosts.yml"),
@@ -190,6 +206,14 @@ def test_the_runtime_looks_for_a_login_where_there_is_a_trace_of_one(
         (folder / file).parent.mkdir(parents=True)
         (folder / file).touch()
     assert may_find_login(folder)
+
+
+def test_the_file_of_a_runtime_in_which_nobody_is_logged_in_is_no_trace(tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text('// its own\n{"firstLaunchAt": "2026-11-29T00:00:00Z", "loggedInUsers": []}')
+    assert not may_find_login(tmp_path)
+    config.write_text('// its own\n{"loggedInUsers": [{"host": "https://github.com", "login": "octocat"}]}')
+    assert may_find_login(tmp_path)
 
 
 def test_a_token_that_github_refuses_is_reported(
