@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 from copilot import CopilotClient
+from copilot.client import StopError
 
 from copilot_nb.errors import RuntimeUnavailable
 from copilot_nb.providers.secrets import named_secrets
@@ -311,7 +312,7 @@ async def _stopped(client: CopilotClient) -> None:
     """Stop a runtime: gracefully, by force after `STOP_TIMEOUT_S`."""
     try:
         await end(client, asyncio.wait_for(client.stop(), STOP_TIMEOUT_S))
-    except* (TimeoutError, *SDK_ERRORS):
+    except* (TimeoutError, StopError, *SDK_ERRORS):
         log.info("the Copilot runtime did not stop by itself; ending it", exc_info=True)
         await end(client, client.force_stop())
 

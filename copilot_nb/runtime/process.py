@@ -53,7 +53,8 @@ def hold_pipes(client: CopilotClient) -> None:
 def has_ended(client: CopilotClient) -> bool:
     """Whether the process has ended; checked before each use, because a ping would cost a tenth of a short turn."""
     process = _process(client)
-    return process is not None and _has_ended(process)
+    rpc = getattr(client, "_client", None)  # private; it hears of the end before the system tells its status
+    return process is not None and (getattr(rpc, "_process_exit_error", None) is not None or _has_ended(process))
 
 
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:

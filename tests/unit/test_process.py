@@ -49,3 +49,10 @@ def test_a_process_whose_end_somebody_else_has_taken_has_ended(process: subproce
     process.kill()
     os.waitpid(process.pid, 0)
     assert has_ended(client_of(process))
+
+
+def test_a_process_of_which_the_sdk_hears_no_more_has_ended(process: subprocess.Popen[bytes]) -> None:
+    """On a busy machine its pipes close some time before its status is known."""
+    client = client_of(process)
+    client._client = SimpleNamespace(_process_exit_error="CLI process exited unexpectedly")
+    assert has_ended(client)
