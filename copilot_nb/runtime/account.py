@@ -183,7 +183,7 @@ class Account:
 
 
 def may_find_login(home: Path) -> bool:
-    """Whether the runtime may find a login: in a variable, by the file in its home, or of the GitHub CLI."""
+    """Whether there is a trace of a login: in a variable, in the file of the runtime's home, or of the GitHub CLI."""
     return bool(token_variable()) or _names_users(home / CONFIG) or github_cli_logins().exists()
 
 

@@ -248,7 +248,7 @@ class RuntimeClient:
                 await self._check(client)
 
     async def _lose(self, client: CopilotClient, reason: str, *, is_well: bool = False) -> None:
-        """Take leave of the runtime, by force unless it `is_well`; the next use starts another one."""
+        """Stop the runtime, by force unless it `is_well`; the next use starts another one."""
         if self._client is not client:
             return
         self._client = None
