@@ -24,6 +24,7 @@ from copilot_nb.testing import ChatRequest, FunctionCall, Reply
 from .accessibility import faults, misfits
 from .chat_steps import say, turn
 from .panel_page import THEMES, PanelPage
+from .wire import losing
 
 WAIT_S = 10.0
 CODE = "for number in range(3):\n    print(number)"
@@ -125,6 +126,17 @@ FIELDS = {
     "likes": {"type": "array", "title": "Likes", "items": {"enum": ["tea", "jam"]}, "default": ["jam"]},
     "news": {"type": "boolean", "title": "News"},
 }
+
+
+def test_a_fault_leaves_the_focus_to_a_user_who_goes_on(asking: PanelPage) -> None:
+    shown = asking.chat("s1")
+    ask(asking, form_of({"properties": FIELDS, "required": ["name", "colour"]}))
+    asking.wire.to_page = losing(lambda message: message.get("re") in asking.wire.ids("decide"))
+    form = shown.get_by_role("group", name="s1 asks:")
+    form.get_by_role("button", name="Answer").click()
+    form.get_by_role("textbox", name="Age").click()
+    expect(form.get_by_text("Name needs an answer.")).to_be_visible()
+    expect(form.get_by_role("textbox", name="Age")).to_be_focused()
 
 
 def test_a_form_is_filled_in_by_keys_alone(asking: PanelPage) -> None:

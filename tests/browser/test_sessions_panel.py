@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator
+from playwright.sync_api import Locator, expect
 
 from copilot_nb.named_sessions.listing import STATE_LABELS
 from copilot_nb.panels.sessions import SessionsPanel
 from copilot_nb.testing import Reply
 
 from .panel_page import PanelPage
+from .wire import losing
 
 NAMES = ("alpha", "beta", "gamma")
 
@@ -83,6 +84,40 @@ def test_rename_duplicate_and_delete_by_keyboard(panel_page: PanelPage, panel: L
     panel.get_by_label("Name of the copy of alpha").press("Enter")
     row(panel, "alpha-2").wait_for()
     assert sorted(each.name for each in panel_page.manager.sessions()) == ["alpha", "alpha-2", "gamma"]
+
+
+def test_a_late_answer_leaves_the_focus_where_the_user_is(panel_page: PanelPage, panel: Locator) -> None:
+    keyboard, wire = panel_page.page.keyboard, panel_page.wire
+    wire.to_page = losing(lambda message: message.get("re") in wire.ids("rename"))
+    row(panel, "beta").focus()
+    keyboard.press("F2")
+    keyboard.type("bertha")
+    keyboard.press("Enter")
+    row(panel, "bertha").wait_for()
+    row(panel, "gamma").focus()
+    panel.locator(".cnb-editor").wait_for(state="detached")
+    expect(row(panel, "gamma")).to_be_focused()
+    wire.to_page = losing(lambda message: message.get("re") in wire.ids("create"))
+    panel.get_by_role("button", name="New session").click()
+    panel.get_by_label("Name", exact=True).fill("delta")
+    panel.get_by_label("Name", exact=True).press("Enter")
+    row(panel, "delta").wait_for()
+    panel.get_by_role("searchbox").click()
+    panel.locator(".cnb-create form").wait_for(state="detached")
+    expect(panel.get_by_role("searchbox")).to_be_focused()
+
+
+def test_the_focus_goes_to_the_next_row_when_its_row_is_deleted(panel_page: PanelPage, panel: Locator) -> None:
+    keyboard, wire = panel_page.page.keyboard, panel_page.wire
+    panel.get_by_role("button", name="Name", exact=True).click()
+    wire.to_page = losing(lambda message: message.get("re") in wire.ids("delete"))  # the row disappears before
+    row(panel, "beta").focus()
+    keyboard.press("Delete")
+    keyboard.press("Shift+Tab")
+    keyboard.press("Enter")
+    expect(row(panel, "gamma")).to_be_focused()
+    panel.get_by_role("status").get_by_text("Deleted beta.").wait_for()
+    expect(row(panel, "gamma")).to_be_focused()
 
 
 def test_a_session_is_created_and_found(panel_page: PanelPage, panel: Locator) -> None:

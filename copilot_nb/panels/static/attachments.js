@@ -8,7 +8,7 @@ const MAX_SENT_CHARS = 8_000_000; // of the images of one prompt
 /** The files that go with the next prompt. */
 export class Attachments {
   /**
-   * `changed` is called after the user has added or removed files.
+   * `changed` is called when the user adds or removes files.
    * @param {{notice: import("./dom.js").Notice, changed: () => void}} options
    */
   constructor({ notice, changed }) {
@@ -33,6 +33,7 @@ export class Attachments {
    */
   add(files) {
     const all = [...files];
+    this.changed();
     this.reading += 1;
     this.read = this.read
       .then(() => this.take(all))
@@ -53,7 +54,6 @@ export class Attachments {
     }
     if (problems.length) this.notice.show(problems.join("\n"));
     this.show();
-    this.changed();
   }
 
   /** @param {import("./files.js").Content} content */

@@ -112,7 +112,7 @@ class ComparePage {
     const round = this.round(fields.round);
     round.apply(fields);
     round.node.scrollIntoView({ block: "nearest" });
-    if (this.goesOn) round.toVote();
+    if (this.goesOn && this.root.contains(document.activeElement)) round.toVote();
     this.goesOn = false;
   }
 
@@ -243,7 +243,7 @@ class ComparePage {
   /** The round whose vote had the focus was voted on. */
   afterVote() {
     this.goesOn = this.isFixed;
-    if (!this.isFixed) this.input.focus();
+    (this.isFixed ? this.root : this.input).focus({ preventScroll: true });
   }
 
   settle() {

@@ -56,17 +56,26 @@ export function panelRoot(name, label, ...children) {
 }
 
 /**
+ * Call before removing an element or its contents: if it has the focus, move the focus to another. The focus stays where
+ * the user has moved it meanwhile.
+ * @param {Element} node
+ * @param {HTMLElement | null | undefined} to
+ */
+export function passFocus(node, to) {
+  if (node.contains(document.activeElement)) to?.focus({ preventScroll: true });
+}
+
+/**
  * Call before removing an element or its contents: if it has the focus, move the focus to the element that is marked as
  * the panel's home (the composer), or to the panel.
  * @param {Element} node
  */
 export function saveFocus(node) {
-  if (!node.contains(document.activeElement)) return;
   /** @type {HTMLElement | null} */
   const root = node.closest(".cnb-panel");
   /** @type {HTMLElement | null | undefined} */
   const home = root?.querySelector("[data-home]");
-  (home ?? root)?.focus({ preventScroll: true });
+  passFocus(node, home ?? root);
 }
 
 /**

@@ -55,14 +55,18 @@ export class Form {
   }
 
   async answer() {
+    const sender = document.activeElement;
     this.show("", "");
     const answers = Object.fromEntries([...this.controls].map(([name, control]) => [name, control.value()]));
     const reply = await this.submit(answers);
-    if (reply?.fault) this.show(reply.fault, reply.field ?? "");
+    if (!reply?.fault) return;
+    this.show(reply.fault, reply.field ?? "");
+    const isUserStillThere = document.activeElement === sender;
+    if (isUserStillThere) this.controls.get(reply.field ?? "")?.first.focus();
   }
 
   /**
-   * Say what is wrong with a field, and put the focus there.
+   * Say what is wrong with a field.
    * @param {string} text
    * @param {string} name
    */
@@ -73,7 +77,6 @@ export class Form {
       else first.setAttribute("aria-invalid", "true");
       describe(first, this.fault.id, each === name);
     }
-    this.controls.get(name)?.first.focus();
   }
 }
 

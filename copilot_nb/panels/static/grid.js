@@ -1,6 +1,6 @@
 // The list of sessions as a grid with arrow-key navigation: filtered, sorted, a hundred rows at once.
 
-import { button, el, hide, newId } from "./dom.js";
+import { button, el, hide, newId, passFocus } from "./dom.js";
 import { counted, HEADS, RowView } from "./row.js";
 
 const MORE_ROWS = 100; // rows that are shown at once, and that "show more" adds
@@ -106,11 +106,11 @@ export class Grid {
 
   /** Sort the visible rows without moving rows that are in place, because one may have the focus. */
   layout() {
+    if (this.editor && !this.views.has(this.editor.view.row.id)) this.closeEditor();
     const words = this.filter.value.toLowerCase().split(/\s+/).filter(Boolean);
     const matching = [...this.views.values()].filter((view) => words.every((word) => view.text.includes(word)));
     this.sorted(matching);
     this.shown = matching.slice(0, this.limit);
-    if (this.editor && !this.views.has(this.editor.view.row.id)) this.closeEditor();
     const held = this.active && this.active.node === document.activeElement ? this.active : null;
     const place = held ? [...this.body.children].indexOf(held.node) : -1;
     this.arrange();
@@ -249,7 +249,7 @@ export class Grid {
     node.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return;
       event.preventDefault();
-      this.closeEditor(true);
+      this.closeEditor();
     });
     this.editor = { view, node };
     this.activate(view);
@@ -257,10 +257,11 @@ export class Grid {
     first.focus();
   }
 
-  closeEditor(refocus = false) {
-    const was = this.editor;
+  closeEditor() {
+    if (!this.editor) return;
+    const { view, node } = this.editor;
     this.editor = null;
-    was?.node.remove();
-    if (was && refocus) this.focus(was.view);
+    passFocus(node, view.node);
+    node.remove();
   }
 }

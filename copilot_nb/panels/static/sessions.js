@@ -1,6 +1,6 @@
 // The list of sessions (sessions.py sends its rows), and below it the open conversation, a separate widget.
 
-import { announcer, button, el, messageOf, Notice, newId, panelRoot } from "./dom.js";
+import { announcer, button, el, messageOf, Notice, newId, panelRoot, passFocus } from "./dom.js";
 import { Grid } from "./grid.js";
 import { onEnter } from "./keys.js";
 import { Link } from "./link.js";
@@ -143,7 +143,7 @@ class SessionsPage {
       return `Deleted ${row.name}.`;
     };
     const yes = button("Delete", () => this.finish(work), { class: "cnb-button cnb-danger" });
-    const keep = button("Keep", () => this.grid.closeEditor(true));
+    const keep = button("Keep", () => this.grid.closeEditor());
     const props = { class: "cnb-edit", role: "alertdialog", "aria-label": question.textContent };
     this.grid.edit(view, el("div", props, question, yes, keep), keep);
   }
@@ -157,7 +157,7 @@ class SessionsPage {
    */
   askName(view, label, value, verb, done) {
     const [input, field] = nameField(label, value);
-    const cancel = () => this.grid.closeEditor(true);
+    const cancel = () => this.grid.closeEditor();
     const form = formOf([...field], verb, cancel, () => this.finish(() => done(input.value.trim())));
     this.grid.edit(view, form, input);
     input.select();
@@ -171,7 +171,7 @@ class SessionsPage {
     const { editor } = this.grid;
     const said = await this.showResult(work);
     if (said === null || this.grid.editor !== editor) return;
-    this.grid.closeEditor(true);
+    this.grid.closeEditor();
     this.grid.layout();
   }
 
@@ -182,8 +182,8 @@ class SessionsPage {
       return;
     }
     const close = () => {
+      passFocus(this.form, this.newButton);
       this.form.replaceChildren();
-      this.newButton.focus();
     };
     const [name, nameFields] = nameField("Name", "");
     const [model, provider, list] = ["model", "provider", "models"].map(newId);
