@@ -1,10 +1,10 @@
 """A comparison (`cp.compare`) over a loop on the bare SDK, with a session for each cell and several at once.
 
 The peer gathers `create_session`, `send_and_wait` and `disconnect` under a semaphore with as many seats; ours also
-claims each cell in the comparison's file, commits its answer and deletes its session. Both run with the same session
-options, and take turns in changing order. Each grid has a runtime of its own, because a session costs a runtime more
-the more it has had, deleted or not (33 ms of processor time at first, 57 ms after 4,000). A grid is prompts × two
-models; both sides ask two before the clock starts.
+claims each cell in the comparison's file, commits its answer and deletes its session. Both run with the session options
+of copilot_nb, ours also with those of a temporary session, and take turns in changing order. Each grid has a runtime of
+its own, because a session costs a runtime more the more it has had, deleted or not (33 ms of processor time at first,
+57 ms after 4,000). A grid is prompts × two models; both sides ask two before the clock starts.
 
 Whether late cells cost more than early ones is measured on 300 cells each: the sessions of all seats start and end in
 waves, so single hundreds of one grid differ by a factor of two.

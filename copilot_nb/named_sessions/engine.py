@@ -207,6 +207,7 @@ class Engine:
             host=self.gate(state),
             toolkit=self.toolkit(state),
             title=None if state.exists else title_for(state.name),
+            is_temporary=state.is_temporary,
         )
         if state.is_temporary:
             return connection

@@ -43,7 +43,7 @@ class SessionState:
     exists : bool
         Whether the runtime has stored the session.
     is_temporary : bool
-        Whether it is deleted after its only conversation; then no facts about it are stored.
+        Whether it is deleted after its only conversation, without tools; then no facts about it are stored.
     is_gone : bool
         Whether the session was deleted, or another session took its name.
     turn_count : int

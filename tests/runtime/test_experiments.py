@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 import pandas as pd
 import pytest
+from copilot.generated.rpc import OptionsApi
 
 from copilot_nb.errors import InputError, ProviderError, TurnFailed, TurnInterrupted
 from copilot_nb.experiments import api
@@ -68,6 +69,33 @@ def test_each_cell_is_a_session_of_its_own_that_is_gone_once_its_answer_is_kept(
     assert not [each for each in manager.stored() if each.session_id in ids]
     assert not [session for session in manager if session.session_id in ids]
     assert (len(result), result.notes, result.plan().left) == (12, (), 0)
+
+
+def test_a_cell_is_asked_as_a_session_is_and_has_no_workspace(
+    own_manager: Callable[..., Manager], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "AGENTS.md").write_text("Answer in French.")
+    stored: dict[str, list[str]] = {}
+
+    def listed(asked: ChatRequest) -> str:
+        folder = tmp_path / "home" / "session-state" / asked.session_id
+        stored[asked.session_id] = [each.name for each in folder.iterdir()]
+        return "Yes."
+
+    updated: list[OptionsApi] = []
+    update = OptionsApi.update
+    monkeypatch.setattr(OptionsApi, "update", lambda session, patch: updated.append(session) or update(session, patch))
+    model = ScriptedModel(listed)
+    manager = own_manager(model)
+    monkeypatch.setattr(api, "shared_manager", lambda: manager)
+    manager.session("s1", tools="none").ask("Why?")
+    compare(["Why?"], models=["scripted"])
+    talked, cell = ([re.sub(r"\d\d\d\d-\S+", "", each.text) for each in asked.messages] for asked in model.requests)
+    assert cell == talked
+    files = [stored[asked.session_id] for asked in model.requests]
+    assert "workspace.yaml" in files[0]
+    assert all(each.startswith("inuse.") for each in files[1])
+    assert len(updated) == 1  # a second request, for the first session only
 
 
 def test_a_frame_has_a_row_for_each_turn_with_the_columns_of_the_table_and_the_scores(model: ScriptedModel) -> None:
