@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from copilot_nb.errors import ProviderError
+from copilot_nb.experiments import api
 from copilot_nb.named_sessions.manager import Manager
 from copilot_nb.providers.network import Network
 from copilot_nb.runtime.account import Login, Quota, may_find_login
@@ -181,6 +182,26 @@ def test_sessions_go_on_where_a_login_has_the_runtime_replaced(github: GitHubSta
         session.ask("after")
         assert model.requests[-1].user_texts == ("before", "after")
         assert [turn.prompt for turn in session.history] == ["before", "after"]
+
+
+def test_a_comparison_asks_github_for_no_more_than_a_session(
+    github: GitHubStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    github.keep_login(tmp_path / "home")
+    monkeypatch.chdir(tmp_path)
+    for file in ("AGENTS.md", ".github/copilot-instructions.md", ".github/agents/x.agent.md"):
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).write_text("---\nname: x\ndescription: MARK\n---\nMARK")
+    settings = CopilotNB(home=str(tmp_path / "home"), offline=False, provider="scripted")
+    with closing(Manager(settings)) as manager:
+        model = script(manager, ScriptedModel())
+        monkeypatch.setattr(api, "shared_manager", lambda: manager)
+        manager.session("s1", tools="none").ask("one")
+        asked = [*github.asked, *github.elsewhere]
+        api.compare(["two", "three"], models=["scripted"])
+        assert [*github.asked, *github.elsewhere] == asked
+    assert [request.prompt for request in model.requests] == ["one", "two", "three"]
+    assert "MARK" not in str([request.messages for request in model.requests])
 
 
 @pytest.mark.parametrize(
