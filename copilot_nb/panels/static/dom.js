@@ -56,8 +56,8 @@ export function panelRoot(name, label, ...children) {
 }
 
 /**
- * Call before removing an element or its contents: if it has the focus, move the focus to another. The focus stays where
- * the user has moved it meanwhile.
+ * Call before removing an element or its contents: if it has the focus, move the focus to another. The focus stays
+ * where the user has moved it meanwhile.
  * @param {Element} node
  * @param {HTMLElement | null | undefined} to
  */
