@@ -122,7 +122,7 @@ def test_panels_are_kept_with_their_notebook(lab: Lab, tmp_path: Path, app: str)
     assert_the_transcript_comes_by_itself(nb)
     assert_the_others_leave_a_table_and_rounds(saved(nb, 2))
     notebook = saved(nb)
-    nb.reload()
+    reload_with_widgets(nb)
     assert_it_goes_on(nb)
     nb.restart()
     nb.save()
@@ -134,6 +134,19 @@ def test_panels_are_kept_with_their_notebook(lab: Lab, tmp_path: Path, app: str)
     assert_nothing_is_dead(nb.page)
     lab.kept = [nb.page] if app == "lab" else used
     assert_it_is_read_elsewhere(notebook, nb.path, lab, tmp_path)
+
+
+def reload_with_widgets(nb: Notebook) -> None:
+    """Reload the page, and once more where JupyterLab has lost the kernel's widgets.
+
+    Its widget manager then says "model not found" in place of each widget, whose ever it is, until the next reload. It
+    did so in one of seven reloads of a page that was slowed down eight times.
+    """
+    lost = nb.output(1).get_by_text(DEAD[0])
+    nb.reload()
+    nb.output(1).locator(".cnb-panel .cnb-turn").or_(lost).first.wait_for(state="attached")
+    if lost.count():
+        nb.reload()
 
 
 def assert_the_transcript_comes_by_itself(nb: Notebook) -> None:
@@ -162,7 +175,8 @@ def assert_the_others_leave_a_table_and_rounds(notebook: Any) -> None:
 def assert_it_goes_on(nb: Notebook) -> None:
     """A reloaded page shows the living panels, and keeps what is said afterwards."""
     nb.output(1).locator(".cnb-panel .cnb-turn").wait_for()
-    assert not any("as of" in text for text in shown(nb.page)), "the kernel lives, so the panel does"
+    for transcript in nb.page.locator(".cnb-static").all():
+        transcript.wait_for(state="hidden")  # the kernel lives, so the panel does
     later = nb.output(6).locator(".cnb-panel textarea")
     later.wait_for()
     nb.run(7)
