@@ -139,8 +139,8 @@ def test_panels_are_kept_with_their_notebook(lab: Lab, tmp_path: Path, app: str)
 def reload_with_widgets(nb: Notebook) -> None:
     """Reload the page, and once more where JupyterLab has lost the kernel's widgets.
 
-    Its widget manager then says "model not found" in place of each widget, whose ever it is, until the next reload. It
-    did so in one of seven reloads of a page that was slowed down eight times.
+    Its widget manager then says "model not found" in place of every widget, until the next reload. That happened in one
+    of seven reloads of a page that the browser had slowed down eight times.
     """
     lost = nb.output(1).get_by_text(DEAD[0])
     nb.reload()

@@ -200,7 +200,8 @@ def test_a_comparison_asks_github_for_no_more_than_a_session(
         asked = [*github.asked, *github.elsewhere]
         api.compare(["two", "three"], models=["scripted"])
         assert [*github.asked, *github.elsewhere] == asked
-    assert [request.prompt for request in model.requests] == ["one", "two", "three"]
+    assert {request.prompt for request in model.requests} == {"one", "two", "three"}  # cells are asked in any order
+    assert len(model.requests) == 3
     assert "MARK" not in str([request.messages for request in model.requests])
 
 
